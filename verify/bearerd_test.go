@@ -13,10 +13,10 @@ import (
 	"github.com/bearerd/bearerd/internal/access"
 	"github.com/bearerd/bearerd/internal/caller"
 	"github.com/bearerd/bearerd/internal/credentials"
-	"github.com/bearerd/bearerd/internal/directory"
 	"github.com/bearerd/bearerd/internal/feed"
 	"github.com/bearerd/bearerd/internal/gateway"
 	"github.com/bearerd/bearerd/internal/httpkit"
+	"github.com/bearerd/bearerd/internal/identity"
 	"github.com/bearerd/bearerd/internal/issuance"
 	"github.com/bearerd/bearerd/internal/node/nodetest"
 	"github.com/bearerd/bearerd/internal/oauth"
@@ -188,7 +188,7 @@ func TestARevocationAtBearerdIsHonouredOutside(t *testing.T) {
 				}, revoked, revoked},
 				"a disabled user": {func(t *testing.T, c *cluster, user, _, _, _ string) error {
 					yes := true
-					_, err := c.UpdateUser(t.Context(), caller.Operator(), user, directory.UserPatch{Disabled: &yes})
+					_, err := c.UpdateUser(t.Context(), caller.Operator(), user, identity.UserPatch{Disabled: &yes})
 					return err
 				}, revoked, revoked},
 				"lost access": {func(t *testing.T, c *cluster, _, binding, _, _ string) error {

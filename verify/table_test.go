@@ -11,7 +11,6 @@ import (
 
 	"github.com/bearerd/bearerd/internal/access"
 	"github.com/bearerd/bearerd/internal/caller"
-	"github.com/bearerd/bearerd/internal/directory"
 	"github.com/bearerd/bearerd/internal/identity"
 	"github.com/bearerd/bearerd/internal/node/nodetest"
 	"github.com/bearerd/bearerd/internal/records"
@@ -101,7 +100,7 @@ func table() map[string]row {
 		"its client cut off": {
 			what: revocation.Client, after: token.ReasonRevoked,
 			act: func(s *subject) error {
-				return nodetest.Second(s.UpdateClient(s.t.Context(), caller.Operator(), directory.NewClient{
+				return nodetest.Second(s.UpdateClient(s.t.Context(), caller.Operator(), identity.NewClient{
 					ID: s.name, Secret: token.Secret(uuid.NewString() + uuid.NewString()), Grants: nodetest.AllGrants(),
 				}))
 			},
@@ -151,7 +150,7 @@ func actorCuts() map[string]row {
 			return nodetest.Second(s.RevokeAllOf(s.t.Context(), op, s.actors[2]))
 		}},
 		"its first actor, a client, rotated after a leak": {what: revocation.Client, act: func(s *subject) error {
-			_, _, err := s.RotateSecret(s.t.Context(), op, directory.Rotation{ID: s.actors[3], Revoke: true})
+			_, _, err := s.RotateSecret(s.t.Context(), op, identity.Rotation{ID: s.actors[3], Revoke: true})
 			return err
 		}},
 	}
@@ -161,7 +160,7 @@ func actorCuts() map[string]row {
 func (h *homes) withActors(t *testing.T, s *subject) {
 	t.Helper()
 	client := func(id string) string {
-		h.NewClient(t, directory.NewClient{ID: id, Secret: nodetest.ClientSecret, Grants: []string{identity.GrantTypeTokenExchange}})
+		h.NewClient(t, identity.NewClient{ID: id, Secret: nodetest.ClientSecret, Grants: []string{identity.GrantTypeTokenExchange}})
 		return id
 	}
 	s.actors = []string{
@@ -261,8 +260,8 @@ func (h *homes) newSubject(t *testing.T, n int, r *row) *subject {
 		homes: h, t: t, name: fmt.Sprintf("subject-%d", n), parent: uuid.NewString(), id: uuid.NewString(), key: key,
 	}
 	s.user = h.User(t, s.name, "").ID
-	nodetest.Must(t, nodetest.Second(h.UpdateUser(t.Context(), caller.Operator(), s.user, directory.UserPatch{Groups: &[]string{s.name}})))
-	h.NewClient(t, directory.NewClient{ID: s.name, Secret: nodetest.ClientSecret, Grants: []string{identity.GrantTypeTokenExchange}})
+	nodetest.Must(t, nodetest.Second(h.UpdateUser(t.Context(), caller.Operator(), s.user, identity.UserPatch{Groups: &[]string{s.name}})))
+	h.NewClient(t, identity.NewClient{ID: s.name, Secret: nodetest.ClientSecret, Grants: []string{identity.GrantTypeTokenExchange}})
 	if r.what == revocation.SigningKey { // of the subject before this one
 		eventually(t, "the new key outside", func() bool { return judge(h.outside, h.Forge(t, s.user, 0).Value.Reveal()) == nil })
 	}

@@ -2,6 +2,8 @@ package main
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -15,7 +17,7 @@ import (
 	"github.com/bearerd/bearerd/internal/audit"
 	"github.com/bearerd/bearerd/internal/caller"
 	"github.com/bearerd/bearerd/internal/config"
-	"github.com/bearerd/bearerd/internal/directory"
+	"github.com/bearerd/bearerd/internal/export"
 	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/identity"
 	"github.com/bearerd/bearerd/internal/records"
@@ -31,12 +33,12 @@ func (p *program) applyCommand() *cobra.Command {
 		Short: "Apply an access file: users, roles, bindings, clients, issuers",
 		Long: `Change collections, roles, users, bindings, clients and trusted issuers to what the
 access file contains, in one transaction. Applying a file a second time changes
-nothing. What is not in the file stays as it is; --prune removes it.
+nothing. What is not in the file stays as it is; --prune deletes it.
 
 With --source NAME, another system writes the file, again and again. The source owns
-what the file creates: --prune removes that and nothing else, and a file without
---source removes nothing that a source owns. A user is identified by external_id: a
-rename keeps the subject, and a new user with the name of a removed one inherits
+what the file creates: --prune deletes that and nothing else, and a file without
+--source deletes nothing that a source owns. A user is identified by external_id: a
+rename keeps the subject, and a new user with the name of a deleted one inherits
 nothing. A changed password_hash alone revokes nothing, since systems encode the
 same password again; a later password_changed_at revokes all tokens of the user, and
 --revoke-on-new-hash does so for every changed hash. A source never prunes OAuth
@@ -95,7 +97,7 @@ An error names the file and the line, and nothing is changed.`,
 	}
 	cmd.Flags().StringVarP(&file, "file", "f", "", "the access `FILE`")
 	cmd.Flags().BoolVar(&dryRun, "dry-run", false, "show what would change, and change nothing")
-	cmd.Flags().BoolVar(&prune, "prune", false, "remove what is not in the file; with --source, only what it owns")
+	cmd.Flags().BoolVar(&prune, "prune", false, "delete what is not in the file; with --source, only what it owns")
 	cmd.Flags().StringVar(&from.Source, "source", "", "the file comes from the system with this `NAME`, which owns what it creates")
 	cmd.Flags().BoolVar(&from.Adopt, "adopt", false, "with --source: take over users of the names in the file whom nobody owns")
 	cmd.Flags().BoolVar(&from.RevokeOnNewHash, "revoke-on-new-hash", false, "with --source: a changed password hash revokes everything of the user")
@@ -125,6 +127,9 @@ func (p *program) warnOfClients(desired apply.Desired, done []apply.Applied) {
 // inWords turns "user.create" about ada into "create user ada".
 func inWords(d apply.Applied) string {
 	noun, verb, _ := strings.Cut(d.Action, ".")
+	if verb == "remove" {
+		verb = "delete" // as the command is called
+	}
 	if noun == "user" && verb == "rename" {
 		return "rename user to " + d.Target
 	}
@@ -173,7 +178,7 @@ func position(file *config.AccessFile, m *apply.MistakeError) config.Position {
 func desiredOf(file *config.AccessFile) (apply.Desired, error) {
 	var d apply.Desired
 	for _, c := range file.Collections {
-		d.Collections = append(d.Collections, records.Collection{ID: c.ID, Name: c.Name})
+		d.Collections = append(d.Collections, records.Collection{ID: *c.ID, Name: c.Name})
 	}
 	for _, r := range file.Roles {
 		role := access.Role{Name: r.Name}
@@ -198,8 +203,12 @@ func desiredOf(file *config.AccessFile) (apply.Desired, error) {
 		d.Bindings = append(d.Bindings, binding)
 	}
 	for _, c := range file.Clients {
-		d.Clients = append(d.Clients, directory.NewClient{
-			ID: c.ID, Secret: token.Secret(c.Secret.Reveal()), Grants: c.Grants, Scopes: c.Scopes, Audiences: c.Audiences,
+		digest, err := secretDigest(c.SecretHash)
+		if err != nil {
+			return d, fmt.Errorf("%s: secret_hash: %w", c.At, err)
+		}
+		d.Clients = append(d.Clients, identity.NewClient{
+			ID: c.ID, Secret: token.Secret(c.Secret.Reveal()), SecretDigest: digest, Grants: c.Grants, Scopes: c.Scopes, Audiences: c.Audiences,
 			ExchangeFrom: c.ExchangeFrom, Name: c.Name, RedirectURIs: c.RedirectURIs,
 			Keys: identity.ClientKeys{JWKS: string(c.JWKS), URI: c.JWKSURI},
 		})
@@ -212,6 +221,19 @@ func desiredOf(file *config.AccessFile) (apply.Desired, error) {
 		d.Issuers = append(d.Issuers, issuer)
 	}
 	return d, nil
+}
+
+// secretDigest reads the digest of a client's secret; nil for none.
+func secretDigest(s config.Secret) ([]byte, error) {
+	if !s.IsSet() {
+		return nil, nil
+	}
+	text, ok := strings.CutPrefix(s.Reveal(), export.SecretPrefix)
+	digest, err := hex.DecodeString(text)
+	if !ok || err != nil || len(digest) != sha256.Size {
+		return nil, fmt.Errorf("is %s and the %d hexadecimal digits of a SHA-256", export.SecretPrefix, 2*sha256.Size)
+	}
+	return digest, nil
 }
 
 func issuerOf(s config.Issuer) (records.Issuer, error) {
@@ -245,7 +267,7 @@ func permissionOf(p config.Permission) access.Permission {
 
 func desiredUser(u config.User) (apply.DesiredUser, error) {
 	d := apply.DesiredUser{
-		NewUser: directory.NewUser{
+		NewUser: identity.NewUser{
 			Username: u.Username, Name: orZero(u.Name), Email: orZero(u.Email), Groups: u.Groups, Disabled: orZero(u.Disabled),
 			Password: token.Secret(u.Password.Reveal()),
 		},

@@ -23,10 +23,12 @@ This page is the output of ` + "`bearerd COMMAND --help`" + `, written by ` + "`
 Results and secrets are printed to standard output, everything else to standard error
 with the prefix ` + "`bearerd: `" + `; an error may be followed by a ` + "`hint:`" + ` that says what to do.
 The exit code is 0, or 1 for a command that failed; a failed command has changed nothing,
-or says what it has changed. A secret is never an argument: bearerd prompts for it at a
+or says what it has changed. A command that was asked whether something is allowed exits
+with 3 when it isn't. A secret is never an argument: bearerd prompts for it at a
 terminal, and otherwise reads it from standard input or a file. Every command but ` + "`serve`" + `
 and ` + "`demo`" + ` works on the database directly, beside a running server.
-` + "`bearerd completion SHELL`" + ` prints completions for a shell.
+` + "`bearerd completion SHELL`" + ` prints completions for a shell, which complete the names
+of users, roles, clients, scopes, tokens and keys too.
 
 ## Flags of every command
 

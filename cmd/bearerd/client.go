@@ -11,10 +11,16 @@ import (
 
 	"github.com/bearerd/bearerd/internal/adminapi"
 	"github.com/bearerd/bearerd/internal/caller"
-	"github.com/bearerd/bearerd/internal/directory"
 	"github.com/bearerd/bearerd/internal/identity"
 	"github.com/bearerd/bearerd/internal/token"
 )
+
+func (p *program) clientCommands() *cobra.Command {
+	return group("client", "List, create and delete OAuth clients",
+		`List, create and delete OAuth clients. bearerd creates a client's secret and shows
+it only once, or reads it from a file; it is never an argument.`,
+		p.clientListCommand(), p.clientShowCommand(), p.clientCreateCommand(), p.clientSecretCommand(), p.clientDeleteCommand())
+}
 
 func (p *program) clientListCommand() *cobra.Command {
 	return &cobra.Command{
@@ -30,18 +36,8 @@ func (p *program) clientListCommand() *cobra.Command {
 			return p.show(listed(all), func(w io.Writer) {
 				rows := make([][]string, len(all))
 				for i, c := range all {
-					kind := "confidential"
-					switch {
-					case c.Public:
-						kind = "public"
-					case c.JWKSURI != "" || len(c.JWKS) > 0:
-						kind = "confidential, with a key"
-					}
-					if c.OldSecretUntil != nil {
-						kind += ", old secret until " + c.OldSecretUntil.Format(time.RFC3339)
-					}
 					rows[i] = []string{
-						c.ID, kind, strings.Join(c.Grants, ","), strings.Join(c.Scopes, " "), strings.Join(c.Audiences, " "), strings.Join(c.ExchangeFrom, " "),
+						c.ID, kindOfClient(c), strings.Join(c.Grants, ","), strings.Join(c.Scopes, " "), strings.Join(c.Audiences, " "), strings.Join(c.ExchangeFrom, " "),
 					}
 				}
 				table(w, "ID\tKIND\tGRANTS\tSCOPES\tAUDIENCES\tEXCHANGES TOKENS OF", rows)
@@ -50,8 +46,43 @@ func (p *program) clientListCommand() *cobra.Command {
 	}
 }
 
+func (p *program) clientShowCommand() *cobra.Command {
+	return p.about(nounClient, &cobra.Command{
+		Use:   "show CLIENT",
+		Short: "Show one OAuth client",
+		Args:  takes("CLIENT"),
+		RunE: p.onDatabase(needs{}, func(ctx context.Context, i *instance, args []string) error {
+			found, err := i.Directory.Client(ctx, caller.Operator(), args[0])
+			if err != nil {
+				return err
+			}
+			c := adminapi.ClientOf(found, i.now())
+			return p.show(c, func(w io.Writer) {
+				fields(w, "id", c.ID, "kind", kindOfClient(c), "name", c.Name, "grants", strings.Join(c.Grants, " "), "scopes", strings.Join(c.Scopes, " "),
+					"audiences", strings.Join(c.Audiences, " "), "redirect URIs", strings.Join(c.RedirectURIs, " "),
+					"exchanges tokens of", strings.Join(c.ExchangeFrom, " "), "owner", c.Owner)
+			})
+		}),
+	})
+}
+
+// kindOfClient returns in words which secrets a client has.
+func kindOfClient(c adminapi.Client) string {
+	kind := "confidential"
+	switch {
+	case c.Public:
+		kind = "public"
+	case c.JWKSURI != "" || len(c.JWKS) > 0:
+		kind = "confidential, with a key"
+	}
+	if c.OldSecretUntil != nil {
+		kind += ", old secret until " + c.OldSecretUntil.Format(time.RFC3339)
+	}
+	return kind
+}
+
 func (p *program) clientCreateCommand() *cobra.Command {
-	var n directory.NewClient
+	var n identity.NewClient
 	var public bool
 	var file, keys string
 	cmd := &cobra.Command{
@@ -103,6 +134,9 @@ of its own (private_key_jwt).`,
 	f.BoolVar(&public, "public", false, "create a client without a secret")
 	clientSecretFlag(cmd, &file)
 	cmd.MarkFlagsMutuallyExclusive("public", "secret-file", "jwks", "jwks-uri")
+	flagValues(cmd, "grant", identity.GrantTypes()...)
+	p.flagAbout(cmd, "scope", nounScope)
+	p.flagAbout(cmd, "exchange-from", nounClient)
 	return cmd
 }
 
@@ -144,9 +178,9 @@ func (p *program) showClient(out adminapi.Client, made token.Secret) error {
 func (p *program) clientSecretCommand() *cobra.Command {
 	var file string
 	var overlap time.Duration
-	x := directory.Rotation{}
-	cmd := &cobra.Command{
-		Use:   "secret ID",
+	x := identity.Rotation{}
+	cmd := p.about(nounClient, &cobra.Command{
+		Use:   "secret CLIENT",
 		Short: "Create a new client secret",
 		Long: `Create a new secret for an OAuth client and print it to standard output, only
 once. With --overlap the old secret works beside it until that has passed; without,
@@ -157,7 +191,7 @@ What was issued to the client stays good. With --revoke all of it is revoked, as
 after a leak.`,
 		Example: `  SECRET=$(bearerd client secret ci --overlap 24h)
   bearerd client secret ci --revoke`,
-		Args: takes("ID"),
+		Args: takes("CLIENT"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			x.ID, x.Overlap = args[0], int64(overlap/time.Second)
 			if overlap < 0 || overlap%time.Second != 0 {
@@ -171,7 +205,7 @@ after a leak.`,
 			}
 			return p.with(cmd, needs{waits: true}, func(ctx context.Context, i *instance) error { return p.rotateSecret(ctx, i, x) })
 		},
-	}
+	})
 	cmd.Flags().DurationVar(&overlap, "overlap", 0, "let the old secret work beside the new one for this `TIME`, 90 days at most")
 	cmd.Flags().BoolVar(&x.Revoke, "revoke", false, "revoke what was issued to the client")
 	clientSecretFlag(cmd, &file)
@@ -179,7 +213,7 @@ after a leak.`,
 	return cmd
 }
 
-func (p *program) rotateSecret(ctx context.Context, i *instance, x directory.Rotation) error {
+func (p *program) rotateSecret(ctx context.Context, i *instance, x identity.Rotation) error {
 	secret, c, err := i.Directory.RotateSecret(ctx, caller.Operator(), x)
 	if err != nil {
 		return err
@@ -200,10 +234,11 @@ func (p *program) rotateSecret(ctx context.Context, i *instance, x directory.Rot
 	return p.showClient(out, secret)
 }
 
-func (p *program) clientRemoveCommand() *cobra.Command {
-	return p.revocation(&cobra.Command{
-		Use:   "remove ID",
-		Short: "Remove an OAuth client, and revoke its tokens",
-		Args:  takes("ID"),
-	}, "client %s is removed, and its tokens are revoked; %s", func(i *instance) revokes { return i.Directory.RemoveClient })
+func (p *program) clientDeleteCommand() *cobra.Command {
+	return p.revocation(p.about(nounClient, &cobra.Command{
+		Use:        "delete CLIENT",
+		Short:      "Delete an OAuth client, and revoke its tokens",
+		Args:       takes("CLIENT"),
+		SuggestFor: []string{"remove", "rm"},
+	}), "client %s is deleted, and its tokens are revoked; %s", func(i *instance) revokes { return i.Directory.RemoveClient })
 }

@@ -1,37 +1,179 @@
 package main
 
 import (
+	"context"
+	"errors"
 	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+	"syscall"
 
 	"github.com/spf13/cobra"
 
 	"github.com/bearerd/bearerd/internal/config"
 	"github.com/bearerd/bearerd/internal/keyring"
+	"github.com/bearerd/bearerd/internal/server"
 	"github.com/bearerd/bearerd/internal/store"
 	"github.com/bearerd/bearerd/internal/token"
 )
 
-// checkSecrets reads the secret or the master key; the first start makes the latter.
-func checkSecrets(c config.Config) error {
+func (p *program) configCommands() *cobra.Command {
+	return group("config", "Check the configuration", "Check the configuration.", p.configCheckCommand())
+}
+
+func (p *program) configCheckCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "check",
+		Short: "Check the configuration and the files that it names",
+		Long: `Check everything that would stop "bearerd serve": the configuration, the BEARERD_
+variables and the flags, the files that they name (secrets, certificates, the master
+key, and whether it opens the signing keys), the database, and the addresses to
+listen on. Every error is reported, and nothing is changed.
+
+A port that is in use is no error, because the server itself may run; see
+"bearerd doctor" for a server that runs.`,
+		Args: takes(),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			c, err := p.loadConfig(cmd)
+			if err != nil {
+				return err
+			}
+			for _, warning := range c.Warnings() {
+				p.say("warning: %s", warning)
+			}
+			if err := p.checkConfig(cmd.Context(), c); err != nil {
+				return err
+			}
+			p.say("the configuration is valid")
+			return p.show(map[string]bool{"ok": true}, silent)
+		},
+	}
+}
+
+// checkConfig returns everything that would stop a server with this configuration.
+func (p *program) checkConfig(ctx context.Context, c config.Config) error {
+	in, errDatabase := inspectDatabase(ctx, c)
+	_, errNotices := readReceivers(c, p.now)
+	_, errLogo := readLogo(c)
+	_, errWays := readWays(ctx, c, p.now)
+	_, errTLS := server.TLS{CertFile: c.TLS.CertFile, KeyFile: c.TLS.KeyFile}.Load()
+	if errTLS != nil {
+		errTLS = fmt.Errorf("tls: %w", errTLS)
+	}
+	_, errForms := tokenForms(c)
+	errSecrets := checkSecrets(c, in)
+	var errRest error
+	if errWays == nil && errForms == nil && (errSecrets == nil || token.Algorithm(c.Signing.Algorithm) != token.HS256) {
+		errRest = p.rehearse(ctx, c)
+	}
+	return errors.Join(errSecrets, errWays, errNotices, errLogo, errTLS, errForms, errDatabase, p.checkAddresses(ctx, c), errRest)
+}
+
+// checkSecrets reads the secret or the master key, which the first start makes, and opens
+// the signing keys with it.
+func checkSecrets(c config.Config, in *store.Inspection) error {
 	if token.Algorithm(c.Signing.Algorithm) == token.HS256 {
 		_, err := keyring.ReadSecret(c.Signing.SecretFile)
 		return err
 	}
-	_, err := keyring.ReadMaster(c.MasterKeyPath())
+	master, err := keyring.ReadMaster(c.MasterKeyPath())
 	switch {
-	case !isMissing(err):
-		return err
-	case c.Database.IsPostgres():
+	case isMissing(err) && c.Database.IsPostgres():
 		return noSharedMaster(c.MasterKeyPath(), err)
+	case isMissing(err) && in != nil && len(in.Keys) > 0:
+		return lostMaster(err)
+	case isMissing(err):
+		return checkFolder(filepath.Dir(c.MasterKeyPath()), "master_key_file")
+	case err != nil || in == nil:
+		return err
+	}
+	for _, k := range in.Keys {
+		if err := master.Opens(k); err != nil {
+			return hint(err, "name the master key that belongs to this database in master_key_file")
+		}
 	}
 	return nil
 }
 
-// checkDatabase looks at the schema; the first start makes an SQLite database.
-func checkDatabase(cmd *cobra.Command, c config.Config) error {
-	_, err := store.Pending(cmd.Context(), c.Database.Reveal(), storeOptions(c, store.Options{}))
-	if err == nil || isMissing(err) {
-		return nil
+// inspectDatabase reads the database; the first start makes an SQLite file, for which there
+// is nothing to read.
+func inspectDatabase(ctx context.Context, c config.Config) (*store.Inspection, error) {
+	in, err := store.Inspect(ctx, c.Database.Reveal(), storeOptions(c, store.Options{}))
+	if isMissing(err) {
+		return nil, checkFolder(filepath.Dir(c.Database.Reveal()), "database")
 	}
-	return fmt.Errorf("database: %w", err)
+	if err != nil {
+		return nil, fmt.Errorf("database: %w", err)
+	}
+	return in, nil
+}
+
+// checkFolder returns why a file can't be made in a folder.
+func checkFolder(dir, key string) error {
+	info, err := os.Stat(dir)
+	switch {
+	case isMissing(err):
+		return hint(fmt.Errorf("%s: there is no folder %s", key, dir), "create the folder, for the user that bearerd runs as")
+	case err != nil:
+		return fmt.Errorf("%s: %w", key, err)
+	case !info.IsDir():
+		return fmt.Errorf("%s: %s is not a folder", key, dir)
+	}
+	if err := writable(dir); err != nil {
+		return hint(fmt.Errorf("%s: no file can be created in %s: %w", key, dir, err), "let the user that bearerd runs as write there")
+	}
+	return nil
+}
+
+// writable returns why a folder can't be written to.
+func writable(dir string) error {
+	f, err := os.CreateTemp(dir, ".bearerd-check-*")
+	if err != nil {
+		return errors.Unwrap(err)
+	}
+	return errors.Join(f.Close(), os.Remove(f.Name()))
+}
+
+// checkAddresses opens the listeners for a moment.
+func (p *program) checkAddresses(ctx context.Context, c config.Config) error {
+	var errs []error
+	for _, l := range []struct{ key, address string }{
+		{"listen", c.Listen}, {"ops_listen", c.OpsListen}, {"gen3.denylist_listen", c.Gen3.DenylistListen},
+	} {
+		if l.address == "" {
+			continue
+		}
+		listener, err := new(net.ListenConfig).Listen(ctx, "tcp", l.address)
+		switch {
+		case errors.Is(err, syscall.EADDRINUSE):
+			p.say("warning: %s: %s is in use; that is as it should be if this server runs", l.key, l.address)
+		case err != nil:
+			errs = append(errs, hint(fmt.Errorf("%s: %w", l.key, err), "choose an address of this machine, and a port from 1024 up unless bearerd may use lower ones"))
+		default:
+			errs = append(errs, listener.Close())
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// rehearse puts a whole server together on an empty database of its own, without
+// listening: what else would stop it is found by doing it.
+func (p *program) rehearse(ctx context.Context, c config.Config) (err error) {
+	if c, err = elsewhere(c); err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(filepath.Dir(c.Database.Reveal()))) }()
+	s, err := openStore(ctx, c, store.Options{Now: p.now})
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, s.Close()) }()
+	logger := silentLog()
+	i, err := assemble(ctx, parts{config: c, store: s, log: s, serves: true, meter: server.NewMetrics(), now: p.now, logger: logger})
+	if err != nil {
+		return err
+	}
+	_, err = i.edges(logger)
+	return err
 }

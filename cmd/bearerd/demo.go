@@ -181,7 +181,7 @@ func (p *program) applySample(ctx context.Context, d *demo, c config.Config) (er
 		return err
 	}
 	defer func() { err = errors.Join(err, s.Close()) }()
-	i, err := assemble(ctx, parts{config: c, store: s, log: &readOnlyLog{Store: s}, now: p.now, logger: slog.New(slog.DiscardHandler)})
+	i, err := assemble(ctx, parts{config: c, store: s, log: &readOnlyLog{Store: s}, now: p.now, logger: silentLog()})
 	if err != nil {
 		return err
 	}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -13,6 +14,7 @@ import (
 	"github.com/bearerd/bearerd/internal/adminapi"
 	"github.com/bearerd/bearerd/internal/config"
 	"github.com/bearerd/bearerd/internal/dialect/specify"
+	"github.com/bearerd/bearerd/internal/echo"
 	"github.com/bearerd/bearerd/internal/feed"
 	"github.com/bearerd/bearerd/internal/gateway"
 	"github.com/bearerd/bearerd/internal/httpkit"
@@ -33,6 +35,7 @@ type edges struct {
 	own, gateway []server.Edge
 	inner        []server.Inner
 	loops        []server.Loop
+	refuse       httpkit.ErrorWriter // for what nobody serves
 }
 
 // shared is what several edges are made with.
@@ -70,8 +73,13 @@ func (i *instance) edges(logger *slog.Logger) (edges, error) {
 			},
 		},
 	}
+	doctor, err := i.ring.Derive(echo.Purpose)
+	if err != nil {
+		return edges{}, err
+	}
 	e := edges{own: []server.Edge{
 		s.oauth,
+		&echo.Edge{Key: doctor, Proxies: httpkit.Proxies(i.config.TrustedProxies), Now: i.now},
 		&feed.Edge{
 			Verifier: i.Verifier, Log: i.follower, Tail: i.tail, Issuer: i.config.Issuer,
 			Staleness: i.config.Revocation.MaxStaleness, Clock: revocation.BootClock,
@@ -100,7 +108,11 @@ func (i *instance) edges(logger *slog.Logger) (edges, error) {
 	if len(i.ways) > 0 {
 		e.loops = append(e.loops, askWays(i.ways, logger))
 	}
-	e.own = append(e.own, &webui.Pages{ // behind what programs use, in the description too
+	logo, err := readLogo(i.config)
+	if err != nil {
+		return edges{}, err
+	}
+	pages := &webui.Pages{ // behind what programs use, in the description too
 		SignIn: i.SignIn, Accounts: i.Accounts, Issuance: i.Issuance, Tokens: i.Tokens, Flows: i.Flows, Revoker: i.Revoker, Directory: i.Directory, Explainer: i.Explainer,
 		Status: i.follower.Status, Policy: policyOf(i.config), Now: i.now,
 		CrossOrigin: crossOrigin, Cookies: s.cookies, SessionCookies: s.sessionCookies,
@@ -108,7 +120,9 @@ func (i *instance) edges(logger *slog.Logger) (edges, error) {
 		Challenge: s.challenge, Overlap: i.config.APIToken.Overlap,
 		DeveloperPrefix: s.developerPrefix, Traffic: i.traffic, Cluster: i.cluster(), Shadow: i.shadow, ReportOnly: i.config.ReportOnly(),
 		Explorer: func() []byte { return s.description.JSON() },
-	})
+		Name:     i.config.Site.Name, Logo: logo, Front: i.config.Upstream.URL == "",
+	}
+	e.own, e.refuse = append(e.own, pages), pages.Refuse
 	return e, s.addDescription(&e)
 }
 
@@ -131,13 +145,16 @@ func (s *shared) addGateway(e *edges) error {
 			return s.Issuance.Assert(ctx, id, c.AssertionAudience)
 		}
 	}
-	announcer, err := gateway.NewAnnouncer(announcement)
-	if err != nil {
-		return fmt.Errorf("upstream.%w", err)
+	announcer, errAnnouncer := gateway.NewAnnouncer(announcement)
+	if errAnnouncer != nil {
+		errAnnouncer = fmt.Errorf("upstream.%w", errAnnouncer)
 	}
-	requirements, err := gateway.NewRequirements(requirementsOf(s.config))
-	if err != nil {
-		return fmt.Errorf("requirements: %w", err)
+	requirements, errRequirements := gateway.NewRequirements(requirementsOf(s.config))
+	if errRequirements != nil {
+		errRequirements = fmt.Errorf("requirements: %w", errRequirements)
+	}
+	if err := errors.Join(errAnnouncer, errRequirements); err != nil {
+		return err
 	}
 	gate := &gateway.Gate{
 		Verifier: s.Verifier, Now: s.now, Challenge: s.challenge, CrossOrigin: s.crossOrigin, Finders: s.finders, Forms: s.forms, Shadow: s.shadow,

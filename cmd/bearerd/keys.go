@@ -14,6 +14,16 @@ import (
 	"github.com/bearerd/bearerd/internal/keyring"
 )
 
+func (p *program) keysCommands() *cobra.Command {
+	return group("keys", "List, rotate and retire signing keys",
+		`List, rotate and retire signing keys, and create a master key.
+
+A key is "next" while it is only published in the JWK Set, "active" while it signs,
+"retired" until its last token has expired, and then "gone". Keys rotate
+automatically (signing.rotate_every).`,
+		p.keysListCommand(), p.keysRotateCommand(), p.keysRetireCommand(), p.keysMasterCommand())
+}
+
 func (p *program) keysListCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "list",
@@ -76,13 +86,13 @@ To revoke the tokens of an old key, see "bearerd keys retire".`,
 }
 
 func (p *program) keysRetireCommand() *cobra.Command {
-	return p.revocation(&cobra.Command{
+	return p.revocation(p.about(nounKey, &cobra.Command{
 		Use:   "retire KID",
 		Short: "Retire a signing key, and revoke every token that it signed",
 		Long: `Revoke a signing key, with every token that it signed and all that was made from
 those. When it was the active one the next key signs at once.`,
 		Args: takes("KID"),
-	}, "key %s is revoked, with every token that it signed; %s", func(i *instance) revokes { return i.Directory.RetireKey })
+	}), "key %s is revoked, with every token that it signed; %s", func(i *instance) revokes { return i.Directory.RetireKey })
 }
 
 func (p *program) keysMasterCommand() *cobra.Command {

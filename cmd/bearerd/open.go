@@ -99,12 +99,12 @@ func (p *program) with(cmd *cobra.Command, need needs, do func(context.Context, 
 	}
 	defer func() { err = errors.Join(err, s.Close()) }()
 	i, err := assemble(cmd.Context(), parts{
-		config: c, store: s, log: &readOnlyLog{Store: s, all: need.judges}, now: p.now, logger: slog.New(slog.DiscardHandler),
+		config: c, store: s, log: &readOnlyLog{Store: s, all: need.judges}, now: p.now, logger: silentLog(),
 	})
 	if err != nil {
 		return err
 	}
-	err = do(cmd.Context(), i)
+	err = p.named(cmd.Context(), cmd, i, do(cmd.Context(), i))
 	return errors.Join(err, i.Journal.FlushRefusals(cmd.Context(), true))
 }
 
@@ -142,12 +142,9 @@ func (p *program) empty(ctx context.Context, c config.Config, need needs) (bool,
 		_, err := os.Stat(c.Database.Reveal())
 		return isMissing(err), nil
 	}
-	pending, err := store.Pending(ctx, c.Database.Reveal(), storeOptions(c, store.Options{Now: p.now}))
-	return slices.Contains(pending, firstMigration), err
+	in, err := store.Inspect(ctx, c.Database.Reveal(), storeOptions(c, store.Options{Now: p.now}))
+	return err == nil && in.New, err
 }
-
-// firstMigration is pending where there is no schema yet.
-const firstMigration = "0001_initial"
 
 // elsewhere returns the configuration with an empty database in a directory of its own.
 func elsewhere(c config.Config) (config.Config, error) {
@@ -244,15 +241,10 @@ func assemble(ctx context.Context, p parts) (*instance, error) {
 		watcher = revocation.NewNodeWatcher(follower.List(p.store.Nodes), revocation.BootClock)
 	}
 	tail := feed.Follow(follower)
-	forms, err := token.NewForms(p.config.APIToken.Prefix, hypothesis.TokenPrefix) // its tokens are read without the dialect, too
-	if err != nil {
-		return nil, fmt.Errorf("api_token.prefix: %w", err)
-	}
-	shapes, err := p.config.ForeignShapes(ownForms(forms)...)
+	forms, err := tokenForms(p.config)
 	if err != nil {
 		return nil, err
 	}
-	forms = forms.WithForeign(shapes)
 	wait := revocation.WaitNone
 	if p.config.Revocation.Wait {
 		wait = revocation.WaitNodes
@@ -305,6 +297,16 @@ func ownForms(forms token.Forms) []foreign.Own {
 		own = append(own, foreign.Own{Name: "a token of bearerd's, " + prefix + "…,", Pattern: patterns[prefix]})
 	}
 	return own
+}
+
+// tokenForms returns what opaque tokens look like.
+func tokenForms(c config.Config) (token.Forms, error) {
+	forms, err := token.NewForms(c.APIToken.Prefix, hypothesis.TokenPrefix) // its tokens are read without the dialect, too
+	if err != nil {
+		return forms, fmt.Errorf("api_token.prefix: %w", err)
+	}
+	shapes, err := c.ForeignShapes(ownForms(forms)...)
+	return forms.WithForeign(shapes), err
 }
 
 func policyOf(c config.Config) issuance.Policy {
@@ -360,8 +362,7 @@ func masterKey(ctx context.Context, p parts) (keyring.Master, error) {
 		return m, storeErr
 	}
 	if len(keys) > 0 {
-		return m, hint(fmt.Errorf("the master key is missing, and the database has signing keys that only it opens: %w", err),
-			"put the file back from where you keep it safe, or name it in master_key_file")
+		return m, lostMaster(err)
 	}
 	m, err = keyring.MakeMaster(path)
 	if errors.Is(err, fs.ErrExist) {
@@ -371,6 +372,12 @@ func masterKey(ctx context.Context, p parts) (keyring.Master, error) {
 		p.logger.LogAttrs(ctx, slog.LevelInfo, "made the master key; keep a copy of it apart from the backups", slog.String("file", path))
 	}
 	return m, err
+}
+
+// lostMaster is the error for a database whose keys nothing opens.
+func lostMaster(err error) error {
+	return hint(fmt.Errorf("the master key is missing, and the database has signing keys that only it opens: %w", err),
+		"put the file back from where you keep it safe, or name it in master_key_file")
 }
 
 // noSharedMaster is the error for a database of many nodes, where none of them may

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"log/slog"
 	"strings"
 	"text/tabwriter"
 	"unicode"
@@ -29,8 +30,15 @@ func (p *program) say(text string, args ...any) {
 	}
 }
 
-// complain returns why a command failed.
+// complain prints why a command failed. Of several errors that were joined, each has its
+// own hint.
 func (p *program) complain(err error) {
+	if several, ok := err.(interface{ Unwrap() []error }); ok && errors.Join(several.Unwrap()...).Error() == err.Error() {
+		for _, one := range several.Unwrap() {
+			p.complain(one)
+		}
+		return
+	}
 	p.say("%s", printable(err.Error()))
 	if h, ok := errors.AsType[*hintedError](err); ok {
 		p.say("hint: %s", h.hint)
@@ -195,3 +203,6 @@ func (i *instance) reach(r revocation.Receipt) string {
 
 // isMissing reports whether err is that of a file that isn't there.
 func isMissing(err error) bool { return errors.Is(err, fs.ErrNotExist) }
+
+// silentLog is the log of a command, which says itself what matters.
+func silentLog() *slog.Logger { return slog.New(slog.DiscardHandler) }

@@ -17,7 +17,7 @@ func TestScriptsOnPostgres(t *testing.T) {
 	t.Parallel()
 	p := scriptParams()
 	for _, name := range []string{
-		"audit", "client", "keys", "revoke-all", "token-explain", "token-inspect", "token-issue", "token-revoke",
+		"audit", "client", "completion", "keys", "revoke-all", "role", "token-explain", "token-inspect", "token-issue", "token-list", "token-revoke",
 		"user", "user-access", "user-unlock", "webhook",
 	} {
 		p.Files = append(p.Files, filepath.Join("testdata", "script", name+".txtar"))

@@ -1,17 +1,21 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/bearerd/bearerd/internal/config"
+	"github.com/bearerd/bearerd/internal/suggest"
 )
 
 // program is one run of bearerd: its streams, its environment, and the flags that
@@ -26,6 +30,9 @@ type program struct {
 	output     format
 
 	insecureDocuments []string // of the flag insecureClientMetadata
+
+	nouns     map[*cobra.Command]*noun // what the first argument of a command names
+	flagNouns map[*pflag.Flag]*noun    // what the value of a flag names
 }
 
 // overrides are the keys of the configuration that have a flag. Config names a
@@ -36,15 +43,25 @@ var overrides = []struct{ key, flag, usage string }{
 	{"issuer", "issuer", "the issuer's `URL`"},
 }
 
+// exitRefused is the exit code of a command that was asked whether something is allowed,
+// and answered that it is not.
+const exitRefused = 3
+
+// errRefused ends a command that has shown such an answer.
+var errRefused = errors.New("refused")
+
 // run carries out the command that the arguments name and returns the exit code: 0
-// when it was done, else 1.
+// when it was done, exitRefused where the answer is no, else 1.
 func (p *program) run(ctx context.Context, args []string) int {
 	root := p.root()
 	root.SetArgs(args)
 	root.SetIn(p.stdin)
 	root.SetOut(p.stdout)
 	root.SetErr(p.stderr)
-	if err := root.ExecuteContext(ctx); err != nil {
+	switch err := root.ExecuteContext(ctx); {
+	case errors.Is(err, errRefused):
+		return exitRefused
+	case err != nil:
 		p.complain(err)
 		return 1
 	}
@@ -52,6 +69,7 @@ func (p *program) run(ctx context.Context, args []string) int {
 }
 
 func (p *program) root() *cobra.Command {
+	p.nouns, p.flagNouns = map[*cobra.Command]*noun{}, map[*pflag.Flag]*noun{}
 	root := &cobra.Command{
 		Use:   "bearerd",
 		Short: "Issue, verify and revoke bearer tokens",
@@ -59,11 +77,13 @@ func (p *program) root() *cobra.Command {
 everywhere at once.
 
 Begin with "bearerd demo", which starts a server with sample data and prints
-commands to paste. "bearerd serve" is the server; every other command works on
+commands to paste, or with "bearerd init", which begins an installation of your
+own. "bearerd serve" is the server; every other command works on
 the same database beside it, and what it changes reaches the server at once.
 
 Results and secrets are printed to standard output, all else to standard error.
-A command that fails exits with 1 and has changed nothing, or says what it has.`,
+A command that fails exits with 1 and has changed nothing, or says what it has. One
+that was asked whether something is allowed exits with 3 when it isn't.`,
 		SilenceErrors: true,
 		SilenceUsage:  true,
 		Version:       version,
@@ -71,64 +91,20 @@ A command that fails exits with 1 and has changed nothing, or says what it has.`
 		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	root.SetVersionTemplate("bearerd {{.Version}}\n")
-	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
-		return hint(err, "see %s --help", cmd.CommandPath())
-	})
+	root.SetFlagErrorFunc(badFlag)
 	flags := root.PersistentFlags()
 	flags.StringVar(&p.configFile, "config", "", "the configuration `FILE` (BEARERD_CONFIG)")
 	flags.VarP(&p.output, "output", "o", "print results as `FORMAT`: text or json")
+	flagValues(root, "output", string(formatText), string(formatJSON))
 	for _, o := range overrides {
 		flags.String(o.flag, "", o.usage+", instead of the configuration's")
 	}
 	root.AddCommand(
-		p.serveCommand(), p.demoCommand(), p.applyCommand(),
-		group("user", "List, create and change users",
-			`List, create and change users. USER is a username, in any spelling, or a subject id.
-
-For many users at once, and for roles and bindings, see "bearerd apply".`,
-			p.userListCommand(), p.userShowCommand(), p.userCreateCommand(), p.userRenameCommand(), p.userPasswordCommand(),
-			p.userPasswordLinkCommand(), p.userLinkCommand(), p.userUnlinkCommand(),
-			p.userDisableCommand(), p.userEnableCommand(), p.userUnlockCommand(), p.userRemoveCommand(), p.userAccessCommand()),
-		group("token", "Issue, examine and revoke tokens",
-			`Issue, examine and revoke tokens. The value of a token is never an argument,
-where others could see it: bearerd prompts for it at a terminal, and otherwise
-reads it from standard input or a file.`,
-			p.tokenIssueCommand(), p.tokenCreateCommand(), p.tokenListCommand(), p.tokenImportCommand(), p.tokenExportCommand(), p.tokenInspectCommand(),
-			p.tokenExplainCommand(), p.tokenRevokeCommand()),
-		p.revokeAllCommand(),
-		group("keys", "List, rotate and retire signing keys",
-			`List, rotate and retire signing keys, and create a master key.
-
-A key is "next" while it is only published in the JWK Set, "active" while it signs,
-"retired" until its last token has expired, and then "gone". Keys rotate
-automatically (signing.rotate_every).`,
-			p.keysListCommand(), p.keysRotateCommand(), p.keysRetireCommand(), p.keysMasterCommand()),
-		group("client", "List, create and remove OAuth clients",
-			`List, create and remove OAuth clients. bearerd creates a client's secret and shows
-it only once, or reads it from a file; it is never an argument.`,
-			p.clientListCommand(), p.clientCreateCommand(), p.clientSecretCommand(), p.clientRemoveCommand()),
+		p.initCommand(), p.serveCommand(), p.demoCommand(), p.applyCommand(), p.exportCommand(),
+		p.userCommands(), p.roleCommands(), p.bindingCommands(), p.collectionCommands(), p.clientCommands(),
+		p.tokenCommands(), p.revokeAllCommand(), p.keysCommands(),
 		p.auditCommand(), p.shadowCommand(), p.backupCommand(), p.migrateCommand(),
-		group("config", "Check the configuration", "Check the configuration.", &cobra.Command{
-			Use:   "check",
-			Short: "Check the configuration and the files that it names",
-			Long: `Check the configuration, the BEARERD_ variables and the flags, and the files that
-they name: the secrets, the master key, and the database's schema. Every error is
-reported, and nothing is changed.`,
-			Args: takes(),
-			RunE: func(cmd *cobra.Command, _ []string) error {
-				c, err := p.loadConfig(cmd)
-				if err != nil {
-					return err
-				}
-				_, noticesErr := readReceivers(c, p.now)
-				_, waysErr := readWays(cmd.Context(), c, p.now)
-				if err := errors.Join(checkSecrets(c), waysErr, noticesErr, checkDatabase(cmd, c)); err != nil {
-					return err
-				}
-				p.say("the configuration is valid")
-				return p.show(map[string]bool{"ok": true}, silent)
-			},
-		}),
+		p.configCommands(), p.doctorCommand(), p.loginCommand(), p.apiCommand(), p.logoutCommand(),
 		p.versionCommand(),
 	)
 	return root
@@ -163,7 +139,37 @@ func noSuchCommand(cmd *cobra.Command, args []string) error {
 	if len(args) == 0 {
 		return nil
 	}
-	return hint(fmt.Errorf("unknown command %q", cmd.CommandPath()+" "+args[0]), "see %s --help", cmd.CommandPath())
+	meant := ""
+	var names []string
+	for _, c := range cmd.Commands() {
+		if c.IsAvailableCommand() {
+			names = append(names, c.Name())
+		}
+		if slices.Contains(c.SuggestFor, args[0]) {
+			meant = c.Name()
+		}
+	}
+	if meant = cmp.Or(meant, suggest.Closest(args[0], names)); meant != "" {
+		meant = fmt.Sprintf("did you mean %q? ", cmd.CommandPath()+" "+meant)
+	}
+	return hint(fmt.Errorf("unknown command %q", cmd.CommandPath()+" "+args[0]), "%ssee %s --help", meant, cmd.CommandPath())
+}
+
+// badFlag adds to the error of a flag what was meant.
+func badFlag(cmd *cobra.Command, err error) error {
+	meant := ""
+	if unknown, ok := errors.AsType[*pflag.NotExistError](err); ok {
+		var names []string
+		cmd.Flags().VisitAll(func(f *pflag.Flag) {
+			if !f.Hidden {
+				names = append(names, f.Name)
+			}
+		})
+		if meant = suggest.Closest(unknown.GetSpecifiedName(), names); meant != "" {
+			meant = "did you mean --" + meant + "? "
+		}
+	}
+	return hint(err, "%ssee %s --help", meant, cmd.CommandPath())
 }
 
 // takes says which arguments a command has. An argument that is too many isn't

@@ -5,11 +5,11 @@ import (
 )
 
 func (p *program) revokeAllCommand() *cobra.Command {
-	return p.revocation(&cobra.Command{
+	return p.revocation(p.about(nounUser, &cobra.Command{
 		Use:   "revoke-all USER",
 		Short: "Revoke every token and session of a user",
 		Long: `Revoke every token and session of a user that was issued until now. The user can
 sign in again at once; to prevent that, see "bearerd user disable".`,
 		Args: takes("USER"),
-	}, "every token and session of %s is revoked; %s", func(i *instance) revokes { return i.Revoker.RevokeAllOf })
+	}), "every token and session of %s is revoked; %s", func(i *instance) revokes { return i.Revoker.RevokeAllOf })
 }

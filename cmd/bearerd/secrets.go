@@ -2,10 +2,12 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
 	"os"
+	"strings"
 
 	"golang.org/x/term"
 
@@ -67,6 +69,40 @@ func (p *program) prompt(what string) (token.Secret, error) {
 		return "", fmt.Errorf("the %s is missing", what)
 	}
 	return token.Secret(text), nil
+}
+
+// ask asks at the terminal until the answer is good. An empty answer is the usual one.
+func (p *program) ask(question, usual string, answer *string, check func(string) error) error {
+	for {
+		_, _ = fmt.Fprintf(p.stderr, "%s%s [%s]: ", prefix, question, usual)
+		line, err := p.readLine()
+		if err != nil {
+			return fmt.Errorf("reading the answer: %w", err)
+		}
+		*answer = cmp.Or(strings.TrimSpace(line), usual)
+		if err = check(*answer); err == nil {
+			return nil
+		}
+		p.complain(err)
+	}
+}
+
+// readLine reads a line from standard input and nothing after it: what follows may be a
+// password, which is read without being shown.
+func (p *program) readLine() (string, error) {
+	var line []byte
+	for one := make([]byte, 1); len(line) <= maxSecretBytes; {
+		n, err := p.stdin.Read(one)
+		switch {
+		case n == 1 && one[0] == '\n':
+			return string(line), nil
+		case n == 1:
+			line = append(line, one[0])
+		case err != nil:
+			return "", err
+		}
+	}
+	return "", fmt.Errorf("more than %d bytes", maxSecretBytes)
 }
 
 // source opens the file; "" and "-" are standard input.

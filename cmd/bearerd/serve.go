@@ -93,7 +93,7 @@ func (p *program) serve(ctx context.Context, c config.Config, logger *slog.Logge
 	srv, err := server.New(server.Config{
 		Node: i.Node, Metrics: metrics, Issuer: c.Issuer, Now: i.now, Log: logger, Listen: c.Listen, OpsListen: c.OpsListen,
 		TLS:   server.TLS{CertFile: c.TLS.CertFile, KeyFile: c.TLS.KeyFile},
-		Edges: e.own, Gateway: e.gateway, Inner: e.inner, Loops: loops,
+		Edges: e.own, Gateway: e.gateway, Inner: e.inner, Loops: loops, Refuse: e.refuse,
 		CORS: c.CORS.Origins, Proxies: httpkit.Proxies(c.TrustedProxies),
 	})
 	if err != nil {

@@ -178,6 +178,18 @@ func (i *instance) pageWays(cookies httpkit.Cookies) (login.Ways, error) {
 	return login.Ways{Sources: i.ways, Requests: requests, Fresh: i.config.SignIn.Fresh}, err
 }
 
+// readLogo reads the logo of the web pages; nil when there is none.
+func readLogo(c config.Config) (*kit.Logo, error) {
+	if c.Site.LogoFile == "" {
+		return nil, nil
+	}
+	logo, err := kit.ReadLogo(c.Site.LogoFile)
+	if err != nil {
+		return nil, fmt.Errorf("site.logo_file: %w", err)
+	}
+	return logo, nil
+}
+
 // takesPasswords reports whether people can sign in with a password: one that is kept here,
 // or one that a source checks.
 func takesPasswords(c config.Config) bool {

@@ -11,6 +11,15 @@ import (
 	"github.com/spf13/cobra"
 )
 
+func (p *program) tokenCommands() *cobra.Command {
+	return group("token", "Issue, examine and revoke tokens",
+		`Issue, examine and revoke tokens. The value of a token is never an argument,
+where others could see it: bearerd prompts for it at a terminal, and otherwise
+reads it from standard input or a file.`,
+		p.tokenIssueCommand(), p.tokenCreateCommand(), p.tokenListCommand(), p.tokenImportCommand(), p.tokenExportCommand(), p.tokenInspectCommand(),
+		p.tokenExplainCommand(), p.tokenRevokeCommand())
+}
+
 func fileFlag(cmd *cobra.Command, file *string) {
 	cmd.Flags().StringVarP(file, "file", "f", "", "read from this `FILE`, - for standard input")
 }

@@ -65,7 +65,7 @@ func (p *program) tokenExplainCommand() *cobra.Command {
 		Short: "Show why a token is accepted or refused, check by check",
 		Long: `Run every check on a token, in the order that the server uses, and show each result:
 the check that failed, who revoked the token and when, and the bindings that decide
-access.`,
+access. The exit code is 0 when the token is accepted, and 3 when it is refused.`,
 		Example: `  bearerd token explain < token.txt
   bearerd token explain --collection 4 --scope read --from 192.0.2.7`,
 		Args: takes(),
@@ -96,6 +96,8 @@ access.`,
 	f.StringVar(&a.path, "path", "", "the `PATH` of the required action")
 	cmd.MarkFlagsRequiredTogether("action", "path")
 	fileFlag(cmd, &file)
+	p.flagAbout(cmd, "scope", nounScope)
+	p.flagAbout(cmd, "collection", nounCollection)
 	return cmd
 }
 
@@ -112,7 +114,7 @@ func (p *program) showExplanation(ctx context.Context, i *instance, x *explain.E
 		}
 		by = names[x.Revoked.By]
 	}
-	return p.show(out, func(w io.Writer) {
+	err := p.show(out, func(w io.Writer) {
 		rows := make([][]string, len(out.Checks))
 		for n, c := range out.Checks {
 			rows[n] = []string{c.Check, verdictOf(c), c.Detail}
@@ -128,6 +130,10 @@ func (p *program) showExplanation(ctx context.Context, i *instance, x *explain.E
 		}
 		_, _ = fmt.Fprintln(w, out.verdict())
 	})
+	if err == nil && !x.Allowed {
+		return errRefused
+	}
+	return err
 }
 
 func verdictOf(c adminapi.Check) string {

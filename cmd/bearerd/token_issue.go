@@ -17,7 +17,7 @@ import (
 
 func (p *program) tokenIssueCommand() *cobra.Command {
 	var n wanted
-	cmd := &cobra.Command{
+	cmd := p.about(nounUser, &cobra.Command{
 		Use:   "issue USER",
 		Short: "Issue an access token for a user",
 		Long: `Issue an access token for a user, under the same rules as when the user requests it.
@@ -34,8 +34,9 @@ It is printed to standard output, only once.`,
 				return p.issue(ctx, i, args[0], r)
 			})
 		},
-	}
+	})
 	n.flags(cmd)
+	p.tokenFlags(cmd)
 	return cmd
 }
 
@@ -52,6 +53,12 @@ func (n *wanted) flags(cmd *cobra.Command) {
 	f.Int64Var(&n.collection, "collection", 0, "the `ID` of the collection to limit it to")
 	f.StringSliceVar(&n.networks, "network", nil, "a `NETWORK` that it may be used from, such as 192.0.2.0/24 (may be repeated)")
 	f.StringVar(&n.expires, "expires-in", "", "its lifetime: `SECONDS`, or a duration such as 5m")
+}
+
+// tokenFlags completes the values of these flags.
+func (p *program) tokenFlags(cmd *cobra.Command) {
+	p.flagAbout(cmd, "scope", nounScope)
+	p.flagAbout(cmd, "collection", nounCollection)
 }
 
 func (n *wanted) request(cmd *cobra.Command, kind token.Kind) (*issuance.Request, error) {
@@ -108,7 +115,7 @@ func (p *program) issue(ctx context.Context, i *instance, ref string, r *issuanc
 func (p *program) tokenCreateCommand() *cobra.Command {
 	var n wanted
 	var name, description string
-	cmd := &cobra.Command{
+	cmd := p.about(nounUser, &cobra.Command{
 		Use:   "create USER --name NAME",
 		Short: "Create an API token for a user",
 		Long: `Create an API token for a user: an opaque token that is valid until it is revoked or
@@ -128,8 +135,9 @@ expires. It is printed to standard output, only once.`,
 				return p.issue(ctx, i, args[0], r)
 			})
 		},
-	}
+	})
 	n.flags(cmd)
+	p.tokenFlags(cmd)
 	cmd.Flags().StringVar(&name, "name", "", "the token's `NAME`, shown to its owner")
 	cmd.Flags().StringVar(&description, "description", "", "what the token is for, as `TEXT`")
 	_ = cmd.MarkFlagRequired("name")

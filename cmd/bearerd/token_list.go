@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"strconv"
 	"strings"
 	"time"
 
@@ -11,6 +12,7 @@ import (
 
 	"github.com/bearerd/bearerd/internal/caller"
 	"github.com/bearerd/bearerd/internal/records"
+	"github.com/bearerd/bearerd/internal/suggest"
 	"github.com/bearerd/bearerd/internal/token"
 )
 
@@ -19,6 +21,7 @@ type storedJSON struct {
 	ID         string     `json:"id"`
 	Name       string     `json:"name"`
 	Kind       string     `json:"kind"`
+	Username   string     `json:"username,omitempty"` // of its owner, where everybody's are listed
 	Prefix     string     `json:"prefix"`
 	Last4      string     `json:"last4"`
 	Scope      []string   `json:"scope"`
@@ -32,68 +35,167 @@ type storedJSON struct {
 	Reason     string     `json:"reason"`
 }
 
+func storedOf(t records.StoredToken, username string) storedJSON {
+	return storedJSON{
+		ID: t.ID, Name: t.Name, Kind: t.Kind.String(), Username: username, Prefix: t.Prefix, Last4: t.Last4, Scope: nonNil(t.Scope),
+		Collection: t.Collection, Networks: t.Networks.Strings(), CreatedAt: instantOf(t.CreatedAt), LastUsedAt: instantOf(t.LastUsedAt),
+		LastUsedBy: t.LastUsedBy, ExpiresAt: instantOf(t.ExpiresAt), RevokedAt: instantOf(t.RevokedAt), Reason: t.Reason,
+	}
+}
+
+// tokenFilter says which tokens are listed.
+type tokenFilter struct {
+	all       bool // of everybody
+	kind      string
+	expiring  string // how soon they end
+	neverUsed bool
+	scope     string
+}
+
 func (p *program) tokenListCommand() *cobra.Command {
-	var kind string
-	cmd := &cobra.Command{
-		Use:   "list USER",
-		Short: "List the stored tokens of a user, newest first",
-		Long: `List the stored tokens of a user, newest first: API tokens, API keys, refresh tokens
-and sessions, including those that ended in the last 90 days, with the reason.
-Access and task tokens are not stored.`,
-		Args: takes("USER"),
+	var f tokenFilter
+	cmd := p.about(nounUser, &cobra.Command{
+		Use:   "list USER|--all",
+		Short: "List the stored tokens of a user, or of all, newest first",
+		Long: `List the stored tokens of a user, newest first: API tokens, API keys, refresh
+tokens, sessions and connected applications (grants), including those that ended in
+the last 90 days, with the reason. Access and task tokens are not stored.
+
+With --all the tokens of everybody are listed, with their owners. --expiring,
+--never-used and --scope leave those out that have ended, and of everybody's tokens
+sessions and refresh tokens. With --expiring those that end first come first.`,
+		Example: `  bearerd token list spadmin
+  bearerd token list --all --expiring 7d
+  bearerd token list --all --never-used --scope write --output json`,
+		Args: func(cmd *cobra.Command, args []string) error {
+			if f.all {
+				return takes()(cmd, args)
+			}
+			return takes("USER")(cmd, args)
+		},
 		RunE: func(cmd *cobra.Command, args []string) error {
-			q := records.TokenQuery{Limit: 500}
-			if kind != "" {
-				k, known := token.ParseKind(kind)
-				if !known {
-					return fmt.Errorf("--kind: %q is not a kind of token", kind)
-				}
-				q.Kinds = []token.Kind{k}
+			q, err := f.query(p.now())
+			if err != nil {
+				return err
 			}
 			return p.with(cmd, needs{}, func(ctx context.Context, i *instance) error {
-				u, err := i.Directory.User(ctx, caller.Operator(), args[0])
-				if err != nil {
-					return err
-				}
-				q.Owner = u.ID
-				all := []storedJSON{}
-				var rows [][]string
-				for {
-					page, err := i.Tokens.TokenList(ctx, caller.Operator(), q)
+				if !f.all {
+					u, err := i.Directory.User(ctx, caller.Operator(), args[0])
 					if err != nil {
 						return err
 					}
-					for _, t := range page.Items {
-						state := "lives"
-						if !t.ExpiresAt.IsZero() {
-							state = "until " + clock(t.ExpiresAt)
-						}
-						if at, reason, ended := t.End(p.now()); ended {
-							state = "ended " + clock(at) + ": " + reason
-						}
-						value := ""
-						if t.Prefix != "" {
-							value = t.Prefix + "…" + t.Last4
-						}
-						all, rows = append(all, storedJSON{
-							ID: t.ID, Name: t.Name, Kind: t.Kind.String(), Prefix: t.Prefix, Last4: t.Last4, Scope: nonNil(t.Scope),
-							Collection: t.Collection, Networks: t.Networks.Strings(), CreatedAt: instantOf(t.CreatedAt), LastUsedAt: instantOf(t.LastUsedAt),
-							LastUsedBy: t.LastUsedBy, ExpiresAt: instantOf(t.ExpiresAt), RevokedAt: instantOf(t.RevokedAt), Reason: t.Reason,
-						}), append(rows, []string{
-							t.ID, t.Kind.String(), t.Name, value, strings.Join(t.Scope, " "), collectionText(t.Collection),
-							clock(t.CreatedAt), clock(t.LastUsedAt), state,
-						})
-					}
-					if q.After = page.Next; page.Next == "" {
-						break
-					}
+					q.Owner = u.ID
 				}
-				return p.show(listed(all), func(w io.Writer) {
-					table(w, "ID\tKIND\tNAME\tTOKEN\tSCOPE\tCOLLECTION\tMADE\tLAST USED\tSTATE", rows)
-				})
+				return p.listTokens(ctx, i, q)
 			})
 		},
-	}
-	cmd.Flags().StringVar(&kind, "kind", "", "only this `KIND`: api-token, api-key, refresh-token or session")
+	})
+	flags := cmd.Flags()
+	flags.BoolVar(&f.all, "all", false, "list the tokens of everybody")
+	flags.StringVar(&f.kind, "kind", "", "only this `KIND`: "+strings.Join(storedKinds(), ", "))
+	flags.StringVar(&f.expiring, "expiring", "", "only those that end within this `TIME`, such as 7d or 12h")
+	flags.BoolVar(&f.neverUsed, "never-used", false, "only those that were never used")
+	flags.StringVar(&f.scope, "scope", "", "only those that have this `SCOPE`")
+	flagValues(cmd, "kind", storedKinds()...)
+	p.flagAbout(cmd, "scope", nounScope)
 	return cmd
+}
+
+// query returns what the store is asked for.
+func (f *tokenFilter) query(now time.Time) (records.TokenQuery, error) {
+	q := records.TokenQuery{Limit: 500, NeverUsed: f.neverUsed, Scope: f.scope, Order: records.NewestFirst, Now: now}
+	if f.expiring != "" || f.neverUsed || f.scope != "" {
+		q.State = records.ValidOnly
+	}
+	if f.kind != "" {
+		k, known := token.ParseKind(f.kind)
+		if !known {
+			return q, hint(fmt.Errorf("--kind: %q is not a kind of token", f.kind), "%s", suggest.Instead("kinds", f.kind, storedKinds(), false))
+		}
+		q.Kinds = []token.Kind{k}
+	}
+	if f.expiring != "" {
+		within, err := parseDays(f.expiring)
+		if err != nil {
+			return q, fmt.Errorf("--expiring: %w", err)
+		}
+		q.ExpiresBy, q.Order = now.Add(within), records.NaturalOrder
+	}
+	return q, nil
+}
+
+// parseDays reads a duration as Go writes it, or whole days: 7d.
+func parseDays(s string) (time.Duration, error) {
+	const most = 36500
+	if text, ok := strings.CutSuffix(s, "d"); ok {
+		if n, err := strconv.ParseUint(text, 10, 32); err == nil && n > 0 && n <= most {
+			return time.Duration(n) * 24 * time.Hour, nil
+		}
+	} else if d, err := time.ParseDuration(s); err == nil && d > 0 {
+		return d, nil
+	}
+	return 0, fmt.Errorf("%q is neither days, such as 7d, nor a duration such as 12h", s)
+}
+
+// listTokens shows the tokens of a query.
+func (p *program) listTokens(ctx context.Context, i *instance, q records.TokenQuery) error {
+	everybody := q.Owner == ""
+	names := map[string]string{}
+	all := []storedJSON{}
+	var rows [][]string
+	for {
+		page, err := i.Tokens.TokenList(ctx, caller.Operator(), q)
+		if err != nil {
+			return err
+		}
+		for _, t := range page.Items {
+			if _, known := names[t.Owner]; everybody && !known {
+				found, err := i.Directory.Usernames(ctx, caller.Operator(), []string{t.Owner})
+				if err != nil {
+					return err
+				}
+				names[t.Owner] = found[t.Owner]
+			}
+			row := p.tokenRow(t)
+			if everybody {
+				row = append([]string{names[t.Owner]}, row...)
+			}
+			all, rows = append(all, storedOf(t, names[t.Owner])), append(rows, row)
+		}
+		if q.After = page.Next; page.Next == "" {
+			break
+		}
+	}
+	header := "ID\tKIND\tNAME\tTOKEN\tSCOPE\tCOLLECTION\tMADE\tLAST USED\tSTATE"
+	if everybody {
+		header = "USER\t" + header
+	}
+	return p.show(listed(all), func(w io.Writer) { table(w, header, rows) })
+}
+
+func (p *program) tokenRow(t records.StoredToken) []string {
+	state := "lives"
+	if !t.ExpiresAt.IsZero() {
+		state = "until " + clock(t.ExpiresAt)
+	}
+	if at, reason, ended := t.End(p.now()); ended {
+		state = "ended " + clock(at) + ": " + reason
+	}
+	value := ""
+	if t.Prefix != "" {
+		value = t.Prefix + "…" + t.Last4
+	}
+	return []string{
+		t.ID, t.Kind.String(), t.Name, value, strings.Join(t.Scope, " "), collectionText(t.Collection),
+		clock(t.CreatedAt), clock(t.LastUsedAt), state,
+	}
+}
+
+// storedKinds returns the kinds of token that have a row.
+func storedKinds() []string {
+	var names []string
+	for _, k := range []token.Kind{token.KindAPIToken, token.KindExchangeKey, token.KindRefresh, token.KindSession, token.KindGrant} {
+		names = append(names, k.String())
+	}
+	return names
 }

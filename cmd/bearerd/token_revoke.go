@@ -22,7 +22,7 @@ import (
 func (p *program) tokenRevokeCommand() *cobra.Command {
 	var file string
 	var skip bool
-	cmd := &cobra.Command{
+	cmd := p.about(nounToken, &cobra.Command{
 		Use:   "revoke [ID…]",
 		Short: "Revoke tokens, with every token that was created from them",
 		Long: `Revoke tokens, with every token that was created from them. Name a token by its
@@ -70,7 +70,7 @@ transaction. The command waits until every running server refuses them, unless
 				Tokens int `json:"tokens"`
 			}{acknowledged(r), len(found)}, silent)
 		}),
-	}
+	})
 	fileFlag(cmd, &file)
 	cmd.Flags().BoolVar(&skip, "skip-unknown", false, "skip lines that are not a token of this server, instead of stopping")
 	waitFlag(cmd)

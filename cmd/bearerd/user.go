@@ -14,7 +14,6 @@ import (
 	"github.com/bearerd/bearerd/internal/account"
 	"github.com/bearerd/bearerd/internal/adminapi"
 	"github.com/bearerd/bearerd/internal/caller"
-	"github.com/bearerd/bearerd/internal/directory"
 	"github.com/bearerd/bearerd/internal/identity"
 	"github.com/bearerd/bearerd/internal/records"
 )
@@ -24,6 +23,17 @@ func stateOf(u identity.User) string {
 		return "disabled"
 	}
 	return "enabled"
+}
+
+func (p *program) userCommands() *cobra.Command {
+	return group("user", "List, create, change and delete users",
+		`List, create, change and delete users. USER is a username, in any spelling, or a
+subject id.
+
+For many users at once see "bearerd apply".`,
+		p.userListCommand(), p.userShowCommand(), p.userCreateCommand(), p.userRenameCommand(), p.userPasswordCommand(),
+		p.userPasswordLinkCommand(), p.userLinkCommand(), p.userUnlinkCommand(),
+		p.userDisableCommand(), p.userEnableCommand(), p.userUnlockCommand(), p.userDeleteCommand(), p.userAccessCommand())
 }
 
 func (p *program) userListCommand() *cobra.Command {
@@ -58,7 +68,7 @@ func (p *program) userListCommand() *cobra.Command {
 }
 
 func (p *program) userShowCommand() *cobra.Command {
-	return &cobra.Command{
+	return p.about(nounUser, &cobra.Command{
 		Use:   "show USER",
 		Short: "Show one user and what they may do",
 		Args:  takes("USER"),
@@ -92,7 +102,7 @@ func (p *program) userShowCommand() *cobra.Command {
 				grantTable(w, grants)
 			})
 		}),
-	}
+	})
 }
 
 // linksText returns who a user is for which source.
@@ -142,14 +152,18 @@ func grantTable(w io.Writer, grants []access.Grant) {
 }
 
 func (p *program) userCreateCommand() *cobra.Command {
-	var n directory.NewUser
+	var n identity.NewUser
 	var file string
 	var none bool
 	cmd := &cobra.Command{
 		Use:   "create USERNAME",
 		Short: "Create a user",
 		Long: `Create a user. bearerd prompts twice for the password at a terminal, and otherwise
-reads it from standard input or a file.`,
+reads it from standard input or a file.
+
+With --admin the user is an administrator: bound to "* /", which is everything.`,
+		Example: `  bearerd user create ada --name "Ada Lovelace" --email ada@example.org
+  bearerd user create root --admin --password-file password`,
 		Args: takes("USERNAME"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			n.Username = args[0]
@@ -165,7 +179,11 @@ reads it from standard input or a file.`,
 				if err != nil {
 					return err
 				}
-				p.say("user %s is created, with the id %s", u.Username, u.ID)
+				what := "user"
+				if n.Administrator {
+					what = "administrator"
+				}
+				p.say("%s %s is created, with the id %s", what, u.Username, u.ID)
 				return p.show(adminapi.UserOf(u), silent)
 			})
 		},
@@ -173,23 +191,25 @@ reads it from standard input or a file.`,
 	cmd.Flags().StringVar(&n.Name, "name", "", "the full `NAME`")
 	cmd.Flags().StringVar(&n.Email, "email", "", "the email `ADDRESS`")
 	cmd.Flags().StringSliceVar(&n.Groups, "group", nil, "a `GROUP` of the user; can be repeated")
+	cmd.Flags().BoolVar(&n.Administrator, "admin", false, "create an administrator")
 	cmd.Flags().BoolVar(&none, "no-password", false, "create a user who can't sign in with a password")
 	passwordFlag(cmd, &file)
 	cmd.MarkFlagsMutuallyExclusive("no-password", "password-file")
+	p.flagAbout(cmd, "group", nounGroup)
 	return cmd
 }
 
 func (p *program) userRenameCommand() *cobra.Command {
-	return &cobra.Command{
+	return p.about(nounUser, &cobra.Command{
 		Use:   "rename USER USERNAME",
 		Short: "Give a user another username",
 		Long: `Give a user another username, or another spelling of it. Subject, tokens, sessions
 and bindings stay. Applications receive the new name with the next request.`,
 		Args: takes("USER", "USERNAME"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return p.changeUser(cmd, args[0], directory.UserPatch{Username: &args[1]}, "was "+args[0]+" until now")
+			return p.changeUser(cmd, args[0], identity.UserPatch{Username: &args[1]}, "was "+args[0]+" until now")
 		},
-	}
+	})
 }
 
 func passwordFlag(cmd *cobra.Command, file *string) {
@@ -198,7 +218,7 @@ func passwordFlag(cmd *cobra.Command, file *string) {
 
 func (p *program) userPasswordCommand() *cobra.Command {
 	var file string
-	cmd := &cobra.Command{
+	cmd := p.about(nounUser, &cobra.Command{
 		Use:   "password USER",
 		Short: "Change a user's password, and revoke their tokens",
 		Long: `Change a user's password. All tokens and sessions of the user are revoked at once.
@@ -210,43 +230,43 @@ standard input or a file.`,
 			if err != nil {
 				return err
 			}
-			return p.changeUser(cmd, args[0], directory.UserPatch{Password: &password}, "has a new password; their tokens and sessions are revoked")
+			return p.changeUser(cmd, args[0], identity.UserPatch{Password: &password}, "has a new password; their tokens and sessions are revoked")
 		},
-	}
+	})
 	passwordFlag(cmd, &file)
 	waitFlag(cmd)
 	return cmd
 }
 
 func (p *program) userDisableCommand() *cobra.Command {
-	cmd := &cobra.Command{
+	cmd := p.about(nounUser, &cobra.Command{
 		Use:   "disable USER",
 		Short: "Disable a user, and revoke their tokens",
 		Args:  takes("USER"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			yes := true
-			return p.changeUser(cmd, args[0], directory.UserPatch{Disabled: &yes}, "is disabled; their tokens and sessions are revoked")
+			return p.changeUser(cmd, args[0], identity.UserPatch{Disabled: &yes}, "is disabled; their tokens and sessions are revoked")
 		},
-	}
+	})
 	waitFlag(cmd)
 	return cmd
 }
 
 func (p *program) userEnableCommand() *cobra.Command {
-	return &cobra.Command{
+	return p.about(nounUser, &cobra.Command{
 		Use:   "enable USER",
 		Short: "Enable a disabled user",
 		Long:  `Enable a disabled user. Tokens that were issued before stay revoked.`,
 		Args:  takes("USER"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			no := false
-			return p.changeUser(cmd, args[0], directory.UserPatch{Disabled: &no}, "is enabled")
+			return p.changeUser(cmd, args[0], identity.UserPatch{Disabled: &no}, "is enabled")
 		},
-	}
+	})
 }
 
 func (p *program) userUnlockCommand() *cobra.Command {
-	return &cobra.Command{
+	return p.about(nounUser, &cobra.Command{
 		Use:   "unlock USER",
 		Short: "Reset a user's failed sign-ins",
 		Long: `Reset a user's failed sign-ins, so that the user can sign in again before
@@ -259,10 +279,10 @@ login.window has passed. An address with failures at many accounts stays limited
 			p.say("user %s can sign in again", args[0])
 			return nil
 		}),
-	}
+	})
 }
 
-func (p *program) changeUser(cmd *cobra.Command, ref string, patch directory.UserPatch, done string) error {
+func (p *program) changeUser(cmd *cobra.Command, ref string, patch identity.UserPatch, done string) error {
 	return p.with(cmd, needs{waits: true}, func(ctx context.Context, i *instance) error {
 		u, err := i.Directory.UpdateUser(ctx, caller.Operator(), ref, patch)
 		if err != nil {
@@ -273,10 +293,11 @@ func (p *program) changeUser(cmd *cobra.Command, ref string, patch directory.Use
 	})
 }
 
-func (p *program) userRemoveCommand() *cobra.Command {
-	return p.revocation(&cobra.Command{
-		Use:   "remove USER",
-		Short: "Remove a user with their bindings, and revoke their tokens",
-		Args:  takes("USER"),
-	}, "user %s is removed, and their tokens and sessions are revoked; %s", func(i *instance) revokes { return i.Directory.RemoveUser })
+func (p *program) userDeleteCommand() *cobra.Command {
+	return p.revocation(p.about(nounUser, &cobra.Command{
+		Use:        "delete USER",
+		Short:      "Delete a user with their bindings, and revoke their tokens",
+		Args:       takes("USER"),
+		SuggestFor: []string{"remove", "rm"},
+	}), "user %s is deleted, and their tokens and sessions are revoked; %s", func(i *instance) revokes { return i.Directory.RemoveUser })
 }

@@ -2,23 +2,24 @@ package main
 
 import (
 	"context"
-	"fmt"
 	"io"
 
 	"github.com/spf13/cobra"
 
 	"github.com/bearerd/bearerd/internal/access"
+	"github.com/bearerd/bearerd/internal/adminapi"
 	"github.com/bearerd/bearerd/internal/caller"
 )
 
 func (p *program) userAccessCommand() *cobra.Command {
 	var action, path, remove string
-	cmd := &cobra.Command{
+	cmd := p.about(nounUser, &cobra.Command{
 		Use:   "access USER",
 		Short: "Show what a user may do and why, or remove access",
 		Long: `Show what a user may do, and the binding that each permission comes from.
 
-With --action and --path, show whether the user may do that action there, and why.
+With --action and --path, show whether the user may do that action there, and why;
+the exit code is 3 when they may not.
 With --remove, remove every direct binding of the user at and beneath that path,
 including those with a role, and show what still grants access there: a group, or a
 binding at a wider path.`,
@@ -38,20 +39,16 @@ binding at a wider path.`,
 				if err != nil {
 					return err
 				}
-				out := struct {
-					Removed   []bindingJSON `json:"removed"`
-					Remaining []bindingJSON `json:"remaining"`
-				}{bindingsOf(removed), bindingsOf(remaining)}
-				for _, b := range out.Removed {
-					p.say("removed %s", b.inWords())
+				for _, b := range removed {
+					p.say("removed %s", describeBinding(b))
 				}
 				if len(removed) == 0 {
 					p.say("%s has no direct binding at or beneath %s", ref, at)
 				}
-				for _, b := range out.Remaining {
-					p.say("still granted: %s", b.inWords())
+				for _, b := range remaining {
+					p.say("still granted: %s", describeBinding(b))
 				}
-				return p.show(out, silent)
+				return p.showRemoved(ctx, i, removed, remaining)
 			case action != "":
 				action, err := access.ParseAction(action)
 				if err != nil {
@@ -73,7 +70,7 @@ binding at a wider path.`,
 			}
 			return p.show(listed(grantsOf(grants)), func(w io.Writer) { grantTable(w, grants) })
 		}),
-	}
+	})
 	cmd.Flags().StringVar(&action, "action", "", "the `ACTION` to check")
 	cmd.Flags().StringVar(&path, "path", "", "the `PATH` to check it at")
 	cmd.Flags().StringVar(&remove, "remove", "", "remove access at and beneath this `PATH`")
@@ -83,40 +80,19 @@ binding at a wider path.`,
 	return cmd
 }
 
-// bindingJSON is a binding as the management API shows it.
-type bindingJSON struct {
-	ID         string          `json:"id"`
-	User       string          `json:"user,omitempty"`
-	Group      string          `json:"group,omitempty"`
-	Role       string          `json:"role,omitempty"`
-	Permission *permissionJSON `json:"permission,omitempty"`
-	Path       string          `json:"path"`
-}
-
-type permissionJSON struct {
-	Action string `json:"action"`
-	Path   string `json:"path"`
-}
-
-func bindingsOf(list []access.Binding) []bindingJSON {
-	out := make([]bindingJSON, len(list))
-	for i, b := range list {
-		out[i] = bindingJSON{ID: b.ID, User: b.User, Group: b.Group, Role: b.Role, Path: string(b.Path)}
-		if b.Permission != nil {
-			out[i].Permission = &permissionJSON{b.Permission.Action, string(b.Permission.Path)}
-		}
+// showRemoved shows which bindings are gone and which still give something there, as the
+// management API does.
+func (p *program) showRemoved(ctx context.Context, i *instance, removed, remaining []access.Binding) error {
+	var out struct {
+		Removed   []adminapi.Binding `json:"removed"`
+		Remaining []adminapi.Binding `json:"remaining"`
 	}
-	return out
-}
-
-// inWords returns in words what a binding grants.
-func (b bindingJSON) inWords() string {
-	what, from := "role "+b.Role, ""
-	if b.Permission != nil {
-		what = b.Permission.Action + " " + b.Permission.Path
+	var err error
+	if out.Removed, err = bindingsOf(ctx, i, removed); err != nil {
+		return err
 	}
-	if b.Group != "" {
-		from = ", by the group " + b.Group
+	if out.Remaining, err = bindingsOf(ctx, i, remaining); err != nil {
+		return err
 	}
-	return fmt.Sprintf("%s at %s%s", what, b.Path, from)
+	return p.show(out, silent)
 }

@@ -14,7 +14,7 @@ import (
 )
 
 func (p *program) userLinkCommand() *cobra.Command {
-	return &cobra.Command{
+	return p.about(nounUser, &cobra.Command{
 		Use:   "link USER SOURCE EXTERNAL_ID",
 		Short: "Link a user to who they are for a sign-in source",
 		Long: `Link a user to who they are for a sign-in source. Anyone whom the source vouches for
@@ -28,11 +28,11 @@ by that id signs in as the user from then on.`,
 			p.say("user %s is linked to %s %s", args[0], link.Source, link.ExternalID)
 			return p.show(adminapi.LinkOf(link), silent)
 		}),
-	}
+	})
 }
 
 func (p *program) userUnlinkCommand() *cobra.Command {
-	cmd := &cobra.Command{
+	cmd := p.about(nounUser, &cobra.Command{
 		Use:   "unlink USER SOURCE EXTERNAL_ID",
 		Short: "Remove a link of a user, and end the sessions that began by it",
 		Args:  takes("USER", "SOURCE", "EXTERNAL_ID"),
@@ -44,13 +44,13 @@ func (p *program) userUnlinkCommand() *cobra.Command {
 			p.say("user %s is no longer linked to %s %s", args[0], args[1], args[2])
 			return nil
 		}),
-	}
+	})
 	waitFlag(cmd)
 	return cmd
 }
 
 func (p *program) userPasswordLinkCommand() *cobra.Command {
-	return &cobra.Command{
+	return p.about(nounUser, &cobra.Command{
 		Use:   "password-link USER",
 		Short: "Create a link with which a user sets a password",
 		Long: `Create a link with which a user sets a password, once, within 24 hours. A newer link
@@ -69,5 +69,5 @@ password. What the user had before, tokens and sessions, is revoked then.`,
 			p.say("the link for user %s is good once, until %s", link.Username, out.ExpiresAt.Format(time.RFC3339))
 			return p.show(out, func(w io.Writer) { _, _ = fmt.Fprintln(w, out.URL) })
 		}),
-	}
+	})
 }

@@ -12,7 +12,6 @@ import (
 	"github.com/bearerd/bearerd/internal/audit"
 	"github.com/bearerd/bearerd/internal/caller"
 	"github.com/bearerd/bearerd/internal/credentials"
-	"github.com/bearerd/bearerd/internal/directory"
 	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/identity"
 	"github.com/bearerd/bearerd/internal/issuance"
@@ -69,7 +68,7 @@ func TestWhoMayNotChangeTheirPassword(t *testing.T) {
 	f := with(t, signin.Source{Name: "orcid", Title: "ORCID"}, signin.Source{Name: "museum", Title: "Museum", Passwords: keeper{}})
 	f.User(t, "ada", "correct horse")
 	f.User(t, "none", "")
-	_, _, err := f.Apply(t.Context(), operator, apply.Desired{Source: "legacy", Users: []apply.DesiredUser{{NewUser: directory.NewUser{Username: "eve", Password: "correct horse"}}}})
+	_, _, err := f.Apply(t.Context(), operator, apply.Desired{Source: "legacy", Users: []apply.DesiredUser{{NewUser: identity.NewUser{Username: "eve", Password: "correct horse"}}}})
 	nodetest.Must(t, err)
 	ada := f.SignedIn(t, "ada")
 	good := changing("correct horse", "battery staple")
@@ -81,7 +80,7 @@ func TestWhoMayNotChangeTheirPassword(t *testing.T) {
 	}{
 		"nobody":                      {nil, good, fault.Unauthenticated, ""},
 		"a token":                     {f.ByBearer(t, f.MadeAccess(t, ada, identity.ScopeCredentials)), good, fault.Forbidden, "session"},
-		"a client":                    {f.NewClient(t, directory.NewClient{ID: "ci", Secret: nodetest.ClientSecret}), good, fault.Forbidden, "session"},
+		"a client":                    {f.NewClient(t, identity.NewClient{ID: "ci", Secret: nodetest.ClientSecret}), good, fault.Forbidden, "session"},
 		"a wrong current one":         {ada, changing("wrong horse", "battery staple"), fault.Forbidden, "the current password is wrong"},
 		"none":                        {ada, changing("", "battery staple"), fault.Forbidden, "the current password is wrong"},
 		"the same again":              {ada, changing("correct horse", "correct horse"), fault.Invalid, "is the current one"},
@@ -272,10 +271,10 @@ func TestAPasswordLinkIsGoodOnce(t *testing.T) {
 	f.Advance(24 * time.Hour)
 	nodetest.WantFault(t, "a day later", use(late, "battery staple"), fault.NotFound, "")
 	late = passwordLink(t, f, "ada")
-	nodetest.Must(t, nodetest.Second(f.UpdateUser(t.Context(), operator, "ada", directory.UserPatch{Password: new(token.Secret("a third one"))})))
+	nodetest.Must(t, nodetest.Second(f.UpdateUser(t.Context(), operator, "ada", identity.UserPatch{Password: new(token.Secret("a third one"))})))
 	nodetest.WantFault(t, "after another change", use(late, "battery staple"), fault.NotFound, "")
 	late = passwordLink(t, f, "ada")
-	nodetest.Must(t, nodetest.Second(f.UpdateUser(t.Context(), operator, "ada", directory.UserPatch{Disabled: new(true)})))
+	nodetest.Must(t, nodetest.Second(f.UpdateUser(t.Context(), operator, "ada", identity.UserPatch{Disabled: new(true)})))
 	nodetest.WantFault(t, "of a disabled user", use(late, "battery staple"), fault.NotFound, "")
 	nodetest.WantFault(t, "for a disabled user", nodetest.Second(f.CreatePasswordLink(t.Context(), operator, "ada")), fault.Conflict, "disabled")
 }
@@ -312,7 +311,7 @@ func TestForWhomAPasswordLinkIsCreated(t *testing.T) {
 		_, err := f.Vouch(t.Context(), signin.Statement{Source: source, ExternalID: "1", Username: username})
 		nodetest.Must(t, err)
 	}
-	_, _, err := f.Apply(t.Context(), operator, apply.Desired{Source: "legacy", Users: []apply.DesiredUser{{NewUser: directory.NewUser{Username: "leo"}}}})
+	_, _, err := f.Apply(t.Context(), operator, apply.Desired{Source: "legacy", Users: []apply.DesiredUser{{NewUser: identity.NewUser{Username: "leo"}}}})
 	nodetest.Must(t, err)
 	eve, root := f.Person(t, "eve"), f.Person(t, "root", nodetest.Admin())
 	create := func(c *caller.Caller, username string) error {

@@ -9,7 +9,6 @@ import (
 	"github.com/bearerd/bearerd/internal/account"
 	"github.com/bearerd/bearerd/internal/audit"
 	"github.com/bearerd/bearerd/internal/caller"
-	"github.com/bearerd/bearerd/internal/directory"
 	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/identity"
 	"github.com/bearerd/bearerd/internal/node"
@@ -25,7 +24,7 @@ func locks(t *testing.T, l identity.Limits, users ...string) *nodetest.Fixture {
 	f := nodetest.New(t, nodetest.Options{Settings: func(s *node.Settings) { s.Limits = l }})
 	f.Freeze()
 	for _, name := range users {
-		_, err := f.CreateUser(t.Context(), operator, directory.NewUser{Username: name, PasswordHash: nodetest.CheapHash(t)})
+		_, err := f.CreateUser(t.Context(), operator, identity.NewUser{Username: name, PasswordHash: nodetest.CheapHash(t)})
 		nodetest.Must(t, err)
 	}
 	return f

@@ -24,7 +24,7 @@ type ownPassword struct {
 // longer the one that was read.
 func (a *Accounts) setPassword(ctx context.Context, own ownPassword, wait revocation.Wait) error {
 	list, _, err := a.cfg.Editor.UpdateUser(ctx, own.user, changes.UserUpdate{
-		UserPatch: changes.UserPatch{Password: &own.password}, IfPassword: &own.user.PasswordHash,
+		UserPatch: identity.UserPatch{Password: &own.password}, IfPassword: &own.user.PasswordHash,
 	})
 	if err != nil {
 		return err

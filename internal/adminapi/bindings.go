@@ -8,15 +8,15 @@ import (
 	"github.com/bearerd/bearerd/internal/records"
 )
 
-// binding names its user by username, beside the subject. The members that it
+// Binding is a binding as it is shown. It names its user by username, beside the subject. The members that it
 // doesn't have are null.
-type binding struct {
+type Binding struct {
 	ID         string      `json:"id"`
 	User       *string     `json:"user"`
 	UserID     *string     `json:"user_id"`
 	Group      *string     `json:"group"`
 	Role       *string     `json:"role"`
-	Permission *permission `json:"permission"`
+	Permission *Permission `json:"permission"`
 	Path       access.Path `json:"path"`
 	Owner      string      `json:"owner"`
 }
@@ -28,7 +28,7 @@ type bindingChange struct {
 	User       *string     `json:"user"`
 	Group      *string     `json:"group"`
 	Role       *string     `json:"role"`
-	Permission *permission `json:"permission"`
+	Permission *Permission `json:"permission"`
 	Path       *string     `json:"path"`
 }
 
@@ -48,7 +48,7 @@ func (c bindingChange) on(b access.Binding) (access.Binding, error) {
 	return b, err
 }
 
-var bindingOrder = order[access.Binding, binding]{
+var bindingOrder = order[access.Binding, Binding]{
 	list: "bindings", key: func(b access.Binding) string { return string(b.Path) + "\x00" + b.ID },
 }
 
@@ -71,7 +71,7 @@ func (a *API) bindings(w http.ResponseWriter, r *request) error {
 }
 
 // bindingsOf returns what renders these bindings, by the names of their users.
-func (a *API) bindingsOf(r *request, all []access.Binding) (func(access.Binding) binding, error) {
+func (a *API) bindingsOf(r *request, all []access.Binding) (func(access.Binding) Binding, error) {
 	var subjects []string
 	for _, b := range all {
 		if b.User != "" {
@@ -82,12 +82,15 @@ func (a *API) bindingsOf(r *request, all []access.Binding) (func(access.Binding)
 	if err != nil {
 		return nil, err
 	}
-	return func(b access.Binding) binding {
-		return binding{
-			ID: b.ID, User: named(names[b.User]), UserID: named(b.User), Group: named(b.Group),
-			Role: named(b.Role), Permission: (*permission)(b.Permission), Path: b.Path, Owner: b.Owner,
-		}
-	}, nil
+	return func(b access.Binding) Binding { return BindingOf(b, names) }, nil
+}
+
+// BindingOf returns a binding as it is shown, with the names of users by their subjects.
+func BindingOf(b access.Binding, names map[string]string) Binding {
+	return Binding{
+		ID: b.ID, User: named(names[b.User]), UserID: named(b.User), Group: named(b.Group),
+		Role: named(b.Role), Permission: (*Permission)(b.Permission), Path: b.Path, Owner: b.Owner,
+	}
 }
 
 func (a *API) writeBinding(w http.ResponseWriter, r *request, status int, b access.Binding) error {

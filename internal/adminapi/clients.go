@@ -7,7 +7,6 @@ import (
 	"slices"
 	"time"
 
-	"github.com/bearerd/bearerd/internal/directory"
 	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/httpkit"
 	"github.com/bearerd/bearerd/internal/identity"
@@ -81,8 +80,8 @@ func (p clientPatch) keys(k identity.ClientKeys) identity.ClientKeys {
 }
 
 // on returns the client that the patch makes of c.
-func (p clientPatch) on(c identity.Client) (directory.NewClient, error) {
-	n := directory.NewClientOf(c)
+func (p clientPatch) on(c identity.Client) (identity.NewClient, error) {
+	n := identity.NewClientOf(c)
 	if p.Grants != nil {
 		n.Grants = *p.Grants
 	}
@@ -210,7 +209,7 @@ func (a *API) rotateSecret(w http.ResponseWriter, r *request) error {
 	if err := httpkit.DecodeJSON(w, r.Request, &body); err != nil {
 		return err
 	}
-	secret, c, err := a.Directory.RotateSecret(r.Context(), r.caller, directory.Rotation{ID: r.id, Overlap: body.Overlap, Revoke: body.Revoke})
+	secret, c, err := a.Directory.RotateSecret(r.Context(), r.caller, identity.Rotation{ID: r.id, Overlap: body.Overlap, Revoke: body.Revoke})
 	if err != nil {
 		return err
 	}

@@ -10,13 +10,15 @@ import (
 	"github.com/bearerd/bearerd/internal/records"
 )
 
-type collection struct {
+// Collection is a collection as it is shown.
+type Collection struct {
 	ID    int64  `json:"id"`
 	Name  string `json:"name"`
 	Owner string `json:"owner"`
 }
 
-func collectionOf(c records.Collection) collection { return collection(c) }
+// CollectionOf returns a collection as it is shown.
+func CollectionOf(c records.Collection) Collection { return Collection(c) }
 
 // newCollection is a collection to be made; both members must be there.
 type newCollection struct {
@@ -24,9 +26,9 @@ type newCollection struct {
 	Name string `json:"name"`
 }
 
-var collectionOrder = order[records.Collection, collection]{"collections", func(c records.Collection) string {
+var collectionOrder = order[records.Collection, Collection]{"collections", func(c records.Collection) string {
 	return fmt.Sprintf("%019d", c.ID)
-}, collectionOf}
+}, CollectionOf}
 
 func (a *API) collections(w http.ResponseWriter, r *request) error {
 	return collectionOrder.serve(w, r, a.Directory.CollectionList)
@@ -44,7 +46,7 @@ func (a *API) createCollection(w http.ResponseWriter, r *request) error {
 	if err := a.Directory.CreateCollection(r.Context(), r.caller, made); err != nil {
 		return err
 	}
-	return httpkit.WriteJSON(w, http.StatusCreated, collectionOf(made))
+	return httpkit.WriteJSON(w, http.StatusCreated, CollectionOf(made))
 }
 
 func (a *API) updateCollection(w http.ResponseWriter, r *request) error {
@@ -73,7 +75,7 @@ func (a *API) updateCollection(w http.ResponseWriter, r *request) error {
 	if err != nil {
 		return err
 	}
-	return httpkit.WriteJSON(w, http.StatusOK, collectionOf(c))
+	return httpkit.WriteJSON(w, http.StatusOK, CollectionOf(c))
 }
 
 func (a *API) removeCollection(w http.ResponseWriter, r *request) error {

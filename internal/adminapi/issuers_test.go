@@ -9,7 +9,7 @@ import (
 
 	"github.com/bearerd/bearerd/internal/apply"
 	"github.com/bearerd/bearerd/internal/caller"
-	"github.com/bearerd/bearerd/internal/directory"
+	"github.com/bearerd/bearerd/internal/identity"
 	"github.com/bearerd/bearerd/internal/records"
 )
 
@@ -17,7 +17,7 @@ func TestIssuersAreListedWithTheirRules(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
 	_, _, err := s.Apply(t.Context(), caller.Operator(), apply.Desired{
-		Clients: []directory.NewClient{{ID: "ci", Scopes: []string{"read"}}},
+		Clients: []identity.NewClient{{ID: "ci", Scopes: []string{"read"}}},
 		Issuers: []records.Issuer{{
 			Name: "publisher", Issuer: "p", SecretFile: "/etc/bearerd/secret", Once: true, MaxAge: time.Hour,
 			Rules: []records.IssuerRule{{

@@ -7,32 +7,35 @@ import (
 	"github.com/bearerd/bearerd/internal/httpkit"
 )
 
-type role struct {
+// Role is a role as it is shown.
+type Role struct {
 	Name        string       `json:"name"`
-	Permissions []permission `json:"permissions"`
+	Permissions []Permission `json:"permissions"`
 	Owner       string       `json:"owner"`
 }
 
 // newRole is a role to be created.
 type newRole struct {
 	Name        string       `json:"name"`
-	Permissions []permission `json:"permissions"`
+	Permissions []Permission `json:"permissions"`
 }
 
-type permission struct {
+// Permission is a permission as it is shown.
+type Permission struct {
 	Action string      `json:"action"`
 	Path   access.Path `json:"path"`
 }
 
-func roleOf(r access.Role) role {
-	return role{r.Name, each(r.Permissions, func(p access.Permission) permission { return permission(p) }), r.Owner}
+// RoleOf returns a role as it is shown.
+func RoleOf(r access.Role) Role {
+	return Role{r.Name, each(r.Permissions, func(p access.Permission) Permission { return Permission(p) }), r.Owner}
 }
 
-func permissionsOf(all []permission) []access.Permission {
-	return each(all, func(p permission) access.Permission { return access.Permission(p) })
+func permissionsOf(all []Permission) []access.Permission {
+	return each(all, func(p Permission) access.Permission { return access.Permission(p) })
 }
 
-var roleOrder = order[access.Role, role]{"roles", func(r access.Role) string { return r.Name }, roleOf}
+var roleOrder = order[access.Role, Role]{"roles", func(r access.Role) string { return r.Name }, RoleOf}
 
 func (a *API) roles(w http.ResponseWriter, r *request) error {
 	return roleOrder.serve(w, r, a.Directory.RoleList)
@@ -47,12 +50,12 @@ func (a *API) createRole(w http.ResponseWriter, r *request) error {
 	if err := a.Directory.CreateRole(r.Context(), r.caller, made); err != nil {
 		return err
 	}
-	return httpkit.WriteJSON(w, http.StatusCreated, roleOf(made))
+	return httpkit.WriteJSON(w, http.StatusCreated, RoleOf(made))
 }
 
 func (a *API) updateRole(w http.ResponseWriter, r *request) error {
 	var body struct {
-		Permissions *[]permission `json:"permissions"`
+		Permissions *[]Permission `json:"permissions"`
 	}
 	if err := httpkit.DecodeJSON(w, r.Request, &body); err != nil {
 		return err
@@ -72,5 +75,5 @@ func (a *API) updateRole(w http.ResponseWriter, r *request) error {
 	if err != nil {
 		return err
 	}
-	return httpkit.WriteJSON(w, http.StatusOK, roleOf(changed))
+	return httpkit.WriteJSON(w, http.StatusOK, RoleOf(changed))
 }

@@ -3,6 +3,7 @@ package adminapi
 import (
 	"net/http"
 
+	"github.com/bearerd/bearerd/internal/caller"
 	"github.com/bearerd/bearerd/internal/httpkit"
 	"github.com/bearerd/bearerd/internal/records"
 )
@@ -59,7 +60,7 @@ func (a *API) mayReadSource(r *request) error {
 	if err := mayBeID(r.PathValue("name")); err != nil {
 		return err
 	}
-	return r.caller.RequireSource(r.PathValue("name"))
+	return caller.RequireSource(r.caller, r.PathValue("name"))
 }
 
 func (a *API) mayDisable(r *request) error {

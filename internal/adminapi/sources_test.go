@@ -6,7 +6,6 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/bearerd/bearerd/internal/directory"
 	"github.com/bearerd/bearerd/internal/identity"
 	"github.com/bearerd/bearerd/internal/issuance"
 	"github.com/bearerd/bearerd/internal/node/nodetest"
@@ -34,7 +33,7 @@ func (s *site) owned(t *testing.T, source, externalID, username string) string {
 // clientToken returns a token of a new client that lists a scope, with that scope.
 func (s *site) clientToken(t *testing.T, id string, scope ...string) string {
 	t.Helper()
-	client := s.NewClient(t, directory.NewClient{
+	client := s.NewClient(t, identity.NewClient{
 		ID: id, Secret: nodetest.ClientSecret, Scopes: append(scope, "read"), Grants: []string{identity.GrantTypeClientCredentials},
 	})
 	issued, err := s.ClientCredentials(t.Context(), issuance.ClientCredentials{Client: client, Scope: scope})

@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"github.com/bearerd/bearerd/internal/access"
-	"github.com/bearerd/bearerd/internal/directory"
 	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/httpkit"
 	"github.com/bearerd/bearerd/internal/identity"
@@ -60,8 +59,8 @@ type newUser struct {
 	userFields
 }
 
-func (n newUser) user() (directory.NewUser, error) {
-	u := directory.NewUser{
+func (n newUser) user() (identity.NewUser, error) {
+	u := identity.NewUser{
 		Username: n.Username, Name: value(n.Name), Email: value(n.Email),
 		Groups: value(n.Groups), Disabled: value(n.Disabled),
 	}
@@ -148,7 +147,7 @@ func (a *API) updateUser(w http.ResponseWriter, r *request) error {
 	if err := httpkit.DecodeJSON(w, r.Request, &body); err != nil {
 		return err
 	}
-	u, err := a.Directory.UpdateUser(r.Context(), r.caller, r.id, directory.UserPatch{
+	u, err := a.Directory.UpdateUser(r.Context(), r.caller, r.id, identity.UserPatch{
 		Username: body.Username, Name: body.Name, Email: body.Email, Groups: body.Groups, Disabled: body.Disabled, Password: (*token.Secret)(body.Password),
 	})
 	if err != nil {
@@ -238,8 +237,8 @@ func (a *API) access(w http.ResponseWriter, r *request) error {
 // accessRemoval returns which bindings are gone, and which ones still grant
 // something at the path.
 type accessRemoval struct {
-	Removed   []binding `json:"removed"`
-	Remaining []binding `json:"remaining"`
+	Removed   []Binding `json:"removed"`
+	Remaining []Binding `json:"remaining"`
 }
 
 func (a *API) removeAccess(w http.ResponseWriter, r *request) error {

@@ -27,7 +27,7 @@ type Desired struct {
 	Roles       []access.Role
 	Users       []DesiredUser
 	Bindings    []access.Binding // User is a username
-	Clients     []changes.NewClient
+	Clients     []identity.NewClient
 	Issuers     []records.Issuer // without ids and versions, which Apply sets
 	Prune       bool
 	DryRun      bool // change nothing, and return what would change
@@ -63,7 +63,7 @@ func (d *Desired) validate() error {
 // Password and PasswordHash are empty and SetPasswordHash is false; with that, an empty
 // PasswordHash takes it away.
 type DesiredUser struct {
-	changes.NewUser
+	identity.NewUser
 	SetDisabled, SetGroups, SetName, SetEmail, SetPasswordHash bool // the file has this member
 
 	// ExternalID is who the user is for the source; "": the source goes by the username.

@@ -11,7 +11,6 @@ import (
 	"github.com/bearerd/bearerd/internal/access"
 	"github.com/bearerd/bearerd/internal/apply"
 	"github.com/bearerd/bearerd/internal/audit"
-	"github.com/bearerd/bearerd/internal/directory"
 	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/identity"
 	"github.com/bearerd/bearerd/internal/issuance"
@@ -32,17 +31,17 @@ func file() apply.Desired {
 		Roles:       []access.Role{{Name: "collection-admin", Permissions: []access.Permission{{Action: "*", Path: "/"}}}},
 		Users: []apply.DesiredUser{
 			{
-				NewUser: directory.NewUser{Username: "spadmin", Password: "test#password", Name: "Sp Admin", Email: "sp@example.org", Groups: []string{"curators"}},
+				NewUser: identity.NewUser{Username: "spadmin", Password: "test#password", Name: "Sp Admin", Email: "sp@example.org", Groups: []string{"curators"}},
 				SetName: true, SetEmail: true, SetGroups: true,
 			},
-			{NewUser: directory.NewUser{Username: "jthomas"}},
+			{NewUser: identity.NewUser{Username: "jthomas"}},
 		},
 		Bindings: []access.Binding{
 			{User: "spadmin", Role: "collection-admin", Path: "/collections/4"},
 			{Group: "curators", Permission: permission("access", "/collections/4")},
 			{User: "jthomas", Permission: permission("create", "/task-tokens/FOO/100")},
 		},
-		Clients: []directory.NewClient{{ID: "ci", Secret: nodetest.ClientSecret, Grants: []string{identity.GrantTypeClientCredentials}, Scopes: []string{"read"}}},
+		Clients: []identity.NewClient{{ID: "ci", Secret: nodetest.ClientSecret, Grants: []string{identity.GrantTypeClientCredentials}, Scopes: []string{"read"}}},
 	}
 }
 
@@ -283,7 +282,7 @@ func TestApplyReachesEveryNode(t *testing.T) {
 		_, err := f.Judge(t, issued)
 		nodetest.WantFault(t, "after", err, fault.InsufficientScope, "no access")
 	}
-	applied(t, here, apply.Desired{Users: []apply.DesiredUser{{NewUser: directory.NewUser{Username: "spadmin", Disabled: true}, SetDisabled: true}}})
+	applied(t, here, apply.Desired{Users: []apply.DesiredUser{{NewUser: identity.NewUser{Username: "spadmin", Disabled: true}, SetDisabled: true}}})
 	for _, f := range []*nodetest.Fixture{here, there} {
 		f.WantDead(t, "disabled", issued)
 	}
@@ -300,9 +299,9 @@ func hashOf(t *testing.T, f *nodetest.Fixture, username string) string {
 func TestAStoredPasswordIsNotJudged(t *testing.T) {
 	t.Parallel()
 	f := nodetest.New(t, nodetest.Options{})
-	_, err := f.CreateUser(t.Context(), operator, directory.NewUser{Username: "ada", PasswordHash: nodetest.CheapHash(t)})
+	_, err := f.CreateUser(t.Context(), operator, identity.NewUser{Username: "ada", PasswordHash: nodetest.CheapHash(t)})
 	nodetest.Must(t, err)
-	d := apply.Desired{Users: []apply.DesiredUser{{NewUser: directory.NewUser{Username: "ada", Password: "right"}}}}
+	d := apply.Desired{Users: []apply.DesiredUser{{NewUser: identity.NewUser{Username: "ada", Password: "right"}}}}
 	if changes := applied(t, f, d); changes != nil {
 		t.Errorf("%v", changes)
 	}

@@ -6,7 +6,6 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/bearerd/bearerd/internal/audit"
-	"github.com/bearerd/bearerd/internal/changes"
 	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/identity"
 	"github.com/bearerd/bearerd/internal/records"
@@ -94,5 +93,5 @@ func (p *plan) checkRuleClient(d *Desired, rule records.IssuerRule) error {
 
 // prunesClient reports whether a client is removed.
 func (p *plan) prunesClient(d *Desired, c identity.Client) bool {
-	return p.source == "" && c.Owner == "" && !slices.ContainsFunc(d.Clients, func(n changes.NewClient) bool { return n.ID == c.ID })
+	return p.source == "" && c.Owner == "" && !slices.ContainsFunc(d.Clients, func(n identity.NewClient) bool { return n.ID == c.ID })
 }

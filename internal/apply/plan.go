@@ -195,7 +195,7 @@ func (p *plan) bindingName(b access.Binding) string {
 	return who + ": " + changes.DescribeBinding(b)
 }
 
-func (p *plan) client(n changes.NewClient) error {
+func (p *plan) client(n identity.NewClient) error {
 	old, ok := p.clients[n.ID]
 	if !ok {
 		creation, client, err := p.editor.CreateClient(n, p.source)

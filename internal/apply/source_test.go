@@ -12,7 +12,6 @@ import (
 	"github.com/bearerd/bearerd/internal/apply"
 	"github.com/bearerd/bearerd/internal/audit"
 	"github.com/bearerd/bearerd/internal/credentials"
-	"github.com/bearerd/bearerd/internal/directory"
 	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/identity"
 	"github.com/bearerd/bearerd/internal/issuance"
@@ -32,7 +31,7 @@ func django(users ...apply.DesiredUser) apply.Desired {
 }
 
 func sourceUser(external, username string) apply.DesiredUser {
-	return apply.DesiredUser{NewUser: directory.NewUser{Username: username, PasswordHash: oneHash}, ExternalID: external, SetPasswordHash: true}
+	return apply.DesiredUser{NewUser: identity.NewUser{Username: username, PasswordHash: oneHash}, ExternalID: external, SetPasswordHash: true}
 }
 
 func pruned(d apply.Desired) apply.Desired {
@@ -69,9 +68,9 @@ func TestASourceOwnsWhatItCreates(t *testing.T) {
 			return apply.Desired{
 				Collections: []records.Collection{{ID: 1, Name: "Own"}},
 				Roles:       []access.Role{{Name: "own"}},
-				Users:       []apply.DesiredUser{{NewUser: directory.NewUser{Username: "boss"}}},
+				Users:       []apply.DesiredUser{{NewUser: identity.NewUser{Username: "boss"}}},
 				Bindings:    []access.Binding{{User: "boss", Role: "own", Path: "/"}},
-				Clients:     []directory.NewClient{{ID: "ci", Secret: nodetest.ClientSecret, Grants: []string{identity.GrantTypeClientCredentials}}},
+				Clients:     []identity.NewClient{{ID: "ci", Secret: nodetest.ClientSecret, Grants: []string{identity.GrantTypeClientCredentials}}},
 			}
 		}
 		applied(t, f, own())
@@ -80,7 +79,7 @@ func TestASourceOwnsWhatItCreates(t *testing.T) {
 			d.Collections = []records.Collection{{ID: 2, Name: "Theirs"}}
 			d.Roles = []access.Role{{Name: "theirs"}, {Name: "shared"}}
 			d.Bindings = []access.Binding{{User: "ada", Role: "theirs", Path: "/"}, {Group: "g", Role: "shared", Path: "/"}}
-			d.Clients = []directory.NewClient{{ID: "sync", Secret: nodetest.ClientSecret, Grants: []string{identity.GrantTypeClientCredentials}}}
+			d.Clients = []identity.NewClient{{ID: "sync", Secret: nodetest.ClientSecret, Grants: []string{identity.GrantTypeClientCredentials}}}
 			return d
 		}
 		applied(t, f, theirs())
@@ -193,7 +192,7 @@ func TestANewHashOfASourceRevokesWhatItShould(t *testing.T) {
 func TestANewHashOfAdministratorsRevokes(t *testing.T) {
 	t.Parallel()
 	f := nodetest.New(t, nodetest.Options{})
-	d := apply.Desired{Users: []apply.DesiredUser{{NewUser: directory.NewUser{Username: "ada", PasswordHash: oneHash}}}}
+	d := apply.Desired{Users: []apply.DesiredUser{{NewUser: identity.NewUser{Username: "ada", PasswordHash: oneHash}}}}
 	applied(t, f, d)
 	issued := tokenOf(t, f)
 	d.Users[0].PasswordHash = anotherHash
@@ -213,7 +212,7 @@ func TestASourceTakesNobodyElsesUsers(t *testing.T) {
 	f.User(t, "boss", "correct horse")
 	applied(t, f, apply.Desired{Source: "ldap", Users: []apply.DesiredUser{sourceUser("1", "lisa")}})
 	applied(t, f, django(sourceUser("7", "ada"), sourceUser("8", "grace")))
-	timed := apply.DesiredUser{NewUser: directory.NewUser{Username: "x"}, PasswordChangedAt: time.Now()}
+	timed := apply.DesiredUser{NewUser: identity.NewUser{Username: "x"}, PasswordChangedAt: time.Now()}
 	for name, c := range map[string]struct {
 		d     apply.Desired
 		at    string
@@ -228,7 +227,7 @@ func TestASourceTakesNobodyElsesUsers(t *testing.T) {
 		"a bad external id":                 {django(sourceUser(" 7", "eve")), "users[0]", "external id has", fault.Invalid},
 		"an external id without a source":   {apply.Desired{Users: []apply.DesiredUser{sourceUser("7", "x")}}, "users[0]", "--source", fault.Invalid},
 		"a time without a source":           {apply.Desired{Users: []apply.DesiredUser{timed}}, "users[0]", "--source", fault.Invalid},
-		"one name twice, without a source":  {apply.Desired{Users: []apply.DesiredUser{{NewUser: directory.NewUser{Username: "eve"}}, {NewUser: directory.NewUser{Username: "Eve"}}}}, "users[1]", "the same name", fault.Conflict},
+		"one name twice, without a source":  {apply.Desired{Users: []apply.DesiredUser{{NewUser: identity.NewUser{Username: "eve"}}, {NewUser: identity.NewUser{Username: "Eve"}}}}, "users[1]", "the same name", fault.Conflict},
 		"the name of a user without a file": {apply.Desired{Source: "a b"}, "", "name of a source", fault.Invalid},
 		"adopting for nobody":               {apply.Desired{Adopt: true}, "", "only a source", fault.Invalid},
 	} {

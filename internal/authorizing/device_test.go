@@ -14,7 +14,6 @@ import (
 	"github.com/bearerd/bearerd/internal/audit"
 	"github.com/bearerd/bearerd/internal/authorizing"
 	"github.com/bearerd/bearerd/internal/caller"
-	"github.com/bearerd/bearerd/internal/directory"
 	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/identity"
 	"github.com/bearerd/bearerd/internal/issuance"
@@ -25,7 +24,7 @@ import (
 	"github.com/bearerd/bearerd/internal/store/storetest"
 )
 
-var tvClient = directory.NewClient{ID: "tv", Grants: []string{identity.GrantTypeDeviceCode, identity.GrantTypeRefreshToken}}
+var tvClient = identity.NewClient{ID: "tv", Grants: []string{identity.GrantTypeDeviceCode, identity.GrantTypeRefreshToken}}
 
 func redeem(t *testing.T, f *nodetest.Fixture, app *caller.Caller, start *authorizing.DeviceStart) (issuance.Pair, error) {
 	t.Helper()
@@ -273,9 +272,9 @@ func TestDeviceIsForItsClientAndItsGrant(t *testing.T) {
 		s.Policy.TaskMax = map[string]time.Duration{"TES": 0}
 	}})
 	tv := f.NewClient(t, tvClient)
-	other := f.NewClient(t, directory.NewClient{ID: "other", Grants: tvClient.Grants})
-	bounded := f.NewClient(t, directory.NewClient{ID: "bounded", Grants: []string{identity.GrantTypeDeviceCode}, Scopes: []string{"read", "offline_access"}})
-	bare := f.NewClient(t, directory.NewClient{ID: "bare"})
+	other := f.NewClient(t, identity.NewClient{ID: "other", Grants: tvClient.Grants})
+	bounded := f.NewClient(t, identity.NewClient{ID: "bounded", Grants: []string{identity.GrantTypeDeviceCode}, Scopes: []string{"read", "offline_access"}})
+	bare := f.NewClient(t, identity.NewClient{ID: "bare"})
 	f.User(t, "ada", "")
 	start := f.ApprovedDevice(t, tv)
 	_, err := redeem(t, f, other, start)
@@ -380,7 +379,7 @@ func TestApprovalBeforeRevokeAllIsRevokedToo(t *testing.T) {
 	f.WantAlive(t, "an access token approved after", pair.Access)
 
 	gone := f.ApprovedDevice(t, tv)
-	nodetest.Must(t, nodetest.Second(f.UpdateUser(t.Context(), caller.Operator(), "ada", directory.UserPatch{Disabled: new(true)})))
+	nodetest.Must(t, nodetest.Second(f.UpdateUser(t.Context(), caller.Operator(), "ada", identity.UserPatch{Disabled: new(true)})))
 	_, err = redeem(t, f, tv, gone)
 	nodetest.WantFault(t, "of a disabled user", err, fault.Forbidden, "disabled")
 	nodetest.Must(t, nodetest.Second(f.RemoveUser(t.Context(), caller.Operator(), "ada")))
@@ -393,7 +392,7 @@ func TestApprovalBeforeRevokeAllIsRevokedToo(t *testing.T) {
 func TestDeviceApprovedAfterItsClientChangedGetsALivingToken(t *testing.T) {
 	t.Parallel()
 	f := nodetest.New(t, nodetest.Options{})
-	n := directory.NewClient{ID: "tv", Grants: []string{"urn:ietf:params:oauth:grant-type:device_code"}, Scopes: []string{"read", "write"}}
+	n := identity.NewClient{ID: "tv", Grants: []string{"urn:ietf:params:oauth:grant-type:device_code"}, Scopes: []string{"read", "write"}}
 	f.NewClient(t, n)
 	f.Person(t, "ada") // is remembered as of now
 	n.Scopes = []string{"read"}

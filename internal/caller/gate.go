@@ -58,7 +58,7 @@ func (c *Caller) RequireAdministrator() error {
 // RequireSource admits callers who may read and disable the users of a source: a client,
 // by a Bearer with the scope of that source, and administrators. The error is that of
 // RequireAdministrator.
-func (c *Caller) RequireSource(source string) error {
+func RequireSource(c *Caller, source string) error {
 	scope := identity.SourceScope(source)
 	switch {
 	case !c.byBearer() || c.role != ordinary || !c.Subject.Client:
@@ -143,7 +143,7 @@ func RequireRegenerate(c *Caller, t *verification.Token, now time.Time, fresh ti
 // RequireIntrospect admits confidential clients, and holders of a token with the
 // scope introspect whose user still has that permission. The error is
 // InsufficientScope.
-func (c *Caller) RequireIntrospect() error {
+func RequireIntrospect(c *Caller) error {
 	const scope = identity.ScopeIntrospect
 	if c.IsOperator() || c.Client() != nil || c.byBearer() && c.role == ordinary && c.HasScope(scope) &&
 		(c.Subject.Client || c.May(scope, access.PathTokens)) {
@@ -169,7 +169,7 @@ func PathOfScope(scope string) access.Path {
 // permission on /users. A token for one collection can't provision. It returns the source
 // that owns what the caller provisions: "scim:" and the client's id, or the subject of the
 // user whose token it is. The error is Unauthenticated or InsufficientScope.
-func (c *Caller) RequireProvision() (owner string, err error) {
+func RequireProvision(c *Caller) (owner string, err error) {
 	const scope = identity.ScopeSCIM
 	switch client := c.Client(); {
 	case c == nil:

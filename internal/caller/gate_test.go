@@ -140,12 +140,12 @@ var gates = []struct {
 	{"RequireSignedIn", (*caller.Caller).RequireSignedIn},
 	{"RequireAdministrator", (*caller.Caller).RequireAdministrator},
 	{"RequireDelete", (*caller.Caller).RequireDelete},
-	{"RequireIntrospect", (*caller.Caller).RequireIntrospect},
+	{"RequireIntrospect", caller.RequireIntrospect},
 	{"RequireRevokeAll of themselves", func(c *caller.Caller) error { return caller.RequireRevokeAll(c, ownID(c)) }},
 	{"RequireRevokeAll of another", func(c *caller.Caller) error { return caller.RequireRevokeAll(c, "somebody else") }},
 	{"RequireClientCredentials", caller.RequireClientCredentials},
 	{"RequireDeviceGrant", caller.RequireDeviceGrant},
-	{"RequireProvision", func(c *caller.Caller) error { _, err := c.RequireProvision(); return err }},
+	{"RequireProvision", func(c *caller.Caller) error { _, err := caller.RequireProvision(c); return err }},
 }
 
 func ownID(c *caller.Caller) string {
@@ -239,7 +239,7 @@ func TestWhoReachesTheUsersOfASource(t *testing.T) {
 		if c != nil && c.Token != nil && c.Subject.Client {
 			continue
 		}
-		got, want := fault.KindOf(c.RequireSource("museum")), fault.KindOf(c.RequireAdministrator())
+		got, want := fault.KindOf(caller.RequireSource(c, "museum")), fault.KindOf(c.RequireAdministrator())
 		if got != want {
 			t.Errorf("%s: kind %d, want that of an administrator's gate, %d", who, got, want)
 		}
@@ -258,7 +258,7 @@ func TestWhoReachesTheUsersOfASource(t *testing.T) {
 		"a user's, with it":                 {presenting(subject("ada"), token.KindAPIToken, "source:museum"), scope},
 		"an administrator's, with it alone": {presenting(subject("root", everything), token.KindAPIToken, "source:museum"), scope},
 	} {
-		if err := c.by.RequireSource("museum"); err == nil && c.want != ok || err != nil && fault.KindOf(err) != c.want {
+		if err := caller.RequireSource(c.by, "museum"); err == nil && c.want != ok || err != nil && fault.KindOf(err) != c.want {
 			t.Errorf("a token %s: %v, want kind %d", who, err, c.want)
 		}
 	}

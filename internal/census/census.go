@@ -1,6 +1,6 @@
-// Package census counts users and tokens for the overview page: in the background, a part
-// at a time, by one node of all, and less often the longer it takes. Reading the figures
-// takes the same time however many there are.
+// Package census counts users and tokens for the overview page: a part at a time, by one node
+// of all, when somebody looks and it is quick, else in the background and less often the
+// longer it takes. Reading the figures takes a bounded time however many there are.
 package census
 
 import (
@@ -12,8 +12,11 @@ import (
 )
 
 const (
-	// every is how often it is counted at most.
+	// every is how old figures may be that somebody looks at, where counting is quick.
 	every = time.Minute
+	quick = 250 * time.Millisecond
+	// rarely is how often it is counted at least.
+	rarely = time.Hour
 	// share is how much longer than the counting the time between two countings is.
 	share = 50
 	// abandoned is after how long another node counts when the one that began has not
@@ -40,20 +43,39 @@ func New(cfg Config) (*Census, error) {
 	return &Census{cfg: cfg}, nil
 }
 
-// Figures returns what was counted last.
+// Figures returns what was counted last. Where counting is quick it is done now, unless it
+// was done a minute ago.
 func (c *Census) Figures(ctx context.Context) (records.CountedFigures, error) {
+	last, err := c.cfg.Store.Figures(ctx)
+	if err != nil || last.Began.IsZero() || last.Took > quick || c.cfg.Now().Sub(last.Began) < every {
+		return last, err
+	}
+	if err := c.count(ctx, last, every); err != nil {
+		return last, err
+	}
 	return c.cfg.Store.Figures(ctx)
 }
 
-// Count counts if the figures are old enough, and no other node does.
+// Count counts if the figures are old enough, and no other node does: every hour, and less
+// often where that would take more than a fiftieth of the time. Where counting isn't quick,
+// so that nobody who looks can wait for it, it is done as often as that allows.
 func (c *Census) Count(ctx context.Context) error {
 	last, err := c.cfg.Store.Figures(ctx)
 	if err != nil {
 		return err
 	}
+	age := rarely
+	if last.Took > quick {
+		age = every
+	}
+	return c.count(ctx, last, age)
+}
+
+// count counts if the figures are of that age at least.
+func (c *Census) count(ctx context.Context, last records.CountedFigures, age time.Duration) error {
 	now := c.cfg.Now()
 	claimed, err := c.cfg.Store.ClaimCensus(ctx, records.CensusClaim{
-		Now: now, Finished: now.Add(-max(every, share*last.Took)), Unfinished: now.Add(-max(abandoned, 2*last.Took)),
+		Now: now, Finished: now.Add(-max(age, share*last.Took)), Unfinished: now.Add(-max(abandoned, 2*last.Took)),
 	})
 	if err != nil || !claimed {
 		return err

@@ -78,11 +78,22 @@ func TestCountingTakesASmallShareOfTheTime(t *testing.T) {
 	count(false)
 	r.now = f.Began.Add(50 * f.Took)
 	count(true)
-	r.users, r.tokens = 1, 1
+	look := func(want bool) {
+		t.Helper()
+		r.parts = 0
+		if f, err := c.Figures(t.Context()); err != nil || (r.parts > 0) != want || f != r.figures {
+			t.Errorf("somebody looks, and it is counted: %t, %v; want %t", r.parts > 0, err, want)
+		}
+	}
 	r.now = r.now.Add(time.Hour)
+	look(false)
+	r.users, r.tokens = 1, 1
 	count(true)
+	r.now = r.figures.Began.Add(59 * time.Second)
+	look(false)
 	r.now = r.figures.Began.Add(time.Minute)
+	count(false) // nobody looks
+	look(true)
+	r.now = r.figures.Began.Add(time.Hour)
 	count(true)
-	r.now = r.figures.Began.Add(30 * time.Second)
-	count(false)
 }

@@ -20,37 +20,11 @@ import (
 // Clients prepares changes of OAuth clients.
 type Clients struct{ journal *journal.Journal }
 
-// NewClient is an OAuth client to be created, or its new state.
-type NewClient struct {
-	ID                        string
-	Grants, Scopes, Audiences []string
-	ExchangeFrom              []string            // the clients whose tokens it may exchange besides its own
-	Name                      string              // as people are told who asks; "": the id
-	RedirectURIs              []string            // where people may be sent back to with a code
-	Keys                      identity.ClientKeys // by which it authenticates itself, and its secret ends
-	Secret                    token.Secret        // at least 32 characters; "": keep the secret, or create none
-}
-
-// NewClientOf returns the state that a client has, for changing a part of it. The secret
-// is kept.
-func NewClientOf(c identity.Client) NewClient {
-	return NewClient{ID: c.ID, Grants: c.Grants, Scopes: c.Scopes, Audiences: c.Audiences, ExchangeFrom: c.ExchangeFrom, Name: c.Name, RedirectURIs: c.RedirectURIs, Keys: c.Keys}
-}
-
 // MaxSecretOverlap is how long an old client secret may go on beside the new one.
 const MaxSecretOverlap = 90 * 24 * time.Hour
 
-// Rotation asks for a new secret of a client. The zero value of all but ID ends the old
-// secret at once and revokes nothing.
-type Rotation struct {
-	ID      string
-	Secret  token.Secret // "": one is generated
-	Overlap int64        // seconds for which the old one is good beside the new one
-	Revoke  bool         // what was issued to the client is revoked
-}
-
 // RotateSecret returns the change of a client's secret, and makes it in client too.
-func (cl *Clients) RotateSecret(client *identity.Client, digest []byte, x Rotation) Change {
+func (cl *Clients) RotateSecret(client *identity.Client, digest []byte, x identity.Rotation) Change {
 	until := time.Time{}
 	if x.Overlap > 0 && client.HasSecret() {
 		until = cl.journal.Now().Add(time.Duration(x.Overlap) * time.Second).Truncate(time.Microsecond) // as the store keeps it
@@ -83,11 +57,11 @@ func (cl *Clients) revokeIssued(id, reason string) (records.Op, revocation.Entry
 
 // CreateClient validates a new client. An id that could be a user's subject, or that
 // stands for no client, would let one speak for the other.
-func (cl *Clients) CreateClient(n NewClient, owner string) (Change, identity.Client, error) {
+func (cl *Clients) CreateClient(n identity.NewClient, owner string) (Change, identity.Client, error) {
 	if _, err := uuid.Parse(n.ID); err == nil || n.ID == identity.OwnClientID {
 		return Change{}, identity.Client{}, fault.New(fault.Invalid, "a client's id can be neither a UUID nor %q", identity.OwnClientID).In("id")
 	}
-	client, err := n.client(nil)
+	client, err := described(n, nil)
 	if err != nil {
 		return Change{}, client, err
 	}
@@ -95,9 +69,9 @@ func (cl *Clients) CreateClient(n NewClient, owner string) (Change, identity.Cli
 	return Change{Action: audit.ClientCreate, Target: client.ID, Ops: []records.Op{records.CreateClient{Client: client}}}, client, nil
 }
 
-// client returns the client that n describes, which keeps the digest of its present
+// described returns the client that n describes, which keeps the digest of its present
 // secret when n has neither secret nor keys.
-func (n NewClient) client(secretDigest []byte) (identity.Client, error) {
+func described(n identity.NewClient, secretDigest []byte) (identity.Client, error) {
 	client := identity.Client{
 		ID: n.ID, SecretDigest: secretDigest, Grants: n.Grants, Scopes: n.Scopes, Audiences: n.Audiences, ExchangeFrom: n.ExchangeFrom, Name: n.Name, RedirectURIs: n.RedirectURIs,
 		Keys: n.Keys,
@@ -111,6 +85,8 @@ func (n NewClient) client(secretDigest []byte) (identity.Client, error) {
 			return client, err
 		}
 		client.SecretDigest = digest
+	} else if len(n.SecretDigest) > 0 {
+		client.SecretDigest = n.SecretDigest
 	}
 	if err := client.Validate(); err != nil {
 		return client, err
@@ -135,8 +111,8 @@ func checkKeys(k identity.ClientKeys) error {
 
 // UpdateClient returns the change that makes a client what n says, and the client after it.
 // What was issued to the client is revoked when it loses something.
-func (cl *Clients) UpdateClient(old identity.Client, n NewClient) (Change, identity.Client, error) {
-	client, err := n.client(old.SecretDigest)
+func (cl *Clients) UpdateClient(old identity.Client, n identity.NewClient) (Change, identity.Client, error) {
+	client, err := described(n, old.SecretDigest)
 	if err != nil {
 		return Change{}, client, err
 	}

@@ -16,26 +16,6 @@ import (
 	"github.com/bearerd/bearerd/internal/token"
 )
 
-// NewUser is a user to be created. Without a password and a hash, no password is
-// accepted for the user.
-type NewUser struct {
-	Username, Name, Email string
-	Groups                []string
-	Disabled              bool
-	Password              token.Secret
-	PasswordHash          identity.PasswordHash // of another system; see identity.ParseHash
-}
-
-// UserPatch is a change of a user; a nil field is left as it is.
-type UserPatch struct {
-	Username     *string
-	Name, Email  *string
-	Groups       *[]string
-	Disabled     *bool
-	Password     *token.Secret
-	PasswordHash *identity.PasswordHash
-}
-
 // BySource is what a source says besides of a user whom it creates. The zero value is that
 // administrators create the user.
 type BySource struct {
@@ -45,7 +25,7 @@ type BySource struct {
 
 // UserUpdate is a change of a user with what administrators can't say.
 type UserUpdate struct {
-	UserPatch
+	identity.UserPatch
 
 	BySource          bool // a source says it: the time of a new password is the source's to say
 	SameSecret        bool // the new hash may be one of the same password: nothing is revoked
@@ -82,7 +62,7 @@ type Users struct {
 }
 
 // CreateUser returns the change that creates a user with a new subject id, and the user.
-func (e *Users) CreateUser(ctx context.Context, n NewUser, by BySource) (Change, identity.User, error) {
+func (e *Users) CreateUser(ctx context.Context, n identity.NewUser, by BySource) (Change, identity.User, error) {
 	u := identity.User{
 		ID: uuid.NewString(), Username: n.Username, Name: n.Name, Email: n.Email,
 		Groups: n.Groups, Disabled: n.Disabled, PasswordHash: n.PasswordHash,
@@ -126,7 +106,7 @@ func (e *Users) UpdateUser(ctx context.Context, u identity.User, p UserUpdate) (
 		ID: u.ID, Username: p.Username, Name: p.Name, Email: p.Email, Groups: p.Groups, Disabled: p.Disabled,
 		Owner: p.Owner, PasswordHash: p.PasswordHash, IfPassword: p.IfPassword, PasswordChangedAt: p.PasswordChangedAt,
 	}
-	if err := p.validate(before); err != nil {
+	if err := validatePatch(p.UserPatch, before); err != nil {
 		return nil, u, err
 	}
 	u = p.applyTo(u)
@@ -232,9 +212,9 @@ func notASubject(username string) error {
 	return nil
 }
 
-// validate returns what is wrong with what the patch sets. What it leaves as it is isn't
+// validatePatch returns what is wrong with what a patch sets. What it leaves as it is isn't
 // judged: an earlier version may have accepted it.
-func (p UserPatch) validate(before identity.User) error {
+func validatePatch(p identity.UserPatch, before identity.User) error {
 	if p.Username != nil && *p.Username != before.Username {
 		if err := identity.ValidateUsername(*p.Username); err != nil {
 			return err

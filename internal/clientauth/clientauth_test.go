@@ -15,7 +15,6 @@ import (
 	"github.com/bearerd/bearerd/internal/assertion/assertiontest"
 	"github.com/bearerd/bearerd/internal/caller"
 	"github.com/bearerd/bearerd/internal/clientauth"
-	"github.com/bearerd/bearerd/internal/directory"
 	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/identity"
 	"github.com/bearerd/bearerd/internal/issuance"
@@ -34,7 +33,7 @@ func claims(f *nodetest.Fixture, changes map[string]any) map[string]any {
 
 func register(t *testing.T, f *nodetest.Fixture, id string, keys identity.ClientKeys) {
 	t.Helper()
-	_, _, err := f.CreateClient(t.Context(), caller.Operator(), directory.NewClient{
+	_, _, err := f.CreateClient(t.Context(), caller.Operator(), identity.NewClient{
 		ID: id, Keys: keys, Scopes: []string{"read"}, Grants: []string{identity.GrantTypeClientCredentials},
 	}, true)
 	nodetest.Must(t, err)
@@ -294,7 +293,7 @@ func TestChangesOfAClientCountAtOnce(t *testing.T) {
 		}
 	}
 	is("the old one", old, true)
-	change := directory.NewClient{ID: "ci", Keys: set(next), Grants: []string{identity.GrantTypeClientCredentials}}
+	change := identity.NewClient{ID: "ci", Keys: set(next), Grants: []string{identity.GrantTypeClientCredentials}}
 	nodetest.Must(t, nodetest.Second(here.UpdateClient(t.Context(), caller.Operator(), change)))
 	is("the old one, rotated out", old, false)
 	is("the next one", next, true)

@@ -23,7 +23,7 @@ type AccessFile struct {
 // Collection is a set of records that access is given to.
 type Collection struct {
 	At   Position `yaml:"-"`
-	ID   int64    `yaml:"id"` // greater than 0
+	ID   *int64   `yaml:"id"` // 0 or more
 	Name string   `yaml:"name"`
 }
 
@@ -71,11 +71,13 @@ type Binding struct {
 	Path       string      `yaml:"path"`
 }
 
-// Client is an OAuth client. Without a Secret and without keys it is public.
+// Client is an OAuth client. Without a Secret, a SecretHash and keys it is public, or keeps
+// the secret that it has.
 type Client struct {
 	At           Position `yaml:"-"`
 	ID           string   `yaml:"id"`
 	Secret       Secret   `yaml:"secret"`
+	SecretHash   Secret   `yaml:"secret_hash"` // "sha256:" and hexadecimal digits, as an export has it
 	Grants       []string `yaml:"grants"`
 	Scopes       []string `yaml:"scopes"`
 	Audiences    []string `yaml:"audiences"`
@@ -155,10 +157,10 @@ func (k *accessChecker) must(has bool, at Position, what, member string) {
 func (k *accessChecker) collections(list []Collection) {
 	ids, names := lines[int64]{}, lines[string]{}
 	for _, c := range list {
-		k.must(c.ID > 0, c.At, "a collection", "an id greater than 0")
+		k.must(c.ID != nil && *c.ID >= 0, c.At, "a collection", "an id, 0 or more")
 		k.must(c.Name != "", c.At, "a collection", "a name")
-		if c.ID > 0 {
-			once(k, ids, c.ID, c.At, fmt.Sprintf("the collection id %d", c.ID))
+		if c.ID != nil {
+			once(k, ids, *c.ID, c.At, fmt.Sprintf("the collection id %d", *c.ID))
 		}
 		if c.Name != "" {
 			once(k, names, c.Name, c.At, fmt.Sprintf("the collection name %q", c.Name))
@@ -232,13 +234,13 @@ func (k *accessChecker) clients(list []Client) {
 			k.fail(c.At, "the secret of a client has at least %d characters, or is left out for a public client", minClientSecret)
 		}
 		ways := 0
-		for _, named := range []bool{c.Secret.Reveal() != "", c.JWKS != "", c.JWKSURI != ""} {
+		for _, named := range []bool{c.Secret.Reveal() != "", c.SecretHash.IsSet(), c.JWKS != "", c.JWKSURI != ""} {
 			if named {
 				ways++
 			}
 		}
 		if ways > 1 {
-			k.fail(c.At, "a client has one of secret, jwks and jwks_uri")
+			k.fail(c.At, "a client has one of secret, secret_hash, jwks and jwks_uri")
 		}
 		k.distinct(c.At, "grant", c.Grants)
 		k.distinct(c.At, "scope", c.Scopes)

@@ -20,7 +20,7 @@ func TestAccessFileIsReadWithItsLines(t *testing.T) {
 	yes := true
 	text := func(s string) *string { return &s }
 	want := &config.AccessFile{
-		Collections: []config.Collection{{At: at(2), ID: 4, Name: "KU Fish Voucher Collection"}},
+		Collections: []config.Collection{{At: at(2), ID: new(int64(4)), Name: "KU Fish Voucher Collection"}},
 		Roles: []config.Role{{
 			At: at(4), Name: "collection-admin", Permissions: []config.Permission{{At: at(4), Action: "*", Path: "/"}},
 		}},

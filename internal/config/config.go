@@ -44,10 +44,17 @@ type Config struct {
 	Webhook        Webhook                     `yaml:"webhook"`
 	Notices        []Notice                    `yaml:"notices"` // receivers of what happens
 	Mail           Mail                        `yaml:"mail"`
+	Site           Site                        `yaml:"site"`
 	Specify        Specify                     `yaml:"specify"`
 	Senaite        Senaite                     `yaml:"senaite"`
 	Hypothesis     Hypothesis                  `yaml:"hypothesis"`
 	Gen3           Gen3                        `yaml:"gen3"`
+}
+
+// Site is what the web pages call this server; empty: bearerd, with its own mark.
+type Site struct {
+	Name     string `yaml:"name"`
+	LogoFile string `yaml:"logo_file"` // an image
 }
 
 // TLS names a certificate chain and its key, both in PEM; both or neither.

@@ -7,3 +7,12 @@
 // them, BEARERD_… variables over the file, and flags over all; [Load] checks the
 // whole and reports every problem that it finds, not the first alone.
 package config
+
+import _ "embed" // the reference
+
+//go:embed reference.yaml
+var reference string
+
+// Reference returns the whole configuration with its defaults, a key and what it is about on
+// each line, as it stands on the operator's page.
+func Reference() string { return reference }

@@ -1,6 +1,7 @@
 package config_test
 
 import (
+	"flag"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -14,6 +15,8 @@ import (
 )
 
 const handbook = "../../docs/configuration.md"
+
+var update = flag.Bool("update", false, "write reference.yaml again, of the operator's page")
 
 // keys returns the paths of all keys of a struct.
 func keys(t reflect.Type, prefix string) []string {
@@ -55,6 +58,14 @@ func TestTheDocumentedFilesAreTaken(t *testing.T) {
 	got, err := config.Load(write(t, blocks[0][1]), nil, nil)
 	if diff := cmp.Diff(config.Default(), got, same); err != nil || diff != "" {
 		t.Errorf("configuration: %v\n%s", err, diff)
+	}
+	if *update {
+		if err := os.WriteFile("reference.yaml", []byte(blocks[0][1]), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if diff := cmp.Diff(blocks[0][1], config.Reference()); !*update && diff != "" {
+		t.Errorf("reference.yaml is not what the page has; make golden (-page +file):\n%s", diff)
 	}
 	if access, err := config.ParseAccess(handbook, []byte(blocks[1][1])); err != nil || len(access.Bindings) != 3 {
 		t.Errorf("access file: %v", err)

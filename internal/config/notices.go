@@ -93,4 +93,3 @@ func (k *checker) checkMail() {
 		k.fail("mail.tls", "set starttls or tls", "must not be none: the password would travel in the clear")
 	}
 }
-

@@ -11,6 +11,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/bearerd/bearerd/internal/token"
 )
@@ -53,6 +55,7 @@ func validate(c Config, origin map[string]string) []Problem {
 	k.checkWebhook()
 	k.checkNotices()
 	k.checkMail()
+	k.checkSite()
 	return k.problems
 }
 
@@ -426,6 +429,16 @@ func (k *checker) checkTelling() {
 		if !plainGroup.MatchString(pattern) {
 			k.fail("upstream.groups", "", "must be names of groups with * and ?, not %q", pattern)
 		}
+	}
+}
+
+// maxSiteName is how long the name of the pages is, in characters.
+const maxSiteName = 60
+
+func (k *checker) checkSite() {
+	name := k.Site.Name
+	if utf8.RuneCountInString(name) > maxSiteName || !utf8.ValidString(name) || strings.TrimSpace(name) != name || strings.ContainsFunc(name, unicode.IsControl) {
+		k.fail("site.name", "", "must be at most %d characters of text, with no space at either end, not %q", maxSiteName, name)
 	}
 }
 

@@ -10,8 +10,8 @@ import (
 	"github.com/bearerd/bearerd/internal/apply"
 	"github.com/bearerd/bearerd/internal/caller"
 	"github.com/bearerd/bearerd/internal/credentials"
-	"github.com/bearerd/bearerd/internal/directory"
 	"github.com/bearerd/bearerd/internal/fault"
+	"github.com/bearerd/bearerd/internal/identity"
 	"github.com/bearerd/bearerd/internal/issuance"
 	"github.com/bearerd/bearerd/internal/node/nodetest"
 	"github.com/bearerd/bearerd/internal/records"
@@ -38,7 +38,7 @@ func TestRemoveAccessReturnsWhatItRemovedAndWhatRemains(t *testing.T) {
 		ids[got.ID] = name
 	}
 	ada := f.Person(t, "ada")
-	nodetest.Must(t, nodetest.Second(f.UpdateUser(ctx, operator, "ada", directory.UserPatch{Groups: &[]string{"fish"}})))
+	nodetest.Must(t, nodetest.Second(f.UpdateUser(ctx, operator, "ada", identity.UserPatch{Groups: &[]string{"fish"}})))
 	bind("direct", access.Binding{User: "ada", Permission: permission("/collections/4"), Path: "/"})
 	bind("direct, beneath", access.Binding{User: "ada", Permission: permission("/collections/4/loans"), Path: "/"})
 	bind("a role there", access.Binding{User: "ada", Role: "curator", Path: "/collections/4"})
@@ -65,7 +65,7 @@ func TestRemoveAccessReturnsWhatItRemovedAndWhatRemains(t *testing.T) {
 		t.Errorf("remaining (-want +got):\n%s", diff)
 	}
 	f.WantAlive(t, "with what remains", issued)
-	nodetest.Must(t, nodetest.Second(f.UpdateUser(ctx, operator, "ada", directory.UserPatch{Groups: &[]string{}})))
+	nodetest.Must(t, nodetest.Second(f.UpdateUser(ctx, operator, "ada", identity.UserPatch{Groups: &[]string{}})))
 	f.WantAlive(t, "with the wider path", issued)
 	removed, remaining, err = f.RemoveAccess(ctx, operator, "ada", "/collections")
 	nodetest.Must(t, err)
@@ -139,7 +139,7 @@ func ways(t *testing.T) map[string]way {
 	}
 	groups := func(names ...string) func(f *nodetest.Fixture) error {
 		return func(f *nodetest.Fixture) error {
-			return nodetest.Second(f.UpdateUser(ctx, operator, "ada", directory.UserPatch{Groups: &names}))
+			return nodetest.Second(f.UpdateUser(ctx, operator, "ada", identity.UserPatch{Groups: &names}))
 		}
 	}
 	both := func(one, other func(f *nodetest.Fixture) error) func(f *nodetest.Fixture) error {
@@ -299,7 +299,7 @@ func TestAChangeThatFindsNothingToDoIsAcknowledgedAlike(t *testing.T) {
 	_, err := there.Judge(t, inFour)
 	nodetest.WantFault(t, "access that was lost already", err, fault.InsufficientScope, "no access")
 
-	desired := apply.Desired{Users: []apply.DesiredUser{{NewUser: directory.NewUser{Username: "ada", Disabled: true}, SetDisabled: true}}}
+	desired := apply.Desired{Users: []apply.DesiredUser{{NewUser: identity.NewUser{Username: "ada", Disabled: true}, SetDisabled: true}}}
 	living := here.MadeAccess(t, ada)
 	there.WantAlive(t, "before", living)
 	for _, wait := range waits {

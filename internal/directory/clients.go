@@ -22,20 +22,10 @@ type Clients struct {
 	forms  token.Forms
 }
 
-// NewClient is an OAuth client to be created, or its new state.
-type NewClient = changes.NewClient
-
-// Rotation asks for a new secret of a client.
-type Rotation = changes.Rotation
-
-// NewClientOf returns the state that a client has, for changing a part of it. The secret
-// is kept.
-func NewClientOf(c identity.Client) NewClient { return changes.NewClientOf(c) }
-
 // CreateClient creates an OAuth client. With generate and no secret in n, a secret is
 // generated and returned, this once; a client with keys has none. Without any of them, the
 // client is public.
-func (cl *Clients) CreateClient(ctx context.Context, c *caller.Caller, n NewClient, generate bool) (identity.Client, token.Secret, error) {
+func (cl *Clients) CreateClient(ctx context.Context, c *caller.Caller, n identity.NewClient, generate bool) (identity.Client, token.Secret, error) {
 	if err := cl.editor.Admit(ctx, c, audit.ClientCreate, n.ID); err != nil {
 		return identity.Client{}, "", err
 	}
@@ -61,7 +51,7 @@ func (cl *Clients) CreateClient(ctx context.Context, c *caller.Caller, n NewClie
 // exchange, and its secret when n has one. When the client loses something by it, the
 // tokens issued to it are revoked. A new secret counts: RotateSecret is the way to one
 // that leaves the old one, and the tokens, for a while.
-func (cl *Clients) UpdateClient(ctx context.Context, c *caller.Caller, n NewClient) (identity.Client, error) {
+func (cl *Clients) UpdateClient(ctx context.Context, c *caller.Caller, n identity.NewClient) (identity.Client, error) {
 	if err := cl.editor.Admit(ctx, c, audit.ClientUpdate, n.ID); err != nil {
 		return identity.Client{}, err
 	}
@@ -76,7 +66,7 @@ func (cl *Clients) UpdateClient(ctx context.Context, c *caller.Caller, n NewClie
 // until the overlap ends, by the clock that judges expiry, which never goes back. A
 // client has two secrets at most: another rotation during an overlap ends the oldest one
 // at once. A public client, which has no old one, becomes a confidential one.
-func (cl *Clients) RotateSecret(ctx context.Context, c *caller.Caller, x Rotation) (token.Secret, identity.Client, error) {
+func (cl *Clients) RotateSecret(ctx context.Context, c *caller.Caller, x identity.Rotation) (token.Secret, identity.Client, error) {
 	if err := cl.editor.Admit(ctx, c, audit.ClientSecret, x.ID); err != nil {
 		return "", identity.Client{}, err
 	}
@@ -141,7 +131,7 @@ func (cl *Clients) find(ctx context.Context, id string) (identity.Client, error)
 	return *p.Client, nil
 }
 
-func (cl *Clients) update(ctx context.Context, c *caller.Caller, old identity.Client, n NewClient) (identity.Client, error) {
+func (cl *Clients) update(ctx context.Context, c *caller.Caller, old identity.Client, n identity.NewClient) (identity.Client, error) {
 	update, client, err := cl.editor.UpdateClient(old, n)
 	if err != nil {
 		return client, err

@@ -13,7 +13,6 @@ import (
 	"github.com/bearerd/bearerd/internal/audit"
 	"github.com/bearerd/bearerd/internal/caller"
 	"github.com/bearerd/bearerd/internal/credentials"
-	"github.com/bearerd/bearerd/internal/directory"
 	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/identity"
 	"github.com/bearerd/bearerd/internal/issuance"
@@ -23,7 +22,7 @@ import (
 )
 
 // rotate rotates the secret of the client ci, as the operator.
-func rotate(t *testing.T, f *nodetest.Fixture, x directory.Rotation) string {
+func rotate(t *testing.T, f *nodetest.Fixture, x identity.Rotation) string {
 	t.Helper()
 	x.ID = "ci"
 	secret, _, err := f.RotateSecret(t.Context(), operator, x)
@@ -52,13 +51,13 @@ func TestARotatedSecretEndsAtOnceOrWithItsOverlap(t *testing.T) {
 	here.Client(t, "ci", "read")
 	first := nodetest.ClientSecret
 	wantSecrets(t, "at first", map[string]bool{first: true}, here, there)
-	second := rotate(t, here, directory.Rotation{Overlap: 3600})
+	second := rotate(t, here, identity.Rotation{Overlap: 3600})
 	wantSecrets(t, "during the overlap", map[string]bool{first: true, second: true, "wrong" + first: false}, here, there)
 	for _, f := range []*nodetest.Fixture{here, there} {
 		f.Advance(time.Hour)
 	}
 	wantSecrets(t, "when the overlap has ended", map[string]bool{first: false, second: true}, here, there)
-	third := rotate(t, here, directory.Rotation{})
+	third := rotate(t, here, identity.Rotation{})
 	wantSecrets(t, "without an overlap", map[string]bool{first: false, second: false, third: true}, here, there)
 }
 
@@ -69,10 +68,10 @@ func TestAnotherRotationInAnOverlapEndsTheOldestSecret(t *testing.T) {
 	f := nodetest.New(t, nodetest.Options{})
 	f.Client(t, "ci", "read")
 	first := nodetest.ClientSecret
-	second := rotate(t, f, directory.Rotation{Overlap: 3600})
-	third := rotate(t, f, directory.Rotation{Overlap: 3600})
+	second := rotate(t, f, identity.Rotation{Overlap: 3600})
+	third := rotate(t, f, identity.Rotation{Overlap: 3600})
 	wantSecrets(t, "rotated twice", map[string]bool{first: false, second: true, third: true}, f)
-	fourth := rotate(t, f, directory.Rotation{})
+	fourth := rotate(t, f, identity.Rotation{})
 	wantSecrets(t, "ended", map[string]bool{first: false, second: false, third: false, fourth: true}, f)
 }
 
@@ -80,13 +79,13 @@ func TestARotationRevokesOnlyWhenAsked(t *testing.T) {
 	t.Parallel()
 	for _, overlap := range []int64{0, 3600} {
 		f := nodetest.New(t, nodetest.Options{})
-		n := directory.NewClient{ID: "ci", Secret: nodetest.ClientSecret, Grants: nodetest.AllGrants(), Scopes: []string{"read", "offline_access"}}
+		n := identity.NewClient{ID: "ci", Secret: nodetest.ClientSecret, Grants: nodetest.AllGrants(), Scopes: []string{"read", "offline_access"}}
 		own, apps := tokensOf(t, f, f.Person(t, "ada"), f.NewClient(t, n))
-		rotate(t, f, directory.Rotation{Overlap: overlap})
+		rotate(t, f, identity.Rotation{Overlap: overlap})
 		for kind, issued := range apps {
 			f.WantAlive(t, kind, issued)
 		}
-		rotate(t, f, directory.Rotation{Overlap: overlap, Revoke: true})
+		rotate(t, f, identity.Rotation{Overlap: overlap, Revoke: true})
 		for kind, issued := range apps {
 			f.WantDead(t, kind, issued)
 			f.WantRowDead(t, kind, issued)
@@ -101,21 +100,21 @@ func TestARotationIsRecordedAndBounded(t *testing.T) {
 	f.Client(t, "ci", "read")
 	for name, c := range map[string]struct {
 		by   *caller.Caller
-		x    directory.Rotation
+		x    identity.Rotation
 		kind fault.Kind
 	}{
-		"by a user":              {f.Person(t, "ada"), directory.Rotation{ID: "ci"}, fault.Forbidden},
-		"no client":              {operator, directory.Rotation{ID: "nobody"}, fault.NotFound},
-		"a negative overlap":     {operator, directory.Rotation{ID: "ci", Overlap: -1}, fault.Invalid},
-		"an overlap for years":   {operator, directory.Rotation{ID: "ci", Overlap: 91 * 86400}, fault.Invalid},
-		"an overlap without end": {operator, directory.Rotation{ID: "ci", Overlap: math.MaxInt64}, fault.Invalid},
-		"a short secret":         {operator, directory.Rotation{ID: "ci", Secret: "short"}, fault.Invalid},
-		"the secret it has":      {operator, directory.Rotation{ID: "ci", Secret: nodetest.ClientSecret}, fault.Conflict},
+		"by a user":              {f.Person(t, "ada"), identity.Rotation{ID: "ci"}, fault.Forbidden},
+		"no client":              {operator, identity.Rotation{ID: "nobody"}, fault.NotFound},
+		"a negative overlap":     {operator, identity.Rotation{ID: "ci", Overlap: -1}, fault.Invalid},
+		"an overlap for years":   {operator, identity.Rotation{ID: "ci", Overlap: 91 * 86400}, fault.Invalid},
+		"an overlap without end": {operator, identity.Rotation{ID: "ci", Overlap: math.MaxInt64}, fault.Invalid},
+		"a short secret":         {operator, identity.Rotation{ID: "ci", Secret: "short"}, fault.Invalid},
+		"the secret it has":      {operator, identity.Rotation{ID: "ci", Secret: nodetest.ClientSecret}, fault.Conflict},
 	} {
 		_, _, err := f.RotateSecret(t.Context(), c.by, c.x)
 		nodetest.WantFault(t, name, err, c.kind, "")
 	}
-	rotate(t, f, directory.Rotation{Overlap: 60, Revoke: true})
+	rotate(t, f, identity.Rotation{Overlap: 60, Revoke: true})
 	good := slices.DeleteFunc(f.Events(t, audit.Filter{Action: audit.ClientSecret, Target: "ci"}), func(e audit.Event) bool { return e.Outcome != audit.OK })
 	if len(good) != 1 || !strings.Contains(good[0].Reason, "the old secret ends at ") || !strings.Contains(good[0].Reason, "revoked") {
 		t.Errorf("%+v", good)
@@ -126,8 +125,8 @@ func TestARotationIsRecordedAndBounded(t *testing.T) {
 func TestARotationMakesAPublicClientConfidential(t *testing.T) {
 	t.Parallel()
 	f := nodetest.New(t, nodetest.Options{})
-	f.NewClient(t, directory.NewClient{ID: "ci", Grants: []string{identity.GrantTypeDeviceCode}})
-	secret := rotate(t, f, directory.Rotation{Overlap: 3600})
+	f.NewClient(t, identity.NewClient{ID: "ci", Grants: []string{identity.GrantTypeDeviceCode}})
+	secret := rotate(t, f, identity.Rotation{Overlap: 3600})
 	wantSecrets(t, "made confidential", map[string]bool{secret: true, "nothing at all": false}, f)
 	if _, err := f.IdentifyClient(t.Context(), "ci"); !fault.Is(err, fault.InvalidClient) {
 		t.Errorf("without its secret: %v", err)
@@ -142,15 +141,15 @@ func TestAChangeOfAClientKeepsItsOverlap(t *testing.T) {
 	t.Parallel()
 	f := nodetest.New(t, nodetest.Options{})
 	f.Client(t, "ci", "read")
-	second := rotate(t, f, directory.Rotation{Overlap: 3600})
+	second := rotate(t, f, identity.Rotation{Overlap: 3600})
 	both := map[string]bool{nodetest.ClientSecret: true, second: true}
 	c, err := f.Directory.Client(t.Context(), operator, "ci")
 	nodetest.Must(t, err)
-	n := directory.NewClientOf(c)
+	n := identity.NewClientOf(c)
 	n.Scopes = []string{"read", "write"}
 	nodetest.Must(t, nodetest.Second(f.UpdateClient(t.Context(), operator, n)))
 	wantSecrets(t, "changed", both, f)
-	_, _, err = f.Apply(t.Context(), operator, apply.Desired{Clients: []directory.NewClient{{ID: "ci", Grants: n.Grants, Scopes: []string{"read"}}}})
+	_, _, err = f.Apply(t.Context(), operator, apply.Desired{Clients: []identity.NewClient{{ID: "ci", Grants: n.Grants, Scopes: []string{"read"}}}})
 	nodetest.Must(t, err)
 	wantSecrets(t, "applied", both, f)
 	n.Secret = "another secret that is long enough, too"
@@ -160,28 +159,28 @@ func TestAChangeOfAClientKeepsItsOverlap(t *testing.T) {
 
 func TestNarrowedClientLosesWhatWasIssuedToIt(t *testing.T) {
 	t.Parallel()
-	before := directory.NewClient{
+	before := identity.NewClient{
 		ID: "app", Secret: nodetest.ClientSecret, Grants: nodetest.AllGrants(), Scopes: []string{"read", "write", "offline_access"},
 		Audiences: []string{"https://a.example", "https://b.example"}, ExchangeFrom: []string{"web", "phone"},
 	}
-	same := func(n *directory.NewClient) { n.Secret = "" }
+	same := func(n *identity.NewClient) { n.Secret = "" }
 	for name, c := range map[string]struct {
-		change func(*directory.NewClient)
+		change func(*identity.NewClient)
 		dead   bool
 	}{
-		"the same":              {func(*directory.NewClient) {}, false},
-		"in another order":      {func(n *directory.NewClient) { n.Scopes = []string{"write", "offline_access", "read"} }, false},
-		"a scope more":          {func(n *directory.NewClient) { n.Scopes = append(slices.Clone(n.Scopes), "more") }, false},
-		"an audience more":      {func(n *directory.NewClient) { n.Audiences = append(slices.Clone(n.Audiences), "https://c.example") }, false},
-		"a scope less":          {func(n *directory.NewClient) { n.Scopes = n.Scopes[1:] }, true},
-		"a scope for another":   {func(n *directory.NewClient) { n.Scopes = []string{"read", "other", "offline_access"} }, true},
-		"no scopes any more":    {func(n *directory.NewClient) { n.Scopes = nil }, true},
-		"an audience less":      {func(n *directory.NewClient) { n.Audiences = n.Audiences[:1] }, true},
-		"a client less":         {func(n *directory.NewClient) { n.ExchangeFrom = n.ExchangeFrom[:1] }, true},
-		"a client more":         {func(n *directory.NewClient) { n.ExchangeFrom = append(slices.Clone(n.ExchangeFrom), "tv") }, false},
-		"a grant less":          {func(n *directory.NewClient) { n.Grants = n.Grants[:3] }, true},
-		"another secret":        {func(n *directory.NewClient) { n.Secret = "another secret that is long enough, too" }, true},
-		"the same secret again": {func(n *directory.NewClient) { n.Secret = nodetest.ClientSecret }, false},
+		"the same":              {func(*identity.NewClient) {}, false},
+		"in another order":      {func(n *identity.NewClient) { n.Scopes = []string{"write", "offline_access", "read"} }, false},
+		"a scope more":          {func(n *identity.NewClient) { n.Scopes = append(slices.Clone(n.Scopes), "more") }, false},
+		"an audience more":      {func(n *identity.NewClient) { n.Audiences = append(slices.Clone(n.Audiences), "https://c.example") }, false},
+		"a scope less":          {func(n *identity.NewClient) { n.Scopes = n.Scopes[1:] }, true},
+		"a scope for another":   {func(n *identity.NewClient) { n.Scopes = []string{"read", "other", "offline_access"} }, true},
+		"no scopes any more":    {func(n *identity.NewClient) { n.Scopes = nil }, true},
+		"an audience less":      {func(n *identity.NewClient) { n.Audiences = n.Audiences[:1] }, true},
+		"a client less":         {func(n *identity.NewClient) { n.ExchangeFrom = n.ExchangeFrom[:1] }, true},
+		"a client more":         {func(n *identity.NewClient) { n.ExchangeFrom = append(slices.Clone(n.ExchangeFrom), "tv") }, false},
+		"a grant less":          {func(n *identity.NewClient) { n.Grants = n.Grants[:3] }, true},
+		"another secret":        {func(n *identity.NewClient) { n.Secret = "another secret that is long enough, too" }, true},
+		"the same secret again": {func(n *identity.NewClient) { n.Secret = nodetest.ClientSecret }, false},
 	} {
 		f := nodetest.New(t, nodetest.Options{})
 		ada := f.Person(t, "ada")
@@ -217,7 +216,7 @@ func tokensOf(t *testing.T, f *nodetest.Fixture, user, app *caller.Caller) (own 
 func TestRemovedClientLosesWhatWasIssuedToItForGood(t *testing.T) {
 	t.Parallel()
 	f := nodetest.New(t, nodetest.Options{})
-	n := directory.NewClient{ID: "app", Secret: nodetest.ClientSecret, Grants: nodetest.AllGrants(), Scopes: []string{"read", "offline_access"}}
+	n := identity.NewClient{ID: "app", Secret: nodetest.ClientSecret, Grants: nodetest.AllGrants(), Scopes: []string{"read", "offline_access"}}
 	app := f.NewClient(t, n)
 	own, apps := tokensOf(t, f, f.Person(t, "ada"), app)
 	nodetest.Must(t, nodetest.Second(f.RemoveClient(t.Context(), operator, "app")))
@@ -251,7 +250,7 @@ func TestClientChangesRefuseWhatIsWrong(t *testing.T) {
 	ctx := t.Context()
 	f.Client(t, "app", "read")
 	newClient := func(id string) error {
-		_, _, err := f.CreateClient(ctx, operator, directory.NewClient{ID: id}, false)
+		_, _, err := f.CreateClient(ctx, operator, identity.NewClient{ID: id}, false)
 		return err
 	}
 	for name, c := range map[string]struct {
@@ -262,10 +261,10 @@ func TestClientChangesRefuseWhatIsWrong(t *testing.T) {
 		"a client without an id":         {newClient(""), fault.Invalid},
 		"a client that could be a user":  {newClient("{5C1E0B2A-8B6F-4B0E-9A66-0A5C0E7D3F11}"), fault.Invalid},
 		"a client that stands for none":  {newClient(identity.OwnClientID), fault.Invalid},
-		"a client with a short secret":   {nodetest.Second(f.UpdateClient(ctx, operator, directory.NewClient{ID: "app", Secret: "short"})), fault.Invalid},
-		"a client with a public secret":  {nodetest.Second(f.UpdateClient(ctx, operator, directory.NewClient{ID: "app", Secret: "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"})), fault.Invalid},
-		"a client with an unknown grant": {nodetest.Second(f.UpdateClient(ctx, operator, directory.NewClient{ID: "app", Grants: []string{"password"}})), fault.Invalid},
-		"no client to change":            {nodetest.Second(f.UpdateClient(ctx, operator, directory.NewClient{ID: "x"})), fault.NotFound},
+		"a client with a short secret":   {nodetest.Second(f.UpdateClient(ctx, operator, identity.NewClient{ID: "app", Secret: "short"})), fault.Invalid},
+		"a client with a public secret":  {nodetest.Second(f.UpdateClient(ctx, operator, identity.NewClient{ID: "app", Secret: "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"})), fault.Invalid},
+		"a client with an unknown grant": {nodetest.Second(f.UpdateClient(ctx, operator, identity.NewClient{ID: "app", Grants: []string{"password"}})), fault.Invalid},
+		"no client to change":            {nodetest.Second(f.UpdateClient(ctx, operator, identity.NewClient{ID: "x"})), fault.NotFound},
 		"no client to remove":            {nodetest.Second(f.RemoveClient(ctx, operator, "x")), fault.NotFound},
 	} {
 		nodetest.WantFault(t, name, c.err, c.kind, "")
@@ -280,20 +279,20 @@ func TestKeysOfAClient(t *testing.T) {
 	private := maps.Clone(good)
 	private["d"] = "AA"
 	for name, tt := range map[string]struct {
-		n     directory.NewClient
+		n     identity.NewClient
 		field string
 	}{
-		"a secret beside":     {directory.NewClient{Keys: identity.ClientKeys{JWKS: assertiontest.Set(good)}, Secret: nodetest.ClientSecret}, "secret"},
-		"both":                {directory.NewClient{Keys: identity.ClientKeys{JWKS: assertiontest.Set(good), URI: "https://ci.example/jwks"}}, "jwks_uri"},
-		"no set":              {directory.NewClient{Keys: identity.ClientKeys{JWKS: "x"}}, "jwks"},
-		"no keys":             {directory.NewClient{Keys: identity.ClientKeys{JWKS: assertiontest.Set()}}, "jwks"},
-		"a private key":       {directory.NewClient{Keys: identity.ClientKeys{JWKS: assertiontest.Set(private)}}, "jwks"},
-		"a shared key":        {directory.NewClient{Keys: identity.ClientKeys{JWKS: `{"keys":[{"kty":"oct","k":"AAAA"}]}`}}, "jwks"},
-		"much":                {directory.NewClient{Keys: identity.ClientKeys{JWKS: strings.Repeat(" ", identity.MaxKeySetBytes) + assertiontest.Set(good)}}, "jwks"},
-		"http":                {directory.NewClient{Keys: identity.ClientKeys{URI: "http://ci.example/jwks"}}, "jwks_uri"},
-		"no address":          {directory.NewClient{Keys: identity.ClientKeys{URI: "jwks.json"}}, "jwks_uri"},
-		"with a user":         {directory.NewClient{Keys: identity.ClientKeys{URI: "https://a:b@ci.example/jwks"}}, "jwks_uri"},
-		"neither of them all": {directory.NewClient{}, "grants"},
+		"a secret beside":     {identity.NewClient{Keys: identity.ClientKeys{JWKS: assertiontest.Set(good)}, Secret: nodetest.ClientSecret}, "secret"},
+		"both":                {identity.NewClient{Keys: identity.ClientKeys{JWKS: assertiontest.Set(good), URI: "https://ci.example/jwks"}}, "jwks_uri"},
+		"no set":              {identity.NewClient{Keys: identity.ClientKeys{JWKS: "x"}}, "jwks"},
+		"no keys":             {identity.NewClient{Keys: identity.ClientKeys{JWKS: assertiontest.Set()}}, "jwks"},
+		"a private key":       {identity.NewClient{Keys: identity.ClientKeys{JWKS: assertiontest.Set(private)}}, "jwks"},
+		"a shared key":        {identity.NewClient{Keys: identity.ClientKeys{JWKS: `{"keys":[{"kty":"oct","k":"AAAA"}]}`}}, "jwks"},
+		"much":                {identity.NewClient{Keys: identity.ClientKeys{JWKS: strings.Repeat(" ", identity.MaxKeySetBytes) + assertiontest.Set(good)}}, "jwks"},
+		"http":                {identity.NewClient{Keys: identity.ClientKeys{URI: "http://ci.example/jwks"}}, "jwks_uri"},
+		"no address":          {identity.NewClient{Keys: identity.ClientKeys{URI: "jwks.json"}}, "jwks_uri"},
+		"with a user":         {identity.NewClient{Keys: identity.ClientKeys{URI: "https://a:b@ci.example/jwks"}}, "jwks_uri"},
+		"neither of them all": {identity.NewClient{}, "grants"},
 	} {
 		tt.n.ID, tt.n.Grants = "ci", []string{identity.GrantTypeClientCredentials}
 		_, _, err := f.CreateClient(t.Context(), operator, tt.n, false)
@@ -302,12 +301,12 @@ func TestKeysOfAClient(t *testing.T) {
 			t.Errorf("%s: the field is %q: %v", name, got, err)
 		}
 	}
-	n := directory.NewClient{ID: "ci", Keys: identity.ClientKeys{JWKS: assertiontest.Set(good)}, Grants: []string{identity.GrantTypeClientCredentials}}
+	n := identity.NewClient{ID: "ci", Keys: identity.ClientKeys{JWKS: assertiontest.Set(good)}, Grants: []string{identity.GrantTypeClientCredentials}}
 	c, secret, err := f.CreateClient(t.Context(), operator, n, true)
 	if err != nil || secret != "" || c.Public() || c.HasSecret() {
 		t.Errorf("%+v %q %v", c, secret, err)
 	}
-	_, _, err = f.RotateSecret(t.Context(), operator, directory.Rotation{ID: "ci"})
+	_, _, err = f.RotateSecret(t.Context(), operator, identity.Rotation{ID: "ci"})
 	nodetest.WantFault(t, "a secret for a client with keys", err, fault.Invalid, "")
 }
 
@@ -335,8 +334,8 @@ func TestReplacedKeysRevoke(t *testing.T) {
 		"a secret instead":            {set(one), secret, true},
 		"keys instead of a secret":    {secret, set(one), true},
 	} {
-		n := directory.NewClient{ID: strings.ReplaceAll(name, " ", "-"), Grants: []string{identity.GrantTypeClientCredentials}}
-		as := func(k identity.ClientKeys) directory.NewClient {
+		n := identity.NewClient{ID: strings.ReplaceAll(name, " ", "-"), Grants: []string{identity.GrantTypeClientCredentials}}
+		as := func(k identity.ClientKeys) identity.NewClient {
 			n.Keys, n.Secret = k, ""
 			if !k.Any() {
 				n.Secret = nodetest.ClientSecret

@@ -41,10 +41,10 @@ func adminActs(t *testing.T, f *nodetest.Fixture, n *int) map[string]func(c *cal
 	}
 	return map[string]act{
 		"CreateUser": one(audit.UserCreate, func(c *caller.Caller) error {
-			return nodetest.Second(f.CreateUser(ctx, c, directory.NewUser{Username: name()}))
+			return nodetest.Second(f.CreateUser(ctx, c, identity.NewUser{Username: name()}))
 		}),
 		"UpdateUser": one(audit.UserUpdate, func(c *caller.Caller) error {
-			return nodetest.Second(f.UpdateUser(ctx, c, "victim", directory.UserPatch{Name: new(name())}))
+			return nodetest.Second(f.UpdateUser(ctx, c, "victim", identity.UserPatch{Name: new(name())}))
 		}),
 		"RemoveUser":   one(audit.UserRemove, func(c *caller.Caller) error { return nodetest.Second(f.RemoveUser(ctx, c, "nobody")) }),
 		"RemoveAccess": one(audit.UserAccess, func(c *caller.Caller) error { _, _, err := f.RemoveAccess(ctx, c, "victim", "/"); return err }),
@@ -66,15 +66,15 @@ func adminActs(t *testing.T, f *nodetest.Fixture, n *int) map[string]func(c *cal
 		"UpdateBinding": one(audit.BindingUpdate, func(c *caller.Caller) error { return nodetest.Second(f.UpdateBinding(ctx, c, b)) }),
 		"RemoveBinding": one(audit.BindingRemove, func(c *caller.Caller) error { return nodetest.Second(f.RemoveBinding(ctx, c, "none")) }),
 		"CreateClient": one(audit.ClientCreate, func(c *caller.Caller) error {
-			_, _, err := f.CreateClient(ctx, c, directory.NewClient{ID: name()}, true)
+			_, _, err := f.CreateClient(ctx, c, identity.NewClient{ID: name()}, true)
 			return err
 		}),
 		"UpdateClient": one(audit.ClientUpdate, func(c *caller.Caller) error {
-			return nodetest.Second(f.UpdateClient(ctx, c, directory.NewClient{ID: "none"}))
+			return nodetest.Second(f.UpdateClient(ctx, c, identity.NewClient{ID: "none"}))
 		}),
 		"RemoveClient": one(audit.ClientRemove, func(c *caller.Caller) error { return nodetest.Second(f.RemoveClient(ctx, c, "none")) }),
 		"RotateSecret": one(audit.ClientSecret, func(c *caller.Caller) error {
-			_, _, err := f.RotateSecret(ctx, c, directory.Rotation{ID: "none"})
+			_, _, err := f.RotateSecret(ctx, c, identity.Rotation{ID: "none"})
 			return err
 		}),
 		"RotateKeys": one(audit.KeyRotate, func(c *caller.Caller) error { return f.RotateKeys(ctx, c, false) }),
@@ -106,7 +106,7 @@ func TestOnlyAdministratorsAdminister(t *testing.T) {
 	f.User(t, "victim", "")
 	eve := f.Person(t, "eve", nodetest.May("*", "/collections"), nodetest.May("access", "/"), nodetest.May("admin", "/"))
 	root := f.Person(t, "root", nodetest.Admin())
-	app := f.NewClient(t, directory.NewClient{ID: "app", Secret: nodetest.ClientSecret, Grants: nodetest.AllGrants(), Scopes: []string{"admin"}})
+	app := f.NewClient(t, identity.NewClient{ID: "app", Secret: nodetest.ClientSecret, Grants: nodetest.AllGrants(), Scopes: []string{"admin"}})
 	apps, err := f.ClientCredentials(t.Context(), issuance.ClientCredentials{Client: app, Scope: []string{"admin"}})
 	nodetest.Must(t, err)
 	n := 1000
@@ -169,13 +169,13 @@ func TestEveryChangeIsRecordedWithActorAndTarget(t *testing.T) {
 	f := nodetest.New(t, nodetest.Options{})
 	root := f.Person(t, "root", nodetest.Admin())
 	ctx := audit.WithOrigin(t.Context(), audit.Origin{Address: "192.0.2.7", RequestID: "r-1"})
-	u, err := f.CreateUser(ctx, root, directory.NewUser{Username: "ada", Password: "correct horse"})
+	u, err := f.CreateUser(ctx, root, identity.NewUser{Username: "ada", Password: "correct horse"})
 	nodetest.Must(t, err)
-	nodetest.Must(t, nodetest.Second(f.UpdateUser(ctx, root, "ada", directory.UserPatch{Email: new("ada@example.org")})))
-	nodetest.Must(t, nodetest.Second(f.UpdateUser(ctx, root, "ada", directory.UserPatch{Password: new(token.Secret("battery staple"))})))
-	nodetest.Must(t, nodetest.Second(f.UpdateUser(ctx, root, "ada", directory.UserPatch{Disabled: new(true)})))
-	nodetest.Must(t, nodetest.Second(f.UpdateUser(ctx, root, "ada", directory.UserPatch{Disabled: new(false)})))
-	nodetest.Must(t, nodetest.Second(f.UpdateUser(ctx, root, "ada", directory.UserPatch{}))) // nothing to record
+	nodetest.Must(t, nodetest.Second(f.UpdateUser(ctx, root, "ada", identity.UserPatch{Email: new("ada@example.org")})))
+	nodetest.Must(t, nodetest.Second(f.UpdateUser(ctx, root, "ada", identity.UserPatch{Password: new(token.Secret("battery staple"))})))
+	nodetest.Must(t, nodetest.Second(f.UpdateUser(ctx, root, "ada", identity.UserPatch{Disabled: new(true)})))
+	nodetest.Must(t, nodetest.Second(f.UpdateUser(ctx, root, "ada", identity.UserPatch{Disabled: new(false)})))
+	nodetest.Must(t, nodetest.Second(f.UpdateUser(ctx, root, "ada", identity.UserPatch{}))) // nothing to record
 	nodetest.Must(t, f.CreateCollection(ctx, root, records.Collection{ID: 4, Name: "Fish"}))
 	nodetest.Must(t, f.UpdateCollection(ctx, root, records.Collection{ID: 4, Name: "Fishes"}))
 	nodetest.Must(t, f.CreateRole(ctx, root, access.Role{Name: "curator"}))
@@ -189,9 +189,9 @@ func TestEveryChangeIsRecordedWithActorAndTarget(t *testing.T) {
 	g, err := f.CreateBinding(ctx, root, access.Binding{Group: "fish", Role: "curator"})
 	nodetest.Must(t, err)
 	nodetest.Must(t, nodetest.Second(f.RemoveBinding(ctx, root, g.ID)))
-	_, secret, err := f.CreateClient(ctx, root, directory.NewClient{ID: "app", Grants: []string{identity.GrantTypeClientCredentials}}, true)
+	_, secret, err := f.CreateClient(ctx, root, identity.NewClient{ID: "app", Grants: []string{identity.GrantTypeClientCredentials}}, true)
 	nodetest.Must(t, err)
-	nodetest.Must(t, nodetest.Second(f.UpdateClient(ctx, root, directory.NewClient{ID: "app"})))
+	nodetest.Must(t, nodetest.Second(f.UpdateClient(ctx, root, identity.NewClient{ID: "app"})))
 	nodetest.Must(t, f.RotateKeys(ctx, root, true))
 	key, err := f.Ring.Signing()
 	nodetest.Must(t, err)
@@ -255,9 +255,9 @@ func TestGateComesBeforeValidation(t *testing.T) {
 	ctx := t.Context()
 	bad := access.Role{Name: " "}
 	for action, do := range map[string]func(c *caller.Caller) error{
-		audit.UserCreate: func(c *caller.Caller) error { return nodetest.Second(f.CreateUser(ctx, c, directory.NewUser{})) },
+		audit.UserCreate: func(c *caller.Caller) error { return nodetest.Second(f.CreateUser(ctx, c, identity.NewUser{})) },
 		audit.UserUpdate: func(c *caller.Caller) error {
-			return nodetest.Second(f.UpdateUser(ctx, c, "\xff", directory.UserPatch{}))
+			return nodetest.Second(f.UpdateUser(ctx, c, "\xff", identity.UserPatch{}))
 		},
 		audit.UserRemove:       func(c *caller.Caller) error { return nodetest.Second(f.RemoveUser(ctx, c, "\xff")) },
 		audit.UserAccess:       func(c *caller.Caller) error { _, _, err := f.RemoveAccess(ctx, c, "\xff", ""); return err },
@@ -268,11 +268,11 @@ func TestGateComesBeforeValidation(t *testing.T) {
 		audit.BindingCreate:    func(c *caller.Caller) error { return nodetest.Second(f.CreateBinding(ctx, c, access.Binding{})) },
 		audit.BindingUpdate:    func(c *caller.Caller) error { return nodetest.Second(f.UpdateBinding(ctx, c, access.Binding{})) },
 		audit.ClientCreate: func(c *caller.Caller) error {
-			_, _, err := f.CreateClient(ctx, c, directory.NewClient{Secret: "short"}, false)
+			_, _, err := f.CreateClient(ctx, c, identity.NewClient{Secret: "short"}, false)
 			return err
 		},
 		audit.ClientUpdate: func(c *caller.Caller) error {
-			return nodetest.Second(f.UpdateClient(ctx, c, directory.NewClient{Secret: "short"}))
+			return nodetest.Second(f.UpdateClient(ctx, c, identity.NewClient{Secret: "short"}))
 		},
 		audit.Apply: func(c *caller.Caller) error {
 			_, _, err := f.Apply(ctx, c, apply.Desired{Roles: []access.Role{bad}})

@@ -7,7 +7,6 @@ import (
 	"github.com/bearerd/bearerd/internal/apply"
 	"github.com/bearerd/bearerd/internal/audit"
 	"github.com/bearerd/bearerd/internal/caller"
-	"github.com/bearerd/bearerd/internal/directory"
 	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/identity"
 	"github.com/bearerd/bearerd/internal/node"
@@ -22,15 +21,15 @@ func TestEveryPasswordInClearIsJudged(t *testing.T) {
 	f.User(t, "ada", "")
 	ctx := t.Context()
 	set := func(password token.Secret, rename *string) error {
-		return nodetest.Second(f.UpdateUser(ctx, operator, "ada", directory.UserPatch{Username: rename, Password: &password}))
+		return nodetest.Second(f.UpdateUser(ctx, operator, "ada", identity.UserPatch{Username: rename, Password: &password}))
 	}
 	applied := func(source, username string, password token.Secret) error {
-		d := apply.Desired{Source: source, Users: []apply.DesiredUser{{NewUser: directory.NewUser{Username: username, Password: password}}}}
+		d := apply.Desired{Source: source, Users: []apply.DesiredUser{{NewUser: identity.NewUser{Username: username, Password: password}}}}
 		_, _, err := f.Apply(ctx, operator, d)
 		return err
 	}
 	for name, err := range map[string]error{
-		"a new user":           nodetest.Second(f.CreateUser(ctx, operator, directory.NewUser{Username: "bob", Password: "eleven char"})),
+		"a new user":           nodetest.Second(f.CreateUser(ctx, operator, identity.NewUser{Username: "bob", Password: "eleven char"})),
 		"a user":               set("eleven char", nil),
 		"a name that is to be": set("lady.lovelace", new("lady.lovelace")),
 		"a common one":         set("password1234", nil),
@@ -53,7 +52,7 @@ func TestASessionSetsAPasswordWhileItIsFresh(t *testing.T) {
 	root := f.Person(t, "root", nodetest.Admin())
 	bearer := f.ByBearer(t, f.MadeAccess(t, root, identity.ScopeAdmin))
 	set := func(c *caller.Caller) error {
-		return nodetest.Second(f.UpdateUser(t.Context(), c, "ada", directory.UserPatch{Password: new(token.Secret("battery staple"))}))
+		return nodetest.Second(f.UpdateUser(t.Context(), c, "ada", identity.UserPatch{Password: new(token.Secret("battery staple"))}))
 	}
 	f.User(t, "ada", "")
 	nodetest.Must(t, set(root))
@@ -62,7 +61,7 @@ func TestASessionSetsAPasswordWhileItIsFresh(t *testing.T) {
 	if events := f.Events(t, audit.Filter{Actor: root.ID(), Action: audit.UserPassword}); len(events) != 2 || events[0].Outcome != audit.Refused {
 		t.Errorf("%+v", events)
 	}
-	nodetest.Must(t, nodetest.Second(f.UpdateUser(t.Context(), root, "ada", directory.UserPatch{Name: new("Ada")})))
+	nodetest.Must(t, nodetest.Second(f.UpdateUser(t.Context(), root, "ada", identity.UserPatch{Name: new("Ada")})))
 	nodetest.Must(t, set(bearer))
 	nodetest.Must(t, set(operator))
 }

@@ -3,6 +3,8 @@ package directory
 import (
 	"context"
 
+	"github.com/google/uuid"
+
 	"github.com/bearerd/bearerd/internal/access"
 	"github.com/bearerd/bearerd/internal/audit"
 	"github.com/bearerd/bearerd/internal/caller"
@@ -29,14 +31,8 @@ type Users struct {
 	journal *journal.Journal
 }
 
-// NewUser is a user to be created.
-type NewUser = changes.NewUser
-
-// UserPatch is a change of a user; a nil field is left as it is.
-type UserPatch = changes.UserPatch
-
 // CreateUser creates a user with a new subject id.
-func (u *Users) CreateUser(ctx context.Context, c *caller.Caller, n NewUser) (identity.User, error) {
+func (u *Users) CreateUser(ctx context.Context, c *caller.Caller, n identity.NewUser) (identity.User, error) {
 	if err := u.editor.Admit(ctx, c, audit.UserCreate, n.Username); err != nil {
 		return identity.User{}, err
 	}
@@ -44,7 +40,17 @@ func (u *Users) CreateUser(ctx context.Context, c *caller.Caller, n NewUser) (id
 	if err != nil {
 		return identity.User{}, err
 	}
-	_, err = u.editor.Commit(ctx, c, creation)
+	list := []changes.Change{creation}
+	if n.Administrator {
+		if err := u.editor.Admit(ctx, c, audit.BindingCreate, n.Username); err != nil {
+			return identity.User{}, err
+		}
+		everything := access.Permission{Action: access.Any, Path: access.Root}
+		list = append(list, u.editor.CreateBinding(access.Binding{
+			ID: uuid.NewString(), User: user.ID, Permission: &everything, Path: access.Root,
+		}))
+	}
+	_, err = u.editor.Commit(ctx, c, list...)
 	return user, err
 }
 
@@ -53,7 +59,7 @@ func (u *Users) CreateUser(ctx context.Context, c *caller.Caller, n NewUser) (id
 // disabling, revoke every token and session of the user. After any change, access is decided
 // again from the new state. A session that sets a password must be fresh: the error is
 // SignInAgain.
-func (u *Users) UpdateUser(ctx context.Context, c *caller.Caller, ref string, p UserPatch) (identity.User, error) {
+func (u *Users) UpdateUser(ctx context.Context, c *caller.Caller, ref string, p identity.UserPatch) (identity.User, error) {
 	if err := u.editor.Admit(ctx, c, audit.UserUpdate, ref); err != nil {
 		return identity.User{}, err
 	}

@@ -7,7 +7,6 @@ import (
 
 	"github.com/bearerd/bearerd/internal/caller"
 	"github.com/bearerd/bearerd/internal/credentials"
-	"github.com/bearerd/bearerd/internal/directory"
 	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/identity"
 	"github.com/bearerd/bearerd/internal/node/nodetest"
@@ -24,12 +23,12 @@ func TestUserChangesRefuseWhatIsWrong(t *testing.T) {
 		err  error
 		kind fault.Kind
 	}{
-		"a user twice":                {nodetest.Second(f.CreateUser(ctx, operator, directory.NewUser{Username: "ada"})), fault.Conflict},
-		"a user without a name":       {nodetest.Second(f.CreateUser(ctx, operator, directory.NewUser{})), fault.Invalid},
-		"a user in no group":          {nodetest.Second(f.CreateUser(ctx, operator, directory.NewUser{Username: "x", Groups: []string{""}})), fault.Invalid},
-		"a user in two groups in one": {nodetest.Second(f.CreateUser(ctx, operator, directory.NewUser{Username: "x", Groups: []string{"a,b"}})), fault.Invalid},
-		"no password":                 {nodetest.Second(f.UpdateUser(ctx, operator, "ada", directory.UserPatch{Password: new(token.Secret(""))})), fault.Invalid},
-		"a user who isn't there":      {nodetest.Second(f.UpdateUser(ctx, operator, "nobody", directory.UserPatch{Name: new("x")})), fault.NotFound},
+		"a user twice":                {nodetest.Second(f.CreateUser(ctx, operator, identity.NewUser{Username: "ada"})), fault.Conflict},
+		"a user without a name":       {nodetest.Second(f.CreateUser(ctx, operator, identity.NewUser{})), fault.Invalid},
+		"a user in no group":          {nodetest.Second(f.CreateUser(ctx, operator, identity.NewUser{Username: "x", Groups: []string{""}})), fault.Invalid},
+		"a user in two groups in one": {nodetest.Second(f.CreateUser(ctx, operator, identity.NewUser{Username: "x", Groups: []string{"a,b"}})), fault.Invalid},
+		"no password":                 {nodetest.Second(f.UpdateUser(ctx, operator, "ada", identity.UserPatch{Password: new(token.Secret(""))})), fault.Invalid},
+		"a user who isn't there":      {nodetest.Second(f.UpdateUser(ctx, operator, "nobody", identity.UserPatch{Name: new("x")})), fault.NotFound},
 		"no user to remove":           {nodetest.Second(f.RemoveUser(ctx, operator, "nobody")), fault.NotFound},
 	} {
 		nodetest.WantFault(t, name, c.err, c.kind, "")
@@ -90,17 +89,17 @@ func TestARenamedUserIsTheSameUser(t *testing.T) {
 		f.User(t, "grace", "")
 		issued := f.APIToken(t, f.SignedIn(t, "ada"), credentials.NewCredential{})
 		name := "Ada.Lovelace"
-		u, err := f.UpdateUser(t.Context(), operator, "ADA", directory.UserPatch{Username: &name})
+		u, err := f.UpdateUser(t.Context(), operator, "ADA", identity.UserPatch{Username: &name})
 		if nodetest.Must(t, err); u.ID != ada.ID || u.Username != name {
 			t.Errorf("renamed: %+v", u)
 		}
 		f.WantAlive(t, "a token of before", issued)
 		f.Login(t, "ada.LOVELACE ", "correct horse")
 		taken, bad, subject := "GRACE", "gr\u200bace", ada.ID
-		_, err = f.UpdateUser(t.Context(), operator, ada.ID, directory.UserPatch{Username: &taken})
+		_, err = f.UpdateUser(t.Context(), operator, ada.ID, identity.UserPatch{Username: &taken})
 		nodetest.WantFault(t, "a taken name", err, fault.Conflict, `a user of that name exists already, as "grace"`)
 		for _, name := range []string{bad, subject, ""} {
-			_, err = f.UpdateUser(t.Context(), operator, ada.ID, directory.UserPatch{Username: &name})
+			_, err = f.UpdateUser(t.Context(), operator, ada.ID, identity.UserPatch{Username: &name})
 			nodetest.WantFault(t, "a bad name", err, fault.Invalid, "")
 		}
 		f.User(t, "ada", "") // is free
@@ -115,7 +114,7 @@ func TestAUserWithAnOldNameCanBeDisabled(t *testing.T) {
 		Ops: []records.Op{records.CreateUser{User: identity.User{ID: "5c1e0b2a-8b6f-4b0e-9a66-0a5c0e7d3f11", Username: "ad\u200ba"}}},
 	})))
 	yes := true
-	if u, err := f.UpdateUser(t.Context(), operator, "ad\u200ba", directory.UserPatch{Disabled: &yes}); err != nil || !u.Disabled {
+	if u, err := f.UpdateUser(t.Context(), operator, "ad\u200ba", identity.UserPatch{Disabled: &yes}); err != nil || !u.Disabled {
 		t.Errorf("%+v, %v", u, err)
 	}
 }

@@ -12,7 +12,6 @@ import (
 	"github.com/bearerd/bearerd/internal/audit"
 	"github.com/bearerd/bearerd/internal/caller"
 	"github.com/bearerd/bearerd/internal/credentials"
-	"github.com/bearerd/bearerd/internal/directory"
 	"github.com/bearerd/bearerd/internal/explain"
 	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/identity"
@@ -134,7 +133,7 @@ func TestExplanationForOthersLeavesOutWhatLiesBehindTheChecks(t *testing.T) {
 	f.Collection(t, 4, "Fish")
 	ada, eve := f.Person(t, "ada", nodetest.May("access", "/collections/4")), f.Person(t, "eve")
 	issued := f.APIToken(t, ada, credentials.NewCredential{Scope: []string{"secret-scope"}, Collection: new(int64(4))})
-	app := f.NewClient(t, directory.NewClient{ID: "app", Secret: nodetest.ClientSecret})
+	app := f.NewClient(t, identity.NewClient{ID: "app", Secret: nodetest.ClientSecret})
 	admin := f.Person(t, "root", nodetest.Admin())
 	for name, c := range map[string]*caller.Caller{
 		"somebody else": eve, "a client": app, "an administrator's plain Bearer": f.ByBearer(t, f.MadeAccess(t, admin)),
@@ -164,7 +163,7 @@ func TestExplanationNamesTheGrantsThatDecided(t *testing.T) {
 	f.Collection(t, 4, "Fish")
 	nodetest.Must(t, f.CreateRole(t.Context(), operator, access.Role{Name: "curator", Permissions: []access.Permission{{Action: "*", Path: "/"}}}))
 	ada := f.Person(t, "ada", access.Binding{Role: "curator", Path: "/collections/4"}, nodetest.May("read", "/x"))
-	nodetest.Must(t, nodetest.Second(f.UpdateUser(t.Context(), operator, "ada", directory.UserPatch{Groups: &[]string{"fish"}})))
+	nodetest.Must(t, nodetest.Second(f.UpdateUser(t.Context(), operator, "ada", identity.UserPatch{Groups: &[]string{"fish"}})))
 	nodetest.Must(t, nodetest.Second(f.CreateBinding(t.Context(), operator, access.Binding{Group: "fish", Permission: &access.Permission{Action: "access", Path: "/collections"}, Path: "/"})))
 	issued := f.Made(t, ada, issuance.Request{Kind: token.KindAccess, Collection: new(int64(4))})
 	x := explained(t, f, ada, issued.Value.Reveal(), verification.Requirements{Action: "read", Path: "/x/y"})
@@ -185,7 +184,7 @@ func TestExplanationNamesTheGrantsThatDecided(t *testing.T) {
 	if !x.Allowed || len(x.Grants) != 1 || x.Grants[0].Path != "/x" {
 		t.Errorf("%+v", x)
 	}
-	nodetest.Must(t, nodetest.Second(f.UpdateUser(t.Context(), operator, "ada", directory.UserPatch{Disabled: new(true)})))
+	nodetest.Must(t, nodetest.Second(f.UpdateUser(t.Context(), operator, "ada", identity.UserPatch{Disabled: new(true)})))
 	x, err = f.ExplainUser(t.Context(), operator, "ada", "read", "/x/y")
 	nodetest.Must(t, err)
 	if x.Allowed || *x.Checks[0].OK || !strings.Contains(x.Checks[0].Detail, "disabled") {
@@ -226,10 +225,10 @@ func TestExplanationNamesWhoRevokedAToken(t *testing.T) {
 			return nodetest.Second(f.RevokeEverything(t.Context(), operator))
 		}, "access", audit.ActorCLI, audit.RevokeAll},
 		"a new password": {func(f *nodetest.Family) error {
-			return nodetest.Second(f.UpdateUser(t.Context(), operator, "ada", directory.UserPatch{Password: new(token.Secret("a new password"))}))
+			return nodetest.Second(f.UpdateUser(t.Context(), operator, "ada", identity.UserPatch{Password: new(token.Secret("a new password"))}))
 		}, "access", audit.ActorCLI, audit.UserPassword},
 		"disabling": {func(f *nodetest.Family) error {
-			return nodetest.Second(f.UpdateUser(t.Context(), operator, "ada", directory.UserPatch{Disabled: new(true)}))
+			return nodetest.Second(f.UpdateUser(t.Context(), operator, "ada", identity.UserPatch{Disabled: new(true)}))
 		}, "apitoken", audit.ActorCLI, audit.UserDisable},
 		"a removed user": {func(f *nodetest.Family) error { return nodetest.Second(f.RemoveUser(t.Context(), operator, "ada")) }, "access", audit.ActorCLI, audit.UserRemove},
 		"a retired key": {func(f *nodetest.Family) error {
@@ -267,7 +266,7 @@ func TestExplanationNamesWhoRevokedAToken(t *testing.T) {
 			f := nodetest.NewFamily(t)
 			nodetest.Must(t, c.act(f))
 			head := f.Ledger.Applied()
-			nodetest.Must(t, nodetest.Second(f.CreateUser(t.Context(), operator, directory.NewUser{Username: "later"}))) // more goes on
+			nodetest.Must(t, nodetest.Second(f.CreateUser(t.Context(), operator, identity.NewUser{Username: "later"}))) // more goes on
 			x := explained(t, f.Fixture, operator, f.All[c.token].Value.Reveal(), verification.Requirements{Kinds: nodetest.EveryKind(), AnyAudience: true})
 			wantStop(t, name, x, token.CheckRevoked, "revoked")
 			by := c.by

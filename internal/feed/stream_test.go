@@ -14,7 +14,6 @@ import (
 
 	"github.com/bearerd/bearerd/internal/access"
 	"github.com/bearerd/bearerd/internal/caller"
-	"github.com/bearerd/bearerd/internal/directory"
 	"github.com/bearerd/bearerd/internal/issuance"
 	"github.com/bearerd/bearerd/internal/node"
 	"github.com/bearerd/bearerd/internal/revoking"
@@ -273,7 +272,7 @@ func TestStreamEndsWithItsToken(t *testing.T) {
 		}},
 		"the user is disabled": {user, func(t *testing.T, e *env, _ string) error {
 			disabled := true
-			_, err := e.UpdateUser(t.Context(), caller.Operator(), "ada", directory.UserPatch{Disabled: &disabled})
+			_, err := e.UpdateUser(t.Context(), caller.Operator(), "ada", identity.UserPatch{Disabled: &disabled})
 			return err
 		}},
 		"the user loses the permission": {user, func(t *testing.T, e *env, _ string) error {

@@ -82,7 +82,7 @@ func (b *builder) addPattern(pattern string, label int, own bool) error {
 
 // lengths returns how many characters the shortest and the longest value of a pattern has.
 func lengths(re *syntax.Regexp) (low, high int, err error) {
-	switch re.Op {
+	switch re.Op { //nolint:exhaustive // what follows is for all others
 	case syntax.OpLiteral:
 		return len(re.Rune), len(re.Rune), nil
 	case syntax.OpCharClass:
@@ -123,7 +123,7 @@ func lengths(re *syntax.Regexp) (low, high int, err error) {
 
 // notInLanguage says what of a pattern is not understood.
 func notInLanguage(re *syntax.Regexp) error {
-	switch re.Op {
+	switch re.Op { //nolint:exhaustive // what follows is for all others
 	case syntax.OpBeginLine, syntax.OpEndLine, syntax.OpBeginText, syntax.OpEndText:
 		return errors.New("always matches all of the value: leave ^ and $ out")
 	case syntax.OpAnyChar, syntax.OpAnyCharNotNL:
@@ -139,7 +139,7 @@ func (b *builder) build(re *syntax.Regexp, next int) (int, error) {
 	if len(b.nodes) > maxNodes {
 		return 0, errTooComplex
 	}
-	switch re.Op {
+	switch re.Op { //nolint:exhaustive // what follows is for all others
 	case syntax.OpLiteral:
 		if re.Flags&syntax.FoldCase != 0 {
 			return 0, errors.New("must not ignore case: write both, such as [Aa]")
@@ -192,7 +192,7 @@ func (b *builder) buildChoice(re *syntax.Regexp, next int) (int, error) {
 		ways = append(ways, way)
 	}
 	first := choice
-	switch re.Op {
+	switch re.Op { //nolint:exhaustive // what follows is for all others
 	case syntax.OpPlus:
 		first = ways[0] // at least once
 		ways = append(ways, next)
@@ -300,7 +300,7 @@ func (d *determinizer) accepted(state, shapes int) (overlap, bool) {
 	if len(labels) == 0 || labels[0] >= shapes {
 		return overlap{}, false
 	}
-	d.auto.accept[state] = int8(labels[0])
+	d.auto.accept[state] = int8(labels[0]) //nolint:gosec // there are few dozen
 	if len(labels) == 1 {
 		return overlap{}, false
 	}

@@ -150,7 +150,7 @@ func (s *Shapes) Len() int {
 }
 
 // token68 are the characters that may follow a prefix.
-const token68 = `[A-Za-z0-9._~+/=-]`
+const token68 = `[A-Za-z0-9._~+/=-]` //nolint:gosec // an alphabet, no credential
 
 // addShape adds what a shape accepts.
 func (b *builder) addShape(s Shape, label int) error {

@@ -214,6 +214,20 @@ func (b *lockedBuffer) String() string {
 // Nginx runs nginx.
 func Nginx(t testing.TB, bearerd, application string) *Server {
 	t.Helper()
+	socket := filepath.Join(socketDir(t), "socket")
+	return nginx(t, &Server{network: "unix", address: socket}, bearerd, application)
+}
+
+// NginxAt runs nginx on a port of this machine, host and port.
+func NginxAt(address string) Starter {
+	return func(t testing.TB, bearerd, application string) *Server {
+		t.Helper()
+		return nginx(t, &Server{network: "tcp", address: address}, bearerd, application)
+	}
+}
+
+func nginx(t testing.TB, at *Server, bearerd, application string) *Server {
+	t.Helper()
 	binary := Program(t, "nginx", "/usr/sbin/nginx", "/usr/local/sbin/nginx")
 	files := Documented(t, "nginx")
 	for _, name := range []string{
@@ -224,20 +238,22 @@ func Nginx(t testing.TB, bearerd, application string) *Server {
 			t.Fatalf("the document doesn't show %s", name)
 		}
 	}
-	dir := socketDir(t)
-	socket := filepath.Join(dir, "socket")
+	dir, listen := socketDir(t), "listen "+at.address+";"
+	if at.network == "unix" {
+		listen = "listen unix:" + at.address + ";"
+	}
 	site := files["conf.d/application.conf"]
 	site = replaceOnce(t, site, "server 127.0.0.1:8080;", "server "+hostOf(t, bearerd)+";")
 	site = replaceOnce(t, site, "server 127.0.0.1:8000;", "server "+hostOf(t, application)+";")
-	files["conf.d/application.conf"] = replaceOnce(t, site, "listen 80;", "listen unix:"+socket+";")
-	files["conf.d/api.conf"] = replaceOnce(t, files["conf.d/api.conf"], "listen 80;", "listen unix:"+socket+";")
+	files["conf.d/application.conf"] = replaceOnce(t, site, "listen 80;", listen)
+	files["conf.d/api.conf"] = replaceOnce(t, files["conf.d/api.conf"], "listen 80;", listen)
 	files["nginx.conf"] = "daemon off; master_process off; pid nginx.pid;\nevents {}\nhttp {\n  access_log off;\n  client_body_temp_path body;" +
 		" proxy_temp_path proxy; fastcgi_temp_path fastcgi; uwsgi_temp_path uwsgi; scgi_temp_path scgi;\n  include conf.d/*.conf;\n}\n"
 	for name, text := range files {
 		must(t, os.MkdirAll(filepath.Join(dir, filepath.Dir(name)), 0o750))
 		must(t, os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600))
 	}
-	return Run(t, dir, "unix", socket, nil, binary, "-p", dir, "-c", "nginx.conf", "-e", "stderr")
+	return Run(t, dir, at.network, at.address, nil, binary, "-p", dir, "-c", "nginx.conf", "-e", "stderr")
 }
 
 // Caddy runs Caddy.

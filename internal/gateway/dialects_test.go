@@ -11,7 +11,6 @@ import (
 	"github.com/bearerd/bearerd/internal/audit"
 	"github.com/bearerd/bearerd/internal/caller"
 	"github.com/bearerd/bearerd/internal/dialect/specify"
-	"github.com/bearerd/bearerd/internal/directory"
 	"github.com/bearerd/bearerd/internal/gateway"
 	"github.com/bearerd/bearerd/internal/httpkit"
 	"github.com/bearerd/bearerd/internal/identity"
@@ -271,7 +270,7 @@ func TestWhatRevokesTokensEndsAPassword(t *testing.T) {
 func (w *world) setPassword(t *testing.T, secret string) {
 	t.Helper()
 	changed := token.Secret(secret)
-	if _, err := w.UpdateUser(t.Context(), caller.Operator(), "ada", directory.UserPatch{Password: &changed}); err != nil {
+	if _, err := w.UpdateUser(t.Context(), caller.Operator(), "ada", identity.UserPatch{Password: &changed}); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -279,7 +278,7 @@ func (w *world) setPassword(t *testing.T, secret string) {
 func (w *world) disable(t *testing.T) {
 	t.Helper()
 	disabled := true
-	if _, err := w.UpdateUser(t.Context(), caller.Operator(), "ada", directory.UserPatch{Disabled: &disabled}); err != nil {
+	if _, err := w.UpdateUser(t.Context(), caller.Operator(), "ada", identity.UserPatch{Disabled: &disabled}); err != nil {
 		t.Fatal(err)
 	}
 }

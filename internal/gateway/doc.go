@@ -5,11 +5,12 @@
 //
 // Where to find what:
 //
-//	forwardauth.go  /auth/verify, and what its query asks for
-//	extauthz.go     /auth/ext-authz/NAME/…, and what is asked for by name
-//	gate.go         where the token of a request stands, who it speaks for, which method is
-//	                judged, and what a refusal says
-//	doors.go        where a token may stand beside Bearer
+//	forwardauth.go  /auth/verify and /auth/ext-authz/NAME/…: a proxy's question and its answer
+//	ask.go          what is asked of a token: by a query, by name, for which method, and where
+//	                it may stand beside Bearer
+//	gate.go         the decision about one request: its token, where it came from, who it
+//	                speaks for
+//	refuse.go       what a refusal says
 //	announce.go     the headers that tell the application who is calling, their encoding,
 //	                and the assertion
 //	route.go        which rule a path and a method fall under, and which paths fall under none

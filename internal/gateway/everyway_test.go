@@ -16,9 +16,9 @@ import (
 
 	"github.com/bearerd/bearerd/internal/caller"
 	"github.com/bearerd/bearerd/internal/credentials"
-	"github.com/bearerd/bearerd/internal/directory"
 	"github.com/bearerd/bearerd/internal/frontendtest"
 	"github.com/bearerd/bearerd/internal/gateway"
+	"github.com/bearerd/bearerd/internal/identity"
 	"github.com/bearerd/bearerd/internal/issuance"
 	"github.com/bearerd/bearerd/internal/node/nodetest"
 	"github.com/bearerd/bearerd/internal/verification"
@@ -211,7 +211,7 @@ func TestTheApplicationIsToldTheSameWhicheverWayARequestCame(t *testing.T) {
 			t.Parallel()
 			w, session := bySessionOf(t, nodetest.Options{Settings: nodetest.WithTaskTypes})
 			name := "Ada Lövelace"
-			if _, err := w.UpdateUser(t.Context(), caller.Operator(), "ada", directory.UserPatch{Name: &name}); err != nil {
+			if _, err := w.UpdateUser(t.Context(), caller.Operator(), "ada", identity.UserPatch{Name: &name}); err != nil {
 				t.Fatal(err)
 			}
 			w.announce(t, gateway.Announcement{

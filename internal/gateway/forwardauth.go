@@ -3,16 +3,11 @@ package gateway
 import (
 	_ "embed" // the description
 	"errors"
-	"maps"
 	"net/http"
-	"slices"
 	"strings"
-	"sync/atomic"
 
-	"github.com/bearerd/bearerd/internal/access"
 	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/httpkit"
-	"github.com/bearerd/bearerd/internal/identity"
 )
 
 //go:embed openapi.json
@@ -48,17 +43,41 @@ func (f *ForwardAuth) Exact() (path string, h http.Handler) {
 	return pathVerify, httpkit.Handle(f.verify, f.refuse)
 }
 
+// pathExtAuthz is where Envoy and what is built on it ask: the path that a client asked
+// for follows a requirement's name.
+const pathExtAuthz = "/auth/ext-authz/"
+
+// Beneath returns the path beneath which every path is served, as it was sent, and who
+// serves it: what a client asked for is no path of ours to tidy.
+func (f *ForwardAuth) Beneath() (path string, h http.Handler) {
+	return pathExtAuthz, httpkit.Handle(f.extAuthz, f.refuse)
+}
+
 // noStore keeps an answer out of every cache: a yes that is a second old could be
 // a second older than the revocation that it should have known of.
 var noStore = []string{"no-store"}
 
 // verify answers 200 with who is calling. The body of the request is not read.
 func (f *ForwardAuth) verify(w http.ResponseWriter, r *http.Request) error {
+	m := methodAskedAbout(r)
 	a, err := f.asks.of(r, f.Requirements)
 	if err != nil {
 		return err
 	}
-	return f.answer(w, r, a, methodAskedAbout(r))
+	return f.answer(w, r, a, m)
+}
+
+var errNoRequirement = fault.New(fault.Forbidden, "there is no requirement of this name")
+
+// extAuthz answers Envoy's HTTP ext_authz. The requirement's name is the one thing that is
+// read of the path; the method is the request's own.
+func (f *ForwardAuth) extAuthz(w http.ResponseWriter, r *http.Request) error {
+	name, _, _ := strings.Cut(strings.TrimPrefix(pathAsSent(r.URL), pathExtAuthz), "/")
+	a := f.Requirements[name]
+	if a == nil {
+		return errNoRequirement
+	}
+	return f.answer(w, r, a, method{name: r.Method, named: true})
 }
 
 // answer judges a request and says who is calling.
@@ -93,126 +112,4 @@ func (f *ForwardAuth) refuse(w http.ResponseWriter, r *http.Request, err error) 
 		return
 	}
 	f.Gate.refuse(w, r, err, http.StatusUnauthorized)
-}
-
-// queryError is a query that the operator got wrong.
-type queryError struct{ error }
-
-func (e queryError) Unwrap() error { return e.error }
-
-// parseAsk reads the query of a request to /auth/verify. The operator writes it, so a
-// parameter that is unknown is a mistake: taken for nothing, it would let too much pass.
-// The error is a queryError that names the parameter.
-func parseAsk(r *http.Request, named Requirements) (*ask, error) {
-	query, err := httpkit.Query(r)
-	if err != nil {
-		return nil, queryError{err}
-	}
-	a, err := named.of(r)
-	if err != nil {
-		return nil, err
-	}
-	want := &a.requirements
-	var safeScope []string
-	for _, name := range slices.Sorted(maps.Keys(query)) {
-		value := query.Get(name)
-		if query.Has("requirement") && !slices.Contains([]string{"requirement", "optional", "preflight", "enforce"}, name) {
-			return nil, queryError{fault.New(fault.Invalid, "query parameter %.64s: the requirement says that already", name)}
-		}
-		switch name {
-		case "requirement":
-		case "audience":
-			want.Audience = value
-		case "scope":
-			want.Scope, err = identity.ParseScope(value)
-		case "safe_scope":
-			safeScope, err = identity.ParseScope(value)
-		case "in":
-			a.doors, err = parseDoors(strings.Split(value, ","))
-			if err != nil {
-				err = fault.New(fault.Invalid, "%s", err)
-			}
-		case "preflight":
-			if a.preflight = value == "pass"; !a.preflight {
-				err = fault.New(fault.Invalid, "must be pass")
-			}
-		case "enforce":
-			if a.reportOnly = value == "false"; !a.reportOnly && value != "true" {
-				err = fault.New(fault.Invalid, "must be true or false")
-			}
-		case "collection":
-			var id int64
-			if id, err = access.ParseCollection(value); err != nil {
-				err = fault.New(fault.Invalid, "must be the number of a collection")
-			}
-			want.Collection = &id
-		case "action":
-			want.Action, err = access.ParseAction(value)
-		case "path":
-			want.Path, err = access.ParsePath(value)
-		case "optional":
-			if a.optional = value == "true"; !a.optional && value != "false" {
-				err = fault.New(fault.Invalid, "must be true or false")
-			}
-		default:
-			return nil, queryError{fault.New(fault.Invalid, "unknown query parameter %.64q", name)}
-		}
-		if err != nil {
-			return nil, queryError{fault.New(fault.Invalid, "query parameter %s: %s", name, fault.Message(err))}
-		}
-	}
-	if (want.Action == "") != (want.Path == "") {
-		return nil, queryError{fault.New(fault.Invalid, "query parameters action and path need each other")}
-	}
-	if query.Has("safe_scope") {
-		a.setSafeScope(safeScope)
-	}
-	return a, nil
-}
-
-// of returns a copy of the requirement that a query names; the zero ask where it names
-// none. An empty name asks for nothing, which nobody means.
-func (n Requirements) of(r *http.Request) (*ask, error) {
-	query, err := httpkit.QueryWithEmpty(r)
-	if err != nil {
-		return nil, queryError{err}
-	}
-	if !query.Has("requirement") {
-		return &ask{label: pathVerify}, nil
-	}
-	known := n[query.Get("requirement")]
-	if known == nil {
-		return nil, queryError{fault.New(fault.Invalid, "query parameter requirement: there is no requirement of that name")}
-	}
-	a := *known
-	return &a, nil
-}
-
-// asks remembers parsed queries, of which an operator has a handful. Strangers may
-// send others: those that fall into the same place only push one another out.
-type asks [256]atomic.Pointer[rememberedAsk]
-
-type rememberedAsk struct {
-	query string
-	ask   *ask
-}
-
-const maxRememberedQuery = 1 << 10
-
-// of returns what the query of a request asks for. Its place is by FNV-1a.
-func (m *asks) of(r *http.Request, named Requirements) (*ask, error) {
-	query := r.URL.RawQuery
-	hash := uint32(2166136261)
-	for i := range len(query) {
-		hash = (hash ^ uint32(query[i])) * 16777619
-	}
-	place := &m[hash%uint32(len(m))]
-	if known := place.Load(); known != nil && known.query == query {
-		return known.ask, nil
-	}
-	a, err := parseAsk(r, named)
-	if err == nil && len(query) <= maxRememberedQuery {
-		place.Store(&rememberedAsk{strings.Clone(query), a})
-	}
-	return a, err
 }

@@ -12,7 +12,6 @@ import (
 
 	"github.com/bearerd/bearerd/internal/caller"
 	"github.com/bearerd/bearerd/internal/credentials"
-	"github.com/bearerd/bearerd/internal/directory"
 	"github.com/bearerd/bearerd/internal/gateway"
 	"github.com/bearerd/bearerd/internal/httpkit"
 	"github.com/bearerd/bearerd/internal/identity"
@@ -253,7 +252,7 @@ func TestVerifyRefusesAtOnceWhoLostAccess(t *testing.T) {
 	}
 
 	disabled := true
-	if _, err := w.UpdateUser(t.Context(), caller.Operator(), "ada", directory.UserPatch{Disabled: &disabled}); err != nil {
+	if _, err := w.UpdateUser(t.Context(), caller.Operator(), "ada", identity.UserPatch{Disabled: &disabled}); err != nil {
 		t.Fatal(err)
 	}
 	get(t, url, bearer(plain)).refused(t, 401, "invalid_token", "revoked")
@@ -267,7 +266,7 @@ func TestVerifyTellsTheNewNameOfAUser(t *testing.T) {
 		t.Fatal(got.header)
 	}
 	groups, name := []string{}, "Ada King"
-	if _, err := w.UpdateUser(t.Context(), caller.Operator(), "ada", directory.UserPatch{Name: &name, Groups: &groups}); err != nil {
+	if _, err := w.UpdateUser(t.Context(), caller.Operator(), "ada", identity.UserPatch{Name: &name, Groups: &groups}); err != nil {
 		t.Fatal(err)
 	}
 	got := get(t, url, bearer(issued))
@@ -426,7 +425,7 @@ func TestUsernamesOfAnyScriptReachTheApplication(t *testing.T) {
 	if err := identity.ValidateUsername(username); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := w.CreateUser(t.Context(), caller.Operator(), directory.NewUser{Username: username, Password: password}); err != nil {
+	if _, err := w.CreateUser(t.Context(), caller.Operator(), identity.NewUser{Username: username, Password: password}); err != nil {
 		t.Fatal(err)
 	}
 	got := get(t, w.verifier(t)+"/auth/verify", bearer(w.AccessToken(t, username, password)))

@@ -15,8 +15,8 @@ import (
 	"time"
 
 	"github.com/bearerd/bearerd/internal/caller"
-	"github.com/bearerd/bearerd/internal/directory"
 	"github.com/bearerd/bearerd/internal/frontendtest"
+	"github.com/bearerd/bearerd/internal/identity"
 	"github.com/bearerd/bearerd/internal/issuance"
 
 	"github.com/google/go-cmp/cmp"
@@ -212,7 +212,7 @@ func TestFrontendHasRoomForAUserOfManyGroups(t *testing.T) {
 		for i := range 32 { // less than the 8 KiB that are sent
 			groups = append(groups, fmt.Sprintf("%02d%s", i, strings.Repeat("g", 250)))
 		}
-		if _, err := w.UpdateUser(t.Context(), caller.Operator(), "ada", directory.UserPatch{Groups: &groups}); err != nil {
+		if _, err := w.UpdateUser(t.Context(), caller.Operator(), "ada", identity.UserPatch{Groups: &groups}); err != nil {
 			t.Fatal(err)
 		}
 		s := through(t, client, http.MethodGet, "/x", bearer(w.issue(t, nil)), nil).reached(t)

@@ -10,9 +10,9 @@ import (
 	"time"
 
 	"github.com/bearerd/bearerd/internal/caller"
-	"github.com/bearerd/bearerd/internal/directory"
 	"github.com/bearerd/bearerd/internal/gateway"
 	"github.com/bearerd/bearerd/internal/httpkit"
+	"github.com/bearerd/bearerd/internal/identity"
 	"github.com/bearerd/bearerd/internal/issuance"
 	"github.com/bearerd/bearerd/internal/node/nodetest"
 	"github.com/bearerd/bearerd/internal/verification"
@@ -240,7 +240,7 @@ func TestHeadersThatMeanSomethingElseAreRefused(t *testing.T) {
 // rename sets ada's name, display name and groups.
 func (w *world) rename(t testing.TB, username, name string, groups ...string) {
 	t.Helper()
-	p := directory.UserPatch{Name: &name, Groups: &groups, Username: &username}
+	p := identity.UserPatch{Name: &name, Groups: &groups, Username: &username}
 	if _, err := w.UpdateUser(t.Context(), caller.Operator(), w.ada.ID, p); err != nil {
 		t.Fatal(err)
 	}

@@ -14,7 +14,6 @@ import (
 	"github.com/bearerd/bearerd/internal/edgetest"
 
 	"github.com/bearerd/bearerd/internal/caller"
-	"github.com/bearerd/bearerd/internal/directory"
 	"github.com/bearerd/bearerd/internal/issuance"
 	"github.com/bearerd/bearerd/internal/revoking"
 
@@ -65,7 +64,7 @@ func inhabit(t testing.TB, f *nodetest.Fixture) *world {
 	w := &world{Fixture: f, gate: &gateway.Gate{Verifier: f.Verifier, Now: f.Time, Challenge: challenge}}
 	f.Collection(t, 4, "Fish")
 	f.Collection(t, 5, "Birds")
-	ada, err := f.CreateUser(t.Context(), caller.Operator(), directory.NewUser{
+	ada, err := f.CreateUser(t.Context(), caller.Operator(), identity.NewUser{
 		Username: "ada", Name: "Ada Lovelace", Email: "ada@example.org",
 		Groups: []string{"curators", "staff"}, Password: password,
 	})

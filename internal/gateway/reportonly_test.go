@@ -1,6 +1,7 @@
 package gateway_test
 
 import (
+	"maps"
 	"net/http"
 	"net/url"
 	"strings"
@@ -88,9 +89,7 @@ func TestAReportOnlyRouteRefusesNothingAndCounts(t *testing.T) {
 		{http.Header{"Authorization": {"Basic YTpi"}}, "/api/4", 401},
 	} {
 		h := http.Header{"Cookie": {"own=2; bearerd_session=bds_x"}, "Remote-User": {"root"}, "X-Bearerd-Scope": {"all"}, "Remote_user": {"root"}}
-		for name, values := range c.header {
-			h[name] = values
-		}
+		maps.Copy(h, c.header)
 		a := get(t, at+c.path, h)
 		if a.status != c.status || a.header.Get("Bearerd-Report-Only") != "true" || a.header.Get("Set-Cookie") != "own=1" || a.header.Get("WWW-Authenticate") != "" {
 			t.Errorf("%s: %d %v", c.path, a.status, a.header)

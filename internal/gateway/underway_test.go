@@ -17,9 +17,9 @@ import (
 	"github.com/bearerd/bearerd/internal/access"
 	"github.com/bearerd/bearerd/internal/caller"
 	"github.com/bearerd/bearerd/internal/credentials"
-	"github.com/bearerd/bearerd/internal/directory"
 	"github.com/bearerd/bearerd/internal/gateway"
 	"github.com/bearerd/bearerd/internal/httpkit"
+	"github.com/bearerd/bearerd/internal/identity"
 	"github.com/bearerd/bearerd/internal/issuance"
 	parts "github.com/bearerd/bearerd/internal/node"
 	"github.com/bearerd/bearerd/internal/node/nodetest"
@@ -199,7 +199,7 @@ var endings = map[string]ending{
 	"its user": {401, "revoked", "/x", false, func(t *testing.T, w *world) (*issuance.Issued, func()) {
 		return w.issue(t, nil), func() {
 			disabled := true
-			_, err := w.UpdateUser(t.Context(), caller.Operator(), "ada", directory.UserPatch{Disabled: &disabled})
+			_, err := w.UpdateUser(t.Context(), caller.Operator(), "ada", identity.UserPatch{Disabled: &disabled})
 			must(t, err)
 		}
 	}},

@@ -11,6 +11,9 @@ import (
 // zero value trusts none.
 type Proxies networks.Proxies
 
+// TrustsPeer reports whether the request came directly from a trusted proxy.
+func (p Proxies) TrustsPeer(r *http.Request) bool { return p.Trusts(peer(r)) }
+
 // Trusts reports whether addr belongs to a trusted proxy. An IPv4 address mapped into
 // IPv6 counts as the IPv4 address.
 func (p Proxies) Trusts(addr netip.Addr) bool { return networks.Proxies(p).Trusts(addr) }

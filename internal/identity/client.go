@@ -11,6 +11,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/bearerd/bearerd/internal/fault"
+	"github.com/bearerd/bearerd/internal/token"
 )
 
 // Grant types that a client may have: RFC 6749 §4.1, §4.4 and §6, RFC 8693 §2.1, RFC 8628
@@ -158,7 +159,7 @@ func (c Client) validateExchangeFrom(id string) error {
 func (c Client) validateGrants() error {
 	return fault.In("grants", checkList("grant", c.Grants, func(name string) error {
 		if !slices.Contains(GrantTypes(), name) {
-			return fault.New(fault.Invalid, "unknown grant type; known are %s", strings.Join(GrantTypes(), ", "))
+			return fault.New(fault.Invalid, "unknown grant type %q; known are %s", name, strings.Join(GrantTypes(), ", "))
 		}
 		if c.Public() && !slices.Contains(publicGrantTypes, name) {
 			return fault.New(fault.Invalid, "the grant type %s needs a client secret or keys", name)
@@ -226,4 +227,31 @@ func checkList(what string, list []string, check func(string) error) error {
 		}
 	}
 	return nil
+}
+
+// NewClient is an OAuth client to be created, or its new state.
+type NewClient struct {
+	ID                        string
+	Grants, Scopes, Audiences []string
+	ExchangeFrom              []string     // the clients whose tokens it may exchange besides its own
+	Name                      string       // as people are told who asks; "": the id
+	RedirectURIs              []string     // where people may be sent back to with a code
+	Keys                      ClientKeys   // by which it authenticates itself, and its secret ends
+	Secret                    token.Secret // at least 32 characters; "": keep the secret, or create none
+	SecretDigest              []byte       // the SHA-256 of a secret that nobody knows here, in place of Secret
+}
+
+// NewClientOf returns the state that a client has, for changing a part of it. The secret
+// is kept.
+func NewClientOf(c Client) NewClient {
+	return NewClient{ID: c.ID, Grants: c.Grants, Scopes: c.Scopes, Audiences: c.Audiences, ExchangeFrom: c.ExchangeFrom, Name: c.Name, RedirectURIs: c.RedirectURIs, Keys: c.Keys}
+}
+
+// Rotation asks for a new secret of a client. The zero value of all but ID ends the old
+// secret at once and revokes nothing.
+type Rotation struct {
+	ID      string
+	Secret  token.Secret // "": one is generated
+	Overlap int64        // seconds for which the old one is good beside the new one
+	Revoke  bool         // what was issued to the client is revoked
 }

@@ -21,6 +21,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/bearerd/bearerd/internal/fault"
+	"github.com/bearerd/bearerd/internal/token"
 )
 
 // User is a person who can sign in. The zero value is no user.
@@ -174,4 +175,25 @@ func checkName(what, s string) error {
 // one.
 func invisible(r rune) bool {
 	return unicode.IsControl(r) || unicode.In(r, unicode.Zl, unicode.Zp, unicode.Bidi_Control)
+}
+
+// NewUser is a user to be created. Without a password and a hash, no password is
+// accepted for the user.
+type NewUser struct {
+	Username, Name, Email string
+	Groups                []string
+	Disabled              bool
+	Password              token.Secret
+	PasswordHash          PasswordHash // of another system; see ParseHash
+	Administrator         bool         // bound to everything from the first; the directory's CreateUser does it
+}
+
+// UserPatch is a change of a user; a nil field is left as it is.
+type UserPatch struct {
+	Username     *string
+	Name, Email  *string
+	Groups       *[]string
+	Disabled     *bool
+	Password     *token.Secret
+	PasswordHash *PasswordHash
 }

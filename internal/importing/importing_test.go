@@ -17,7 +17,6 @@ import (
 	"github.com/bearerd/bearerd/internal/access"
 	"github.com/bearerd/bearerd/internal/audit"
 	"github.com/bearerd/bearerd/internal/caller"
-	"github.com/bearerd/bearerd/internal/directory"
 	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/identity"
 	"github.com/bearerd/bearerd/internal/importing"
@@ -98,7 +97,7 @@ func TestAnImportedTokenIsAnAPIToken(t *testing.T) {
 	t.Parallel()
 	for name, end := range map[string]func(*testing.T, *nodetest.Fixture, identity.User, records.StoredToken){
 		"its owner is disabled": func(t *testing.T, f *nodetest.Fixture, u identity.User, _ records.StoredToken) {
-			nodetest.Must(t, nodetest.Second(f.UpdateUser(t.Context(), caller.Operator(), u.ID, directory.UserPatch{Disabled: new(true)})))
+			nodetest.Must(t, nodetest.Second(f.UpdateUser(t.Context(), caller.Operator(), u.ID, identity.UserPatch{Disabled: new(true)})))
 		},
 		"its owner revokes all": func(t *testing.T, f *nodetest.Fixture, u identity.User, _ records.StoredToken) {
 			f.RevokeAllOfUser(t, u.Username)

@@ -9,8 +9,8 @@ import (
 	"testing"
 
 	"github.com/bearerd/bearerd/internal/caller"
-	"github.com/bearerd/bearerd/internal/directory"
 	"github.com/bearerd/bearerd/internal/foreign"
+	"github.com/bearerd/bearerd/internal/identity"
 	"github.com/bearerd/bearerd/internal/importing"
 	"github.com/bearerd/bearerd/internal/issuance"
 	"github.com/bearerd/bearerd/internal/node/nodetest"
@@ -58,6 +58,6 @@ func sorted(text string) string {
 // disable disables a user.
 func disable(t *testing.T, f *nodetest.Fixture, username string) error {
 	t.Helper()
-	_, err := f.UpdateUser(t.Context(), caller.Operator(), username, directory.UserPatch{Disabled: new(true)})
+	_, err := f.UpdateUser(t.Context(), caller.Operator(), username, identity.UserPatch{Disabled: new(true)})
 	return err
 }

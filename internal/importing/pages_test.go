@@ -2,7 +2,7 @@ package importing_test
 
 import (
 	"bytes"
-	"database/sql"
+	"database/sql" //nolint:depguard // another system's database
 	"encoding/csv"
 	"fmt"
 	"os"

@@ -9,8 +9,8 @@ import (
 	"github.com/bearerd/bearerd/internal/audit"
 	"github.com/bearerd/bearerd/internal/caller"
 	"github.com/bearerd/bearerd/internal/credentials"
-	"github.com/bearerd/bearerd/internal/directory"
 	"github.com/bearerd/bearerd/internal/fault"
+	"github.com/bearerd/bearerd/internal/identity"
 	"github.com/bearerd/bearerd/internal/issuance"
 	"github.com/bearerd/bearerd/internal/node/nodetest"
 	"github.com/bearerd/bearerd/internal/revocation"
@@ -36,7 +36,7 @@ func newDesk(t *testing.T) *desk {
 	t.Helper()
 	f := &desk{Fixture: nodetest.New(t, nodetest.Options{Settings: nodetest.WithTaskTypes})}
 	client := func(id string, exchangeFrom ...string) *caller.Caller {
-		return f.NewClient(t, directory.NewClient{
+		return f.NewClient(t, identity.NewClient{
 			ID: id, Secret: nodetest.ClientSecret, Grants: nodetest.AllGrants(), ExchangeFrom: exchangeFrom,
 			Scopes: []string{"read", "write", "offline_access", "credentials"}, Audiences: []string{"agent", "https://next.example"},
 		})
@@ -161,8 +161,8 @@ func TestWhoMayNotAct(t *testing.T) {
 	noClient := f.MadeAccess(t, f.bob)
 	apiToken := f.APIToken(t, f.bob, credentials.NewCredential{})
 	key := f.ExchangeKey(t, f.bob, credentials.NewCredential{})
-	stranger := f.NewClient(t, directory.NewClient{ID: "stranger", Secret: nodetest.ClientSecret, Grants: nodetest.AllGrants(), Audiences: []string{"https://next.example"}})
-	plain := f.NewClient(t, directory.NewClient{ID: "plain", Secret: nodetest.ClientSecret, Grants: []string{"client_credentials"}})
+	stranger := f.NewClient(t, identity.NewClient{ID: "stranger", Secret: nodetest.ClientSecret, Grants: nodetest.AllGrants(), Audiences: []string{"https://next.example"}})
+	plain := f.NewClient(t, identity.NewClient{ID: "plain", Secret: nodetest.ClientSecret, Grants: []string{"client_credentials"}})
 	elsewhere, err := f.ClientCredentials(t.Context(), issuance.ClientCredentials{Client: f.agent, Audience: "https://next.example"})
 	nodetest.Must(t, err)
 	revoked := f.ownToken(t, f.agent, 0)
@@ -213,7 +213,7 @@ func TestADelegatedTokenEndsWithEveryParty(t *testing.T) {
 	t.Parallel()
 	disable := func(f *desk, t *testing.T, name string) error {
 		off := true
-		return nodetest.Second(f.UpdateUser(t.Context(), caller.Operator(), name, directory.UserPatch{Disabled: &off}))
+		return nodetest.Second(f.UpdateUser(t.Context(), caller.Operator(), name, identity.UserPatch{Disabled: &off}))
 	}
 	revoke := func(f *desk, t *testing.T, raw *issuance.Issued) error {
 		return nodetest.Second(f.RevokeSelf(t.Context(), raw.Value.Reveal(), revocation.WaitDefault))
@@ -258,7 +258,7 @@ func TestAnActorWhoEndsMeanwhileActsNoMore(t *testing.T) {
 	t.Parallel()
 	hook, wrap := nodetest.Hook()
 	f := nodetest.New(t, nodetest.Options{Store: wrap})
-	agent := f.NewClient(t, directory.NewClient{ID: "agent", Secret: nodetest.ClientSecret, Grants: nodetest.AllGrants()})
+	agent := f.NewClient(t, identity.NewClient{ID: "agent", Secret: nodetest.ClientSecret, Grants: nodetest.AllGrants()})
 	ada := f.Made(t, f.Person(t, "ada"), issuance.Request{Kind: token.KindAccess, Client: agent.Principal})
 	bob := f.Made(t, f.Person(t, "bob"), issuance.Request{Kind: token.KindAccess, Client: agent.Principal})
 	x := issuance.Exchange{Subject: ada.Value.Reveal(), Actor: bob.Value.Reveal(), Client: agent}
@@ -302,7 +302,7 @@ func TestTheAuditLogNamesWhoActsForWhom(t *testing.T) {
 	if e.ActorName != "ada" || e.TargetName != "ada" || !strings.HasSuffix(e.Reason, want) {
 		t.Errorf("%+v, want the reason %q", e, want)
 	}
-	stranger := f.NewClient(t, directory.NewClient{ID: "stranger", Secret: nodetest.ClientSecret, Grants: nodetest.AllGrants()})
+	stranger := f.NewClient(t, identity.NewClient{ID: "stranger", Secret: nodetest.ClientSecret, Grants: nodetest.AllGrants()})
 	_, err := f.act(t, f.ada, f.ownToken(t, stranger, 0))
 	nodetest.WantFault(t, "a stranger", err, fault.Invalid, "")
 	events = f.Events(t, audit.Filter{Action: audit.TokenExchange})

@@ -6,7 +6,6 @@ import (
 
 	"github.com/bearerd/bearerd/internal/caller"
 	"github.com/bearerd/bearerd/internal/credentials"
-	"github.com/bearerd/bearerd/internal/directory"
 	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/identity"
 	"github.com/bearerd/bearerd/internal/issuance"
@@ -30,7 +29,7 @@ func newAcross(t *testing.T, exchangeFrom ...string) *across {
 	t.Helper()
 	f := &across{Fixture: nodetest.New(t, nodetest.Options{})}
 	client := func(id string, audiences, exchangeFrom []string) *caller.Caller {
-		return f.NewClient(t, directory.NewClient{
+		return f.NewClient(t, identity.NewClient{
 			ID: id, Secret: nodetest.ClientSecret, Grants: nodetest.AllGrants(), Scopes: []string{"read", "write", "offline_access"},
 			Audiences: audiences, ExchangeFrom: exchangeFrom,
 		})
@@ -88,8 +87,8 @@ func TestAClientExchangesWhatIsMeantForItOrComesFromClientsThatItLists(t *testin
 func TestATokenForAClientIsExchangedByThatClientAlone(t *testing.T) {
 	t.Parallel()
 	f := newAcross(t, "web")
-	other := f.NewClient(t, directory.NewClient{ID: "other", Secret: nodetest.ClientSecret, Grants: nodetest.AllGrants(), ExchangeFrom: []string{"web"}})
-	without := f.NewClient(t, directory.NewClient{ID: "without", Secret: nodetest.ClientSecret, ExchangeFrom: []string{"web"}})
+	other := f.NewClient(t, identity.NewClient{ID: "other", Secret: nodetest.ClientSecret, Grants: nodetest.AllGrants(), ExchangeFrom: []string{"web"}})
+	without := f.NewClient(t, identity.NewClient{ID: "without", Secret: nodetest.ClientSecret, ExchangeFrom: []string{"web"}})
 	for name, c := range map[string]struct {
 		subject *issuance.Issued
 		client  *caller.Caller
@@ -127,17 +126,17 @@ func TestWhatWasExchangedIsRevokedWithBothClients(t *testing.T) {
 	for name, revoke := range map[string]func(f *across) error{
 		"the one it came from, removed": func(f *across) error { return nodetest.Second(f.RemoveClient(t.Context(), caller.Operator(), "web")) },
 		"the one it came from, narrowed": func(f *across) error {
-			return nodetest.Second(f.UpdateClient(t.Context(), caller.Operator(), directory.NewClient{ID: "web", Grants: []string{identity.GrantTypeDeviceCode}}))
+			return nodetest.Second(f.UpdateClient(t.Context(), caller.Operator(), identity.NewClient{ID: "web", Grants: []string{identity.GrantTypeDeviceCode}}))
 		},
 		"the one it came from, rotated after a leak": func(f *across) error {
-			_, _, err := f.RotateSecret(t.Context(), caller.Operator(), directory.Rotation{ID: "web", Revoke: true})
+			_, _, err := f.RotateSecret(t.Context(), caller.Operator(), identity.Rotation{ID: "web", Revoke: true})
 			return err
 		},
 		"the one that it went to": func(f *across) error { return nodetest.Second(f.RemoveClient(t.Context(), caller.Operator(), "api")) },
 		"one that stops listing": func(f *across) error {
 			c, err := f.Directory.Client(t.Context(), caller.Operator(), "api")
 			nodetest.Must(t, err)
-			n := directory.NewClientOf(c)
+			n := identity.NewClientOf(c)
 			n.ExchangeFrom = nil
 			return nodetest.Second(f.UpdateClient(t.Context(), caller.Operator(), n))
 		},
@@ -163,7 +162,7 @@ func TestWhatWasExchangedIsRevokedWithBothClients(t *testing.T) {
 func TestAnAudienceIsTheSameWithASlashAtItsEnd(t *testing.T) {
 	t.Parallel()
 	f := nodetest.New(t, nodetest.Options{})
-	app := f.NewClient(t, directory.NewClient{
+	app := f.NewClient(t, identity.NewClient{
 		ID: "app", Secret: nodetest.ClientSecret, Grants: nodetest.AllGrants(), Audiences: []string{"https://files.example", "https://maps.example/", "plain"},
 	})
 	for asked, want := range map[string]string{

@@ -13,8 +13,8 @@ import (
 	"github.com/bearerd/bearerd/internal/audit"
 	"github.com/bearerd/bearerd/internal/caller"
 	"github.com/bearerd/bearerd/internal/credentials"
-	"github.com/bearerd/bearerd/internal/directory"
 	"github.com/bearerd/bearerd/internal/fault"
+	"github.com/bearerd/bearerd/internal/identity"
 	"github.com/bearerd/bearerd/internal/issuance"
 	"github.com/bearerd/bearerd/internal/node/nodetest"
 	"github.com/bearerd/bearerd/internal/revoking"
@@ -51,7 +51,7 @@ func TestRevokeAllDuringAnIssueVoidsIt(t *testing.T) {
 	g, store := nodetest.Hook()
 	f := nodetest.New(t, nodetest.Options{Store: store})
 	f.User(t, "ada", "correct horse")
-	device := directory.NewClient{ID: "tv", Scopes: []string{"offline_access"}}
+	device := identity.NewClient{ID: "tv", Scopes: []string{"offline_access"}}
 	device.Grants = []string{"refresh_token", "urn:ietf:params:oauth:grant-type:device_code"}
 	tv := f.NewClient(t, device)
 	subject := func() string {
@@ -113,7 +113,7 @@ func TestRevokeAllDuringAnIssueVoidsIt(t *testing.T) {
 func TestNewClientSecretDuringAnIssueVoidsIt(t *testing.T) {
 	t.Parallel()
 	f := nodetest.New(t, nodetest.Options{})
-	n := directory.NewClient{ID: "app", Secret: nodetest.ClientSecret, Grants: nodetest.AllGrants()}
+	n := identity.NewClient{ID: "app", Secret: nodetest.ClientSecret, Grants: nodetest.AllGrants()}
 	before := f.NewClient(t, n)
 	n.Secret = "another secret that is long enough, too"
 	_, err := f.UpdateClient(t.Context(), caller.Operator(), n)
@@ -130,7 +130,7 @@ func TestNewClientSecretDuringAnIssueVoidsIt(t *testing.T) {
 func TestTokenByARememberedClientIsNoOlderThanItsUser(t *testing.T) {
 	t.Parallel()
 	f := nodetest.New(t, nodetest.Options{})
-	n := directory.NewClient{ID: "app", Secret: nodetest.ClientSecret, Grants: nodetest.AllGrants()}
+	n := identity.NewClient{ID: "app", Secret: nodetest.ClientSecret, Grants: nodetest.AllGrants()}
 	f.NewClient(t, n)
 	f.Person(t, "ada")
 	f.RevokeAllOfUser(t, "ada")
@@ -179,7 +179,7 @@ func TestPasswordChangeDuringALoginVoidsWhatIsIssuedOnIt(t *testing.T) {
 	f := nodetest.New(t, nodetest.Options{})
 	f.User(t, "ada", "correct horse")
 	during := f.Login(t, "ada", "correct horse")
-	_, err := f.UpdateUser(t.Context(), caller.Operator(), "ada", directory.UserPatch{Password: new(token.Secret("battery staple"))})
+	_, err := f.UpdateUser(t.Context(), caller.Operator(), "ada", identity.UserPatch{Password: new(token.Secret("battery staple"))})
 	nodetest.Must(t, err)
 	issued, err := f.Issue(t.Context(), during, &issuance.Request{Kind: token.KindAccess, Principal: during.Principal})
 	nodetest.Must(t, err)
@@ -220,8 +220,8 @@ func TestRefusedRequestLeavesNothingButItsEvent(t *testing.T) {
 	key := f.ExchangeKey(t, ada, credentials.NewCredential{}).Value.Reveal()
 	mine := f.APIToken(t, ada, credentials.NewCredential{})
 	plain := f.ByBearer(t, f.MadeAccess(t, ada))
-	app := f.NewClient(t, directory.NewClient{ID: "app", Secret: nodetest.ClientSecret, Grants: nodetest.AllGrants()})
-	bare := f.NewClient(t, directory.NewClient{ID: "bare", Secret: nodetest.ClientSecret})
+	app := f.NewClient(t, identity.NewClient{ID: "app", Secret: nodetest.ClientSecret, Grants: nodetest.AllGrants()})
+	bare := f.NewClient(t, identity.NewClient{ID: "bare", Secret: nodetest.ClientSecret})
 	pair, err := f.Exchange(t.Context(), issuance.Exchange{Subject: key, Scope: []string{"offline_access"}, Client: app})
 	nodetest.Must(t, err)
 	refresh := pair.Refresh.Value.Reveal()
@@ -270,7 +270,7 @@ func TestRefusedRequestLeavesNothingButItsEvent(t *testing.T) {
 			return nodetest.Second(f.Revoke(ctx, eve, revoking.Revocation{Token: mine.Value.Reveal()}))
 		}, audit.TokenRevoke},
 		"revoking all of somebody": {func() error { return nodetest.Second(f.RevokeAll(ctx, eve, ada.ID())) }, audit.RevokeAll},
-		"administering":            {func() error { return nodetest.Second(f.CreateUser(ctx, eve, directory.NewUser{Username: "x"})) }, audit.UserCreate},
+		"administering":            {func() error { return nodetest.Second(f.CreateUser(ctx, eve, identity.NewUser{Username: "x"})) }, audit.UserCreate},
 		"a binding for oneself": {func() error {
 			return nodetest.Second(f.CreateBinding(ctx, eve, nodetest.WithUser("eve", nodetest.Admin())))
 		}, audit.BindingCreate},
@@ -285,11 +285,11 @@ func TestRefusedRequestLeavesNothingButItsEvent(t *testing.T) {
 		"a session by an API key":         {func() error { return nodetest.Second(f.Session(ctx, key)) }, ""},
 		"an API key as a Bearer":          {func() error { return nodetest.Second(f.Bearer(ctx, key)) }, ""},
 		"a client's wrong secret":         {func() error { return nodetest.Second(f.AuthenticateClient(ctx, "app", "wrong")) }, ""},
-		"administering by nobody":         {func() error { return nodetest.Second(f.CreateUser(ctx, nil, directory.NewUser{Username: "x"})) }, ""},
+		"administering by nobody":         {func() error { return nodetest.Second(f.CreateUser(ctx, nil, identity.NewUser{Username: "x"})) }, ""},
 		"a device of a client without it": {func() error { return nodetest.Second(f.StartDevice(ctx, bare, nil, "")) }, ""},
 		"a device's unknown code":         {func() error { return nodetest.Second(f.RedeemDevice(ctx, app, "unknown")) }, ""},
 		"a user name that is an id": {func() error {
-			return nodetest.Second(f.CreateUser(ctx, caller.Operator(), directory.NewUser{Username: uuid.NewString()}))
+			return nodetest.Second(f.CreateUser(ctx, caller.Operator(), identity.NewUser{Username: uuid.NewString()}))
 		}, ""},
 		"a binding that names nobody": {func() error {
 			return nodetest.Second(f.CreateBinding(ctx, caller.Operator(), nodetest.WithUser("nobody", nodetest.Admin())))

@@ -7,7 +7,6 @@ import (
 
 	"github.com/bearerd/bearerd/internal/caller"
 	"github.com/bearerd/bearerd/internal/credentials"
-	"github.com/bearerd/bearerd/internal/directory"
 	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/identity"
 	"github.com/bearerd/bearerd/internal/issuance"
@@ -80,7 +79,7 @@ func TestTokensThatAUserExchangesAreLimited(t *testing.T) {
 	f, meter, database := limitsOf(t)
 	ada := f.Person(t, "ada")
 	key := f.ExchangeKey(t, ada, credentials.NewCredential{}).Value.Reveal()
-	app := f.NewClient(t, directory.NewClient{
+	app := f.NewClient(t, identity.NewClient{
 		ID: "app", Secret: nodetest.ClientSecret, Grants: []string{identity.GrantTypeTokenExchange, identity.GrantTypeRefreshToken},
 	})
 	exchange := func(scope ...string) (issuance.Pair, error) {

@@ -10,7 +10,6 @@ import (
 
 	"github.com/bearerd/bearerd/internal/caller"
 	"github.com/bearerd/bearerd/internal/credentials"
-	"github.com/bearerd/bearerd/internal/directory"
 	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/identity"
 	"github.com/bearerd/bearerd/internal/issuance"
@@ -58,7 +57,7 @@ func TestAProfileHoldsForEveryWayToAJWT(t *testing.T) {
 	t.Parallel()
 	f := profiled(t)
 	ada := f.Person(t, "ada", nodetest.May("create", "/task-tokens/TES"))
-	all := directory.NewClient{ID: "app", Secret: "a client secret: long enough / and more?", Grants: nodetest.AllGrants(), Scopes: []string{"read", "offline_access"}}
+	all := identity.NewClient{ID: "app", Secret: "a client secret: long enough / and more?", Grants: nodetest.AllGrants(), Scopes: []string{"read", "offline_access"}}
 	app := f.NewClient(t, all)
 	key := f.ExchangeKey(t, ada, credentials.NewCredential{})
 	exchanged, err := f.Exchange(t.Context(), issuance.Exchange{Subject: key.Value.Reveal()})

@@ -11,15 +11,15 @@ import (
 	"github.com/bearerd/bearerd/internal/audit"
 	"github.com/bearerd/bearerd/internal/caller"
 	"github.com/bearerd/bearerd/internal/credentials"
-	"github.com/bearerd/bearerd/internal/directory"
 	"github.com/bearerd/bearerd/internal/fault"
+	"github.com/bearerd/bearerd/internal/identity"
 	"github.com/bearerd/bearerd/internal/issuance"
 	"github.com/bearerd/bearerd/internal/node"
 	"github.com/bearerd/bearerd/internal/node/nodetest"
 	"github.com/bearerd/bearerd/internal/verification"
 )
 
-var appClient = directory.NewClient{
+var appClient = identity.NewClient{
 	ID: "app", Secret: nodetest.ClientSecret, Grants: nodetest.AllGrants(), Scopes: []string{"read", "write", "offline_access"},
 	Audiences: []string{"https://files.example"},
 }
@@ -133,7 +133,7 @@ func TestRefusedRefreshUsesNothingUp(t *testing.T) {
 	ada := f.Person(t, "ada")
 	nodetest.Must(t, nodetest.Second(f.CreateBinding(t.Context(), caller.Operator(), access)))
 	app := f.NewClient(t, appClient)
-	other := f.NewClient(t, directory.NewClient{ID: "other", Secret: nodetest.ClientSecret, Grants: nodetest.AllGrants()})
+	other := f.NewClient(t, identity.NewClient{ID: "other", Secret: nodetest.ClientSecret, Grants: nodetest.AllGrants()})
 	bound := f.APIToken(t, ada, credentials.NewCredential{Scope: []string{"read"}, Collection: new(int64(4))})
 	pair, err := f.Exchange(t.Context(), issuance.Exchange{Subject: bound.Value.Reveal(), Client: app, Scope: []string{"read", "offline_access"}})
 	nodetest.Must(t, err)
@@ -255,7 +255,7 @@ func TestRefreshIsOverWithItsUserOrWhatItCameOf(t *testing.T) {
 	t.Parallel()
 	for name, act := range map[string]func(f *nodetest.Fixture, root *issuance.Issued) error{
 		"user disabled": func(f *nodetest.Fixture, _ *issuance.Issued) error {
-			return nodetest.Second(f.UpdateUser(t.Context(), caller.Operator(), "ada", directory.UserPatch{Disabled: new(true)}))
+			return nodetest.Second(f.UpdateUser(t.Context(), caller.Operator(), "ada", identity.UserPatch{Disabled: new(true)}))
 		},
 		"user removed": func(f *nodetest.Fixture, _ *issuance.Issued) error {
 			return nodetest.Second(f.RemoveUser(t.Context(), caller.Operator(), "ada"))

@@ -8,7 +8,6 @@ import (
 	"github.com/bearerd/bearerd/internal/audit"
 	"github.com/bearerd/bearerd/internal/caller"
 	"github.com/bearerd/bearerd/internal/credentials"
-	"github.com/bearerd/bearerd/internal/directory"
 	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/identity"
 	"github.com/bearerd/bearerd/internal/issuance"
@@ -37,7 +36,7 @@ func TestEachKindIsMadeFromItsParentsAlone(t *testing.T) {
 		"apikey":   caller.ByToken(key),
 		"task":     caller.ByToken(taskToken),
 		"password": f.ByPassword(t, "ada"),
-		"client":   f.NewClient(t, directory.NewClient{ID: "app", Secret: nodetest.ClientSecret, Grants: nodetest.AllGrants()}),
+		"client":   f.NewClient(t, identity.NewClient{ID: "app", Secret: nodetest.ClientSecret, Grants: nodetest.AllGrants()}),
 	}
 	allowed := map[token.Kind]string{
 		token.KindAccess:       "session access apitoken apikey password client",
@@ -71,9 +70,9 @@ func TestEachKindIsMadeFromItsParentsAlone(t *testing.T) {
 func TestClientGetsATokenForItselfByItsSecretAndGrantAlone(t *testing.T) {
 	t.Parallel()
 	f := nodetest.New(t, nodetest.Options{})
-	with := directory.NewClient{ID: "with", Secret: nodetest.ClientSecret, Grants: []string{identity.GrantTypeClientCredentials}}
-	without := directory.NewClient{ID: "without", Secret: nodetest.ClientSecret, Grants: []string{identity.GrantTypeTokenExchange}}
-	public := f.NewClient(t, directory.NewClient{ID: "public", Grants: []string{identity.GrantTypeDeviceCode}})
+	with := identity.NewClient{ID: "with", Secret: nodetest.ClientSecret, Grants: []string{identity.GrantTypeClientCredentials}}
+	without := identity.NewClient{ID: "without", Secret: nodetest.ClientSecret, Grants: []string{identity.GrantTypeTokenExchange}}
+	public := f.NewClient(t, identity.NewClient{ID: "public", Grants: []string{identity.GrantTypeDeviceCode}})
 	issued, err := f.ClientCredentials(t.Context(), issuance.ClientCredentials{Client: f.NewClient(t, with)})
 	nodetest.Must(t, err)
 	got, err := f.Judge(t, issued)
@@ -91,7 +90,7 @@ func TestClientGetsATokenForItselfByItsSecretAndGrantAlone(t *testing.T) {
 	nodetest.WantFault(t, "a user", err, fault.InvalidClient, "")
 	_, err = f.ClientCredentials(t.Context(), issuance.ClientCredentials{})
 	nodetest.WantFault(t, "nobody", err, fault.InvalidClient, "")
-	for name, c := range map[string]directory.NewClient{"a wrong secret": with, "no secret": with, "an unknown client": {ID: "nobody"}, "a public client's": {ID: "public"}, "no id": {}} {
+	for name, c := range map[string]identity.NewClient{"a wrong secret": with, "no secret": with, "an unknown client": {ID: "nobody"}, "a public client's": {ID: "public"}, "no id": {}} {
 		_, err := f.AuthenticateClient(t.Context(), c.ID, map[string]string{"a wrong secret": "wrong"}[name])
 		nodetest.WantFault(t, name, err, fault.InvalidClient, "client authentication failed")
 	}
@@ -129,7 +128,7 @@ func TestDisabledUserGetsNoToken(t *testing.T) {
 	f := nodetest.New(t, nodetest.Options{})
 	ada := f.Person(t, "ada")
 	key := f.ExchangeKey(t, ada, credentials.NewCredential{})
-	_, err := f.UpdateUser(t.Context(), caller.Operator(), "ada", directory.UserPatch{Disabled: new(true)})
+	_, err := f.UpdateUser(t.Context(), caller.Operator(), "ada", identity.UserPatch{Disabled: new(true)})
 	nodetest.Must(t, err)
 	_, err = f.Ask(t, ada, issuance.Request{Kind: token.KindAccess})
 	nodetest.WantFault(t, "by a session of before", err, fault.Forbidden, "disabled")
@@ -137,7 +136,7 @@ func TestDisabledUserGetsNoToken(t *testing.T) {
 	nodetest.WantFault(t, "by the caller.Operator()", err, fault.Forbidden, "disabled")
 	_, err = f.Exchange(t.Context(), issuance.Exchange{Subject: key.Value.Reveal()})
 	nodetest.WantFault(t, "by an API key", err, fault.InvalidToken, "revoked")
-	_, err = f.UpdateUser(t.Context(), caller.Operator(), "ada", directory.UserPatch{Disabled: new(false)})
+	_, err = f.UpdateUser(t.Context(), caller.Operator(), "ada", identity.UserPatch{Disabled: new(false)})
 	nodetest.Must(t, err)
 	f.WantDead(t, "the key of before, enabled again", key)
 	nodetest.Must(t, nodetest.Second(f.Issue(t.Context(), f.SignedIn(t, "ada"), &issuance.Request{Kind: token.KindAccess})))
@@ -174,7 +173,7 @@ func TestAudienceIsTheDefaultOrOneThatTheClientMayName(t *testing.T) {
 	f := nodetest.New(t, nodetest.Options{Settings: nodetest.WithTaskTypes})
 	ada := f.Person(t, "ada")
 	key := f.ExchangeKey(t, ada, credentials.NewCredential{}).Value.Reveal()
-	app := f.NewClient(t, directory.NewClient{
+	app := f.NewClient(t, identity.NewClient{
 		ID: "app", Secret: nodetest.ClientSecret, Grants: nodetest.AllGrants(), Audiences: []string{"https://files.example", "FOO"},
 	})
 	for name, c := range map[string]struct {
@@ -225,9 +224,9 @@ func TestWhoMayTradeAToken(t *testing.T) {
 	t.Parallel()
 	f := nodetest.New(t, nodetest.Options{})
 	ada := f.Person(t, "ada")
-	app := f.NewClient(t, directory.NewClient{ID: "app", Secret: nodetest.ClientSecret, Grants: nodetest.AllGrants()})
-	other := f.NewClient(t, directory.NewClient{ID: "other", Secret: nodetest.ClientSecret, Grants: nodetest.AllGrants()})
-	bare := f.NewClient(t, directory.NewClient{ID: "bare", Secret: nodetest.ClientSecret})
+	app := f.NewClient(t, identity.NewClient{ID: "app", Secret: nodetest.ClientSecret, Grants: nodetest.AllGrants()})
+	other := f.NewClient(t, identity.NewClient{ID: "other", Secret: nodetest.ClientSecret, Grants: nodetest.AllGrants()})
+	bare := f.NewClient(t, identity.NewClient{ID: "bare", Secret: nodetest.ClientSecret})
 	own := f.MadeAccess(t, ada)
 	apps := f.Made(t, ada, issuance.Request{Kind: token.KindAccess, Client: app.Principal})
 	for name, c := range map[string]struct {
@@ -278,7 +277,7 @@ func TestAnExchangeKeyCreatedThroughAClientIsItsHoldersAndEndsWithTheClient(t *t
 	t.Parallel()
 	f := nodetest.New(t, nodetest.Options{})
 	f.User(t, "ada", "correct horse")
-	client, _, err := f.CreateClient(t.Context(), caller.Operator(), directory.NewClient{ID: "cli", Secret: nodetest.ClientSecret}, false)
+	client, _, err := f.CreateClient(t.Context(), caller.Operator(), identity.NewClient{ID: "cli", Secret: nodetest.ClientSecret}, false)
 	if err != nil {
 		t.Fatal(err)
 	}

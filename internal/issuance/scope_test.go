@@ -9,7 +9,6 @@ import (
 	"github.com/bearerd/bearerd/internal/access"
 	"github.com/bearerd/bearerd/internal/caller"
 	"github.com/bearerd/bearerd/internal/credentials"
-	"github.com/bearerd/bearerd/internal/directory"
 	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/identity"
 	"github.com/bearerd/bearerd/internal/issuance"
@@ -228,8 +227,8 @@ func TestClientBoundsTheScope(t *testing.T) {
 	ada := f.Person(t, "ada")
 	subject := f.APIToken(t, ada, credentials.NewCredential{Scope: []string{"read", "write"}}).Value.Reveal()
 	exchanging := []string{identity.GrantTypeTokenExchange, identity.GrantTypeClientCredentials}
-	bounded := f.NewClient(t, directory.NewClient{ID: "bounded", Secret: nodetest.ClientSecret, Grants: exchanging, Scopes: []string{"read", "delete", "introspect", "source:museum"}})
-	unbounded := f.NewClient(t, directory.NewClient{ID: "unbounded", Secret: nodetest.ClientSecret, Grants: exchanging})
+	bounded := f.NewClient(t, identity.NewClient{ID: "bounded", Secret: nodetest.ClientSecret, Grants: exchanging, Scopes: []string{"read", "delete", "introspect", "source:museum"}})
+	unbounded := f.NewClient(t, identity.NewClient{ID: "unbounded", Secret: nodetest.ClientSecret, Grants: exchanging})
 	for _, c := range []struct {
 		client *caller.Caller
 		scopes
@@ -300,7 +299,7 @@ func TestOfflineAccessIsForWhoCanGetARefreshToken(t *testing.T) {
 		"without the grant":           {[]string{identity.GrantTypeTokenExchange}, []string{"read", "offline_access"}, false},
 		"without the scope":           {[]string{identity.GrantTypeTokenExchange, identity.GrantTypeRefreshToken}, []string{"read"}, false},
 	} {
-		by := f.NewClient(t, directory.NewClient{ID: name, Secret: nodetest.ClientSecret, Grants: c.grants, Scopes: c.scopes})
+		by := f.NewClient(t, identity.NewClient{ID: name, Secret: nodetest.ClientSecret, Grants: c.grants, Scopes: c.scopes})
 		pair, err := f.Exchange(t.Context(), issuance.Exchange{Subject: subject, Client: by, Scope: []string{"read", "offline_access"}})
 		if c.ok && (err != nil || pair.Refresh == nil) || !c.ok && !fault.Is(err, fault.InvalidScope) {
 			t.Errorf("a client with %s: %+v, %v", name, pair, err)

@@ -8,8 +8,8 @@ import (
 
 	"github.com/bearerd/bearerd/internal/audit"
 	"github.com/bearerd/bearerd/internal/caller"
-	"github.com/bearerd/bearerd/internal/directory"
 	"github.com/bearerd/bearerd/internal/fault"
+	"github.com/bearerd/bearerd/internal/identity"
 	"github.com/bearerd/bearerd/internal/issuance"
 	"github.com/bearerd/bearerd/internal/node"
 	"github.com/bearerd/bearerd/internal/node/nodetest"
@@ -147,7 +147,7 @@ func TestTheGraceRescuesNothingThatWasRevoked(t *testing.T) {
 	t.Parallel()
 	for name, act := range map[string]func(f *nodetest.Fixture, next issuance.Pair) error{
 		"user disabled": func(f *nodetest.Fixture, _ issuance.Pair) error {
-			return nodetest.Second(f.UpdateUser(t.Context(), caller.Operator(), "ada", directory.UserPatch{Disabled: new(true)}))
+			return nodetest.Second(f.UpdateUser(t.Context(), caller.Operator(), "ada", identity.UserPatch{Disabled: new(true)}))
 		},
 		"revoked all": func(f *nodetest.Fixture, _ issuance.Pair) error {
 			return nodetest.Second(f.RevokeAllOf(t.Context(), caller.Operator(), "ada"))

@@ -18,8 +18,8 @@ func TestOnlyRevocationsCountAsRevocations(t *testing.T) {
 	t.Parallel()
 	f := nodetest.New(t, nodetest.Options{Settings: func(s *node.Settings) { s.Wait = revocation.WaitNone }})
 	k := on(t, f)
-	family, _ := k.Journal.Kill(journal.Kill{ID: "a", Family: "f", Opaque: true})
-	key, keyLog := k.Journal.Kill(journal.Kill{ID: "kid"})
+	family, _ := k.Kill(journal.Kill{ID: "a", Family: "f", Opaque: true})
+	key, keyLog := k.Kill(journal.Kill{ID: "kid"})
 	for name, c := range map[string]struct {
 		batch records.Batch
 		want  journal.Revocation

@@ -248,7 +248,7 @@ func TestPlanMakesOneKeyHoweverOftenItRuns(t *testing.T) {
 	t.Parallel()
 	store, c := &memory{}, newClock()
 	r := open(t, config(t, store, c))
-	p := r.PlanRotate(true)
+	p := r.Plans().Rotate(true)
 	first, err := p(store.keys)
 	do(t, err)
 	again, err := p(store.keys) // a transaction that had to be repeated

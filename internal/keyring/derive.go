@@ -7,17 +7,24 @@ import (
 )
 
 // Derive returns a key for a purpose, the same on every node: from the master key or, of a
-// ring that signs with HS256, from its secret (HKDF, RFC 5869). Nothing is learnt from it of
-// what it was made from, or of the keys for other purposes.
+// ring that signs with HS256, from its secret.
 func (r *Ring) Derive(purpose string) (key [32]byte, err error) {
-	from := r.cfg.Master.key
 	if len(r.cfg.Secret) > 0 {
-		from = r.cfg.Secret
+		return DeriveFrom(r.cfg.Secret, purpose)
 	}
-	if len(from) == 0 {
+	return r.cfg.Master.Derive(purpose)
+}
+
+// Derive returns a key for a purpose, the same as a ring with this master key has for it.
+func (m Master) Derive(purpose string) (key [32]byte, err error) { return DeriveFrom(m.key, purpose) }
+
+// DeriveFrom returns a key for a purpose from a secret (HKDF, RFC 5869). Nothing is learnt
+// from it of what it was made from, or of the keys for other purposes.
+func DeriveFrom(secret []byte, purpose string) (key [32]byte, err error) {
+	if len(secret) == 0 {
 		return key, fmt.Errorf("there is no key to derive one for %q from", purpose)
 	}
-	derived, err := hkdf.Key(sha256.New, from, nil, "bearerd "+purpose, len(key))
+	derived, err := hkdf.Key(sha256.New, secret, nil, "bearerd "+purpose, len(key))
 	if err != nil {
 		return key, fmt.Errorf("deriving a key for %q: %w", purpose, err)
 	}

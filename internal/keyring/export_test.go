@@ -2,12 +2,12 @@ package keyring
 
 import "context"
 
-// Rotate does at once what PlanRotate plans for a transaction.
+// Rotate does at once what Plans.Rotate plans for a transaction.
 func (r *Ring) Rotate(ctx context.Context, atOnce bool) error {
-	return r.change(ctx, r.PlanRotate(atOnce))
+	return r.change(ctx, r.Plans().Rotate(atOnce))
 }
 
-// Retire does at once what PlanRetire plans for a transaction.
+// Retire does at once what Plans.Retire plans for a transaction.
 func (r *Ring) Retire(ctx context.Context, kid string) error {
-	return r.change(ctx, r.PlanRetire(kid))
+	return r.change(ctx, r.Plans().Retire(kid))
 }

@@ -5,7 +5,7 @@
 // before it becomes active and signs. When its successor takes over it is retired: it
 // signs no more, and stays in the set until the last token it signed has expired; then it
 // is gone, and its private half with it. A key that was revoked by hand
-// ([Ring.PlanRetire]) leaves the set at once, and what it signed is refused as revoked.
+// ([Plans.Retire]) leaves the set at once, and what it signed is refused as revoked.
 //
 // Every change is a pure plan over the stored keys that the [Store] runs in one
 // serialised transaction, so that several nodes can maintain one ring: the second finds
@@ -57,7 +57,7 @@ func (k Key) Revoked() bool { return k.State == Retired && !k.GoneAt.After(k.Ret
 // in the order in which they are to be written (the one that becomes active last, so that
 // there are never two); none when there is nothing to do. Apart from making a key it has
 // no side effects, and it may be called more than once.
-type Plan = func(now []Key) ([]Key, error)
+type Plan func(now []Key) ([]Key, error)
 
 // Store keeps the keys.
 type Store interface {

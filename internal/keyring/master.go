@@ -165,6 +165,16 @@ func sealData(kid string, alg token.Algorithm) []byte {
 	return []byte(kid + "\x00" + string(alg))
 }
 
+// Opens returns why the master key doesn't open a stored key, nil when it does. A key whose
+// private half is gone needs none.
+func (m Master) Opens(k Key) error {
+	if len(k.Sealed) == 0 {
+		return nil
+	}
+	_, err := m.unseal(k)
+	return err
+}
+
 // unseal opens a stored key. The error names the master key file: either it is not the
 // one that the ring was sealed with, or the ring was tampered with.
 func (m Master) unseal(k Key) (token.SigningKey, error) {

@@ -2,11 +2,70 @@ package keyring
 
 import (
 	"slices"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/token"
 )
+
+// Plans makes plans of changes. A plan is carried out by the transaction that also records
+// why.
+type Plans struct {
+	cfg  *Config
+	view *atomic.Pointer[view] // the ring's: what a plan prepares for
+}
+
+// Rotate returns the plan that adds a next key, which becomes active when it has been
+// shown for the set's cache time, or at once. Call Ring.Refresh after its transaction. What
+// the active key signed stays valid. Rotating twice in a row is no error.
+func (p Plans) Rotate(atOnce bool) Plan {
+	return p.of(func(d *draft) error { return d.rotate(atOnce) })
+}
+
+// Retire returns the plan that revokes a key. Call Ring.Refresh after its transaction.
+// What the key signed is refused from then on, and when it was active the next key
+// becomes active at once. The plan's error is NotFound for a key that never existed; a
+// key that is gone or was revoked is no error.
+func (p Plans) Retire(kid string) Plan {
+	return p.of(func(d *draft) error { return d.retire(kid) })
+}
+
+// RetireAll returns the plan that revokes every key, with all that they signed, and
+// makes a new active key. Call Ring.Refresh after its transaction.
+func (p Plans) RetireAll() Plan { return p.of((*draft).retireAll) }
+
+// of returns a Plan that makes at most one key, however often it is run.
+func (p Plans) of(op func(*draft) error) Plan {
+	if p.cfg.Algorithm == token.HS256 {
+		return func([]Key) ([]Key, error) {
+			return nil, fault.New(fault.Invalid, "HS256 has no keys to rotate: change signing.secret_file and restart")
+		}
+	}
+	c := p.cfg
+	made := plan(draft{
+		policy: policy{
+			algorithm: c.Algorithm, every: c.RotateEvery, shown: c.CacheTime + c.Lag,
+			longest: c.LongestToken, lag: c.Lag,
+		},
+		now: c.Now().UTC(),
+		fresh: sync.OnceValues(func() (Key, error) {
+			k, err := token.GenerateKey(c.Algorithm)
+			if err != nil {
+				return Key{}, err
+			}
+			sealed, err := c.Master.Seal(k)
+			return Key{KID: k.KID, Algorithm: k.Algorithm, Sealed: sealed}, err
+		}),
+	}, op)
+	if v := p.view.Load(); v != nil {
+		// Making an RSA key takes a second, and no transaction should stay open for so
+		// long: the key that the plan needs now is the one that it will need then.
+		_, _ = made(v.keys)
+	}
+	return made
+}
 
 // policy is the durations that the plans follow.
 type policy struct {

@@ -39,8 +39,31 @@ type Ring struct {
 	doubts   atomic.Uint64 // how often Doubt was called
 	expected atomic.Bool   // the next look for an unknown key is made however recent the last one was
 
-	mu         sync.Mutex
-	distrusted atomic.Pointer[map[string]bool] // replaced whole, under mu
+	distrusted distrusted
+}
+
+// distrusted is the ids of the keys that the log revokes and the ring has not read yet.
+// Reading it takes no lock.
+type distrusted struct {
+	mu   sync.Mutex
+	kids atomic.Pointer[map[string]bool] // replaced whole, under mu
+}
+
+// add adds a key.
+func (d *distrusted) add(kid string) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	set := map[string]bool{kid: true}
+	if old := d.kids.Load(); old != nil {
+		maps.Copy(set, *old)
+	}
+	d.kids.Store(&set)
+}
+
+// has reports whether a key was added.
+func (d *distrusted) has(kid string) bool {
+	set := d.kids.Load()
+	return set != nil && (*set)[kid]
 }
 
 // Open returns the ring, and makes the first key when there is none. When the master key
@@ -64,7 +87,7 @@ func Open(ctx context.Context, cfg Config) (*Ring, error) {
 // active key, or Doubt is called, until the ring has read the keys.
 func (r *Ring) Signing() (token.SigningKey, error) {
 	v := r.view.Load()
-	if r.isDistrusted(v.signing.KID) || v.doubts != r.doubts.Load() {
+	if r.distrusted.has(v.signing.KID) || v.doubts != r.doubts.Load() {
 		return token.SigningKey{}, errReplacing
 	}
 	return v.signing, nil
@@ -83,7 +106,7 @@ func (r *Ring) Doubt() {
 // for its own id and for an empty one. A revoked key is returned too, with Revoked set.
 func (r *Ring) Find(kid string) (token.VerificationKey, bool) {
 	k, ok := r.view.Load().find[kid]
-	if ok && r.isDistrusted(k.KID) {
+	if ok && r.distrusted.has(k.KID) {
 		k.Revoked = true
 	}
 	return k, ok
@@ -136,20 +159,7 @@ func (r *Ring) LastExpiry() (last time.Time) {
 // Distrust makes this node refuse, from now on, what the key signed. Call it when the log
 // says that the key was revoked, and call Refresh afterwards: Distrust doesn't read the
 // store.
-func (r *Ring) Distrust(kid string) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	set := map[string]bool{kid: true}
-	if old := r.distrusted.Load(); old != nil {
-		maps.Copy(set, *old)
-	}
-	r.distrusted.Store(&set)
-}
-
-func (r *Ring) isDistrusted(kid string) bool {
-	set := r.distrusted.Load()
-	return set != nil && (*set)[kid]
-}
+func (r *Ring) Distrust(kid string) { r.distrusted.add(kid) }
 
 // Refresh reads the store again. On return the ring is at least as new as the call; on an
 // error it stays as it was.
@@ -248,58 +258,11 @@ func (r *Ring) Tend(ctx context.Context) error {
 	if r.cfg.Algorithm == token.HS256 {
 		return nil
 	}
-	return r.change(ctx, r.plan((*draft).tend))
+	return r.change(ctx, r.Plans().of((*draft).tend))
 }
 
-// PlanRotate returns the plan that adds a next key, which becomes active when it has been
-// shown for the set's cache time, or at once. Call Refresh after its transaction. What
-// the active key signed stays valid. Rotating twice in a row is no error.
-func (r *Ring) PlanRotate(atOnce bool) Plan {
-	return r.plan(func(d *draft) error { return d.rotate(atOnce) })
-}
-
-// PlanRetire returns the plan that revokes a key. Call Refresh after its transaction.
-// What the key signed is refused from then on, and when it was active the next key
-// becomes active at once. The plan's error is NotFound for a key that never existed; a
-// key that is gone or was revoked is no error.
-func (r *Ring) PlanRetire(kid string) Plan {
-	return r.plan(func(d *draft) error { return d.retire(kid) })
-}
-
-// PlanRetireAll returns the plan that revokes every key, with all that they signed, and
-// makes a new active key. Call Refresh after its transaction.
-func (r *Ring) PlanRetireAll() Plan { return r.plan((*draft).retireAll) }
-
-// plan returns a Plan that makes at most one key, however often it is run.
-func (r *Ring) plan(op func(*draft) error) Plan {
-	if r.cfg.Algorithm == token.HS256 {
-		return func([]Key) ([]Key, error) {
-			return nil, fault.New(fault.Invalid, "HS256 has no keys to rotate: change signing.secret_file and restart")
-		}
-	}
-	c := r.cfg
-	p := plan(draft{
-		policy: policy{
-			algorithm: c.Algorithm, every: c.RotateEvery, shown: c.CacheTime + c.Lag,
-			longest: c.LongestToken, lag: c.Lag,
-		},
-		now: c.Now().UTC(),
-		fresh: sync.OnceValues(func() (Key, error) {
-			k, err := token.GenerateKey(c.Algorithm)
-			if err != nil {
-				return Key{}, err
-			}
-			sealed, err := c.Master.Seal(k)
-			return Key{KID: k.KID, Algorithm: k.Algorithm, Sealed: sealed}, err
-		}),
-	}, op)
-	if v := r.view.Load(); v != nil {
-		// Making an RSA key takes a second, and no transaction should stay open for so
-		// long: the key that the plan needs now is the one that it will need then.
-		_, _ = p(v.keys)
-	}
-	return p
-}
+// Plans returns the plans of changes that are carried out in a transaction of the caller's.
+func (r *Ring) Plans() Plans { return Plans{cfg: &r.cfg, view: &r.view} }
 
 // change runs a plan in the store, if there is something to do, and refreshes.
 func (r *Ring) change(ctx context.Context, p Plan) error {

@@ -19,22 +19,22 @@ func (s *Sender) write(group []notice.Message) (l letter, ok bool) {
 	switch m.Event {
 	case notice.TokenCreated:
 		return s.about(m, "New "+kind(m), fmt.Sprintf("%s was created for your account%s%s.\n%s", upper(name(m)), on(m), from(m), expiry(m)),
-			"If you didn't create it, revoke it at once: "+s.page("/auth/tokens")), true
+			"If you didn't create it, revoke it at once: "+s.page()), true
 	case notice.TokenNewNetwork:
 		return s.about(m, upper(kind(m))+" used from a new network",
 			fmt.Sprintf("%s was used%s from the network %s (address %s), from which it had not been used before.", upper(name(m)), on(m), m.Network, m.Address),
-			"If that wasn't you or a program of yours, revoke it at once: "+s.page("/auth/tokens")), true
+			"If that wasn't you or a program of yours, revoke it at once: "+s.page()), true
 	case notice.TokenRevoked:
 		what := upper(name(m)) + " was"
 		if m.All {
 			what = "All your tokens and sessions were"
 		}
 		return s.about(m, "Tokens of yours were revoked", fmt.Sprintf("%s revoked by an administrator%s.", what, on(m)),
-			"What used it gets no answer any more. Your tokens are at "+s.page("/auth/tokens")), true
+			"What used it gets no answer any more. Your tokens are at "+s.page()), true
 	case notice.TokenLeaked:
 		return s.about(m, upper(kind(m))+" was found in public",
 			fmt.Sprintf("%s was found where others can read it, and was revoked%s. Nobody can use it any more.", upper(name(m)), on(m)),
-			"Remove it from where it was found, look for what was done with it, and create a new one: "+s.page("/auth/tokens")), true
+			"Remove it from where it was found, look for what was done with it, and create a new one: "+s.page()), true
 	case notice.UserDisabled:
 		return s.about(m, "Your account was disabled", "Your account was disabled"+on(m)+". Your tokens don't work any more, and you can't sign in.",
 			"Ask an administrator if you didn't expect this."), true
@@ -67,7 +67,7 @@ func (s *Sender) expiring(group []notice.Message) (letter, bool) {
 		subject = fmt.Sprintf("%d tokens of yours expire within a week", len(lines))
 	}
 	return s.about(group[0], subject, strings.Join(lines, "\n"),
-		"What uses it stops working then. You can renew it here: "+s.page("/auth/tokens")), true
+		"What uses it stops working then. You can renew it here: "+s.page()), true
 }
 
 // about puts a mail together.
@@ -79,7 +79,8 @@ func (s *Sender) about(m notice.Message, subject, what, todo string) letter {
 	}, "\n\n") + "\n"}
 }
 
-func (s *Sender) page(path string) string { return strings.TrimSuffix(s.cfg.Issuer, "/") + path }
+// page returns where people revoke and renew their tokens.
+func (s *Sender) page() string { return strings.TrimSuffix(s.cfg.Issuer, "/") + "/auth/tokens" }
 
 // kind names the kind of a notice's token.
 func kind(m notice.Message) string {

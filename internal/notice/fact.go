@@ -10,12 +10,12 @@ import (
 
 // The events.
 const (
-	TokenCreated     = "urn:bearerd:event:token-created"
+	TokenCreated     = "urn:bearerd:event:token-created"     // #nosec G101 -- the name of an event
 	TokenNewNetwork  = "urn:bearerd:event:token-new-network" // #nosec G101 -- the name of an event
-	TokenExpiring    = "urn:bearerd:event:token-expiring"
-	TokenRevoked     = "urn:bearerd:event:token-revoked" // by somebody else
-	TokenLeaked      = "urn:bearerd:event:token-leaked"
-	UserDisabled     = "urn:bearerd:event:user-disabled" // or removed
+	TokenExpiring    = "urn:bearerd:event:token-expiring"    // #nosec G101 -- the name of an event
+	TokenRevoked     = "urn:bearerd:event:token-revoked"     // #nosec G101 -- by somebody else
+	TokenLeaked      = "urn:bearerd:event:token-leaked"      // #nosec G101 -- the name of an event
+	UserDisabled     = "urn:bearerd:event:user-disabled"     // or removed
 	SessionRevoked   = "https://schemas.openid.net/secevent/caep/event-type/session-revoked"
 	CredentialChange = "https://schemas.openid.net/secevent/caep/event-type/credential-change" // #nosec G101 -- the name of an event
 )

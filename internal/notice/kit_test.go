@@ -3,17 +3,19 @@ package notice_test
 import (
 	"bytes"
 	"context"
+	"crypto/ed25519"
+	"encoding/base64"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
-
-	"github.com/golang-jwt/jwt/v5"
 
 	"github.com/bearerd/bearerd/internal/access"
 	"github.com/bearerd/bearerd/internal/keyring"
@@ -178,16 +180,32 @@ func (s *site) verify(r *http.Request, body string, jwks []byte) (map[string]any
 	if err != nil {
 		return nil, err
 	}
-	claims := jwt.MapClaims{}
-	_, err = jwt.ParseWithClaims(body, claims, func(t *jwt.Token) (any, error) {
-		for _, k := range keys {
-			if k.KID == t.Header["kid"] && t.Header["typ"] == "secevent+jwt" {
-				return k.Key, nil
-			}
-		}
-		return nil, errors.New("no such key, or another typ")
-	}, jwt.WithIssuer(nodetest.Issuer), jwt.WithAudience(s.URL), jwt.WithIssuedAt())
-	return claims, err
+	parts := strings.Split(body, ".")
+	var head struct{ Typ, Alg, Kid string }
+	var claims map[string]any
+	if len(parts) != 3 || errors.Join(decode(parts[0], &head), decode(parts[1], &claims)) != nil {
+		return nil, errors.New("it is no JWT")
+	}
+	signature, err := base64.RawURLEncoding.DecodeString(parts[2])
+	i := slices.IndexFunc(keys, func(k token.VerificationKey) bool { return k.KID == head.Kid })
+	if err != nil || i < 0 || head.Typ != "secevent+jwt" || head.Alg != "EdDSA" {
+		return nil, fmt.Errorf("a head %+v", head)
+	}
+	if key, ok := keys[i].Key.(ed25519.PublicKey); !ok || !ed25519.Verify(key, []byte(parts[0]+"."+parts[1]), signature) {
+		return nil, errors.New("the signature is wrong")
+	}
+	if claims["iss"] != nodetest.Issuer || claims["aud"] != s.URL {
+		return nil, errors.New("it is of somebody else, or for somebody else")
+	}
+	return claims, nil
+}
+
+func decode(part string, into any) error {
+	text, err := base64.RawURLEncoding.DecodeString(part)
+	if err != nil {
+		return err
+	}
+	return json.Unmarshal(text, into)
 }
 
 func (s *site) push(f *nodetest.Fixture) *notice.Push {

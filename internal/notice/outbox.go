@@ -319,8 +319,7 @@ func (o *Outbox) fail(ctx context.Context, err error) {
 	}
 	o.state.set(err.Error())
 	rest := o.backoff(o.streak)
-	var later *LaterError
-	if errors.As(err, &later) {
+	if later, ok := errors.AsType[*LaterError](err); ok {
 		rest = min(max(rest, later.After), longest)
 	}
 	o.streak++

@@ -50,7 +50,7 @@ func (p *Push) push(ctx context.Context, m Message) error {
 		Subject: m.subjectID(p.Issuer), Type: m.Event, Payload: m.payload(),
 	})
 	if err != nil {
-		return err
+		return &RefusedError{Code: "unsendable", Description: err.Error()} // too long, and always will be
 	}
 	r, err := http.NewRequestWithContext(ctx, http.MethodPost, p.URL, strings.NewReader(set))
 	if err != nil {
@@ -80,7 +80,7 @@ func exchange(client *http.Client, r *http.Request, want int) error {
 	}
 	err = fmt.Errorf("the receiver answered %d", res.StatusCode)
 	if seconds, parseErr := strconv.ParseUint(res.Header.Get("Retry-After"), 10, 31); parseErr == nil {
-		return &LaterError{After: time.Duration(seconds) * time.Second, Err: err} //nolint:gosec // 31 bits
+		return &LaterError{After: time.Duration(seconds) * time.Second, Err: err}
 	}
 	return err
 }

@@ -18,9 +18,7 @@ func Of(b records.Batch) []Fact {
 	for _, op := range b.Ops {
 		switch op := op.(type) {
 		case records.AddToken:
-			if t := op.Token; byHand(t.Kind) && t.RevokedAt.IsZero() {
-				facts = append(facts, ofToken(b, t))
-			}
+			facts = append(facts, ofToken(b, op.Token)...)
 		case records.UpdateUser:
 			facts = append(facts, ofUpdate(b, op)...)
 		case records.RemoveUser:
@@ -42,14 +40,19 @@ func Of(b records.Batch) []Fact {
 // byHand reports whether people keep tokens of a kind, and replace them by hand.
 func byHand(k token.Kind) bool { return k == token.KindAPIToken || k == token.KindExchangeKey }
 
-// ofToken returns that a token was created: by itself, or in place of another one.
-func ofToken(b records.Batch, t records.StoredToken) Fact {
+// ofToken returns that a token was issued: by itself, or in place of another one. One that
+// comes from elsewhere, with a value that its owner has had before, is no news.
+func ofToken(b records.Batch, t records.StoredToken) []Fact {
 	e := eventAbout(b, t.ID, "")
 	if e.TokenID == "" && t.Replaces != "" {
 		e = eventAbout(b, t.Replaces, "")
 	}
+	issued := e.Action == audit.TokenIssue || e.Action == audit.TokenRegenerate || e.Action == audit.TokenExchange
+	if !byHand(t.Kind) || !issued {
+		return nil
+	}
 	e.Reason = "" // of a creation it is only the kind
-	return Fact{Event: TokenCreated, Subject: t.Owner, Token: t.ID}.by(e)
+	return []Fact{Fact{Event: TokenCreated, Subject: t.Owner, Token: t.ID}.by(e)}
 }
 
 func ofUpdate(b records.Batch, op records.UpdateUser) []Fact {

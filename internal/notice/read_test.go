@@ -11,7 +11,7 @@ import (
 	"github.com/bearerd/bearerd/internal/audit"
 	"github.com/bearerd/bearerd/internal/caller"
 	"github.com/bearerd/bearerd/internal/credentials"
-	"github.com/bearerd/bearerd/internal/directory"
+	"github.com/bearerd/bearerd/internal/identity"
 	"github.com/bearerd/bearerd/internal/issuance"
 	"github.com/bearerd/bearerd/internal/node/nodetest"
 	"github.com/bearerd/bearerd/internal/notice"
@@ -80,17 +80,17 @@ func TestWhatOperationsReport(t *testing.T) {
 		report("everything, by an administrator", func() error { return nodetest.Second(f.RevokeAll(ctx, root, ada.ID())) },
 			"session-revoked by admin of ada (all)", "token-revoked by admin of ada (all)")
 		name, secret, off, on := "Ada", token.Secret("correct horse battery"), true, false
-		report("another name", func() error { return nodetest.Second(f.UpdateUser(ctx, root, "ada", directory.UserPatch{Name: &name})) })
+		report("another name", func() error { return nodetest.Second(f.UpdateUser(ctx, root, "ada", identity.UserPatch{Name: &name})) })
 		report("a password", func() error {
-			return nodetest.Second(f.UpdateUser(ctx, root, "ada", directory.UserPatch{Password: &secret}))
+			return nodetest.Second(f.UpdateUser(ctx, root, "ada", identity.UserPatch{Password: &secret}))
 		},
 			"credential-change by admin of ada (update)", "session-revoked by admin of ada (all)")
 		report("disabled", func() error {
-			return nodetest.Second(f.UpdateUser(ctx, root, "ada", directory.UserPatch{Disabled: &off}))
+			return nodetest.Second(f.UpdateUser(ctx, root, "ada", identity.UserPatch{Disabled: &off}))
 		},
 			"session-revoked by admin of ada (all)", "user-disabled by admin of ada")
 		report("enabled", func() error {
-			return nodetest.Second(f.UpdateUser(ctx, root, "ada", directory.UserPatch{Disabled: &on}))
+			return nodetest.Second(f.UpdateUser(ctx, root, "ada", identity.UserPatch{Disabled: &on}))
 		})
 		report("removed", func() error { return nodetest.Second(f.RemoveUser(ctx, root, "bob")) },
 			"session-revoked by admin (all)", "user-disabled by admin (removed)")

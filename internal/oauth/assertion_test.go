@@ -13,7 +13,6 @@ import (
 	"github.com/bearerd/bearerd/internal/apply"
 	"github.com/bearerd/bearerd/internal/assertion/assertiontest"
 	"github.com/bearerd/bearerd/internal/caller"
-	"github.com/bearerd/bearerd/internal/directory"
 	"github.com/bearerd/bearerd/internal/identity"
 	"github.com/bearerd/bearerd/internal/node/nodetest"
 	"github.com/bearerd/bearerd/internal/records"
@@ -34,7 +33,7 @@ func newPartner(t *testing.T) (*env, func(changes map[string]any) string) {
 	jwks := filepath.Join(t.TempDir(), "jwks.json")
 	nodetest.Must(t, os.WriteFile(jwks, []byte(assertiontest.Set(key.JWK())), 0o600))
 	_, _, err := e.Apply(t.Context(), caller.Operator(), apply.Desired{
-		Clients: []directory.NewClient{
+		Clients: []identity.NewClient{
 			{ID: "ci", Scopes: []string{"read"}},
 			{ID: "web", Secret: nodetest.ClientSecret, Grants: []string{identity.GrantTypeClientCredentials}},
 		},

@@ -4,7 +4,6 @@ import (
 	"net/http"
 	"testing"
 
-	"github.com/bearerd/bearerd/internal/directory"
 	"github.com/bearerd/bearerd/internal/identity"
 	"github.com/bearerd/bearerd/internal/node/nodetest"
 )
@@ -16,8 +15,8 @@ func TestScriptsOfPublicClientsReadTheTokenEndpoint(t *testing.T) {
 	e := newEnv(t, nodetest.Options{})
 	grants := []string{identity.GrantTypeAuthorizationCode, identity.GrantTypeRefreshToken}
 	back := []string{"https://app.example/back"}
-	e.addClient(t, directory.NewClient{ID: "app", Grants: grants, RedirectURIs: back})
-	e.addClient(t, directory.NewClient{ID: "server", Secret: nodetest.ClientSecret, Grants: grants, RedirectURIs: back})
+	e.addClient(t, identity.NewClient{ID: "app", Grants: grants, RedirectURIs: back})
+	e.addClient(t, identity.NewClient{ID: "server", Secret: nodetest.ClientSecret, Grants: grants, RedirectURIs: back})
 
 	h := e.do(t, http.MethodOptions, "/oauth2/token", "", withHeader("Origin", "https://stranger.example"),
 		withHeader("Access-Control-Request-Method", "POST"), withHeader("Access-Control-Request-Headers", "mcp-protocol-version")).header

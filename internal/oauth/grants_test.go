@@ -11,7 +11,6 @@ import (
 
 	"github.com/bearerd/bearerd/internal/caller"
 	"github.com/bearerd/bearerd/internal/credentials"
-	"github.com/bearerd/bearerd/internal/directory"
 	"github.com/bearerd/bearerd/internal/edgetest"
 	"github.com/bearerd/bearerd/internal/identity"
 	"github.com/bearerd/bearerd/internal/node"
@@ -45,7 +44,7 @@ func newGrants(t *testing.T) *env {
 
 func (e *env) client(t *testing.T, id, secret string, grants ...string) {
 	t.Helper()
-	_, _, err := e.CreateClient(t.Context(), caller.Operator(), directory.NewClient{
+	_, _, err := e.CreateClient(t.Context(), caller.Operator(), identity.NewClient{
 		ID: id, Secret: token.Secret(secret), Grants: grants,
 	}, false)
 	if err != nil {
@@ -201,7 +200,7 @@ func TestATokenWithActorsIsIntrospectedWithThem(t *testing.T) {
 	t.Parallel()
 	e := newGrants(t)
 	for id, from := range map[string][]string{"agent": nil, "relay": {"agent"}} {
-		e.addClient(t, directory.NewClient{
+		e.addClient(t, identity.NewClient{
 			ID: id, Secret: nodetest.ClientSecret, Grants: nodetest.AllGrants(), Scopes: []string{"introspect", "read"}, ExchangeFrom: from,
 		})
 	}
@@ -362,7 +361,7 @@ func TestDeviceFlowTooManyIs429(t *testing.T) {
 	t.Parallel()
 	e := newEnv(t, nodetest.Options{})
 	e.Freeze()
-	e.addClient(t, directory.NewClient{ID: "tv", Grants: []string{identity.GrantTypeDeviceCode}})
+	e.addClient(t, identity.NewClient{ID: "tv", Grants: []string{identity.GrantTypeDeviceCode}})
 	for i := range 300 {
 		e.post(t, "/oauth2/device_authorization", form("client_id", "tv"), edgetest.From(fmt.Sprintf("192.0.2.%d", i/30))).ok(t)
 	}
@@ -376,7 +375,7 @@ func TestDeviceFlowTooManyIs429(t *testing.T) {
 func TestScopeIsBounded(t *testing.T) {
 	t.Parallel()
 	e := newEnv(t, nodetest.Options{})
-	e.addClient(t, directory.NewClient{ID: "tv", Grants: []string{identity.GrantTypeDeviceCode}})
+	e.addClient(t, identity.NewClient{ID: "tv", Grants: []string{identity.GrantTypeDeviceCode}})
 	names := func(n int) string { return strings.TrimSpace(strings.Repeat("abcdefg ", n)) }
 	e.post(t, "/oauth2/device_authorization", form("client_id", "tv", "scope", names(128))).ok(t)
 	e.post(t, "/oauth2/device_authorization", form("client_id", "tv", "scope", names(129))).refused(t, http.StatusBadRequest, "invalid_scope")

@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"time"
 
+	"github.com/bearerd/bearerd/internal/caller"
 	"github.com/bearerd/bearerd/internal/verification"
 
 	"github.com/bearerd/bearerd/internal/fault"
@@ -56,7 +57,7 @@ func (e *Edge) introspect(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	if err := c.RequireIntrospect(); err != nil {
+	if err := caller.RequireIntrospect(c); err != nil {
 		return err
 	}
 	raw := form.Get("token")

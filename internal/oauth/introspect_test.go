@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"github.com/bearerd/bearerd/internal/caller"
-	"github.com/bearerd/bearerd/internal/directory"
 	"github.com/bearerd/bearerd/internal/issuance"
 	"github.com/bearerd/bearerd/internal/node"
 	"github.com/bearerd/bearerd/internal/verification"
@@ -143,8 +142,8 @@ func TestWhatCantBeUsedIsInactiveAndNothingMore(t *testing.T) {
 func TestIntrospectionIsForWhoMay(t *testing.T) {
 	t.Parallel()
 	e, _ := newIntrospectEnv(t)
-	e.addClient(t, directory.NewClient{ID: "app", Grants: []string{identity.GrantTypeDeviceCode}})
-	e.addClient(t, directory.NewClient{
+	e.addClient(t, identity.NewClient{ID: "app", Grants: []string{identity.GrantTypeDeviceCode}})
+	e.addClient(t, identity.NewClient{
 		ID: "robot", Secret: nodetest.ClientSecret, Grants: []string{identity.GrantTypeClientCredentials},
 		Scopes: []string{identity.ScopeIntrospect},
 	})

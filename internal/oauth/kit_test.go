@@ -9,8 +9,8 @@ import (
 	"time"
 
 	"github.com/bearerd/bearerd/internal/caller"
-	"github.com/bearerd/bearerd/internal/directory"
 	"github.com/bearerd/bearerd/internal/edgetest"
+	"github.com/bearerd/bearerd/internal/identity"
 	"github.com/bearerd/bearerd/internal/node/nodetest"
 	"github.com/bearerd/bearerd/internal/oauth"
 )
@@ -149,7 +149,7 @@ func (e *env) clientToken(t testing.TB, id string, pairs ...string) string {
 }
 
 // addClient makes a client as it is described.
-func (e *env) addClient(t testing.TB, n directory.NewClient) {
+func (e *env) addClient(t testing.TB, n identity.NewClient) {
 	t.Helper()
 	if _, _, err := e.CreateClient(t.Context(), caller.Operator(), n, false); err != nil {
 		t.Fatal(err)

@@ -19,7 +19,6 @@ import (
 	"github.com/bearerd/bearerd/internal/authorizing"
 	"github.com/bearerd/bearerd/internal/caller"
 	"github.com/bearerd/bearerd/internal/clientauth"
-	"github.com/bearerd/bearerd/internal/directory"
 	"github.com/bearerd/bearerd/internal/identity"
 	"github.com/bearerd/bearerd/internal/node/nodetest"
 	"github.com/bearerd/bearerd/internal/records"
@@ -38,7 +37,7 @@ func newKeyed(t *testing.T) *keyed {
 	t.Helper()
 	k := &keyed{env: newEnv(t, nodetest.Options{}), key: assertiontest.New(t, "ES256", "k1")}
 	k.User(t, "ada", "correct horse")
-	k.addClient(t, directory.NewClient{
+	k.addClient(t, identity.NewClient{
 		ID: "app", Scopes: []string{"read"}, Grants: identity.GrantTypes(), RedirectURIs: []string{keyedRedirect},
 		Keys: identity.ClientKeys{JWKS: assertiontest.Set(k.key.JWK())},
 	})

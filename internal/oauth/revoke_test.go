@@ -8,7 +8,6 @@ import (
 	"github.com/bearerd/bearerd/internal/access"
 	"github.com/bearerd/bearerd/internal/caller"
 	"github.com/bearerd/bearerd/internal/credentials"
-	"github.com/bearerd/bearerd/internal/directory"
 	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/identity"
 	"github.com/bearerd/bearerd/internal/issuance"
@@ -306,7 +305,7 @@ func TestWhatIsNoTokenOrOfAnotherKindDoesNotRevokeItself(t *testing.T) {
 func TestPublicClientRevokesWhatWasIssuedToItAlone(t *testing.T) {
 	t.Parallel()
 	e := newRevokeEnv(t, nodetest.Options{})
-	e.addClient(t, directory.NewClient{ID: "app", Grants: []string{identity.GrantTypeDeviceCode}})
+	e.addClient(t, identity.NewClient{ID: "app", Grants: []string{identity.GrantTypeDeviceCode}})
 	app, err := e.IdentifyClient(t.Context(), "app")
 	if err != nil {
 		t.Fatal(err)

@@ -6,7 +6,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/bearerd/bearerd/internal/directory"
 	"github.com/bearerd/bearerd/internal/node"
 	"github.com/bearerd/bearerd/internal/verification"
 
@@ -55,7 +54,7 @@ func TestClientIdAndSecretAreFormDecodedInBasic(t *testing.T) {
 	t.Parallel()
 	e := newEnv(t, nodetest.Options{})
 	secret := "a secret with + and % and : in it, long"
-	e.addClient(t, directory.NewClient{ID: "a:b c+d", Secret: "a secret with + and % and : in it, long", Grants: []string{identity.GrantTypeClientCredentials}})
+	e.addClient(t, identity.NewClient{ID: "a:b c+d", Secret: "a secret with + and % and : in it, long", Grants: []string{identity.GrantTypeClientCredentials}})
 	e.post(t, "/oauth2/token", ccGrant, asBasic("a:b c+d", secret)).ok(t)
 	e.post(t, "/oauth2/token", ccGrant, func(r *http.Request) { r.SetBasicAuth("a%3Ab+c%2Bd", secret) }).refused(t, 400, "invalid_request")
 }
@@ -67,8 +66,8 @@ func TestTokenEndpointRefuses(t *testing.T) {
 		p.Policy.Scopes = map[string]string{"declared": "by the operator"}
 	}})
 	e.Client(t, "ci", "read")
-	e.addClient(t, directory.NewClient{ID: "other", Secret: nodetest.ClientSecret, Grants: []string{identity.GrantTypeTokenExchange}})
-	e.addClient(t, directory.NewClient{ID: "public", Grants: []string{identity.GrantTypeDeviceCode}})
+	e.addClient(t, identity.NewClient{ID: "other", Secret: nodetest.ClientSecret, Grants: []string{identity.GrantTypeTokenExchange}})
+	e.addClient(t, identity.NewClient{ID: "public", Grants: []string{identity.GrantTypeDeviceCode}})
 	ci := asClient("ci")
 	for name, c := range map[string]struct {
 		form    string
@@ -156,7 +155,7 @@ func TestAudienceIsWhatWasAskedFor(t *testing.T) {
 	t.Parallel()
 	e := newEnv(t, nodetest.Options{})
 	const api = "https://api.example.org/v1?tenant=4"
-	e.addClient(t, directory.NewClient{
+	e.addClient(t, identity.NewClient{
 		ID: "ci", Secret: nodetest.ClientSecret, Grants: []string{identity.GrantTypeClientCredentials}, Audiences: []string{api, "warehouse"},
 	})
 	for _, c := range []struct {
@@ -201,7 +200,7 @@ func TestOtherMethodsAreNotAllowed(t *testing.T) {
 func TestAResourceWithASlashAtItsEndIsTheSame(t *testing.T) {
 	t.Parallel()
 	e := newEnv(t, nodetest.Options{})
-	e.addClient(t, directory.NewClient{
+	e.addClient(t, identity.NewClient{
 		ID: "ci", Secret: nodetest.ClientSecret, Grants: []string{identity.GrantTypeClientCredentials}, Audiences: []string{"https://api.example.org"},
 	})
 	for resource, want := range map[string]string{

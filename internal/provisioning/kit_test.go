@@ -3,7 +3,7 @@ package provisioning_test
 import (
 	"github.com/bearerd/bearerd/internal/apply"
 	"github.com/bearerd/bearerd/internal/caller"
-	"github.com/bearerd/bearerd/internal/changes"
+	"github.com/bearerd/bearerd/internal/identity"
 )
 
 var operator = caller.Operator()
@@ -14,5 +14,5 @@ func django(users ...apply.DesiredUser) apply.Desired {
 }
 
 func sourceUser(external, username string) apply.DesiredUser {
-	return apply.DesiredUser{NewUser: changes.NewUser{Username: username}, ExternalID: external}
+	return apply.DesiredUser{NewUser: identity.NewUser{Username: username}, ExternalID: external}
 }

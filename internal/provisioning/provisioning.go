@@ -67,7 +67,7 @@ func (g *gate) MayProvision(ctx context.Context, c *caller.Caller, action, targe
 
 // admit is the gate of every operation here. It returns the source that the caller is.
 func (g *gate) admit(ctx context.Context, c *caller.Caller, action, target string) (owner string, err error) {
-	owner, err = c.RequireProvision()
+	owner, err = caller.RequireProvision(c)
 	if err == nil || c == nil || action == "" {
 		return owner, err
 	}

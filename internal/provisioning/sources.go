@@ -22,7 +22,7 @@ type Sources struct {
 // SourceUsers lists the users who are linked to a source, by external id, for
 // administrators and for clients with the scope of that source.
 func (s *Sources) SourceUsers(ctx context.Context, c *caller.Caller, q records.LinkedQuery) (records.Page[records.LinkedUser], error) {
-	if err := c.RequireSource(q.Source); err != nil {
+	if err := caller.RequireSource(c, q.Source); err != nil {
 		return records.Page[records.LinkedUser]{}, err
 	}
 	return s.store.LinkedUsers(ctx, q)
@@ -31,7 +31,7 @@ func (s *Sources) SourceUsers(ctx context.Context, c *caller.Caller, q records.L
 // MayDisableLinked decides whether the caller may disable users of a source. The error is
 // that of DisableLinked, and the refusal is recorded.
 func (s *Sources) MayDisableLinked(ctx context.Context, c *caller.Caller, source, externalID string) error {
-	err := c.RequireSource(source)
+	err := caller.RequireSource(c, source)
 	if err == nil || c == nil {
 		return err
 	}
@@ -73,7 +73,7 @@ func (s *Sources) DisableLinked(ctx context.Context, c *caller.Caller, source, e
 	case !owns && disabled:
 		list, err = s.endSessions(ctx, user, source)
 	case owns && user.Disabled != disabled:
-		list, user, err = s.editor.UpdateUser(ctx, user, changes.UserUpdate{UserPatch: changes.UserPatch{Disabled: &disabled}})
+		list, user, err = s.editor.UpdateUser(ctx, user, changes.UserUpdate{UserPatch: identity.UserPatch{Disabled: &disabled}})
 		for i := range list {
 			list[i].Remark = "by the source " + source
 		}

@@ -9,7 +9,6 @@ import (
 	"github.com/bearerd/bearerd/internal/audit"
 	"github.com/bearerd/bearerd/internal/caller"
 	"github.com/bearerd/bearerd/internal/credentials"
-	"github.com/bearerd/bearerd/internal/directory"
 	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/identity"
 	"github.com/bearerd/bearerd/internal/issuance"
@@ -23,7 +22,7 @@ import (
 func syncer(t *testing.T, f *nodetest.Fixture, source string) *caller.Caller {
 	t.Helper()
 	scope := []string{identity.SourceScope(source)}
-	client := f.NewClient(t, directory.NewClient{
+	client := f.NewClient(t, identity.NewClient{
 		ID: "of-" + source, Secret: nodetest.ClientSecret, Scopes: scope, Grants: []string{identity.GrantTypeClientCredentials},
 	})
 	issued, err := f.ClientCredentials(t.Context(), issuance.ClientCredentials{Client: client, Scope: scope})
@@ -116,7 +115,7 @@ func TestASourceEndsItsSessionsOfAUserOfAnother(t *testing.T) {
 			t.Errorf("recorded as %+v", events)
 		}
 		// Nor does it enable whom their owner has disabled.
-		nodetest.Must(t, nodetest.Second(f.UpdateUser(ctx, operator, "ada", directory.UserPatch{Disabled: new(true)})))
+		nodetest.Must(t, nodetest.Second(f.UpdateUser(ctx, operator, "ada", identity.UserPatch{Disabled: new(true)})))
 		user, err := f.DisableLinked(ctx, by, "museum", "m-1", false)
 		if err != nil || !user.User.Disabled {
 			t.Errorf("%+v, %v", user, err)

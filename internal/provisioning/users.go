@@ -83,7 +83,7 @@ func (p *Users) ProvisionUser(ctx context.Context, c *caller.Caller, said Provid
 	if linked != nil {
 		return p.update(ctx, c, owner, *linked, said)
 	}
-	n := changes.NewUser{
+	n := identity.NewUser{
 		Username: username, Name: value(said.Name), Email: value(said.Email), Disabled: said.Active != nil && !*said.Active,
 	}
 	creation, user, err := p.editor.CreateUser(ctx, n, changes.BySource{Name: owner})

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
-	"sync"
 	"sync/atomic"
 	"time"
 )
@@ -33,7 +32,7 @@ type Follower struct {
 	cfg    Config
 	ledger *Ledger
 	wake   chan struct{}
-	turn   chan struct{} // holds the turn; it guards the fields down to overBudget
+	turn   chan struct{} // holds the turn; it guards the fields down to onReplaced
 
 	membership membership
 	purged     Seq // the log's purge mark in the last answer
@@ -41,7 +40,6 @@ type Follower struct {
 	notified   Seq           // what the watchers were last notified of
 	notifiedAt time.Duration // when that was, on the clock
 	onReplaced []func()      // hooks
-	overBudget bool          // whether it was logged that the set is
 
 	replaced  atomic.Uint64 // how often the log was replaced
 	questions atomic.Uint64 // how many have started
@@ -49,9 +47,7 @@ type Follower struct {
 	head      atomic.Int64 // of the log, in the last answer
 	known     atomic.Pointer[Known]
 	origin    atomic.Pointer[string] // of the database, in the last answer
-
-	mu      sync.Mutex
-	lastErr error
+	report    report
 }
 
 // answer is the outcome of the last question, for those who waited while it was
@@ -82,7 +78,7 @@ func NewFollower(cfg Config) (*Follower, error) {
 	if cfg.Logger == nil {
 		cfg.Logger = slog.New(slog.DiscardHandler)
 	}
-	f := &Follower{cfg: cfg, ledger: cfg.Ledger, wake: make(chan struct{}, 1), turn: make(chan struct{}, 1)}
+	f := &Follower{cfg: cfg, ledger: cfg.Ledger, wake: make(chan struct{}, 1), turn: make(chan struct{}, 1), report: report{logger: cfg.Logger}}
 	f.membership = membership{cfg: &f.cfg, counts: &f.counts}
 	return f, nil
 }
@@ -170,7 +166,7 @@ func (f *Follower) share(ctx context.Context) (answer, error) {
 	}
 	if err != nil {
 		f.counts.failed.Add(1)
-		f.report(err)
+		f.report.question(err, f.Applied())
 	}
 	a.question, a.err = f.questions.Load(), err
 	f.last = a
@@ -194,7 +190,7 @@ func (f *Follower) catchUp(ctx context.Context) (answer, error) {
 		}
 		again, err := f.renewLease(ctx, started)
 		if err == nil || ctx.Err() == nil {
-			f.report(err)
+			f.report.question(err, f.Applied())
 		}
 		if !again || round == maxRounds {
 			return answer{started: started, confirmed: err == nil}, nil

@@ -3,7 +3,6 @@ package revocation
 import (
 	"context"
 	"errors"
-	"log/slog"
 	"time"
 )
 
@@ -65,7 +64,7 @@ func (f *Follower) Applied() Seq { return f.ledger.Applied() }
 // when it is on the list again, does. The same goes for a node that was never on it.
 func (f *Follower) renewLease(ctx context.Context, started time.Duration) (again bool, err error) {
 	f.ledger.forget()
-	f.checkMemory()
+	f.report.memory(f.ledger.Set())
 	p := &f.membership
 	if p.left {
 		if f.cfg.ConfirmAlways { // for the requests that are still under way without a lease
@@ -108,36 +107,6 @@ func (f *Follower) leave(ctx context.Context) {
 	listed := f.membership.listed
 	f.membership.left, f.membership.listed, f.membership.origin = true, false, ""
 	if listed {
-		f.report(f.membership.confirm(context.WithoutCancel(ctx), 0))
-	}
-}
-
-// report remembers how the last question went, and logs when that has changed.
-func (f *Follower) report(err error) {
-	f.mu.Lock()
-	before := f.lastErr
-	f.lastErr = err
-	f.mu.Unlock()
-	switch {
-	case err != nil && (before == nil || before.Error() != err.Error()):
-		f.cfg.Logger.Warn("following the revocation log", slog.Any("error", err))
-	case err == nil && before != nil:
-		f.cfg.Logger.Info("following the revocation log again", slog.Int64("seq", f.Applied()))
-	}
-}
-
-// checkMemory logs when the set goes over its budget, and when it is back under it.
-func (f *Follower) checkMemory() {
-	set := f.ledger.Set()
-	over := set.OverBudget()
-	if over == f.overBudget {
-		return
-	}
-	f.overBudget = over
-	size := []any{slog.Int("entries", set.Len()), slog.Int64("bytes", set.Bytes()), slog.Int64("budget", set.budget())}
-	if over {
-		f.cfg.Logger.Warn("revocations take more memory than revocation.memory", size...)
-	} else {
-		f.cfg.Logger.Info("revocations take less memory than revocation.memory again", size...)
+		f.report.question(f.membership.confirm(context.WithoutCancel(ctx), 0), f.Applied())
 	}
 }

@@ -40,10 +40,8 @@ func (f *Follower) Status() Status {
 		s.Ready = true
 	default:
 	}
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	s.Err = f.lastErr
-	_, s.Unwritten = errors.AsType[unconfirmed](f.lastErr)
+	s.Err = f.report.last()
+	_, s.Unwritten = errors.AsType[unconfirmed](s.Err)
 	return s
 }
 

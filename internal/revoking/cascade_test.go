@@ -10,8 +10,8 @@ import (
 	"github.com/bearerd/bearerd/internal/audit"
 	"github.com/bearerd/bearerd/internal/caller"
 	"github.com/bearerd/bearerd/internal/credentials"
-	"github.com/bearerd/bearerd/internal/directory"
 	"github.com/bearerd/bearerd/internal/fault"
+	"github.com/bearerd/bearerd/internal/identity"
 	"github.com/bearerd/bearerd/internal/issuance"
 	"github.com/bearerd/bearerd/internal/node/nodetest"
 	"github.com/bearerd/bearerd/internal/revoking"
@@ -86,7 +86,7 @@ func TestRevokedTokenTakesAllThatWasMadeFromItAlong(t *testing.T) {
 // wantRefusedEverywhere fails unless what is revoked is refused everywhere else too.
 func (f *family) wantRefusedEverywhere(t *testing.T, dead string) {
 	t.Helper()
-	rs := f.NewClient(t, directory.NewClient{ID: "rs", Secret: nodetest.ClientSecret})
+	rs := f.NewClient(t, identity.NewClient{ID: "rs", Secret: nodetest.ClientSecret})
 	for name := range strings.FieldsSeq(dead) {
 		raw := f.All[name].Value.Reveal()
 		if _, active, err := f.Introspect(t.Context(), rs, raw); active || err != nil {
@@ -135,15 +135,15 @@ func TestWhatVoidsEverythingOfAUser(t *testing.T) {
 		},
 		"revoke all by name": func(f *family) error { return nodetest.Second(f.RevokeAllOf(t.Context(), operator, "ada")) },
 		"disabled": func(f *family) error {
-			return nodetest.Second(f.UpdateUser(t.Context(), operator, "ada", directory.UserPatch{Disabled: new(true)}))
+			return nodetest.Second(f.UpdateUser(t.Context(), operator, "ada", identity.UserPatch{Disabled: new(true)}))
 		},
 		"password": func(f *family) error {
-			return nodetest.Second(f.UpdateUser(t.Context(), operator, "ada", directory.UserPatch{Password: new(token.Secret("a new password"))}))
+			return nodetest.Second(f.UpdateUser(t.Context(), operator, "ada", identity.UserPatch{Password: new(token.Secret("a new password"))}))
 		},
 		"password hash": func(f *family) error {
 			other, err := f.Hasher.Hash(t.Context(), "another")
 			if err == nil {
-				_, err = f.UpdateUser(t.Context(), operator, "ada", directory.UserPatch{PasswordHash: &other})
+				_, err = f.UpdateUser(t.Context(), operator, "ada", identity.UserPatch{PasswordHash: &other})
 			}
 			return err
 		},
@@ -168,9 +168,9 @@ func TestWhatVoidsEverythingOfAUser(t *testing.T) {
 func TestWhatDoesNotVoidAUsersTokens(t *testing.T) {
 	t.Parallel()
 	f := newFamily(t)
-	patch := directory.UserPatch{Name: new("Ada Lovelace"), Email: new("ada@example.net"), Groups: &[]string{"x"}, Disabled: new(false)}
+	patch := identity.UserPatch{Name: new("Ada Lovelace"), Email: new("ada@example.net"), Groups: &[]string{"x"}, Disabled: new(false)}
 	nodetest.Must(t, nodetest.Second(f.UpdateUser(t.Context(), operator, "ada", patch)))
-	nodetest.Must(t, nodetest.Second(f.UpdateUser(t.Context(), operator, "ada", directory.UserPatch{})))
+	nodetest.Must(t, nodetest.Second(f.UpdateUser(t.Context(), operator, "ada", identity.UserPatch{})))
 	nodetest.Must(t, f.RotateKeys(t.Context(), operator, true))
 	nodetest.Must(t, f.RotateKeys(t.Context(), operator, true))
 	f.wantOnlyRevoked(t, "")

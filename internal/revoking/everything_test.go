@@ -7,8 +7,8 @@ import (
 	"github.com/bearerd/bearerd/internal/audit"
 	"github.com/bearerd/bearerd/internal/caller"
 	"github.com/bearerd/bearerd/internal/credentials"
-	"github.com/bearerd/bearerd/internal/directory"
 	"github.com/bearerd/bearerd/internal/fault"
+	"github.com/bearerd/bearerd/internal/identity"
 	"github.com/bearerd/bearerd/internal/issuance"
 	"github.com/bearerd/bearerd/internal/node/nodetest"
 )
@@ -16,7 +16,7 @@ import (
 func TestRevokingEverythingReachesEveryKindOfEverybody(t *testing.T) {
 	t.Parallel()
 	f := newFamily(t)
-	client := directory.NewClient{ID: "ci", Secret: nodetest.ClientSecret, Grants: nodetest.AllGrants()}
+	client := identity.NewClient{ID: "ci", Secret: nodetest.ClientSecret, Grants: nodetest.AllGrants()}
 	ci := f.NewClient(t, client)
 	ofClient := func(ci *caller.Caller) *issuance.Issued {
 		issued, err := f.ClientCredentials(t.Context(), issuance.ClientCredentials{Client: ci})

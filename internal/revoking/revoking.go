@@ -350,7 +350,7 @@ func (r *Subjects) RevokeEverything(ctx context.Context, c *caller.Caller) (Ever
 		}
 	}
 	if len(out.Keys) > 0 {
-		b.Ops = append(b.Ops, records.ChangeKeys{Plan: r.ring.PlanRetireAll()})
+		b.Ops = append(b.Ops, records.ChangeKeys{Plan: r.ring.Plans().RetireAll()})
 	}
 	var err error
 	if out.Receipt, err = r.journal.Revoke(ctx, b, c.Wait); err != nil {

@@ -9,8 +9,8 @@ import (
 	"github.com/bearerd/bearerd/internal/audit"
 	"github.com/bearerd/bearerd/internal/caller"
 	"github.com/bearerd/bearerd/internal/credentials"
-	"github.com/bearerd/bearerd/internal/directory"
 	"github.com/bearerd/bearerd/internal/fault"
+	"github.com/bearerd/bearerd/internal/identity"
 	"github.com/bearerd/bearerd/internal/issuance"
 	"github.com/bearerd/bearerd/internal/node/nodetest"
 	"github.com/bearerd/bearerd/internal/records"
@@ -30,9 +30,9 @@ func TestWhoMayRevokeAToken(t *testing.T) {
 	eve := f.Person(t, "eve")
 	warden := f.Person(t, "warden", nodetest.May("delete", access.PathTokens))
 	elsewhere := f.Person(t, "elsewhere", nodetest.May("delete", "/tokens-of-mine"), nodetest.May("read", access.PathTokens))
-	app := f.NewClient(t, directory.NewClient{ID: "app", Secret: nodetest.ClientSecret, Grants: nodetest.AllGrants()})
-	other := f.NewClient(t, directory.NewClient{ID: "other", Secret: nodetest.ClientSecret, Grants: nodetest.AllGrants()})
-	public := f.NewClient(t, directory.NewClient{ID: "public"})
+	app := f.NewClient(t, identity.NewClient{ID: "app", Secret: nodetest.ClientSecret, Grants: nodetest.AllGrants()})
+	other := f.NewClient(t, identity.NewClient{ID: "other", Secret: nodetest.ClientSecret, Grants: nodetest.AllGrants()})
+	public := f.NewClient(t, identity.NewClient{ID: "public"})
 	apps := func() *issuance.Issued {
 		return f.Made(t, ada, issuance.Request{Kind: token.KindAccess, Client: app.Principal})
 	}
@@ -160,7 +160,7 @@ func TestWhoMayRevokeAllOfAUser(t *testing.T) {
 	f := nodetest.New(t, nodetest.Options{})
 	ada, eve := f.Person(t, "ada"), f.Person(t, "eve")
 	warden := f.Person(t, "warden", nodetest.May("delete", access.PathTokens))
-	public := f.NewClient(t, directory.NewClient{ID: "public"})
+	public := f.NewClient(t, identity.NewClient{ID: "public"})
 	for name, c := range map[string]struct {
 		by   *caller.Caller
 		kind fault.Kind // 0: may
@@ -233,7 +233,7 @@ func TestTokenThatMayRevokeItselfCanDoNothingElse(t *testing.T) {
 	t.Parallel()
 	f := nodetest.New(t, nodetest.Options{})
 	root := f.Person(t, "root", nodetest.Admin())
-	app := f.NewClient(t, directory.NewClient{ID: "app", Secret: nodetest.ClientSecret, Grants: nodetest.AllGrants(), Audiences: []string{"https://files.example"}})
+	app := f.NewClient(t, identity.NewClient{ID: "app", Secret: nodetest.ClientSecret, Grants: nodetest.AllGrants(), Audiences: []string{"https://files.example"}})
 	abroad := f.Made(t, root, issuance.Request{
 		Kind: token.KindAccess, Scope: []string{"admin", "credentials", "introspect"}, Client: app.Principal, Audience: "https://files.example",
 	})
@@ -241,7 +241,7 @@ func TestTokenThatMayRevokeItselfCanDoNothingElse(t *testing.T) {
 	mine := f.APIToken(t, root, credentials.NewCredential{})
 	for name, err := range map[string]error{
 		"administering":        nodetest.Second(f.UserList(t.Context(), c, records.UserQuery{})),
-		"changing a user":      nodetest.Second(f.UpdateUser(t.Context(), c, "root", directory.UserPatch{Name: new("x")})),
+		"changing a user":      nodetest.Second(f.UpdateUser(t.Context(), c, "root", identity.UserPatch{Name: new("x")})),
 		"reading the audit":    nodetest.Second(f.AuditEvents(t.Context(), c, audit.Filter{})),
 		"listing tokens":       nodetest.Second(f.TokenList(t.Context(), c, records.TokenQuery{Owner: c.ID()})),
 		"making an API token":  nodetest.Second(f.CreateAPIToken(t.Context(), c, credentials.NewCredential{Name: "x"})),

@@ -8,7 +8,7 @@ import (
 	"github.com/bearerd/bearerd/internal/access"
 	"github.com/bearerd/bearerd/internal/apply"
 	"github.com/bearerd/bearerd/internal/audit"
-	"github.com/bearerd/bearerd/internal/directory"
+	"github.com/bearerd/bearerd/internal/identity"
 	"github.com/bearerd/bearerd/internal/node/nodetest"
 	"github.com/bearerd/bearerd/internal/provisioning"
 )
@@ -116,7 +116,7 @@ func TestOthersMemberships(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
 	ada, grace := s.create(t, "ada"), s.create(t, "grace")
-	nodetest.Must(t, nodetest.Second(s.UpdateUser(t.Context(), operator, "ada", directory.UserPatch{Groups: &[]string{"curators"}})))
+	nodetest.Must(t, nodetest.Second(s.UpdateUser(t.Context(), operator, "ada", identity.UserPatch{Groups: &[]string{"curators"}})))
 	g := s.createGroup(t, "curators", ada, grace)
 	s.as(t, "GET", "/Groups/"+g, "").Is(200, grace).Lacks(ada)
 	s.as(t, "PUT", "/Groups/"+g, `{"displayName":"staff","members":[{"value":"`+grace+`"}]}`).Is(200, `"id":"`+g+`"`)
@@ -134,7 +134,7 @@ func TestManyMembers(t *testing.T) {
 	const n = 3000
 	d := apply.Desired{Source: "scim:hr"}
 	for i := range n {
-		d.Users = append(d.Users, apply.DesiredUser{NewUser: directory.NewUser{Username: fmt.Sprint("u", i)}})
+		d.Users = append(d.Users, apply.DesiredUser{NewUser: identity.NewUser{Username: fmt.Sprint("u", i)}})
 	}
 	_, _, err := s.Apply(t.Context(), operator, d)
 	nodetest.Must(t, err)

@@ -6,15 +6,15 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/bearerd/bearerd/internal/caller"
-	"github.com/bearerd/bearerd/internal/directory"
+	"github.com/bearerd/bearerd/internal/identity"
 	"github.com/bearerd/bearerd/internal/node/nodetest"
 )
 
 var operator = caller.Operator()
 
 // newClient names a client of the fixture.
-func newClient(id string) directory.NewClient {
-	return directory.NewClient{ID: id, Secret: nodetest.ClientSecret}
+func newClient(id string) identity.NewClient {
+	return identity.NewClient{ID: id, Secret: nodetest.ClientSecret}
 }
 
 func diff[T any](t testing.TB, what string, got, want T) {

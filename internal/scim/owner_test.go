@@ -9,7 +9,6 @@ import (
 
 	"github.com/bearerd/bearerd/internal/apply"
 	"github.com/bearerd/bearerd/internal/credentials"
-	"github.com/bearerd/bearerd/internal/directory"
 	"github.com/bearerd/bearerd/internal/edgetest"
 	"github.com/bearerd/bearerd/internal/identity"
 	"github.com/bearerd/bearerd/internal/node/nodetest"
@@ -123,7 +122,7 @@ func TestAdoption(t *testing.T) {
 	// What a file of the same source says belongs to the client too; another's doesn't.
 	for source, want := range map[string]int{"scim:hr": 200, "scim:museum": 404, "hr": 404} {
 		name := strings.ReplaceAll(source, ":", "-")
-		_, _, err := s.Apply(t.Context(), operator, apply.Desired{Source: source, Users: []apply.DesiredUser{{NewUser: directory.NewUser{Username: name}, ExternalID: "1"}}})
+		_, _, err := s.Apply(t.Context(), operator, apply.Desired{Source: source, Users: []apply.DesiredUser{{NewUser: identity.NewUser{Username: name}, ExternalID: "1"}}})
 		nodetest.Must(t, err)
 		u, err := s.Directory.User(t.Context(), operator, name)
 		nodetest.Must(t, err)
@@ -147,7 +146,7 @@ func TestAdministratorsDisablingStays(t *testing.T) {
 	}
 	disable := func(disabled bool) {
 		t.Helper()
-		nodetest.Must(t, nodetest.Second(s.UpdateUser(t.Context(), operator, "ada", directory.UserPatch{Disabled: &disabled})))
+		nodetest.Must(t, nodetest.Second(s.UpdateUser(t.Context(), operator, "ada", identity.UserPatch{Disabled: &disabled})))
 	}
 	active("the source disables", false, false)
 	active("the source says so again", false, false)

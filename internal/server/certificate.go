@@ -9,6 +9,18 @@ import (
 	"time"
 )
 
+// Load reads the certificate and its key; without files there is nothing to read.
+func (t TLS) Load() (*tls.Certificate, error) {
+	if t == (TLS{}) {
+		return nil, nil //nolint:nilnil // there is none
+	}
+	loaded, err := tls.LoadX509KeyPair(t.CertFile, t.KeyFile)
+	if err != nil {
+		return nil, fmt.Errorf("reading the TLS certificate: %w", err)
+	}
+	return &loaded, nil
+}
+
 // certificate is a certificate in files that may be replaced while the server
 // runs, as ACME clients do. It is read again when a handshake finds them changed.
 type certificate struct {
@@ -58,11 +70,11 @@ func (c *certificate) load() error {
 	if err != nil {
 		return fmt.Errorf("reading the TLS certificate: %w", err)
 	}
-	loaded, err := tls.LoadX509KeyPair(c.files.CertFile, c.files.KeyFile)
+	loaded, err := c.files.Load()
 	if err != nil {
-		return fmt.Errorf("reading the TLS certificate: %w", err)
+		return err
 	}
-	c.loaded, c.stamp = &loaded, stamp
+	c.loaded, c.stamp = loaded, stamp
 	return nil
 }
 

@@ -29,7 +29,11 @@ func (s *Server) mount(o *httpkit.Observer, own, gateway []Edge) http.Handler {
 			r.beneath[path] = h
 		}
 	}
-	handler := httpkit.Handle(r.serve, httpkit.Problems(httpkit.Challenge{Realm: s.Issuer}))
+	refuse := s.Refuse
+	if refuse == nil {
+		refuse = httpkit.Problems(httpkit.Challenge{Realm: s.Issuer})
+	}
+	handler := httpkit.Handle(r.serve, refuse)
 	cors := httpkit.CORS(s.CORS, r.leaves)(handler)
 	return httpkit.BoundBodies(s.BodyTimeout, o.Wrap(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
 		if r.answersPreflight(req) {

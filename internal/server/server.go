@@ -100,6 +100,9 @@ type Config struct {
 	Inner   []Inner // more listeners, apart from these
 	Loops   []Loop  // beside the follower, the housekeeping and the server's own
 
+	// Refuse answers a request that nobody serves; nil: with a problem of RFC 9457.
+	Refuse httpkit.ErrorWriter
+
 	CORS    []string        // origins whose scripts may call with a Bearer token
 	Proxies httpkit.Proxies // whose X-Forwarded-For is believed
 	Notice  time.Duration   // how long to go on serving after /readyz says no

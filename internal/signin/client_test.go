@@ -5,7 +5,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/bearerd/bearerd/internal/directory"
 	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/identity"
 	"github.com/bearerd/bearerd/internal/issuance"
@@ -67,7 +66,7 @@ func TestNewSecretCountsEverywhereAtOnce(t *testing.T) {
 	here.Client(t, "ci", "read")
 	known(t, there, nodetest.ClientSecret)
 	const renewed = "another secret of more than 32 characters"
-	if _, err := here.UpdateClient(t.Context(), operator, directory.NewClient{
+	if _, err := here.UpdateClient(t.Context(), operator, identity.NewClient{
 		ID: "ci", Secret: renewed, Scopes: []string{"read"}, Grants: []string{identity.GrantTypeClientCredentials},
 	}); err != nil {
 		t.Fatal(err)
@@ -100,7 +99,7 @@ func TestWidenedClientMayMoreEverywhereAtOnce(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := here.UpdateClient(t.Context(), operator, directory.NewClient{
+	if _, err := here.UpdateClient(t.Context(), operator, identity.NewClient{
 		ID: "ci", Scopes: []string{"read", "write"}, Grants: []string{identity.GrantTypeClientCredentials},
 	}); err != nil {
 		t.Fatal(err)

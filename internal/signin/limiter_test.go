@@ -6,8 +6,8 @@ import (
 	"sync/atomic"
 	"testing"
 
-	"github.com/bearerd/bearerd/internal/directory"
 	"github.com/bearerd/bearerd/internal/fault"
+	"github.com/bearerd/bearerd/internal/identity"
 	"github.com/bearerd/bearerd/internal/node/nodetest"
 )
 
@@ -15,7 +15,7 @@ func TestGuessesOnAllNodesCountTogether(t *testing.T) {
 	t.Parallel()
 	o := nodetest.Options{Dir: t.TempDir(), Postgres: true, Settings: limits(5, 1000)}
 	nodes := []*nodetest.Fixture{nodetest.New(t, o), nodetest.New(t, o)}
-	_, err := nodes[0].CreateUser(t.Context(), operator, directory.NewUser{Username: "ada", PasswordHash: nodetest.CheapHash(t)})
+	_, err := nodes[0].CreateUser(t.Context(), operator, identity.NewUser{Username: "ada", PasswordHash: nodetest.CheapHash(t)})
 	nodetest.Must(t, err)
 	var wrong, limited, unanswered atomic.Int64
 	var wg sync.WaitGroup

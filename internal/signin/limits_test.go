@@ -5,7 +5,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/bearerd/bearerd/internal/directory"
 	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/identity"
 	"github.com/bearerd/bearerd/internal/node"
@@ -24,7 +23,7 @@ func locks(t *testing.T, l identity.Limits, users ...string) (*nodetest.Fixture,
 	f := nodetest.New(t, nodetest.Options{Meter: meter, Settings: func(s *node.Settings) { s.Limits = l }})
 	f.Freeze()
 	for _, name := range users {
-		_, err := f.CreateUser(t.Context(), operator, directory.NewUser{Username: name, PasswordHash: nodetest.CheapHash(t)})
+		_, err := f.CreateUser(t.Context(), operator, identity.NewUser{Username: name, PasswordHash: nodetest.CheapHash(t)})
 		nodetest.Must(t, err)
 	}
 	return f, meter
@@ -170,7 +169,7 @@ func TestRemovedUsersAddressesAreForgotten(t *testing.T) {
 	f, _ := locks(t, identity.Limits{Account: 3, AccountTotal: 4, Address: 100}, "ada")
 	nodetest.Must(t, f.TryLogin(t, "ada", "right", "203.0.113.7"))
 	nodetest.Must(t, nodetest.Second(f.RemoveUser(t.Context(), operator, "ada")))
-	_, err := f.CreateUser(t.Context(), operator, directory.NewUser{Username: "ada", PasswordHash: nodetest.CheapHash(t)})
+	_, err := f.CreateUser(t.Context(), operator, identity.NewUser{Username: "ada", PasswordHash: nodetest.CheapHash(t)})
 	nodetest.Must(t, err)
 	for n := range 4 {
 		fails(t, f, 1, "ada", fmt.Sprintf("198.51.100.%d", n))

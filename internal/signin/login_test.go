@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"github.com/bearerd/bearerd/internal/audit"
-	"github.com/bearerd/bearerd/internal/directory"
 	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/identity"
 	"github.com/bearerd/bearerd/internal/node"
@@ -32,7 +31,7 @@ func TestLoginAnswersEveryFailureAlike(t *testing.T) {
 	f.User(t, "ada", "correct horse")
 	f.User(t, "nopassword", "")
 	f.User(t, "gone", "battery staple")
-	nodetest.Must(t, nodetest.Second(f.UpdateUser(t.Context(), operator, "gone", directory.UserPatch{Disabled: new(true)})))
+	nodetest.Must(t, nodetest.Second(f.UpdateUser(t.Context(), operator, "gone", identity.UserPatch{Disabled: new(true)})))
 	nodetest.Must(t, f.TryLogin(t, "ada", "correct horse", "192.0.2.1"))
 	for name, c := range map[string]struct{ username, password string }{
 		"a wrong password":                  {"ada", "correct horsE"},
@@ -87,7 +86,7 @@ func TestLoginOfAnUnknownUserTakesAsLong(t *testing.T) {
 func TestConcurrentGuessesGetNoMoreAnswersThanTheLimit(t *testing.T) {
 	t.Parallel()
 	f := nodetest.New(t, nodetest.Options{Settings: limits(5, 1000)})
-	_, err := f.CreateUser(t.Context(), operator, directory.NewUser{Username: "ada", PasswordHash: nodetest.CheapHash(t)})
+	_, err := f.CreateUser(t.Context(), operator, identity.NewUser{Username: "ada", PasswordHash: nodetest.CheapHash(t)})
 	nodetest.Must(t, err)
 	var wrong, limited, in atomic.Int64
 	var wg sync.WaitGroup
@@ -119,7 +118,7 @@ func TestRightPasswordIsLimitedWhenOthersReachedTheLimitMeanwhile(t *testing.T) 
 	t.Parallel()
 	g, store := nodetest.Hook()
 	f := nodetest.New(t, nodetest.Options{Settings: limits(3, 1000), Store: store})
-	_, err := f.CreateUser(t.Context(), operator, directory.NewUser{Username: "ada", PasswordHash: nodetest.CheapHash(t)})
+	_, err := f.CreateUser(t.Context(), operator, identity.NewUser{Username: "ada", PasswordHash: nodetest.CheapHash(t)})
 	nodetest.Must(t, err)
 	g.At(nodetest.PrincipalRead, func() {
 		for range 3 {
@@ -132,12 +131,12 @@ func TestRightPasswordIsLimitedWhenOthersReachedTheLimitMeanwhile(t *testing.T) 
 func TestRightPasswordOfADisabledAccountIsNoFailure(t *testing.T) {
 	t.Parallel()
 	f := nodetest.New(t, nodetest.Options{Settings: limits(3, 3)})
-	_, err := f.CreateUser(t.Context(), operator, directory.NewUser{Username: "gone", PasswordHash: nodetest.CheapHash(t), Disabled: true})
+	_, err := f.CreateUser(t.Context(), operator, identity.NewUser{Username: "gone", PasswordHash: nodetest.CheapHash(t), Disabled: true})
 	nodetest.Must(t, err)
 	for range 10 {
 		nodetest.WantFault(t, "the right password", f.TryLogin(t, "gone", "right", "192.0.2.1"), fault.BadCredentials, "")
 	}
-	nodetest.Must(t, nodetest.Second(f.UpdateUser(t.Context(), operator, "gone", directory.UserPatch{Disabled: new(false)})))
+	nodetest.Must(t, nodetest.Second(f.UpdateUser(t.Context(), operator, "gone", identity.UserPatch{Disabled: new(false)})))
 	nodetest.Must(t, f.TryLogin(t, "gone", "right", "192.0.2.1"))
 }
 
@@ -151,7 +150,7 @@ func adasHash(t *testing.T, f *nodetest.Fixture) string {
 func TestForeignHashIsReplacedAtTheFirstLogin(t *testing.T) {
 	t.Parallel()
 	f := nodetest.New(t, nodetest.Options{})
-	_, err := f.CreateUser(t.Context(), operator, directory.NewUser{Username: "ada", PasswordHash: nodetest.CheapHash(t)})
+	_, err := f.CreateUser(t.Context(), operator, identity.NewUser{Username: "ada", PasswordHash: nodetest.CheapHash(t)})
 	nodetest.Must(t, err)
 	issued := f.MadeAccess(t, f.SignedIn(t, "ada"))
 	before := adasHash(t, f)
@@ -180,10 +179,10 @@ func TestReplacedHashDoesNotBringAnOldPasswordBack(t *testing.T) {
 	t.Parallel()
 	g, store := nodetest.Hook()
 	f := nodetest.New(t, nodetest.Options{Store: store})
-	_, err := f.CreateUser(t.Context(), operator, directory.NewUser{Username: "ada", PasswordHash: nodetest.CheapHash(t)})
+	_, err := f.CreateUser(t.Context(), operator, identity.NewUser{Username: "ada", PasswordHash: nodetest.CheapHash(t)})
 	nodetest.Must(t, err)
 	g.At(nodetest.CommitAsked, func() {
-		nodetest.Must(t, nodetest.Second(f.UpdateUser(t.Context(), operator, "ada", directory.UserPatch{Password: new(token.Secret("changed since"))})))
+		nodetest.Must(t, nodetest.Second(f.UpdateUser(t.Context(), operator, "ada", identity.UserPatch{Password: new(token.Secret("changed since"))})))
 	})
 	nodetest.Must(t, f.TryLogin(t, "ada", "right", "")) // what it is good for is void: the user was read before
 	nodetest.WantFault(t, "the old password", f.TryLogin(t, "ada", "right", ""), fault.BadCredentials, "")
@@ -210,9 +209,9 @@ func TestUnusablePasswordHashIsRefused(t *testing.T) {
 	f := nodetest.New(t, nodetest.Options{})
 	f.User(t, "ada", "")
 	for _, bad := range []identity.PasswordHash{"plain text", "$argon2id$", "$md5$x", "pbkdf2_sha256$99999999999$salt$x"} {
-		_, err := f.CreateUser(t.Context(), operator, directory.NewUser{Username: "x", PasswordHash: bad})
+		_, err := f.CreateUser(t.Context(), operator, identity.NewUser{Username: "x", PasswordHash: bad})
 		nodetest.WantFault(t, "a new user's", err, fault.Invalid, "password hash")
-		_, err = f.UpdateUser(t.Context(), operator, "ada", directory.UserPatch{PasswordHash: &bad})
+		_, err = f.UpdateUser(t.Context(), operator, "ada", identity.UserPatch{PasswordHash: &bad})
 		nodetest.WantFault(t, "a user's", err, fault.Invalid, "password hash")
 	}
 }

@@ -4,8 +4,8 @@ import (
 	"testing"
 
 	"github.com/bearerd/bearerd/internal/audit"
-	"github.com/bearerd/bearerd/internal/directory"
 	"github.com/bearerd/bearerd/internal/fault"
+	"github.com/bearerd/bearerd/internal/identity"
 	"github.com/bearerd/bearerd/internal/node/nodetest"
 )
 
@@ -49,7 +49,7 @@ func TestARefusedSignInIsFoundByItsUser(t *testing.T) {
 	f := nodetest.New(t, nodetest.Options{})
 	ada := f.User(t, "Ada", "right horse")
 	f.User(t, "bob", "right horse")
-	nodetest.Must(t, nodetest.Second(f.CreateUser(t.Context(), operator, directory.NewUser{Username: "nopassword", PasswordHash: ""})))
+	nodetest.Must(t, nodetest.Second(f.CreateUser(t.Context(), operator, identity.NewUser{Username: "nopassword", PasswordHash: ""})))
 	for _, typed := range []string{"bob", "ADA ", "nopassword", "Nobody"} {
 		if err := f.TryLogin(t, typed, "wrong", "192.0.2.1"); !fault.Is(err, fault.BadCredentials) {
 			t.Fatalf("%q: %v", typed, err)
@@ -70,7 +70,7 @@ func TestARefusedSignInIsFoundByItsUser(t *testing.T) {
 		t.Errorf("by the actor: %+v", events)
 	}
 	// Before there was such a user the name was nobody's: those events are theirs to see.
-	nodetest.Must(t, nodetest.Second(f.CreateUser(t.Context(), operator, directory.NewUser{Username: "noBody", Password: "right horse"})))
+	nodetest.Must(t, nodetest.Second(f.CreateUser(t.Context(), operator, identity.NewUser{Username: "noBody", Password: "right horse"})))
 	if events := f.Events(t, audit.Filter{Target: "nobody", Action: audit.Login}); len(events) != 1 {
 		t.Errorf("from before there was the user: %+v", events)
 	}

@@ -4,7 +4,7 @@ import (
 	"testing"
 
 	"github.com/bearerd/bearerd/internal/apply"
-	"github.com/bearerd/bearerd/internal/directory"
+	"github.com/bearerd/bearerd/internal/identity"
 	"github.com/bearerd/bearerd/internal/node/nodetest"
 )
 
@@ -18,7 +18,7 @@ func TestApplyingAnImportedHashAgainChangesNothing(t *testing.T) {
 	f := nodetest.New(t, nodetest.Options{})
 	ctx := t.Context()
 	desired := apply.Desired{Users: []apply.DesiredUser{
-		{NewUser: directory.NewUser{Username: "ada", PasswordHash: djangoHash}},
+		{NewUser: identity.NewUser{Username: "ada", PasswordHash: djangoHash}},
 	}}
 	if done, _, err := f.Apply(ctx, operator, desired); err != nil || len(done) != 1 {
 		t.Fatalf("%v %v", done, err)
@@ -31,7 +31,7 @@ func TestApplyingAnImportedHashAgainChangesNothing(t *testing.T) {
 		t.Errorf("applied again: %v %v", done, err)
 	}
 
-	password := directory.UserPatch{Password: new(directory.NewUser{Password: "another one"}.Password)}
+	password := identity.UserPatch{Password: new(identity.NewUser{Password: "another one"}.Password)}
 	if _, err := f.UpdateUser(ctx, operator, "ada", password); err != nil {
 		t.Fatal(err)
 	}

@@ -162,7 +162,7 @@ func (a *Authenticator) byToken(ctx context.Context, raw string, r verification.
 // address is that of the resource server's client. The error is InsufficientScope for a
 // caller who may not ask, or Unavailable.
 func (a *Authenticator) Introspect(ctx context.Context, c *caller.Caller, raw string) (t *verification.Token, live bool, err error) {
-	if err := c.RequireIntrospect(); err != nil {
+	if err := caller.RequireIntrospect(c); err != nil {
 		return nil, false, err
 	}
 	return a.verifier.Inspect(quota.ForClient(ctx), raw)

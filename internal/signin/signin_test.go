@@ -4,8 +4,8 @@ import (
 	"testing"
 
 	"github.com/bearerd/bearerd/internal/caller"
-	"github.com/bearerd/bearerd/internal/directory"
 	"github.com/bearerd/bearerd/internal/fault"
+	"github.com/bearerd/bearerd/internal/identity"
 	"github.com/bearerd/bearerd/internal/node/nodetest"
 	"github.com/bearerd/bearerd/internal/records"
 )
@@ -93,8 +93,8 @@ func TestIntrospectionIsForClientsAndHoldersOfTheScope(t *testing.T) {
 	f := nodetest.New(t, nodetest.Options{})
 	ada := f.Person(t, "ada")
 	reader := f.Person(t, "reader", nodetest.May("introspect", "/tokens"))
-	rs := f.NewClient(t, directory.NewClient{ID: "rs", Secret: nodetest.ClientSecret})
-	public := f.NewClient(t, directory.NewClient{ID: "public"})
+	rs := f.NewClient(t, identity.NewClient{ID: "rs", Secret: nodetest.ClientSecret})
+	public := f.NewClient(t, identity.NewClient{ID: "public"})
 	raw := f.MadeAccess(t, ada).Value.Reveal()
 	for name, c := range map[string]struct {
 		by  *caller.Caller

@@ -24,7 +24,7 @@ type sourced struct {
 // to their external id, in one transaction with the record of the sign-in. Conflict when
 // the username is taken.
 func (v *Vouching) createSourced(ctx context.Context, s sourced) (subject string, err error) {
-	n := changes.NewUser{Username: s.username, Name: s.name, Email: s.email}
+	n := identity.NewUser{Username: s.username, Name: s.name, Email: s.email}
 	creation, user, err := v.cfg.Editor.CreateUser(ctx, n, changes.BySource{Name: s.source})
 	if err != nil {
 		return "", err

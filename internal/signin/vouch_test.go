@@ -14,8 +14,8 @@ import (
 	"github.com/bearerd/bearerd/internal/apply"
 	"github.com/bearerd/bearerd/internal/audit"
 	"github.com/bearerd/bearerd/internal/caller"
-	"github.com/bearerd/bearerd/internal/directory"
 	"github.com/bearerd/bearerd/internal/fault"
+	"github.com/bearerd/bearerd/internal/identity"
 	"github.com/bearerd/bearerd/internal/node"
 	"github.com/bearerd/bearerd/internal/node/nodetest"
 	"github.com/bearerd/bearerd/internal/records"
@@ -112,7 +112,7 @@ func TestADisabledUserIsRefused(t *testing.T) {
 	ada, err := f.Vouch(t.Context(), says("7", "ada"))
 	nodetest.Must(t, err)
 	disabled := true
-	_, err = f.UpdateUser(t.Context(), caller.Operator(), ada.ID(), directory.UserPatch{Disabled: &disabled})
+	_, err = f.UpdateUser(t.Context(), caller.Operator(), ada.ID(), identity.UserPatch{Disabled: &disabled})
 	nodetest.Must(t, err)
 	_, err = f.Vouch(t.Context(), says("7", "ada"))
 	wantKind(t, err, fault.Forbidden, "disabled")
@@ -190,7 +190,7 @@ func TestASourceReplacesOnlyItsOwnGroups(t *testing.T) {
 	check(vouch("m-a", "m-b", "m-root", "other", "a,b", "m-a"), "m-a", "m-b")
 	check(vouch("m-b", "chiefs"), "m-b", "chiefs")
 	own := []string{"m-b", "chiefs", "hand"}
-	_, err = f.UpdateUser(t.Context(), caller.Operator(), "ada", directory.UserPatch{Groups: &own})
+	_, err = f.UpdateUser(t.Context(), caller.Operator(), "ada", identity.UserPatch{Groups: &own})
 	nodetest.Must(t, err)
 	session, err := f.StartSession(t.Context(), vouch("m-b"), nil)
 	nodetest.Must(t, err)
@@ -208,7 +208,7 @@ func TestUsersOfAnotherOwner(t *testing.T) {
 	src.Users, src.ExternalID = "hr", "number"
 	f := with(t, src)
 	_, _, err := f.Apply(t.Context(), caller.Operator(), apply.Desired{Source: "hr", Users: []apply.DesiredUser{
-		{NewUser: directory.NewUser{Username: "ada"}, ExternalID: "n1"}, {NewUser: directory.NewUser{Username: "bob"}, ExternalID: "n2"},
+		{NewUser: identity.NewUser{Username: "ada"}, ExternalID: "n1"}, {NewUser: identity.NewUser{Username: "bob"}, ExternalID: "n2"},
 	}})
 	nodetest.Must(t, err)
 	st := says("sub-1", "whoever")
@@ -226,7 +226,7 @@ func TestUsersOfAnotherOwner(t *testing.T) {
 	_, err = f.Vouch(t.Context(), st)
 	wantKind(t, err, fault.Forbidden, "linked to somebody else")
 	disabled := true
-	_, err = f.UpdateUser(t.Context(), caller.Operator(), "ada", directory.UserPatch{Disabled: &disabled})
+	_, err = f.UpdateUser(t.Context(), caller.Operator(), "ada", identity.UserPatch{Disabled: &disabled})
 	nodetest.Must(t, err)
 	st.Claims = map[string][]string{"number": {"n1"}}
 	_, err = f.Vouch(t.Context(), st)

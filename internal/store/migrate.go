@@ -28,15 +28,23 @@ const (
 // Pending names the migrations that opening the database would run. It changes
 // nothing; a database that doesn't exist, or is of a later version, is an error.
 func Pending(ctx context.Context, database string, o Options) (names []string, err error) {
-	if isPostgres(database) {
-		names, err = pendingPostgres(ctx, database, o)
-	} else {
-		names, err = pendingSQLite(ctx, database)
-	}
+	err = look(ctx, database, o, func(ctx context.Context, c conn, s schema) error {
+		todo, err := missing(ctx, c, s)
+		names = namesOf(todo)
+		return err
+	})
 	if err != nil {
 		return nil, fmt.Errorf("looking for migrations of the database %s: %w", nameOf(database), err)
 	}
 	return names, nil
+}
+
+// look reads a database in one snapshot, without changing anything.
+func look(ctx context.Context, database string, o Options, do func(context.Context, conn, schema) error) error {
+	if isPostgres(database) {
+		return lookPostgres(ctx, database, o, func(ctx context.Context, c conn) error { return do(ctx, c, (*postgresDB)(nil).schema()) })
+	}
+	return explainFile(lookSQLite(ctx, database, func(ctx context.Context, c conn) error { return do(ctx, c, (*sqliteDB)(nil).schema()) }))
 }
 
 // missing returns the migrations that the database doesn't have, and an error when
@@ -69,13 +77,11 @@ func missing(ctx context.Context, c conn, s schema) ([]migration, error) {
 	return slices.DeleteFunc(all, func(m migration) bool { return slices.Contains(done, m.name) }), nil
 }
 
-// names returns the names of the migrations that are missing.
-func names(ctx context.Context, c conn, s schema) (names []string, err error) {
-	todo, err := missing(ctx, c, s)
+func namesOf(todo []migration) (names []string) {
 	for _, m := range todo {
 		names = append(names, m.name)
 	}
-	return names, err
+	return names
 }
 
 var errForeign = errors.New("it is the database of another program")

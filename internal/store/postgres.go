@@ -431,22 +431,21 @@ func (*postgresDB) schema() schema {
 	}
 }
 
-// pendingPostgres implements Pending.
-func pendingPostgres(ctx context.Context, dsn string, o Options) (todo []string, err error) {
+// lookPostgres implements look.
+func lookPostgres(ctx context.Context, dsn string, o Options, do work) error {
 	db, err := openPostgres(dsn, o, new(atomic.Int64))
 	if err != nil {
-		return nil, err
+		return err
 	}
 	if err := db.look(ctx); err != nil {
-		return nil, err
+		return err
 	}
 	c, err := db.dial(ctx, patient())
 	if err != nil {
-		return nil, err
+		return err
 	}
-	defer func() { err = errors.Join(err, c.Close(detached(ctx))) }()
 	looking := &pgConn{db: db, c: c}
 	looking.begin(beginSnapshot)
-	todo, err = names(ctx, looking, db.schema())
-	return todo, explain(err)
+	err = explain(do(ctx, looking))
+	return errors.Join(err, c.Close(detached(ctx)))
 }

@@ -86,7 +86,12 @@ func patiently(ctx context.Context, do func() error) error {
 // connect opens every connection. Before the first that may write, it checks that the
 // database may be written to.
 func (db *sqliteDB) connect(ctx context.Context) (err error) {
-	if _, err := pendingSQLite(ctx, db.path); err != nil {
+	// A database of another program, or of a later version, is left alone.
+	err = lookSQLite(ctx, db.path, func(ctx context.Context, c conn) error {
+		_, err := missing(ctx, c, db.schema())
+		return err
+	})
+	if err != nil {
 		return err
 	}
 	defer func() {
@@ -282,24 +287,23 @@ func syncDir(path string) error {
 	return errors.Join(d.Sync(), d.Close())
 }
 
-// pendingSQLite implements Pending.
-func pendingSQLite(ctx context.Context, path string) (todo []string, err error) {
+// lookSQLite implements look.
+func lookSQLite(ctx context.Context, path string, do work) error {
 	if err := ensureFile(path, false); err != nil {
-		return nil, err
+		return err
 	}
 	if err := checkLog(path); err != nil {
-		return nil, err
+		return err
 	}
 	db := &sqliteDB{path: path, queries: new(atomic.Int64)}
 	c, err := db.dial(ctx, reading(path))
 	if err != nil {
-		return nil, err
+		return err
 	}
-	defer func() { err = errors.Join(err, c.close()) }()
-	if _, err := c.exec(ctx, beginRead); err != nil { // another process may migrate in between
-		return nil, err
+	if _, err = c.exec(ctx, beginRead); err == nil { // another process may migrate in between
+		err = do(ctx, c)
 	}
-	return names(ctx, c, db.schema())
+	return errors.Join(err, c.close())
 }
 
 // dial opens one connection.

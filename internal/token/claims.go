@@ -67,13 +67,9 @@ type Claims struct {
 	Extra   map[string]any // for Sign: members that a dialect adds; none of ours
 }
 
-// parse reads a payload, in which every claim of ours has exactly its type.
-func (c *Claims) parse(part string) error {
-	text, err := decodePart(part)
-	if err != nil {
-		return err
-	}
-	if err := strictjson.ReadObject(string(text), maxMembers, c.member); err != nil {
+// parse reads the text of a payload, in which every claim of ours has exactly its type.
+func (c *Claims) parse(text string) error {
+	if err := strictjson.ReadObject(text, maxMembers, c.member); err != nil {
 		return err
 	}
 	if c.Issuer == "" || c.Subject == "" || c.ID == "" || len(c.Audience) == 0 ||

@@ -78,8 +78,12 @@ func Verify(raw string, find func(kid string) (VerificationKey, bool)) (*JWT, er
 	if err := j.verify(key); err != nil {
 		return nil, err
 	}
+	text, err := decodePart(j.payload)
+	if err != nil {
+		return nil, malformed(err)
+	}
 	t := &JWT{Type: j.header.typ, KID: j.header.kid}
-	if err := t.Claims.parse(j.payload); err != nil {
+	if err := t.Claims.parse(string(text)); err != nil {
 		return nil, malformed(err)
 	}
 	return t, nil

@@ -250,14 +250,15 @@ func checkBody(body string) error {
 	return nil
 }
 
-// LooksLikeToken reports whether raw has the shape of a token: three parts with dots
-// between them, or any prefix and a body with the right checksum.
+// LooksLikeToken reports whether raw has the shape of a token: any prefix and a body with
+// the right checksum, or three parts with dots between them.
 func LooksLikeToken(raw string) bool {
-	if _, _, _, ok := splitJWT(raw); ok {
+	prefix := len(raw) - randomChars - sumChars
+	if prefix > 0 && checkBody(raw[prefix:]) == nil {
 		return true
 	}
-	prefix := len(raw) - randomChars - sumChars
-	return prefix > 0 && checkBody(raw[prefix:]) == nil
+	_, _, _, ok := splitJWT(raw)
+	return ok
 }
 
 // IsSession reports whether raw is a well-formed session token. Only the store knows

@@ -95,18 +95,18 @@ func (c *Claims) payload() (string, error) {
 	if err := w.extra(c.Extra); err != nil {
 		return "", err
 	}
-	part := base64url.EncodeToString(append(w, '}'))
-	if err := c.readBack(part); err != nil {
+	w = append(w, '}')
+	if err := c.readBack(string(w)); err != nil {
 		return "", err
 	}
-	return part, nil
+	return base64url.EncodeToString(w), nil
 }
 
 // readBack checks that a verifier reads what is meant: a scope name with a space, for
 // example, would be read as two.
-func (c *Claims) readBack(part string) error {
+func (c *Claims) readBack(text string) error {
 	var got Claims
-	if err := got.parse(part); err != nil {
+	if err := got.parse(text); err != nil {
 		return err
 	}
 	if !slices.Equal(got.Scope, c.Scope) {

@@ -14,7 +14,6 @@ import (
 	"github.com/bearerd/bearerd/internal/assertion/assertiontest"
 	"github.com/bearerd/bearerd/internal/audit"
 	"github.com/bearerd/bearerd/internal/caller"
-	"github.com/bearerd/bearerd/internal/directory"
 	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/identity"
 	"github.com/bearerd/bearerd/internal/issuance"
@@ -94,7 +93,7 @@ func (f *partners) apply(t *testing.T, issuers ...records.Issuer) []apply.Applie
 
 func (f *partners) desired(issuers ...records.Issuer) apply.Desired {
 	return apply.Desired{
-		Clients: []directory.NewClient{
+		Clients: []identity.NewClient{
 			{ID: "ci", Secret: nodetest.ClientSecret, Scopes: []string{"read", "write"}, Grants: []string{identity.GrantTypeJWTBearer, identity.GrantTypeTokenExchange}},
 			{ID: "other", Secret: nodetest.ClientSecret, Scopes: []string{"read"}, Grants: []string{identity.GrantTypeJWTBearer}},
 			{ID: "none", Secret: nodetest.ClientSecret, Scopes: []string{"read"}, Grants: []string{identity.GrantTypeClientCredentials}},
@@ -108,7 +107,7 @@ func (f *partners) without(t *testing.T) {
 	t.Helper()
 	d := f.desired()
 	d.Prune = true
-	d.Users = []apply.DesiredUser{{NewUser: directory.NewUser{Username: "ada"}}}
+	d.Users = []apply.DesiredUser{{NewUser: identity.NewUser{Username: "ada"}}}
 	_, receipt, err := f.Apply(t.Context(), caller.Operator(), d)
 	nodetest.Must(t, err)
 	if !receipt.Revoked {
@@ -554,7 +553,7 @@ func TestAClientThatAuthenticatesNeedsTheGrant(t *testing.T) {
 	_, err = f.redeem(t, f.key.Sign("JWT", f.github(map[string]any{"jti": "q", "ref": "x", "kind": "person", "sub": "acct:nobody@partner"})))
 	nodetest.WantFault(t, "nobody", err, fault.InvalidGrant, "nobody is linked")
 	disabled := true
-	nodetest.Must(t, nodetest.Second(f.UpdateUser(t.Context(), caller.Operator(), "ada", directory.UserPatch{Disabled: &disabled})))
+	nodetest.Must(t, nodetest.Second(f.UpdateUser(t.Context(), caller.Operator(), "ada", identity.UserPatch{Disabled: &disabled})))
 	_, err = f.verify(t, issued)
 	nodetest.WantFault(t, "of somebody disabled", err, fault.InvalidToken, "")
 	_, err = f.redeem(t, person("r"))

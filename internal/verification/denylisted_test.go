@@ -6,8 +6,8 @@ import (
 
 	"github.com/bearerd/bearerd/internal/caller"
 	"github.com/bearerd/bearerd/internal/credentials"
-	"github.com/bearerd/bearerd/internal/directory"
 	"github.com/bearerd/bearerd/internal/fault"
+	"github.com/bearerd/bearerd/internal/identity"
 	"github.com/bearerd/bearerd/internal/issuance"
 	"github.com/bearerd/bearerd/internal/node"
 	"github.com/bearerd/bearerd/internal/node/nodetest"
@@ -54,7 +54,7 @@ func TestDenylistedKnowsEveryWayToRevokeAToken(t *testing.T) {
 		}, true},
 		"its user disabled": {func(t *testing.T, f *nodetest.Fixture, _ string) {
 			yes := true
-			if _, err := f.UpdateUser(t.Context(), caller.Operator(), "ada", directory.UserPatch{Disabled: &yes}); err != nil {
+			if _, err := f.UpdateUser(t.Context(), caller.Operator(), "ada", identity.UserPatch{Disabled: &yes}); err != nil {
 				t.Fatal(err)
 			}
 		}, true},

@@ -42,7 +42,7 @@ func (v *Verifier) Explain(ctx context.Context, raw string, r Requirements) (*Ex
 			err = token.Malformed()
 		} else {
 			r.at = v.ledger.Now()
-			err = v.judge(ctx, raw, t, &r)
+			err = v.judge.check(ctx, raw, t, &r)
 		}
 	}
 	refusal, refused := RefusalOf(err)

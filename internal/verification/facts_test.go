@@ -8,8 +8,8 @@ import (
 
 	"github.com/bearerd/bearerd/internal/caller"
 	"github.com/bearerd/bearerd/internal/credentials"
-	"github.com/bearerd/bearerd/internal/directory"
 	"github.com/bearerd/bearerd/internal/fault"
+	"github.com/bearerd/bearerd/internal/identity"
 	"github.com/bearerd/bearerd/internal/issuance"
 	"github.com/bearerd/bearerd/internal/node"
 	"github.com/bearerd/bearerd/internal/node/nodetest"
@@ -37,7 +37,7 @@ func TestLookUpUnderWayDuringARevocationCantBringTheTokenBack(t *testing.T) {
 			return nodetest.Second(f.RemoveUser(t.Context(), operator, owner.ID()))
 		},
 		"the user disabled": func(f *nodetest.Fixture, owner *caller.Caller, _ *issuance.Issued) error {
-			return nodetest.Second(f.UpdateUser(t.Context(), operator, owner.ID(), directory.UserPatch{Disabled: new(true)}))
+			return nodetest.Second(f.UpdateUser(t.Context(), operator, owner.ID(), identity.UserPatch{Disabled: new(true)}))
 		},
 		"reported as leaked": func(f *nodetest.Fixture, _ *caller.Caller, issued *issuance.Issued) error {
 			return f.Leaked(t.Context(), []string{issued.Value.Reveal()})

@@ -8,7 +8,6 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/bearerd/bearerd/internal/credentials"
-	"github.com/bearerd/bearerd/internal/directory"
 	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/identity"
 	"github.com/bearerd/bearerd/internal/issuance"
@@ -21,7 +20,7 @@ func TestIdentifySaysWhomATokenSpeaksFor(t *testing.T) {
 	t.Parallel()
 	f := nodetest.New(t, nodetest.Options{})
 	ada := f.Person(t, "ada", nodetest.May("read", "/x"))
-	app := f.NewClient(t, directory.NewClient{ID: "app", Secret: nodetest.ClientSecret, Grants: []string{identity.GrantTypeClientCredentials}})
+	app := f.NewClient(t, identity.NewClient{ID: "app", Secret: nodetest.ClientSecret, Grants: []string{identity.GrantTypeClientCredentials}})
 	itself, err := f.ClientCredentials(t.Context(), issuance.ClientCredentials{Client: app})
 	nodetest.Must(t, err)
 
@@ -117,7 +116,7 @@ func TestStillGoodReturnsTheUserAsTheyAreNow(t *testing.T) {
 	raw := f.MadeAccess(t, f.Person(t, "ada")).Value.Reveal()
 	id, err := f.Identify(t.Context(), raw, verification.Requirements{})
 	nodetest.Must(t, err)
-	nodetest.Must(t, nodetest.Second(f.UpdateUser(t.Context(), operator, "ada", directory.UserPatch{Groups: &[]string{"staff"}})))
+	nodetest.Must(t, nodetest.Second(f.UpdateUser(t.Context(), operator, "ada", identity.UserPatch{Groups: &[]string{"staff"}})))
 	again, err := f.StillGood(t.Context(), id, raw, verification.Requirements{})
 	nodetest.Must(t, err)
 	if diff := cmp.Diff([]string{"staff"}, again.Subject.Groups); diff != "" {

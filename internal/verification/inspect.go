@@ -15,7 +15,7 @@ func (v *Verifier) Genuine(ctx context.Context, raw string) (*Token, error) {
 		err = t.jwt.Validate(token.Expectation{
 			Type: typeOf(t.Kind), Issuer: v.cfg.Issuer, Now: v.ledger.Now(), AnyAudience: true, ExpiredToo: true,
 		})
-		if err == nil && v.signedByRevoked(t) {
+		if err == nil && v.judge.signedByRevoked(t) {
 			err = token.CheckRevoked.Refuse()
 		}
 	}
@@ -66,3 +66,21 @@ func (v *Verifier) Denylisted(ctx context.Context, raw string) (bool, error) {
 	}
 	return r.Check == token.CheckRevoked, nil
 }
+
+// Revoked reports whether a token is revoked: it is void, or the log says that it or what
+// it was made from ends, and that time has come by the clock of this process.
+func (v *Verifier) Revoked(t *Token) bool { return v.Void(t) || v.log.Ended(&t.names, v.ledger.Now()) }
+
+// Void reports whether a token is revoked whatever the time is, so that there is nothing
+// left to revoke: by its source, by the log up to the sequence applied here, or with the
+// key that signed it. A token whose end was written ahead is void only once there is a
+// kill. No clock is involved: every process that has applied the same entries returns the
+// same.
+func (v *Verifier) Void(t *Token) bool {
+	return t.Ended != "" || v.judge.signedByRevoked(t) || v.RevokedInLog(t)
+}
+
+// RevokedInLog reports whether the log itself, up to the sequence applied here, revokes
+// a token with everything that was made from it, so that there is nothing left to
+// append.
+func (v *Verifier) RevokedInLog(t *Token) bool { return v.log.Revokes(&t.names, t.Seq) }

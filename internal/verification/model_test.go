@@ -10,7 +10,6 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/bearerd/bearerd/internal/credentials"
-	"github.com/bearerd/bearerd/internal/directory"
 	"github.com/bearerd/bearerd/internal/identity"
 	"github.com/bearerd/bearerd/internal/issuance"
 	"github.com/bearerd/bearerd/internal/node"
@@ -27,7 +26,7 @@ type world struct {
 	*nodetest.Fixture
 	t       *testing.T
 	users   []string
-	clients []directory.NewClient
+	clients []identity.NewClient
 	tokens  []*held
 }
 
@@ -143,7 +142,7 @@ func TestAnyOneEntryRevokes(t *testing.T) {
 		for range 2 {
 			n++
 			f.User(t, fmt.Sprintf("user-%d", n), "")
-			app := directory.NewClient{ID: fmt.Sprintf("client-%d", n), Secret: nodetest.ClientSecret, Grants: []string{identity.GrantTypeTokenExchange}}
+			app := identity.NewClient{ID: fmt.Sprintf("client-%d", n), Secret: nodetest.ClientSecret, Grants: []string{identity.GrantTypeTokenExchange}}
 			f.NewClient(t, app)
 			w.users, w.clients = append(w.users, fmt.Sprintf("user-%d", n)), append(w.clients, app)
 		}

@@ -6,8 +6,8 @@ import (
 	"time"
 
 	"github.com/bearerd/bearerd/internal/credentials"
-	"github.com/bearerd/bearerd/internal/directory"
 	"github.com/bearerd/bearerd/internal/fault"
+	"github.com/bearerd/bearerd/internal/identity"
 	"github.com/bearerd/bearerd/internal/issuance"
 	"github.com/bearerd/bearerd/internal/node/nodetest"
 	"github.com/bearerd/bearerd/internal/revocation"
@@ -117,7 +117,7 @@ func TestNodeThatCantAskSaysNothing(t *testing.T) {
 	here, there := nodetest.New(t, nodetest.Options{Dir: dir}), nodetest.NewStill(t, nodetest.Options{Dir: dir})
 	ada := here.Person(t, "ada")
 	issued, session := here.MadeAccess(t, ada), here.SessionOf(t, "ada")
-	rs := here.NewClient(t, directory.NewClient{ID: "rs", Secret: nodetest.ClientSecret})
+	rs := here.NewClient(t, identity.NewClient{ID: "rs", Secret: nodetest.ClientSecret})
 	pair, err := here.Exchange(t.Context(), issuance.Exchange{Subject: here.MadeAccess(t, ada).Value.Reveal(), Scope: []string{"offline_access"}})
 	nodetest.Must(t, err)
 	there.WantAlive(t, "before", issued)

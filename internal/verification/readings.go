@@ -6,80 +6,61 @@ import (
 	"strconv"
 	"time"
 
-	"github.com/bearerd/bearerd/internal/access"
 	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/revocation"
 	"github.com/bearerd/bearerd/internal/token"
 )
 
-// judgeAccess checks the collection and the permission. The collection of a session is
-// what the user last chose, and limits nothing unless that is asked for.
-func (f *facts) judgeAccess(ctx context.Context, raw string, t *Token, asked *Requirements) error {
-	collection := asked.Collection
-	if t.BindsCollection() || asked.SessionCollection && t.Collection != nil {
-		collection = t.Collection
-	}
-	if collection != nil {
-		ok, err := f.hasAccess(ctx, raw, t, *collection)
-		switch {
-		case err != nil:
-			return err
-		case !ok:
-			return token.CheckAccess.Refuse()
-		case asked.Collection != nil && *asked.Collection != *collection:
-			return token.Refuse(token.CheckAccess, "the token is for another collection")
-		}
-	}
-	if asked.Action == "" {
-		return nil
-	}
-	s, err := f.subject(ctx, raw, t)
-	if err != nil && !fault.Is(err, fault.NotFound) {
-		return err
-	}
-	if err != nil || !s.May(asked.Action, asked.Path).Allowed {
-		return token.Refuse(token.CheckAccess, "no permission to "+asked.Action+" "+string(asked.Path))
-	}
-	return nil
-}
-
-// hasAccess decides whether the token's user has access to a collection. For the
-// collection that a JWT was issued for, that was decided as of the token's sequence, and
-// needs no look-up until the log says that something about it changed. The same is true
-// of a reading about this token alone.
-func (f *facts) hasAccess(ctx context.Context, raw string, t *Token, collection int64) (bool, error) {
-	own := t.Collection != nil && *t.Collection == collection
-	if own && t.jwt != nil && !f.accessChanged(t, t.Seq) {
-		return true, nil
-	}
-	if s := t.subject.Load(); own && s != nil && !f.accessChanged(t, s.Seq) {
-		return true, nil
-	}
-	exists, err := f.collectionExists(ctx, raw, t, collection)
-	if err != nil || !exists {
-		return false, err
-	}
-	if s := t.subject.Load(); own && s != nil {
-		if f.accessChanged(t, s.Seq) {
-			return false, errBehind
-		}
-		return true, nil
-	}
-	s, err := f.subject(ctx, raw, t)
+// identity returns who presented a token that was accepted.
+func (v *Verifier) identity(ctx context.Context, t *Token, asOf revocation.Seq) (*Identity, error) {
+	s, err := v.Subject(ctx, t)
 	if fault.Is(err, fault.NotFound) {
-		return false, nil
+		err = fault.New(fault.InvalidToken, token.ReasonRevoked)
 	}
 	if err != nil {
-		return false, err
+		return nil, err
 	}
-	return s.May(access.ActionAccess, access.CollectionPath(collection)).Allowed, nil
+	return &Identity{Token: t, Subject: s, AsOf: asOf}, nil
 }
 
-// accessChanged reports whether the log has had an entry since a sequence by which access
-// to the token's collection must be decided again: its user's bindings or groups, any
-// role or group, or the collection itself changed.
-func (f *facts) accessChanged(t *Token, since revocation.Seq) bool {
-	return f.log.CutOff(t.names.Access) > since || f.log.Decided() > since || f.log.CutOff(t.names.Collection) > since
+// Subject returns the user or client that a token was issued to. A reading is used until
+// the log says that something about the subject changed. The error is fault.NotFound when
+// the subject no longer exists.
+func (v *Verifier) Subject(ctx context.Context, t *Token) (*Subject, error) {
+	for attempt := range attempts {
+		s, err := v.facts.subject(ctx, "", t)
+		if !errors.Is(err, errBehind) {
+			return s, err
+		}
+		if err := pauseBehind(ctx, attempt); err != nil {
+			return nil, err
+		}
+	}
+	return nil, errBehind
+}
+
+// subject returns the subject of a token from a reading since which the log has had no
+// entry about it, or reads it. The error is fault.NotFound for a subject that does not
+// exist, and errBehind when the source's answer is older than the entries that are
+// applied here.
+func (f *facts) subject(ctx context.Context, raw string, t *Token) (*Subject, error) {
+	if s, ok := f.subjects.Get(t.Subject, f.ledger.Now()); ok && f.stands(s, t) {
+		return s, nil
+	}
+	s, err := f.readSubject(ctx, raw, t, nil)
+	if err == nil && !f.stands(s, t) {
+		return nil, errBehind
+	}
+	return s, err
+}
+
+// stands reports whether the log has had no entry since a subject was read that could
+// change the reading. When a collection is deleted, all bindings about it are deleted
+// too.
+func (f *facts) stands(s *Subject, t *Token) bool {
+	n := &t.names
+	return f.log.CutOff(n.Subject) <= s.Seq && f.log.CutOff(n.Client) <= s.Seq &&
+		f.log.CutOff(n.Access) <= s.Seq && f.log.Decided() <= s.Seq && f.remade.Load() <= s.Seq
 }
 
 // collectionExists reports whether a collection exists, by a reading no older than the
@@ -107,21 +88,6 @@ func (f *facts) collectionExists(ctx context.Context, raw string, t *Token, id i
 	return s.CollectionExists, nil
 }
 
-// subject returns the subject of a token from a reading since which the log has had no
-// entry about it, or reads it. The error is fault.NotFound for a subject that does not
-// exist, and errBehind when the source's answer is older than the entries that are
-// applied here.
-func (f *facts) subject(ctx context.Context, raw string, t *Token) (*Subject, error) {
-	if s, ok := f.subjects.Get(t.Subject, f.ledger.Now()); ok && f.stands(s, t) {
-		return s, nil
-	}
-	s, err := f.readSubject(ctx, raw, t, nil)
-	if err == nil && !f.stands(s, t) {
-		return nil, errBehind
-	}
-	return s, err
-}
-
 // readSubject asks the source. A partial reading is about this token alone and is kept
 // beside its facts; one that began in another epoch is used once and not kept.
 func (f *facts) readSubject(ctx context.Context, raw string, t *Token, collection *int64) (*Subject, error) {
@@ -140,41 +106,13 @@ func (f *facts) readSubject(ctx context.Context, raw string, t *Token, collectio
 	return s, nil
 }
 
-// Subject returns the user or client that a token was issued to. A reading is used until
-// the log says that something about the subject changed. The error is fault.NotFound when
-// the subject no longer exists.
-func (v *Verifier) Subject(ctx context.Context, t *Token) (*Subject, error) {
-	for attempt := range attempts {
-		s, err := v.facts.subject(ctx, "", t)
-		if !errors.Is(err, errBehind) {
-			return s, err
-		}
-		select {
-		case <-time.NewTimer(time.Duration(attempt*attempt) * behindPause).C:
-		case <-ctx.Done():
-			return nil, errBehind
-		}
+// pauseBehind waits until a node that is behind may be asked again. The error is
+// errBehind when the request ends first.
+func pauseBehind(ctx context.Context, attempt int) error {
+	select {
+	case <-time.NewTimer(time.Duration(attempt*attempt) * behindPause).C:
+		return nil
+	case <-ctx.Done():
+		return errBehind
 	}
-	return nil, errBehind
-}
-
-// identity returns who presented a token that was accepted.
-func (v *Verifier) identity(ctx context.Context, t *Token, asOf revocation.Seq) (*Identity, error) {
-	s, err := v.Subject(ctx, t)
-	if fault.Is(err, fault.NotFound) {
-		err = fault.New(fault.InvalidToken, token.ReasonRevoked)
-	}
-	if err != nil {
-		return nil, err
-	}
-	return &Identity{Token: t, Subject: s, AsOf: asOf}, nil
-}
-
-// stands reports whether the log has had no entry since a subject was read that could
-// change the reading. When a collection is deleted, all bindings about it are deleted
-// too.
-func (f *facts) stands(s *Subject, t *Token) bool {
-	n := &t.names
-	return f.log.CutOff(n.Subject) <= s.Seq && f.log.CutOff(n.Client) <= s.Seq &&
-		f.log.CutOff(n.Access) <= s.Seq && f.log.Decided() <= s.Seq && f.remade.Load() <= s.Seq
 }

@@ -4,8 +4,8 @@ import (
 	"testing"
 
 	"github.com/bearerd/bearerd/internal/credentials"
-	"github.com/bearerd/bearerd/internal/directory"
 	"github.com/bearerd/bearerd/internal/fault"
+	"github.com/bearerd/bearerd/internal/identity"
 	"github.com/bearerd/bearerd/internal/issuance"
 	"github.com/bearerd/bearerd/internal/node/nodetest"
 	"github.com/bearerd/bearerd/internal/token"
@@ -73,7 +73,7 @@ func TestClientHasNoAccessToCollections(t *testing.T) {
 	t.Parallel()
 	f := nodetest.New(t, nodetest.Options{})
 	f.Collection(t, 4, "Fish")
-	app := f.NewClient(t, directory.NewClient{ID: "app", Secret: nodetest.ClientSecret, Grants: nodetest.AllGrants()})
+	app := f.NewClient(t, identity.NewClient{ID: "app", Secret: nodetest.ClientSecret, Grants: nodetest.AllGrants()})
 	issued, err := f.ClientCredentials(t.Context(), issuance.ClientCredentials{Client: app})
 	nodetest.Must(t, err)
 	_, err = f.Verify(t.Context(), issued.Value.Reveal(), verification.Requirements{Collection: new(int64(4))})

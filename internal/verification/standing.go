@@ -44,7 +44,7 @@ func (v *Verifier) StillGood(ctx context.Context, id *Identity, raw string, r Re
 		}
 	}
 	r.at, r.AnyNetwork = v.ledger.Now(), true
-	if err := v.judge(ctx, raw, t, &r); err != nil {
+	if err := v.judge.check(ctx, raw, t, &r); err != nil {
 		return nil, v.refused(err)
 	}
 	if t.OfClient() { // needs no look-up: its right to be let in is the token's scope alone

@@ -58,6 +58,7 @@ type Verifier struct {
 	ledger *revocation.Ledger
 	log    *revocation.Set // the ledger's
 	facts  *facts
+	judge  *judge
 }
 
 // New returns a verifier that follows the ledger. The caller runs what feeds the ledger.
@@ -79,7 +80,9 @@ func New(cfg Config) (*Verifier, error) {
 	if cfg.MaxFactAge == 0 {
 		cfg.MaxFactAge = DefaultMaxFactAge
 	}
-	return &Verifier{cfg: cfg, ledger: cfg.Ledger, log: cfg.Ledger.Set(), facts: newFacts(&cfg)}, nil
+	v := &Verifier{cfg: cfg, ledger: cfg.Ledger, log: cfg.Ledger.Set(), facts: newFacts(&cfg)}
+	v.judge = &judge{cfg: &v.cfg, log: v.log, facts: v.facts}
+	return v, nil
 }
 
 // Flush drops every fact that was read. Call it when the source was replaced.

@@ -12,8 +12,8 @@ import (
 
 	"github.com/bearerd/bearerd/internal/caller"
 	"github.com/bearerd/bearerd/internal/credentials"
-	"github.com/bearerd/bearerd/internal/directory"
 	"github.com/bearerd/bearerd/internal/fault"
+	"github.com/bearerd/bearerd/internal/identity"
 	"github.com/bearerd/bearerd/internal/issuance"
 	"github.com/bearerd/bearerd/internal/node"
 	"github.com/bearerd/bearerd/internal/node/nodetest"
@@ -275,7 +275,7 @@ func TestSequenceBeyondTheLogIsMalformed(t *testing.T) {
 			_, err := f.Judge(t, issued)
 			nodetest.WantFault(t, "beyond the head", err, fault.InvalidToken, "malformed or unknown token")
 		}
-		_, active, err := f.Introspect(t.Context(), f.NewClient(t, directory.NewClient{ID: uuid.NewString()[:8], Secret: nodetest.ClientSecret}), issued.Value.Reveal())
+		_, active, err := f.Introspect(t.Context(), f.NewClient(t, identity.NewClient{ID: uuid.NewString()[:8], Secret: nodetest.ClientSecret}), issued.Value.Reveal())
 		if active || err != nil {
 			t.Errorf("introspected: %t, %v", active, err)
 		}

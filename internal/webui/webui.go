@@ -74,6 +74,11 @@ type Pages struct {
 	// Explorer returns the OpenAPI document that the API explorer shows. It is asked
 	// when the explorer is, and always answers the same; nil: there is no explorer.
 	Explorer func() []byte
+	Name     string    // what the pages call this server; "": bearerd
+	Logo     *kit.Logo // beside the name; nil: bearerd's own mark
+	Front    bool      // the page at / is this server's, because no application is behind it
+
+	site *kit.Site
 }
 
 // Register mounts the pages. It panics when a template doesn't parse, which a test
@@ -82,12 +87,13 @@ func (p *Pages) Register(mux *http.ServeMux) {
 	site := kit.New(kit.Config{
 		Issuer: p.Policy.Issuer, Now: p.Now, Sessions: p.SignIn.Session,
 		CrossOrigin: p.CrossOrigin, Cookies: p.Cookies, SessionCookies: p.SessionCookies, Challenge: p.Challenge,
-		DeveloperPage: p.DeveloperPrefix != "", Explorer: p.Explorer != nil, Menu: admin.Menu,
+		Name: p.Name, Logo: p.Logo, DeveloperPage: p.DeveloperPrefix != "", Explorer: p.Explorer != nil, Menu: admin.Menu,
 	})
+	p.site = site
 	site.ServeAssets(mux)
 	(&login.SignIn{
 		Site: site, Authenticator: p.SignIn, Accounts: p.Accounts, Issuance: p.Issuance, Revoker: p.Revoker,
-		Passwords: p.Passwords, Ways: p.Ways, Recent: p.Policy.Fresh,
+		Passwords: p.Passwords, Ways: p.Ways, Recent: p.Policy.Fresh, Front: p.Front,
 	}).Register(mux)
 	(&authorize.Consent{
 		Site: site, Authenticator: p.SignIn, Issuance: p.Issuance, Flows: p.Flows, Directory: p.Directory, Documents: p.Documents, Policy: p.Policy,
@@ -105,6 +111,10 @@ func (p *Pages) Register(mux *http.ServeMux) {
 	}
 }
 
+// Refuse answers a request that nobody serves: with a page for a browser. The pages must be
+// registered.
+func (p *Pages) Refuse(w http.ResponseWriter, r *http.Request, err error) { p.site.Refuse(w, r, err) }
+
 // Paths implements server.Dialect.
 func (p *Pages) Paths() []string {
 	if p.DeveloperPrefix == "" {
@@ -116,7 +126,7 @@ func (p *Pages) Paths() []string {
 // OpenAPI describes the pages that are on.
 func (p *Pages) OpenAPI() [][]byte {
 	fragments := [][]byte{kit.OpenAPI(), authorize.OpenAPI(), admin.OpenAPI()}
-	fragments = append(fragments, login.OpenAPI(len(p.Ways.Sources) > 0)...)
+	fragments = append(fragments, login.OpenAPI(len(p.Ways.Sources) > 0, p.Front)...)
 	fragments = append(fragments, account.OpenAPI(p.DeveloperPrefix != "")...)
 	if p.Explorer != nil {
 		fragments = append(fragments, explorer.OpenAPI())

@@ -10,7 +10,7 @@ import (
 	"github.com/bearerd/bearerd/internal/audit"
 	"github.com/bearerd/bearerd/internal/caller"
 	"github.com/bearerd/bearerd/internal/credentials"
-	"github.com/bearerd/bearerd/internal/directory"
+	"github.com/bearerd/bearerd/internal/identity"
 	"github.com/bearerd/bearerd/internal/node/nodetest"
 	"github.com/bearerd/bearerd/internal/token"
 	"github.com/bearerd/bearerd/internal/verification"
@@ -106,7 +106,7 @@ func TestTradesEndWithTheirUser(t *testing.T) {
 	s := newSite(t)
 	key := s.key("").Value
 	yes, no := true, false
-	for _, p := range []directory.UserPatch{{Disabled: &yes}, {Disabled: &no}} {
+	for _, p := range []identity.UserPatch{{Disabled: &yes}, {Disabled: &no}} {
 		if _, err := s.UpdateUser(t.Context(), caller.Operator(), "ada", p); err != nil {
 			t.Fatal(err)
 		}

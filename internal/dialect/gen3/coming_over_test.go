@@ -15,7 +15,7 @@ import (
 	"github.com/bearerd/bearerd/internal/assertion/assertiontest"
 	"github.com/bearerd/bearerd/internal/caller"
 	"github.com/bearerd/bearerd/internal/config"
-	"github.com/bearerd/bearerd/internal/directory"
+	"github.com/bearerd/bearerd/internal/identity"
 	"github.com/bearerd/bearerd/internal/node/nodetest"
 	"github.com/bearerd/bearerd/internal/records"
 	"github.com/bearerd/bearerd/internal/verification"
@@ -62,7 +62,7 @@ func TestAFenceKeyIsTradedByTrustingItsOldKeys(t *testing.T) {
 
 	// Disabling the user ends what was made from old keys, and refuses new ones.
 	last := s.accessToken("", key)
-	nodetest.Must(t, nodetest.Second(s.UpdateUser(t.Context(), caller.Operator(), "ada", directory.UserPatch{Disabled: new(true)})))
+	nodetest.Must(t, nodetest.Second(s.UpdateUser(t.Context(), caller.Operator(), "ada", identity.UserPatch{Disabled: new(true)})))
 	if _, err := s.Identify(t.Context(), last, verification.Requirements{}); err == nil {
 		t.Error("what an old key of a disabled user was traded for is accepted")
 	}

@@ -17,7 +17,6 @@ import (
 
 	"github.com/bearerd/bearerd/internal/caller"
 	"github.com/bearerd/bearerd/internal/dialect/gen3"
-	"github.com/bearerd/bearerd/internal/directory"
 	"github.com/bearerd/bearerd/internal/edgetest"
 	"github.com/bearerd/bearerd/internal/httpkit"
 	"github.com/bearerd/bearerd/internal/identity"
@@ -179,9 +178,9 @@ func (w *fenceWorld) clients(t *testing.T) {
 	t.Helper()
 	device := []string{identity.GrantTypeDeviceCode, identity.GrantTypeRefreshToken}
 	scopes := []string{"openid", "user", "offline_access"}
-	app := w.NewClient(t, directory.NewClient{ID: "app", Secret: nodetest.ClientSecret, Grants: nodetest.AllGrants(), Scopes: scopes})
-	tv := w.NewClient(t, directory.NewClient{ID: "tv", Grants: device, Scopes: scopes})
-	w.NewClient(t, directory.NewClient{ID: "limited", Secret: nodetest.ClientSecret, Grants: device, Scopes: scopes})
+	app := w.NewClient(t, identity.NewClient{ID: "app", Secret: nodetest.ClientSecret, Grants: nodetest.AllGrants(), Scopes: scopes})
+	tv := w.NewClient(t, identity.NewClient{ID: "tv", Grants: device, Scopes: scopes})
+	w.NewClient(t, identity.NewClient{ID: "limited", Secret: nodetest.ClientSecret, Grants: device, Scopes: scopes})
 	ada := w.SignedIn(t, "ada")
 	refresh := func(client *caller.Caller) string {
 		start, err := w.StartDevice(t.Context(), client, scopes, "")

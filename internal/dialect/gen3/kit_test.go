@@ -8,10 +8,10 @@ import (
 	"testing"
 	"time"
 
+	"github.com/bearerd/bearerd/internal/identity"
 	"github.com/bearerd/bearerd/internal/node"
 
 	"github.com/bearerd/bearerd/internal/caller"
-	"github.com/bearerd/bearerd/internal/directory"
 
 	"github.com/bearerd/bearerd/internal/access"
 	"github.com/bearerd/bearerd/internal/dialect/gen3"
@@ -189,7 +189,7 @@ func TestConversations(t *testing.T) {
 			},
 			"ada is disabled": func() {
 				yes := true
-				if _, err := s.UpdateUser(t.Context(), caller.Operator(), "ada", directory.UserPatch{Disabled: &yes}); err != nil {
+				if _, err := s.UpdateUser(t.Context(), caller.Operator(), "ada", identity.UserPatch{Disabled: &yes}); err != nil {
 					t.Fatal(err)
 				}
 			},

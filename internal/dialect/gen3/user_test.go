@@ -9,7 +9,7 @@ import (
 	"testing"
 
 	"github.com/bearerd/bearerd/internal/caller"
-	"github.com/bearerd/bearerd/internal/directory"
+	"github.com/bearerd/bearerd/internal/identity"
 	"github.com/bearerd/bearerd/internal/issuance"
 
 	"github.com/bearerd/bearerd/internal/records"
@@ -38,7 +38,7 @@ func TestUserTellsWhoTheyAreAndWhatTheyMayDo(t *testing.T) {
 	s := newSite(t, nodetest.May("read", "/programs/jnkns"), nodetest.May("create", "/programs/jnkns"),
 		nodetest.May("*", "/programs/jnkns/projects/a"))
 	groups := []string{"curators"}
-	if _, err := s.UpdateUser(t.Context(), caller.Operator(), "ada", directory.UserPatch{Groups: &groups}); err != nil {
+	if _, err := s.UpdateUser(t.Context(), caller.Operator(), "ada", identity.UserPatch{Groups: &groups}); err != nil {
 		t.Fatal(err)
 	}
 	_, err := s.CreateBinding(t.Context(), caller.Operator(), access.Binding{
@@ -66,7 +66,7 @@ func TestUserTellsWhoTheyAreAndWhatTheyMayDo(t *testing.T) {
 func TestUserHasNoNullsForWhoHasNothing(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
-	if _, err := s.UpdateUser(t.Context(), caller.Operator(), "ada", directory.UserPatch{Name: new(string), Email: new(string)}); err != nil {
+	if _, err := s.UpdateUser(t.Context(), caller.Operator(), "ada", identity.UserPatch{Name: new(string), Email: new(string)}); err != nil {
 		t.Fatal(err)
 	}
 	a := s.do("GET", "/user/", "", s.bySession)
@@ -85,7 +85,7 @@ func TestUserHasNoNullsForWhoHasNothing(t *testing.T) {
 func TestUserNamesTheClientThatTheTokenWasIssuedTo(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
-	client := s.NewClient(t, directory.NewClient{ID: "portal", Secret: nodetest.ClientSecret, Grants: nodetest.AllGrants()})
+	client := s.NewClient(t, identity.NewClient{ID: "portal", Secret: nodetest.ClientSecret, Grants: nodetest.AllGrants()})
 	pair, err := s.Exchange(t.Context(), issuance.Exchange{
 		Subject: s.AccessToken(t, "ada", password).Value.Reveal(),
 		Client:  client,

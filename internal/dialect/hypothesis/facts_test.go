@@ -8,9 +8,9 @@ import (
 
 	"github.com/bearerd/bearerd/internal/caller"
 	"github.com/bearerd/bearerd/internal/dialect/hypothesis"
-	"github.com/bearerd/bearerd/internal/directory"
 	"github.com/bearerd/bearerd/internal/edgetest"
 	"github.com/bearerd/bearerd/internal/httpkit"
+	"github.com/bearerd/bearerd/internal/identity"
 	"github.com/bearerd/bearerd/internal/node/nodetest"
 	"github.com/bearerd/bearerd/internal/token"
 	"github.com/bearerd/bearerd/internal/webui"
@@ -203,7 +203,7 @@ func newStage(t *testing.T) edgetest.Stage {
 	pair := s.pair(t)
 	s.User(t, "eve", password)
 	groups, none := []string{"curators"}, ""
-	_, err = s.UpdateUser(t.Context(), caller.Operator(), "eve", directory.UserPatch{Groups: &groups, Name: &none})
+	_, err = s.UpdateUser(t.Context(), caller.Operator(), "eve", identity.UserPatch{Groups: &groups, Name: &none})
 	must(t, err)
 	return edgetest.Stage{
 		URL: server.URL,

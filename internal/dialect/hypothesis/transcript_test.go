@@ -5,7 +5,7 @@ import (
 	"testing"
 
 	"github.com/bearerd/bearerd/internal/caller"
-	"github.com/bearerd/bearerd/internal/directory"
+	"github.com/bearerd/bearerd/internal/identity"
 
 	"github.com/bearerd/bearerd/internal/edgetest"
 	"github.com/bearerd/bearerd/internal/node/nodetest"
@@ -35,7 +35,7 @@ func TestConversations(t *testing.T) {
 				"ada regenerates her token": func() { s.developerToken(t) },
 				"ada joins two groups": act(func() error {
 					groups, none := []string{"curators", "fish & co"}, ""
-					_, err := s.UpdateUser(t.Context(), caller.Operator(), "ada", directory.UserPatch{Groups: &groups, Name: &none})
+					_, err := s.UpdateUser(t.Context(), caller.Operator(), "ada", identity.UserPatch{Groups: &groups, Name: &none})
 					return err
 				}),
 				"ada revokes everything": act(func() error {

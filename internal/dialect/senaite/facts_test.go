@@ -9,8 +9,8 @@ import (
 	"github.com/bearerd/bearerd/internal/audit"
 	"github.com/bearerd/bearerd/internal/caller"
 	"github.com/bearerd/bearerd/internal/dialect/senaite"
-	"github.com/bearerd/bearerd/internal/directory"
 	"github.com/bearerd/bearerd/internal/edgetest"
+	"github.com/bearerd/bearerd/internal/identity"
 	"github.com/bearerd/bearerd/internal/node/nodetest"
 )
 
@@ -151,7 +151,7 @@ func newFactStage(t *testing.T) edgetest.Stage {
 	t.Helper()
 	s := newSite(t, func(d *senaite.Dialect) { d.LoginInQuery = true })
 	operator, groups := caller.Operator(), []string{"Analysts"}
-	_, err := s.UpdateUser(t.Context(), operator, "ada", directory.UserPatch{Groups: &groups})
+	_, err := s.UpdateUser(t.Context(), operator, "ada", identity.UserPatch{Groups: &groups})
 	nodetest.Must(t, err)
 	nodetest.Must(t, s.CreateRole(t.Context(), operator, access.Role{Name: "Analyst", Permissions: []access.Permission{{Action: "read", Path: "/"}}}))
 	_, err = s.CreateBinding(t.Context(), operator, access.Binding{Group: "Analysts", Role: "Analyst"})

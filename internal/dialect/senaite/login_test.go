@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"github.com/bearerd/bearerd/internal/caller"
-	"github.com/bearerd/bearerd/internal/directory"
 	"github.com/bearerd/bearerd/internal/node"
 	"github.com/bearerd/bearerd/internal/verification"
 
@@ -193,7 +192,7 @@ func TestADisabledUserHasAWrongPassword(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
 	yes := true
-	if _, err := s.UpdateUser(t.Context(), caller.Operator(), "ada", directory.UserPatch{Disabled: &yes}); err != nil {
+	if _, err := s.UpdateUser(t.Context(), caller.Operator(), "ada", identity.UserPatch{Disabled: &yes}); err != nil {
 		t.Fatal(err)
 	}
 	right, wrong := s.do("POST", "/login", form("ada", password)), s.do("POST", "/login", form("ada", "x"))

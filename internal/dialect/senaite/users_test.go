@@ -7,7 +7,7 @@ import (
 	"testing"
 
 	"github.com/bearerd/bearerd/internal/caller"
-	"github.com/bearerd/bearerd/internal/directory"
+	"github.com/bearerd/bearerd/internal/identity"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -68,7 +68,7 @@ func TestUsersHaveTheirRolesAndGroups(t *testing.T) {
 	s := newSite(t)
 	operator := caller.Operator()
 	groups := []string{"analysts"}
-	if _, err := s.UpdateUser(t.Context(), operator, "ada", directory.UserPatch{Groups: &groups}); err != nil {
+	if _, err := s.UpdateUser(t.Context(), operator, "ada", identity.UserPatch{Groups: &groups}); err != nil {
 		t.Fatal(err)
 	}
 	for _, name := range []string{"Analyst", "Sampler"} {
@@ -98,7 +98,7 @@ func TestPagesOfUsers(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
 	for i := range 3 {
-		_, err := s.CreateUser(t.Context(), caller.Operator(), directory.NewUser{Username: fmt.Sprintf("user %d", i)})
+		_, err := s.CreateUser(t.Context(), caller.Operator(), identity.NewUser{Username: fmt.Sprintf("user %d", i)})
 		if err != nil {
 			t.Fatal(err)
 		}

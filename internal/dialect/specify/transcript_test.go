@@ -16,7 +16,6 @@ import (
 	"time"
 
 	"github.com/bearerd/bearerd/internal/caller"
-	"github.com/bearerd/bearerd/internal/directory"
 	"github.com/bearerd/bearerd/internal/node"
 
 	"github.com/google/go-cmp/cmp"
@@ -102,7 +101,7 @@ func (c *conversation) do(words []string) {
 		_, _, err = c.RemoveAccess(ctx, operator, words[1], access.Path(words[2]))
 	case "disable":
 		disabled := true
-		_, err = c.UpdateUser(ctx, operator, words[1], directory.UserPatch{Disabled: &disabled})
+		_, err = c.UpdateUser(ctx, operator, words[1], identity.UserPatch{Disabled: &disabled})
 	default:
 		c.t.Fatalf("unknown deed %q", words)
 	}

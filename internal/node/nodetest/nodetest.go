@@ -253,7 +253,7 @@ func (f *Fixture) Advance(d time.Duration) { f.offset.Add(int64(d)) }
 // User makes a user with bindings; a binding's User is filled in.
 func (f *Fixture) User(tb testing.TB, username, password string, bindings ...access.Binding) identity.User {
 	tb.Helper()
-	u, err := f.CreateUser(tb.Context(), caller.Operator(), directory.NewUser{
+	u, err := f.CreateUser(tb.Context(), caller.Operator(), identity.NewUser{
 		Username: username, Name: username + " Example", Email: username + "@example.org", Password: token.Secret(password),
 	})
 	Must(tb, err)
@@ -292,7 +292,7 @@ const ClientSecret = "a client secret of more than 32 characters"
 // Client makes a confidential client with these scopes.
 func (f *Fixture) Client(tb testing.TB, id string, scopes ...string) identity.Client {
 	tb.Helper()
-	c, _, err := f.CreateClient(tb.Context(), caller.Operator(), directory.NewClient{
+	c, _, err := f.CreateClient(tb.Context(), caller.Operator(), identity.NewClient{
 		ID: id, Secret: ClientSecret, Scopes: scopes, Grants: []string{identity.GrantTypeClientCredentials},
 	}, false)
 	Must(tb, err)

@@ -13,7 +13,6 @@ import (
 	"github.com/bearerd/bearerd/internal/authorizing"
 	"github.com/bearerd/bearerd/internal/caller"
 	"github.com/bearerd/bearerd/internal/credentials"
-	"github.com/bearerd/bearerd/internal/directory"
 	"github.com/bearerd/bearerd/internal/identity"
 	"github.com/bearerd/bearerd/internal/issuance"
 	"github.com/bearerd/bearerd/internal/node"
@@ -122,7 +121,7 @@ func (f *Fixture) ApprovedDevice(tb testing.TB, c *caller.Caller, scope ...strin
 }
 
 // NewClient creates a client and returns it as AsClient does.
-func (f *Fixture) NewClient(tb testing.TB, n directory.NewClient) *caller.Caller {
+func (f *Fixture) NewClient(tb testing.TB, n identity.NewClient) *caller.Caller {
 	tb.Helper()
 	_, _, err := f.CreateClient(tb.Context(), caller.Operator(), n, false)
 	Must(tb, err)
@@ -131,7 +130,7 @@ func (f *Fixture) NewClient(tb testing.TB, n directory.NewClient) *caller.Caller
 
 // AsClient returns a client as it authenticates, or as it names itself when it has
 // no secret.
-func (f *Fixture) AsClient(tb testing.TB, n directory.NewClient) *caller.Caller {
+func (f *Fixture) AsClient(tb testing.TB, n identity.NewClient) *caller.Caller {
 	tb.Helper()
 	if n.Secret == "" {
 		c, err := f.IdentifyClient(tb.Context(), n.ID)

@@ -85,7 +85,9 @@ func testCensus(t *testing.T, s *Suite) {
 		var sum records.Figures
 		for _, count := range []func(p records.CensusPart) (records.Figures, records.Cursor, error){
 			func(p records.CensusPart) (records.Figures, records.Cursor, error) { return s.store.CountUsers(ctx, p) },
-			func(p records.CensusPart) (records.Figures, records.Cursor, error) { return s.store.CountTokens(ctx, p) },
+			func(p records.CensusPart) (records.Figures, records.Cursor, error) {
+				return s.store.CountTokens(ctx, p)
+			},
 		} {
 			for p := (records.CensusPart{Limit: limit, Now: start}); ; {
 				some, next, err := count(p)
@@ -128,4 +130,3 @@ func testCensusClaim(t *testing.T, s *Suite) {
 	s.pass(time.Hour)
 	claim("when the other has died", s.store, true)
 }
-

@@ -8,7 +8,6 @@ import (
 
 	"github.com/bearerd/bearerd/internal/authorizing"
 	"github.com/bearerd/bearerd/internal/caller"
-	"github.com/bearerd/bearerd/internal/directory"
 	"github.com/bearerd/bearerd/internal/edgetest"
 	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/identity"
@@ -27,7 +26,7 @@ type device struct {
 // newDevice starts the device flow for a public client.
 func newDevice(t *testing.T, s *webuitest.Site, scope ...string) device {
 	t.Helper()
-	_, _, err := s.CreateClient(t.Context(), caller.Operator(), directory.NewClient{
+	_, _, err := s.CreateClient(t.Context(), caller.Operator(), identity.NewClient{
 		ID: "tv & radio", Grants: []string{identity.GrantTypeDeviceCode, identity.GrantTypeRefreshToken},
 	}, false)
 	if err != nil && !fault.Is(err, fault.Conflict) {

@@ -76,7 +76,8 @@ func TestATokenIsLimitedToTheNetworksThatWereTyped(t *testing.T) {
 			t.Errorf("from %s: %v", address, err)
 		}
 	}
-	b.Get(t, "/auth/tokens").Is(http.StatusOK, ">192.0.2.0/24</code>", `aria-describedby="networks-hint"`)
+	b.Get(t, "/auth/tokens").Is(http.StatusOK, ">192.0.2.0/24</code>")
+	b.Get(t, "/auth/tokens/new?name=n&networks=192.0.2.0%2F24").Is(http.StatusOK, `aria-describedby="networks-hint"`, ", from 192.0.2.0/24 alone,")
 	b.Submit(t, "/auth/tokens", "name", "n", "networks", "192.0.2.1/24").
 		Is(http.StatusBadRequest, `value="192.0.2.1/24"`, `aria-describedby="networks-hint networks-error"`, "the network is 192.0.2.0/24")
 }

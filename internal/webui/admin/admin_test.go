@@ -17,7 +17,6 @@ import (
 	"github.com/bearerd/bearerd/internal/apply"
 	"github.com/bearerd/bearerd/internal/audit"
 	"github.com/bearerd/bearerd/internal/caller"
-	"github.com/bearerd/bearerd/internal/directory"
 	"github.com/bearerd/bearerd/internal/edgetest"
 	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/identity"
@@ -77,7 +76,7 @@ func TestUsersAreMadeFoundAndChanged(t *testing.T) {
 	a.Leads("/auth/admin/users/" + id + "?notice=made")
 	b.Get(t, "/auth/admin/users/"+id+"?notice=made").Is(http.StatusOK, "Created.", "Lis &lt;b&gt;", "curators, fish &amp; co", id)
 	b.Get(t, "/auth/admin/users?q=lis").Is(http.StatusOK, ">lis</bdi></a>", "lis@example.org").Lacks(">ada</bdi></a>")
-	b.Get(t, "/auth/admin/users?q=%3Cnobody%3E").Is(http.StatusOK, "No user has “&lt;nobody&gt;”")
+	b.Get(t, "/auth/admin/users?q=%3Cnobody%3E").Is(http.StatusOK, "No user is like that.", `value="&lt;nobody&gt;"`)
 	s.SignedIn(t, "lis", "a good password")
 
 	b.Submit(t, "/auth/admin/users", "do", "create", "username", "lis", "name", "Another", "password", "a good password").
@@ -159,17 +158,17 @@ func TestAManyUsersArePaged(t *testing.T) {
 	s, b := webuitest.NewOffice(t, nodetest.Options{})
 	d := apply.Desired{}
 	for i := range 120 {
-		d.Users = append(d.Users, apply.DesiredUser{NewUser: directory.NewUser{Username: fmt.Sprintf("u%03d", i)}})
+		d.Users = append(d.Users, apply.DesiredUser{NewUser: identity.NewUser{Username: fmt.Sprintf("u%03d", i)}})
 	}
 	if _, _, err := s.Apply(t.Context(), caller.Operator(), d); err != nil {
 		t.Fatal(err)
 	}
-	a := b.Get(t, "/auth/admin/users?q=u").Is(http.StatusOK, ">u000</bdi></a>", "More users").Body
-	next := regexp.MustCompile(`href="(/auth/admin/users\?q=u&amp;after=[^"]+)"`).FindStringSubmatch(a)
+	a := b.Get(t, "/auth/admin/users?q=u").Is(http.StatusOK, ">u000</bdi></a>", "Next page").Body
+	next := regexp.MustCompile(`rel="next" href="(/auth/admin/users\?[^"]+)"`).FindStringSubmatch(a)
 	if next == nil || strings.Contains(a, ">u119</bdi></a>") {
 		t.Fatal("there is no second page")
 	}
-	b.Get(t, strings.ReplaceAll(next[1], "&amp;", "&")).Is(http.StatusOK, ">u119</bdi></a>").Lacks(">u000</bdi></a>", "More users")
+	b.Get(t, strings.ReplaceAll(next[1], "&amp;", "&")).Is(http.StatusOK, ">u119</bdi></a>").Lacks(">u000</bdi></a>", "Next page")
 }
 
 func TestDisablingAsksAndThenEndsEverything(t *testing.T) {
@@ -398,7 +397,7 @@ func TestAClientsSecretIsRotatedWithAnOverlapOnThePage(t *testing.T) {
 	t.Parallel()
 	s, b := webuitest.NewOffice(t, nodetest.Options{})
 	const page = "/auth/admin/clients"
-	s.NewClient(t, directory.NewClient{ID: "ci", Secret: nodetest.ClientSecret, Grants: []string{identity.GrantTypeClientCredentials}})
+	s.NewClient(t, identity.NewClient{ID: "ci", Secret: nodetest.ClientSecret, Grants: []string{identity.GrantTypeClientCredentials}})
 	b.Submit(t, page, "do", "renew", "id", "ci", "confirm", "yes", "overlap", "86400", "revoke", "no").
 		Is(http.StatusCreated, "bdc_", "The old secret works until")
 	b.Get(t, page).Is(http.StatusOK, "The old secret works until")

@@ -25,6 +25,7 @@ type bindingsView struct {
 	kit.State
 	User, Group string // the filter
 	Wrong       string // with it
+	List        kit.List
 	Bindings    []bindingRow
 	Roles       []access.Role
 }
@@ -39,7 +40,9 @@ const toBindings = kit.PathAdmin + "bindings"
 
 func (p *bindingPages) showBindings(w http.ResponseWriter, r *kit.Request, status int, s kit.State) error {
 	q := r.URL.Query()
-	view := bindingsView{State: s, User: q.Get("user"), Group: q.Get("group")}
+	view := bindingsView{State: s, List: kit.NewList(toBindings, "binding", "role, action or path", q,
+		kit.Filter{Name: "user", Label: "User", Hint: "any"}, kit.Filter{Name: "group", Label: "Group", Hint: "any"})}
+	view.User, view.Group = view.List.Asked("user"), view.List.Asked("group")
 	found, err := p.Directory.BindingList(r.Context(), r.Caller, records.BindingQuery{User: view.User, Group: view.Group})
 	if fault.Is(err, fault.NotFound) {
 		view.Wrong, err = kit.Sentence(fault.Message(err)), nil
@@ -47,7 +50,14 @@ func (p *bindingPages) showBindings(w http.ResponseWriter, r *kit.Request, statu
 	if err != nil {
 		return err
 	}
-	if view.Bindings, err = p.bindingRows(r, found); err != nil {
+	found = kit.Match(view.List, found, func(b access.Binding) []string {
+		texts := []string{b.Group, b.Role, string(b.Path)}
+		if b.Permission != nil {
+			texts = append(texts, b.Permission.Action+" "+string(b.Permission.Path))
+		}
+		return texts
+	})
+	if view.Bindings, err = p.bindingRows(r, kit.Slice(&view.List, found, q.Get("after"))); err != nil {
 		return err
 	}
 	if view.Roles, err = p.Directory.RoleList(r.Context(), r.Caller); err != nil {

@@ -26,6 +26,7 @@ type clientPages struct {
 type clientsView struct {
 	kit.State
 	Clients   []identity.Client
+	List      kit.List
 	Grants    []grantType
 	Edit      *identity.Client // the one that is being changed
 	Scopes    string
@@ -76,8 +77,9 @@ func (p *clientPages) showClients(w http.ResponseWriter, r *kit.Request, status 
 	if err != nil {
 		return err
 	}
-	view := clientsView{State: s, Clients: all, Grants: grantTypes, now: p.Now()}
-	edit := r.URL.Query().Get("edit")
+	q := r.URL.Query()
+	view := clientsView{State: s, List: kit.NewList(toClients, "client", "id or name", q), Grants: grantTypes, now: p.Now()}
+	edit := q.Get("edit")
 	if s.At == "update" {
 		edit = s.Typed.Get("id")
 	}
@@ -89,6 +91,8 @@ func (p *clientPages) showClients(w http.ResponseWriter, r *kit.Request, status 
 			view.JWKS, view.JWKSURI = all[i].Keys.JWKS, all[i].Keys.URI
 		}
 	}
+	found := kit.Match(view.List, all, func(c identity.Client) []string { return []string{c.ID, c.Name} })
+	view.Clients = kit.Slice(&view.List, found, q.Get("after"))
 	return p.Render(w, r, status, "clients", "Clients", view)
 }
 
@@ -96,7 +100,7 @@ func (p *clientPages) clientForms() map[string]kit.Action {
 	return map[string]kit.Action{
 		"create": {Do: p.createClient, Fields: kit.FieldsNamed("id", "name", "redirect_uris", "scopes", "audiences", "exchange_from", "jwks", "jwks_uri")},
 		"update": {Fields: kit.FieldsNamed("name", "redirect_uris", "scopes", "audiences", "exchange_from", "jwks", "jwks_uri"), Do: kit.Reading(readClient, toClients+"?notice=saved",
-			func(ctx context.Context, c *caller.Caller, n directory.NewClient) error {
+			func(ctx context.Context, c *caller.Caller, n identity.NewClient) error {
 				_, err := p.Directory.UpdateClient(ctx, c, n)
 				return err
 			})},
@@ -106,9 +110,9 @@ func (p *clientPages) clientForms() map[string]kit.Action {
 	}
 }
 
-func readClient(form url.Values) (directory.NewClient, error) {
+func readClient(form url.Values) (identity.NewClient, error) {
 	scopes, err := identity.ParseScope(form.Get("scopes"))
-	return directory.NewClient{
+	return identity.NewClient{
 		ID: form.Get("id"), Grants: form["grants"], Scopes: scopes, Audiences: kit.Words(form.Get("audiences"), "\r\n"),
 		ExchangeFrom: kit.Words(form.Get("exchange_from"), "\r\n"), Name: form.Get("name"), RedirectURIs: kit.Words(form.Get("redirect_uris"), "\r\n"),
 		Keys: identity.ClientKeys{JWKS: strings.TrimSpace(form.Get("jwks")), URI: strings.TrimSpace(form.Get("jwks_uri"))},
@@ -139,7 +143,7 @@ func (p *clientPages) renewSecret(r *kit.Request, form url.Values) (kit.Result, 
 	if id == "" {
 		return kit.Result{}, fault.New(fault.Invalid, "the client is missing")
 	}
-	rotation := directory.Rotation{ID: id, Revoke: form.Get("revoke") == "yes"}
+	rotation := identity.Rotation{ID: id, Revoke: form.Get("revoke") == "yes"}
 	if s := form.Get("overlap"); s != "" {
 		var err error
 		if rotation.Overlap, err = strconv.ParseInt(s, 10, 64); err != nil {

@@ -4,6 +4,8 @@ import (
 	"context"
 	"net/http"
 	"net/url"
+	"slices"
+	"strconv"
 
 	"github.com/bearerd/bearerd/internal/access"
 	"github.com/bearerd/bearerd/internal/caller"
@@ -24,6 +26,7 @@ type collectionPages struct {
 type collectionsView struct {
 	kit.State
 	Collections []records.Collection
+	List        kit.List
 	Edit        string // the id of the one that is being renamed
 }
 
@@ -34,10 +37,16 @@ func (p *collectionPages) showCollections(w http.ResponseWriter, r *kit.Request,
 	if err != nil {
 		return err
 	}
-	view := collectionsView{State: s, Collections: all, Edit: r.URL.Query().Get("edit")}
+	q := r.URL.Query()
+	view := collectionsView{State: s, List: kit.NewList(toCollections, "collection", "id or name", q), Edit: q.Get("edit")}
 	if s.At == "update" {
 		view.Edit = s.Typed.Get("id")
 	}
+	all = kit.Match(view.List, all, func(c records.Collection) []string { return []string{strconv.FormatInt(c.ID, 10), c.Name} })
+	if view.Edit != "" { // it alone, or it might be on another page
+		all = slices.DeleteFunc(all, func(c records.Collection) bool { return strconv.FormatInt(c.ID, 10) != view.Edit })
+	}
+	view.Collections = kit.Slice(&view.List, all, q.Get("after"))
 	return p.Render(w, r, status, "collections", "Collections", view)
 }
 

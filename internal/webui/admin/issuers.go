@@ -31,12 +31,21 @@ type ruleView struct {
 	Claims []kit.Pair
 }
 
+// issuersView is the page of the trusted issuers.
+type issuersView struct {
+	List    kit.List
+	Issuers []issuerView
+}
+
 // issuersPage lists the trusted issuers with their rules. The access file changes them.
 func (p *issuerPages) issuersPage(w http.ResponseWriter, r *kit.Request) error {
 	all, err := p.Directory.IssuerList(r.Context(), r.Caller)
 	if err != nil {
 		return err
 	}
+	q := r.URL.Query()
+	list := kit.NewList(kit.PathAdmin+"issuers", "issuer", "name or address", q)
+	all = kit.Slice(&list, kit.Match(list, all, func(one records.Issuer) []string { return []string{one.Name, one.Issuer} }), q.Get("after"))
 	views := make([]issuerView, len(all))
 	for i, one := range all {
 		views[i].Issuer = one
@@ -49,5 +58,5 @@ func (p *issuerPages) issuersPage(w http.ResponseWriter, r *kit.Request) error {
 			views[i].Lines = append(views[i].Lines, v)
 		}
 	}
-	return p.Render(w, r, http.StatusOK, "issuers", "Trusted issuers", struct{ Issuers []issuerView }{views})
+	return p.Render(w, r, http.StatusOK, "issuers", "Trusted issuers", issuersView{list, views})
 }

@@ -8,7 +8,7 @@ import (
 
 	"github.com/bearerd/bearerd/internal/apply"
 	"github.com/bearerd/bearerd/internal/caller"
-	"github.com/bearerd/bearerd/internal/directory"
+	"github.com/bearerd/bearerd/internal/identity"
 	"github.com/bearerd/bearerd/internal/node/nodetest"
 	"github.com/bearerd/bearerd/internal/records"
 	"github.com/bearerd/bearerd/internal/webui/webuitest"
@@ -19,7 +19,7 @@ func TestIssuersAreShownWithTheirRules(t *testing.T) {
 	s, root := webuitest.NewOffice(t, nodetest.Options{})
 	root.Get(t, "/auth/admin/issuers").Is(http.StatusOK, "No other issuer is trusted.")
 	_, _, err := s.Apply(t.Context(), caller.Operator(), apply.Desired{
-		Clients: []directory.NewClient{{ID: "ci", Scopes: []string{"read"}}},
+		Clients: []identity.NewClient{{ID: "ci", Scopes: []string{"read"}}},
 		Issuers: []records.Issuer{{
 			Name: "github", Issuer: "https://token.actions.githubusercontent.com", Once: true, MaxAge: time.Hour,
 			Rules: []records.IssuerRule{

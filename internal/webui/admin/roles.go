@@ -22,6 +22,7 @@ type rolePages struct {
 type rolesView struct {
 	kit.State
 	Roles []access.Role
+	List  kit.List
 	Edit  *access.Role // the one that is being changed
 	Lines string       // its permissions
 }
@@ -33,8 +34,9 @@ func (p *rolePages) showRoles(w http.ResponseWriter, r *kit.Request, status int,
 	if err != nil {
 		return err
 	}
-	view := rolesView{State: s, Roles: all}
-	edit := r.URL.Query().Get("edit")
+	q := r.URL.Query()
+	view := rolesView{State: s, List: kit.NewList(toRoles, "role", "name or permission", q)}
+	edit := q.Get("edit")
 	if s.At == "update" {
 		edit = s.Typed.Get("name")
 	}
@@ -43,6 +45,8 @@ func (p *rolePages) showRoles(w http.ResponseWriter, r *kit.Request, status int,
 			view.Edit, view.Lines = &all[i], permissionLines(all[i].Permissions)
 		}
 	}
+	found := kit.Match(view.List, all, func(role access.Role) []string { return []string{role.Name, permissionLines(role.Permissions)} })
+	view.Roles = kit.Slice(&view.List, found, q.Get("after"))
 	return p.Render(w, r, status, "roles", "Roles", view)
 }
 

@@ -1,8 +1,16 @@
 package admin_test
 
 import (
+	"fmt"
 	"net/http"
+	"strings"
 	"testing"
+
+	"github.com/google/uuid"
+
+	"github.com/bearerd/bearerd/internal/access"
+	"github.com/bearerd/bearerd/internal/identity"
+	"github.com/bearerd/bearerd/internal/records"
 
 	"github.com/bearerd/bearerd/internal/node/nodetest"
 	"github.com/bearerd/bearerd/internal/webui/webuitest"
@@ -38,4 +46,39 @@ func TestEverybodysTokensAreListed(t *testing.T) {
 	root.Submit(t, page+"/revoke").Leads(page)
 	root.Get(t, "/auth/admin/tokens").Is(http.StatusOK, "1 token<").Lacks("eves robot")
 	root.Get(t, "/auth/admin/tokens?state=ended").Is(http.StatusOK, "eves robot", "revoked")
+}
+
+// The lists that are short as a rule page and search too: rows of a page are bounded.
+func TestEveryListPagesAndSearches(t *testing.T) {
+	t.Parallel()
+	s, root := webuitest.NewOffice(t, nodetest.Options{})
+	var ops []records.Op
+	for n := range 130 {
+		ops = append(ops,
+			records.CreateCollection{Collection: records.Collection{ID: int64(n + 1), Name: fmt.Sprintf("Cabinet %03d", n)}},
+			records.CreateRole{Role: access.Role{Name: fmt.Sprintf("keeper-%03d", n)}},
+			records.AddBinding{Binding: access.Binding{ID: uuid.NewString(), Group: fmt.Sprintf("team_%03d", n), Role: fmt.Sprintf("keeper-%03d", n), Path: "/"}},
+			records.CreateClient{Client: identity.Client{ID: fmt.Sprintf("robot-%03d", n)}})
+	}
+	_, err := s.Store.Commit(t.Context(), records.Batch{Ops: ops})
+	nodetest.Must(t, err)
+	for path, c := range map[string]struct{ noun, last, search, one, other string }{
+		"collections": {"collection", "Cabinet 129", "CABINET+12", "Cabinet 120", "Cabinet 119"},
+		"roles":       {"role", "keeper-129", "keeper-12", "keeper-120", "keeper-119"},
+		"bindings":    {"binding", "First page", "team_12", "team_120", "team_119"},
+		"clients":     {"client", "robot-129", "robot-12", "robot-120", "robot-119"},
+	} {
+		page := "/auth/admin/" + path
+		a := root.Get(t, page).Is(http.StatusOK, "13", c.noun+"s<", `rel="next"`)
+		if rows := strings.Count(a.Body, "<tr>"); rows > 102 {
+			t.Errorf("%s has %d rows", page, rows)
+		}
+		root.Get(t, page+"?after=100").Is(http.StatusOK, c.last, "First page").Lacks(`rel="next"`)
+		root.Get(t, page+"?q="+c.search).Is(http.StatusOK, "10 "+c.noun+"s found", ">Clear<", c.one).Lacks(c.other)
+		root.Get(t, page+"?q=%25").Is(http.StatusOK, "0 "+c.noun+"s found", " is like that.")
+		root.Get(t, page+"?after=nonsense").Is(http.StatusOK, `rel="next"`)
+		root.Get(t, page+"?after=-1").Is(http.StatusOK, `rel="next"`)
+	}
+	root.Get(t, "/auth/admin/bindings?group=team_007").Is(http.StatusOK, "1 binding found", "team_007").Lacks("team_008")
+	root.Get(t, "/auth/admin/collections?edit=129").Is(http.StatusOK, `value="Cabinet 128"`)
 }

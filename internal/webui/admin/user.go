@@ -143,14 +143,14 @@ func (p *userPage) formsOfUser() map[string]kit.Action {
 }
 
 // patch changes the user that the path names.
-func (p *userPage) patch(r *kit.Request, patch directory.UserPatch) (kit.Result, error) {
+func (p *userPage) patch(r *kit.Request, patch identity.UserPatch) (kit.Result, error) {
 	u, err := p.Directory.UpdateUser(r.Context(), r.Caller, r.PathValue("id"), patch)
 	return kit.Result{To: pathUser(u.ID) + "?notice=saved"}, err
 }
 
 func (p *userPage) updateUser(r *kit.Request, form url.Values) (kit.Result, error) {
 	name, email, groups := form.Get("name"), form.Get("email"), kit.Words(form.Get("groups"), ",")
-	patch := directory.UserPatch{Name: &name, Email: &email, Groups: &groups}
+	patch := identity.UserPatch{Name: &name, Email: &email, Groups: &groups}
 	if username := form.Get("username"); form.Has("username") {
 		patch.Username = &username
 	}
@@ -162,7 +162,7 @@ func (p *userPage) setPassword(r *kit.Request, form url.Values) (kit.Result, err
 	if password == "" {
 		return kit.Result{}, fault.New(fault.Invalid, "enter the new password").In("password")
 	}
-	return p.patch(r, directory.UserPatch{Password: &password})
+	return p.patch(r, identity.UserPatch{Password: &password})
 }
 
 func (p *userPage) linkUser(r *kit.Request, form url.Values) (kit.Result, error) {
@@ -179,7 +179,7 @@ func (p *userPage) unlinkUser(r *kit.Request, form url.Values) (kit.Result, erro
 
 func (p *userPage) setDisabled(disabled bool) func(*kit.Request, url.Values) (kit.Result, error) {
 	return func(r *kit.Request, _ url.Values) (kit.Result, error) {
-		return p.patch(r, directory.UserPatch{Disabled: &disabled})
+		return p.patch(r, identity.UserPatch{Disabled: &disabled})
 	}
 }
 

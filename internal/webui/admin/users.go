@@ -21,24 +21,34 @@ type userPages struct {
 // usersView is the page of all users.
 type usersView struct {
 	kit.State
-	Search string
-	Users  []identity.User
-	After  string
-	Next   string
+	List  kit.List
+	Users []identity.User
 }
 
-const listedUsers = 100
+const toUsers = kit.PathAdmin + "users"
 
 func (p *userPages) showUsers(w http.ResponseWriter, r *kit.Request, status int, s kit.State) error {
 	q := r.URL.Query()
-	view := usersView{State: s, Search: q.Get("q"), After: q.Get("after")}
-	page, err := p.Directory.UserList(r.Context(), r.Caller, records.UserQuery{
-		Search: view.Search, After: view.After, Limit: listedUsers,
-	})
+	view := usersView{State: s, List: kit.NewList(toUsers, "user", "username, name or email", q,
+		kit.Filter{Name: "state", Label: "State", Options: []kit.Choice{{Text: "all"}, {Value: "enabled", Text: "enabled"}, {Value: "disabled", Text: "disabled"}}},
+		kit.Filter{Name: "sort", Label: "Sort", Options: []kit.Choice{{Text: "A to Z"}, {Value: "-username", Text: "Z to A"}}},
+	)}
+	asked := records.UserQuery{Search: view.List.Search, After: q.Get("after"), Limit: kit.Listed, Descending: view.List.Asked("sort") != ""}
+	if state := view.List.Asked("state"); state != "" {
+		disabled := state == "disabled"
+		asked.Disabled = &disabled
+	}
+	page, err := p.Directory.UserList(r.Context(), r.Caller, asked)
 	if err != nil {
 		return err
 	}
-	view.Users, view.Next = page.Items, page.Next
+	total, err := p.Directory.UserTotal(r.Context(), r.Caller, asked)
+	if err != nil {
+		return err
+	}
+	view.List.After(page.Next)
+	view.List.Counted(total)
+	view.Users = page.Items
 	return p.Render(w, r, status, "users", "Users", view)
 }
 
@@ -49,7 +59,7 @@ func (p *userPages) userForms() map[string]kit.Action {
 }
 
 func (p *userPages) createUser(r *kit.Request, form url.Values) (kit.Result, error) {
-	u, err := p.Directory.CreateUser(r.Context(), r.Caller, directory.NewUser{
+	u, err := p.Directory.CreateUser(r.Context(), r.Caller, identity.NewUser{
 		Username: form.Get("username"), Name: form.Get("name"), Email: form.Get("email"),
 		Groups: kit.Words(form.Get("groups"), ","), Password: token.Secret(form.Get("password")),
 	})

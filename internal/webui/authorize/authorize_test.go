@@ -22,7 +22,6 @@ import (
 	"github.com/bearerd/bearerd/internal/authorizing"
 	"github.com/bearerd/bearerd/internal/caller"
 	"github.com/bearerd/bearerd/internal/clientdoc"
-	"github.com/bearerd/bearerd/internal/directory"
 	"github.com/bearerd/bearerd/internal/edgetest"
 	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/identity"
@@ -61,13 +60,13 @@ func newAsking(t *testing.T) *asking {
 	})
 	nodetest.Must(t, err)
 	code := []string{identity.GrantTypeAuthorizationCode, identity.GrantTypeRefreshToken}
-	_, _, err = s.CreateClient(t.Context(), caller.Operator(), directory.NewClient{
+	_, _, err = s.CreateClient(t.Context(), caller.Operator(), identity.NewClient{
 		ID: "phone", Grants: code[:1], Scopes: []string{"read"}, RedirectURIs: []string{"http://127.0.0.1/cb", "org.example.phone:/cb"},
 	}, false)
 	nodetest.Must(t, err)
 	return &asking{
 		Site: s,
-		app: s.NewClient(t, directory.NewClient{
+		app: s.NewClient(t, identity.NewClient{
 			ID: "app", Name: "The app", Grants: code, RedirectURIs: []string{appBack}, Secret: nodetest.ClientSecret,
 		}),
 	}
@@ -252,7 +251,7 @@ func TestACodeIsGoodOnceForWhoAsked(t *testing.T) {
 	code := func() string {
 		return answered(t, allow(t, b, query(), "scope", "read"), appBack).Get("code")
 	}
-	other := s.NewClient(t, directory.NewClient{
+	other := s.NewClient(t, identity.NewClient{
 		ID: "other", Grants: []string{identity.GrantTypeAuthorizationCode}, RedirectURIs: []string{appBack}, Secret: nodetest.ClientSecret,
 	})
 	for name, tt := range map[string]struct {
@@ -320,7 +319,7 @@ func TestConsentIsRemembered(t *testing.T) {
 	b.Get(t, endpoint+admin).Is(http.StatusOK, "Allow access?") // what had an end isn't given again without
 	b.Get(t, endpoint+query("resource", museumAt+"/admin")).Is(http.StatusOK, "Allow access?")
 	s.SignedIn(t, "eve", "battery staple").Get(t, endpoint+query()).Is(http.StatusOK, "Allow access?")
-	_, err := s.UpdateClient(t.Context(), caller.Operator(), directory.NewClient{
+	_, err := s.UpdateClient(t.Context(), caller.Operator(), identity.NewClient{
 		ID: "app", Name: "Another name", Grants: []string{identity.GrantTypeAuthorizationCode}, RedirectURIs: []string{appBack},
 	})
 	nodetest.Must(t, err)
@@ -378,7 +377,7 @@ func TestAClientAsksForARecentSignIn(t *testing.T) {
 func TestAStrongScopeTakesARecentSignIn(t *testing.T) {
 	t.Parallel()
 	s := newAsking(t)
-	_, err := s.UpdateClient(t.Context(), caller.Operator(), directory.NewClient{
+	_, err := s.UpdateClient(t.Context(), caller.Operator(), identity.NewClient{
 		ID: "app", Grants: []string{identity.GrantTypeAuthorizationCode}, Scopes: []string{"read", identity.ScopeCredentials}, RedirectURIs: []string{appBack},
 	})
 	nodetest.Must(t, err)

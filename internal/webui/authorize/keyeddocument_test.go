@@ -110,7 +110,7 @@ func TestADocumentsClientAuthenticatesByItsKey(t *testing.T) {
 	}
 	c, err := a.authenticate(t, a.key)
 	nodetest.Must(t, err)
-	if c.Client() != nil || c.RequireIntrospect() == nil || c.Unlimited() {
+	if c.Client() != nil || caller.RequireIntrospect(c) == nil || c.Unlimited() {
 		t.Error("a client that nobody registered has the rights of one that somebody did")
 	}
 	pair, err := a.redeem(t, c, code)

@@ -10,7 +10,6 @@ import (
 	"github.com/bearerd/bearerd/internal/apply"
 	"github.com/bearerd/bearerd/internal/caller"
 	"github.com/bearerd/bearerd/internal/credentials"
-	"github.com/bearerd/bearerd/internal/directory"
 	"github.com/bearerd/bearerd/internal/identity"
 	"github.com/bearerd/bearerd/internal/node/nodetest"
 	"github.com/bearerd/bearerd/internal/records"
@@ -47,11 +46,11 @@ func newHostile(t *testing.T) *studio {
 	}
 	d.Roles = []access.Role{many, {Name: markup, Permissions: []access.Permission{{Action: "*", Path: "/"}}}}
 	for i, name := range []string{unbroken, strings.ReplaceAll(emoji, "\u200d", ""), markup} { // a username has no invisible characters
-		d.Users = append(d.Users, apply.DesiredUser{SetName: true, SetEmail: true, SetGroups: true, NewUser: directory.NewUser{
+		d.Users = append(d.Users, apply.DesiredUser{SetName: true, SetEmail: true, SetGroups: true, NewUser: identity.NewUser{
 			Username: name, Name: name, Email: strings.Repeat("e", 180) + fmt.Sprint(i) + "@example.org", Groups: []string{unbroken, "a", "b", emoji},
 		}})
 	}
-	d.Clients = []directory.NewClient{{
+	d.Clients = []identity.NewClient{{
 		ID: strings.Repeat("client-", 25), Secret: nodetest.ClientSecret, Grants: []string{identity.GrantTypeClientCredentials},
 		Scopes: []string{strings.Repeat("s", 120), "read"}, Audiences: []string{"https://example.org/" + strings.Repeat("a", 180)},
 	}}

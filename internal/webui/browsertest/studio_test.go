@@ -23,7 +23,6 @@ import (
 	"github.com/bearerd/bearerd/internal/audit"
 	"github.com/bearerd/bearerd/internal/caller"
 	"github.com/bearerd/bearerd/internal/credentials"
-	"github.com/bearerd/bearerd/internal/directory"
 	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/httpkit"
 	"github.com/bearerd/bearerd/internal/identity"
@@ -119,7 +118,7 @@ func seenFromOutside(next http.Handler) http.Handler {
 
 // person makes a user.
 func (s *studio) person(username, name string) error {
-	n := directory.NewUser{Username: username, Name: name, Password: password}
+	n := identity.NewUser{Username: username, Name: name, Password: password}
 	if len(username) < 30 {
 		n.Email = username + "@example.org"
 	}
@@ -265,7 +264,7 @@ func (s *studio) sampleAccess() {
 			{Name: "curator", Permissions: []access.Permission{{Action: "access", Path: "/"}, {Action: "update", Path: "/specimens"}}},
 			{Name: "batch-runner", Permissions: []access.Permission{{Action: "create", Path: "/task-tokens/TES"}}},
 		},
-		Clients: []directory.NewClient{
+		Clients: []identity.NewClient{
 			{ID: "ci", Secret: nodetest.ClientSecret, Grants: []string{identity.GrantTypeClientCredentials}, Scopes: []string{"read"}},
 			{
 				ID: "portal", Secret: nodetest.ClientSecret, Scopes: []string{"read", "write", "offline_access"},
@@ -288,7 +287,7 @@ func (s *studio) sampleAccess() {
 		{"h.olsen", "Henrik Olsen", "curators"},
 		{"importer", "Nightly importer", "batch"},
 	} {
-		n := directory.NewUser{Username: u.username, Name: u.name, Email: u.username + "@example.org"}
+		n := identity.NewUser{Username: u.username, Name: u.name, Email: u.username + "@example.org"}
 		if u.groups != "" {
 			n.Groups = []string{u.groups}
 		}
@@ -302,9 +301,9 @@ func (s *studio) sampleAccess() {
 func (s *studio) sampleBindings() {
 	s.t.Helper()
 	name, groups, off := "Astrid Lindqvist", []string{"curators", "fish"}, true
-	_, err := s.UpdateUser(s.t.Context(), caller.Operator(), s.user, directory.UserPatch{Name: &name, Groups: &groups})
+	_, err := s.UpdateUser(s.t.Context(), caller.Operator(), s.user, identity.UserPatch{Name: &name, Groups: &groups})
 	s.must(err)
-	_, err = s.UpdateUser(s.t.Context(), caller.Operator(), "g.ferrari", directory.UserPatch{Disabled: &off})
+	_, err = s.UpdateUser(s.t.Context(), caller.Operator(), "g.ferrari", identity.UserPatch{Disabled: &off})
 	s.must(err)
 	u, err := s.Directory.User(s.t.Context(), caller.Operator(), s.user)
 	s.must(err)
@@ -361,7 +360,7 @@ func (s *studio) sampleEvents() {
 	}
 	admin := s.Login(s.t, s.admin, password)
 	for _, email := range []string{"d.novak@students.example.org", "d.novak@example.org"} {
-		_, err := s.UpdateUser(s.from("192.0.2.4"), admin, "d.novak", directory.UserPatch{Email: &email})
+		_, err := s.UpdateUser(s.from("192.0.2.4"), admin, "d.novak", identity.UserPatch{Email: &email})
 		s.must(err)
 	}
 }

@@ -111,6 +111,22 @@ func (l List) Start() template.URL { return template.URL(l.asked.Encode()) } //n
 // Listed is how many items a page of a list has.
 const Listed = 100
 
+// Match returns those items of a list that is read as a whole of which one of the texts
+// contains the search, in any case.
+func Match[T any](l List, all []T, texts func(T) []string) []T {
+	if l.Search == "" {
+		return all
+	}
+	var found []T
+	search := strings.ToLower(l.Search)
+	for _, one := range all {
+		if strings.Contains(strings.ToLower(strings.Join(texts(one), "\n")), search) {
+			found = append(found, one)
+		}
+	}
+	return found
+}
+
 // Slice returns the page of a list that is read as a whole: the items from a place on that
 // its cursor names, which is a number.
 func Slice[T any](l *List, all []T, cursor string) []T {

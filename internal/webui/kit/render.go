@@ -19,6 +19,8 @@ const ContentPolicy = "default-src 'none'; style-src 'self'; script-src 'self'; 
 // frame is what every template is given: what is around a page, and the page.
 type frame struct {
 	Title         string
+	Site          string // what this server is called
+	Mark          string // the asset beside that name
 	Username      string // "" when nobody is signed in
 	Admin         bool
 	DeveloperPage bool
@@ -40,9 +42,33 @@ func (f frame) Within(path string) string {
 	return ""
 }
 
+// frame returns what is around every page.
+func (s *Site) frame(title string) frame {
+	f := frame{Title: title, Site: s.Name, Mark: "icon.svg"}
+	if s.Logo != nil {
+		f.Mark = logoName
+	}
+	return f
+}
+
+// Refuse answers a request for a page that isn't there, or that is asked for by another
+// method: with a page for a browser, and a problem of RFC 9457 for everybody else.
+func (s *Site) Refuse(w http.ResponseWriter, r *http.Request, err error) {
+	if !strings.Contains(r.Header.Get("Accept"), "text/html") {
+		httpkit.Problems(s.Challenge)(w, r, err)
+		return
+	}
+	httpkit.SecurityHeaders(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Security-Policy", ContentPolicy)
+		httpkit.NoStore(w)
+		s.writeError(w, r, err)
+	})).ServeHTTP(w, r)
+}
+
 // Render answers with a page for the caller of the request.
 func (s *Site) Render(w http.ResponseWriter, r *Request, status int, name, title string, data any) error {
-	f := frame{Title: title, DeveloperPage: s.DeveloperPage, Path: r.URL.Path, Page: data}
+	f := s.frame(title)
+	f.DeveloperPage, f.Path, f.Page = s.DeveloperPage, r.URL.Path, data
 	if s.Explorer {
 		f.Explorer = PathExplorer
 	}
@@ -81,7 +107,8 @@ func (s *Site) writeError(w http.ResponseWriter, r *http.Request, err error) {
 	s.SetFailureHeaders(w, err)
 	status := httpkit.Status(fault.KindOf(err))
 	x := failure{Message: Sentence(fault.Message(err)), RequestID: httpkit.EventOf(r.Context()).RequestID()}
-	f := frame{Title: http.StatusText(status), Page: x}
+	f := s.frame(http.StatusText(status))
+	f.Page = x
 	if err := s.writePage(w, status, "error", f); err != nil {
 		http.Error(w, x.Message, status)
 	}

@@ -39,6 +39,8 @@ type Config struct {
 	SessionCookies []string             // those that carry a session; the first is the one that is set
 	Challenge      httpkit.Challenge    // what a 401 answers with
 
+	Name          string                   // what the pages call this server; "": bearerd
+	Logo          *Logo                    // beside the name; nil: bearerd's own mark
 	DeveloperPage bool                     // the links lead to the developer page
 	Explorer      bool                     // and to the API explorer
 	Menu          func(path string) []Link // the links of a part of the site; none elsewhere
@@ -55,8 +57,20 @@ type Site struct {
 // New returns a site without pages.
 func New(c Config) *Site {
 	base := httpkit.IssuerPath(c.Issuer)
-	return &Site{Config: c, Base: base, theme: newTheme(base, c.Now)}
+	s := &Site{Config: c, Base: base, theme: newTheme(base, c.Now)}
+	if s.Name == "" {
+		s.Name = "bearerd"
+	}
+	if c.Logo != nil {
+		a := newAsset(c.Logo.Body)
+		a.kind = c.Logo.Type
+		s.theme.assets[logoName] = a
+	}
+	return s
 }
+
+// logoName is the asset that is the operator's logo.
+const logoName = "logo"
 
 // Use adds the templates of a room, each the page of its name. It panics when one
 // doesn't parse, which a test would have shown.

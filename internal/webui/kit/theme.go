@@ -41,7 +41,8 @@ type theme struct {
 type asset struct {
 	body   []byte
 	sum    string
-	zipped bool // the body is gzip
+	zipped bool   // the body is gzip
+	kind   string // the media type; "": that of the name
 }
 
 func newTheme(base string, now func() time.Time) *theme {
@@ -140,6 +141,10 @@ func (t *theme) serveAsset(w http.ResponseWriter, r *http.Request) {
 	h.Set("X-Content-Type-Options", "nosniff")
 	h.Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
 	h.Set("ETag", `"`+a.sum+`"`)
+	if a.kind != "" {
+		h.Set("Content-Type", a.kind)
+		h.Set("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'; sandbox; frame-ancestors 'none'")
+	}
 	// Decompressed for clients that don't accept gzip.
 	body := io.ReadSeeker(bytes.NewReader(a.body))
 	if a.zipped {

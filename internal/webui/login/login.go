@@ -5,6 +5,7 @@ package login
 import (
 	"embed"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/bearerd/bearerd/internal/account"
@@ -27,14 +28,37 @@ var (
 	describedSources []byte
 	//go:embed openapi-backchannel.json
 	describedBackchannel []byte
+	//go:embed openapi-front.json
+	describedFront []byte
 )
 
-// OpenAPI describes the pages; those of sources where there are any.
-func OpenAPI(sources bool) [][]byte {
-	if !sources {
-		return [][]byte{described}
+// OpenAPI describes the pages: those of sources, and the one at /, where there are any.
+func OpenAPI(sources, front bool) [][]byte {
+	fragments := [][]byte{described}
+	if sources {
+		fragments = append(fragments, describedSources, describedBackchannel)
 	}
-	return [][]byte{described, describedSources, describedBackchannel}
+	if front {
+		fragments = append(fragments, describedFront)
+	}
+	return fragments
+}
+
+// front says what this server is to somebody who opens its address in a browser. A
+// program gets what it gets for every path that isn't there.
+func (p *SignIn) front(w http.ResponseWriter, r *kit.Request) error {
+	if !strings.Contains(r.Header.Get("Accept"), "text/html") {
+		return fault.New(fault.NotFound, "there is nothing at this path")
+	}
+	return p.Render(w, r, http.StatusOK, "front", "Welcome", struct{ Site, Username string }{p.Name, username(r)})
+}
+
+// username returns who is signed in; "" when nobody is.
+func username(r *kit.Request) string {
+	if r.Caller == nil || r.Caller.Subject.Client {
+		return ""
+	}
+	return r.Caller.Subject.Username
 }
 
 // SignIn is those pages.
@@ -47,6 +71,7 @@ type SignIn struct {
 	Revoker       *revoking.Revoker
 	Passwords     bool          // people sign in with passwords, kept here or checked by a source
 	Ways          Ways          // the other ways to sign in
+	Front         bool          // the page at / is served here
 	Recent        time.Duration // how recent the sign-in of somebody must be who links an account
 }
 
@@ -60,6 +85,9 @@ func (p *SignIn) Register(mux *http.ServeMux) {
 	p.Anybody(mux, "GET "+account.PathPasswordLink, p.passwordLinkPage)
 	p.Anybody(mux, "POST "+account.PathPasswordLink, p.setByLink)
 	p.registerWays(mux)
+	if p.Front {
+		p.Anybody(mux, "GET /{$}", p.front)
+	}
 }
 
 // signIn is the form of the sign-in page. The password never comes back.

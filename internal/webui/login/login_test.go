@@ -6,10 +6,10 @@ import (
 	"testing"
 	"time"
 
+	"github.com/bearerd/bearerd/internal/identity"
 	"github.com/bearerd/bearerd/internal/webui/webuitest"
 
 	"github.com/bearerd/bearerd/internal/caller"
-	"github.com/bearerd/bearerd/internal/directory"
 	"github.com/bearerd/bearerd/internal/edgetest"
 	"github.com/bearerd/bearerd/internal/issuance"
 	"github.com/bearerd/bearerd/internal/node"
@@ -92,7 +92,7 @@ func TestAWrongPasswordKeepsWhatWasTypedAndTellsNothing(t *testing.T) {
 	s := webuitest.New(t, nodetest.Options{})
 	yes := true
 	s.User(t, "gone", "correct horse")
-	if _, err := s.UpdateUser(t.Context(), caller.Operator(), "gone", directory.UserPatch{Disabled: &yes}); err != nil {
+	if _, err := s.UpdateUser(t.Context(), caller.Operator(), "gone", identity.UserPatch{Disabled: &yes}); err != nil {
 		t.Fatal(err)
 	}
 	b := s.Browser(t)

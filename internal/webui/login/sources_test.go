@@ -7,12 +7,12 @@ import (
 	"testing"
 	"time"
 
+	"github.com/bearerd/bearerd/internal/identity"
 	"github.com/bearerd/bearerd/internal/webui/webuitest"
 
 	"github.com/bearerd/bearerd/internal/assertion/assertiontest"
 	"github.com/bearerd/bearerd/internal/audit"
 	"github.com/bearerd/bearerd/internal/caller"
-	"github.com/bearerd/bearerd/internal/directory"
 	"github.com/bearerd/bearerd/internal/edgetest"
 	"github.com/bearerd/bearerd/internal/node/nodetest"
 	"github.com/bearerd/bearerd/internal/records"
@@ -270,7 +270,7 @@ func TestADisabledUserIsOut(t *testing.T) {
 	nonce := m.Begin(t, b, "/auth/sign-in/museum")
 	webuitest.Post(t, b, m.Assert(nonce, nil)).Leads("/auth/tokens")
 	disabled := true
-	_, err := m.UpdateUser(t.Context(), caller.Operator(), "grace", directory.UserPatch{Disabled: &disabled})
+	_, err := m.UpdateUser(t.Context(), caller.Operator(), "grace", identity.UserPatch{Disabled: &disabled})
 	nodetest.Must(t, err)
 	b.Get(t, "/auth/tokens").Is(http.StatusSeeOther)
 	nonce = m.Begin(t, b, "/auth/sign-in/museum")

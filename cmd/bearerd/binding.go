@@ -1,0 +1,177 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/spf13/cobra"
+
+	"github.com/bearerd/bearerd/internal/access"
+	"github.com/bearerd/bearerd/internal/adminapi"
+	"github.com/bearerd/bearerd/internal/caller"
+	"github.com/bearerd/bearerd/internal/records"
+)
+
+func (p *program) bindingCommands() *cobra.Command {
+	return group("binding", "List, create and delete bindings",
+		`List, create and delete bindings. A binding gives a user or a group a role or a
+permission at a path, and at everything beneath it.`,
+		p.bindingListCommand(), p.bindingShowCommand(), p.bindingCreateCommand(), p.bindingDeleteCommand())
+}
+
+// describeBinding returns in words what a binding gives.
+func describeBinding(b access.Binding) string {
+	what := "role " + b.Role
+	if b.Permission != nil {
+		what = b.Permission.Action + " " + string(b.Permission.Path)
+	}
+	what += " at " + string(b.Path)
+	if b.Group != "" {
+		what += ", by the group " + b.Group
+	}
+	return what
+}
+
+// bindingsOf returns bindings as the management API shows them.
+func bindingsOf(ctx context.Context, i *instance, list []access.Binding) ([]adminapi.Binding, error) {
+	var subjects []string
+	for _, b := range list {
+		if b.User != "" {
+			subjects = append(subjects, b.User)
+		}
+	}
+	names, err := i.Directory.Usernames(ctx, caller.Operator(), subjects)
+	return rendered(list, func(b access.Binding) adminapi.Binding { return adminapi.BindingOf(b, names) }), err
+}
+
+// bindingRow returns a binding as a line of a table.
+func bindingRow(b adminapi.Binding) []string {
+	who := "group " + orZero(b.Group)
+	if b.UserID != nil {
+		who = "user " + orZero(b.User)
+	}
+	what := "role " + orZero(b.Role)
+	if b.Permission != nil {
+		what = b.Permission.Action + " " + string(b.Permission.Path)
+	}
+	return []string{who, what, string(b.Path), b.Owner, b.ID}
+}
+
+func (p *program) bindingListCommand() *cobra.Command {
+	var q records.BindingQuery
+	cmd := &cobra.Command{
+		Use:   "list",
+		Short: "List bindings",
+		Args:  takes(),
+		RunE: p.onDatabase(needs{}, func(ctx context.Context, i *instance, _ []string) error {
+			list, err := i.Directory.BindingList(ctx, caller.Operator(), q)
+			if err != nil {
+				return p.aboutFlag(ctx, i, nounUser, q.User, err)
+			}
+			all, err := bindingsOf(ctx, i, list)
+			if err != nil {
+				return err
+			}
+			return p.show(listed(all), func(w io.Writer) {
+				table(w, "WHO\tMAY\tAT\tOWNER\tID", rendered(all, bindingRow))
+			})
+		}),
+	}
+	cmd.Flags().StringVar(&q.User, "user", "", "only those of this `USER`")
+	cmd.Flags().StringVar(&q.Group, "group", "", "only those of this `GROUP`")
+	cmd.MarkFlagsMutuallyExclusive("user", "group")
+	p.flagAbout(cmd, "user", nounUser)
+	p.flagAbout(cmd, "group", nounGroup)
+	return cmd
+}
+
+func (p *program) bindingShowCommand() *cobra.Command {
+	return p.about(nounBinding, &cobra.Command{
+		Use:   "show BINDING",
+		Short: "Show one binding",
+		Args:  takes("BINDING"),
+		RunE: p.onDatabase(needs{}, func(ctx context.Context, i *instance, args []string) error {
+			b, err := i.Directory.Binding(ctx, caller.Operator(), args[0])
+			if err != nil {
+				return err
+			}
+			return p.showBinding(ctx, i, b)
+		}),
+	})
+}
+
+func (p *program) showBinding(ctx context.Context, i *instance, b access.Binding) error {
+	all, err := bindingsOf(ctx, i, []access.Binding{b})
+	if err != nil {
+		return err
+	}
+	row := bindingRow(all[0])
+	return p.show(all[0], func(w io.Writer) {
+		fields(w, "who", row[0], "may", row[1], "at", row[2], "owner", row[3], "id", row[4])
+	})
+}
+
+func (p *program) bindingCreateCommand() *cobra.Command {
+	var b access.Binding
+	var permissions []access.Permission
+	path := string(access.Root)
+	cmd := &cobra.Command{
+		Use:   "create --user USER|--group GROUP --role ROLE|--permission \"ACTION PATH\"",
+		Short: "Give a user or a group a role or a permission",
+		Long: `Give a user or a group a role or a permission at a path, and at everything beneath
+it. The id of the binding is printed to standard output.`,
+		Example: `  bearerd binding create --user spadmin --role collection-admin --path /collections/4
+  bearerd binding create --group curators --permission "access /collections/4"
+  bearerd binding create --user ada --permission "* /"`,
+		Args: takes(),
+		RunE: p.onDatabase(needs{creates: true}, func(ctx context.Context, i *instance, _ []string) error {
+			if len(permissions) > 1 {
+				return hint(errors.New("a binding gives one permission"), "create a role of several, or several bindings")
+			}
+			for k := range permissions {
+				b.Permission = &permissions[k]
+			}
+			var err error
+			if b.Path, err = access.ParsePath(path); err != nil {
+				return fmt.Errorf("--path %q: %w", path, err)
+			}
+			made, err := i.Directory.CreateBinding(ctx, caller.Operator(), b)
+			if err != nil {
+				return err
+			}
+			all, err := bindingsOf(ctx, i, []access.Binding{made})
+			if err != nil {
+				return err
+			}
+			row := bindingRow(all[0])
+			p.say("%s has %s at %s", row[0], row[1], row[2])
+			return p.show(all[0], func(w io.Writer) { _, _ = fmt.Fprintln(w, made.ID) })
+		}),
+	}
+	f := cmd.Flags()
+	f.StringVar(&b.User, "user", "", "the `USER` who gets it")
+	f.StringVar(&b.Group, "group", "", "the `GROUP` that gets it")
+	f.StringVar(&b.Role, "role", "", "the `ROLE` that is given")
+	f.Var(permissionFlag{&permissions}, "permission", "the `PERMISSION` that is given: an action and a path, such as \"access /\"")
+	f.StringVar(&path, "path", path, "the `PATH` at which it is given")
+	cmd.MarkFlagsOneRequired("user", "group")
+	cmd.MarkFlagsMutuallyExclusive("user", "group")
+	cmd.MarkFlagsOneRequired("role", "permission")
+	cmd.MarkFlagsMutuallyExclusive("role", "permission")
+	p.flagAbout(cmd, "user", nounUser)
+	p.flagAbout(cmd, "group", nounGroup)
+	p.flagAbout(cmd, "role", nounRole)
+	return cmd
+}
+
+func (p *program) bindingDeleteCommand() *cobra.Command {
+	return p.revocation(p.about(nounBinding, &cobra.Command{
+		Use:        "delete BINDING",
+		Short:      "Delete a binding",
+		Long:       `Delete a binding: what it gave is refused at once. BINDING is its id.`,
+		Args:       takes("BINDING"),
+		SuggestFor: []string{"remove", "rm"},
+	}), "binding %s is deleted; %s", func(i *instance) revokes { return i.Directory.RemoveBinding })
+}

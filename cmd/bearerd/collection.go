@@ -1,0 +1,133 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"slices"
+	"strconv"
+
+	"github.com/spf13/cobra"
+
+	"github.com/bearerd/bearerd/internal/access"
+	"github.com/bearerd/bearerd/internal/adminapi"
+	"github.com/bearerd/bearerd/internal/caller"
+	"github.com/bearerd/bearerd/internal/records"
+	"github.com/bearerd/bearerd/internal/revocation"
+)
+
+func (p *program) collectionCommands() *cobra.Command {
+	return group("collection", "List, create, rename and delete collections",
+		`List, create, rename and delete collections. A collection is what a token can be
+limited to; access to it is bound at the path /collections/ID.`,
+		p.collectionListCommand(), p.collectionShowCommand(), p.collectionCreateCommand(), p.collectionRenameCommand(), p.collectionDeleteCommand())
+}
+
+func (p *program) collectionListCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "list",
+		Short: "List collections",
+		Args:  takes(),
+		RunE: p.onDatabase(needs{}, func(ctx context.Context, i *instance, _ []string) error {
+			all, err := i.Directory.CollectionList(ctx, caller.Operator())
+			if err != nil {
+				return err
+			}
+			return p.show(listed(rendered(all, adminapi.CollectionOf)), func(w io.Writer) {
+				rows := make([][]string, len(all))
+				for i, c := range all {
+					rows[i] = []string{strconv.FormatInt(c.ID, 10), c.Name, c.Owner}
+				}
+				table(w, "ID\tNAME\tOWNER", rows)
+			})
+		}),
+	}
+}
+
+func (p *program) collectionShowCommand() *cobra.Command {
+	return p.about(nounCollection, &cobra.Command{
+		Use:   "show COLLECTION",
+		Short: "Show one collection",
+		Args:  takes("COLLECTION"),
+		RunE: p.onDatabase(needs{}, func(ctx context.Context, i *instance, args []string) error {
+			all, err := i.Directory.CollectionList(ctx, caller.Operator())
+			if err != nil {
+				return err
+			}
+			at := slices.IndexFunc(all, func(c records.Collection) bool { return strconv.FormatInt(c.ID, 10) == args[0] })
+			if at < 0 {
+				return p.missing(ctx, i, nounCollection, args[0])
+			}
+			return p.show(adminapi.CollectionOf(all[at]), func(w io.Writer) {
+				fields(w, "id", strconv.FormatInt(all[at].ID, 10), "name", all[at].Name, "owner", all[at].Owner)
+			})
+		}),
+	})
+}
+
+// collectionID reads the id of a collection in the argument of a command.
+func collectionID(text string) (int64, error) {
+	id, err := access.ParseCollection(text)
+	if err != nil {
+		return 0, hint(fmt.Errorf("%q is not the id of a collection, which is a number", text), `see "bearerd collection list"`)
+	}
+	return id, nil
+}
+
+func (p *program) collectionCreateCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:     "create ID NAME",
+		Short:   "Create a collection",
+		Example: `  bearerd collection create 4 "KU Fish Voucher Collection"`,
+		Args:    takes("ID", "NAME"),
+		RunE: p.onDatabase(needs{creates: true}, func(ctx context.Context, i *instance, args []string) error {
+			id, err := collectionID(args[0])
+			if err != nil {
+				return err
+			}
+			c := records.Collection{ID: id, Name: args[1]}
+			if err := i.Directory.CreateCollection(ctx, caller.Operator(), c); err != nil {
+				return err
+			}
+			p.say("collection %d is created: %s", c.ID, c.Name)
+			return p.show(adminapi.CollectionOf(c), silent)
+		}),
+	}
+}
+
+func (p *program) collectionRenameCommand() *cobra.Command {
+	return p.about(nounCollection, &cobra.Command{
+		Use:   "rename COLLECTION NAME",
+		Short: "Change the name of a collection",
+		Args:  takes("COLLECTION", "NAME"),
+		RunE: p.onDatabase(needs{}, func(ctx context.Context, i *instance, args []string) error {
+			id, err := collectionID(args[0])
+			if err != nil {
+				return err
+			}
+			if err := i.Directory.UpdateCollection(ctx, caller.Operator(), records.Collection{ID: id, Name: args[1]}); err != nil {
+				return err
+			}
+			p.say("collection %d is called %s", id, args[1])
+			return p.show(map[string]any{"id": id, "name": args[1]}, silent)
+		}),
+	})
+}
+
+func (p *program) collectionDeleteCommand() *cobra.Command {
+	return p.revocation(p.about(nounCollection, &cobra.Command{
+		Use:        "delete COLLECTION",
+		Short:      "Delete a collection, with every binding about it alone",
+		Long:       `Delete a collection, with every binding about it alone. Its tokens are refused.`,
+		Args:       takes("COLLECTION"),
+		SuggestFor: []string{"remove", "rm"},
+	}), "collection %s is deleted, and its tokens are refused; %s", func(i *instance) revokes {
+		return func(ctx context.Context, c *caller.Caller, ref string) (revocation.Receipt, error) {
+			id, err := collectionID(ref)
+			if err != nil {
+				return revocation.Receipt{}, err
+			}
+			return i.Directory.RemoveCollection(ctx, c, id)
+		}
+	})
+}

@@ -1,0 +1,434 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/url"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+
+	"github.com/spf13/cobra"
+
+	"github.com/bearerd/bearerd/internal/caller"
+	"github.com/bearerd/bearerd/internal/config"
+	"github.com/bearerd/bearerd/internal/fault"
+	"github.com/bearerd/bearerd/internal/identity"
+	"github.com/bearerd/bearerd/internal/keyring"
+	"github.com/bearerd/bearerd/internal/setup"
+	"github.com/bearerd/bearerd/internal/store"
+	"github.com/bearerd/bearerd/internal/suggest"
+	"github.com/bearerd/bearerd/internal/token"
+)
+
+// wishes are what a new installation is asked to be.
+type wishes struct {
+	file         string
+	issuer       string
+	database     string
+	master       string
+	listen, ops  string
+	dialects     []string
+	admin        string
+	passwordFile string
+
+	password token.Secret
+}
+
+func (p *program) initCommand() *cobra.Command {
+	var w wishes
+	cmd := &cobra.Command{
+		Use:   "init",
+		Short: "Write a configuration, and create the first administrator",
+		Long: `Begin a new installation: write a configuration with every setting and what it is
+about, create the master key (a file that only its owner may read) and the database,
+and create the first administrator. Nothing that exists is overwritten; a database
+and a master key that are there already are used.
+
+At a terminal it asks for what no flag says. Otherwise the flags and the defaults
+count, and without --admin no administrator is created. Everything is checked before
+anything is written.`,
+		Example: `  bearerd init
+  bearerd init --issuer https://auth.example.org --admin ada --password-file password
+  bearerd init --database postgres://bearerd@db/bearerd -o /etc/bearerd/bearerd.yaml`,
+		Args: takes(),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			w.issuer, w.database, w.master = flagValue(cmd, "issuer"), flagValue(cmd, "database"), flagValue(cmd, "master-key-file")
+			return p.initialize(cmd, &w)
+		},
+	}
+	f := cmd.Flags()
+	f.StringVarP(&w.file, "output", "o", "bearerd.yaml", "write the configuration to this new `FILE`")
+	f.StringVar(&w.listen, "listen", config.Default().Listen, "the `ADDRESS` of the endpoints")
+	f.StringVar(&w.ops, "ops-listen", config.Default().OpsListen, "the `ADDRESS` of health and metrics")
+	f.StringSliceVar(&w.dialects, "dialects", nil, "the `SYSTEMS` whose endpoints are on: "+strings.Join(dialectNames(), ", "))
+	f.StringVar(&w.admin, "admin", "", "the `NAME` of the first administrator")
+	passwordFlag(cmd, &w.passwordFile)
+	flagValues(cmd, "dialects", dialectNames()...)
+	return cmd
+}
+
+func flagValue(cmd *cobra.Command, name string) string {
+	if f := cmd.Flag(name); f != nil {
+		return f.Value.String()
+	}
+	return ""
+}
+
+func dialectNames() []string {
+	names := make([]string, 0, len(dialects))
+	for name := range dialects {
+		names = append(names, string(name))
+	}
+	slices.Sort(names)
+	return names
+}
+
+func (p *program) initialize(cmd *cobra.Command, w *wishes) error {
+	if p.configFile != "" {
+		return hint(errors.New("--config names a configuration that exists, and init writes a new one"), "name the new file with -o")
+	}
+	if _, err := os.Lstat(w.file); err == nil {
+		return hint(fmt.Errorf("%s exists already, and was not changed", w.file),
+			"name another file with -o, or check this one with \"bearerd config check --config %s\"", w.file)
+	}
+	if p.interactive() {
+		if err := p.askWishes(cmd, w); err != nil {
+			return err
+		}
+	}
+	c, err := w.config()
+	if err != nil {
+		return err
+	}
+	if err := p.checkWishes(cmd.Context(), c, w); err != nil {
+		return err
+	}
+	text, err := setup.Configuration(w.file, w.settings(c))
+	if err != nil {
+		return err
+	}
+	if err := p.begin(cmd.Context(), c, w); err != nil {
+		return err
+	}
+	if err := writeNewFile(w.file, []byte(text)); err != nil {
+		return fmt.Errorf("writing the configuration: %w", err)
+	}
+	p.say("wrote the configuration %s", w.file)
+	p.warnAfter(c)
+	return p.showNext(c, w)
+}
+
+// askWishes asks for what no flag says.
+func (p *program) askWishes(cmd *cobra.Command, w *wishes) error {
+	p.say("an empty answer takes what stands in brackets")
+	var names string
+	for _, q := range []struct {
+		flag, question, usual string
+		answer                *string
+		check                 func(string) error
+	}{
+		{"issuer", "the URL by which people and programs reach bearerd (with a proxy in front, the proxy's https URL)", config.Default().Issuer, &w.issuer, checkWish("issuer")},
+		{"database", "the database: a file for SQLite, or postgres://user:password@host/name", w.beside(config.Default().Database.Reveal()), &w.database, checkWish("database")},
+		{"dialects", "the systems whose endpoints are on, with commas (" + strings.Join(dialectNames(), ", ") + ")", "none", &names, func(s string) error {
+			_, err := parseDialects(s)
+			return err
+		}},
+		{"admin", "the username of the first administrator", "admin", &w.admin, identity.ValidateUsername},
+	} {
+		if cmd.Flags().Changed(q.flag) {
+			continue
+		}
+		if err := p.ask(q.question, q.usual, q.answer, q.check); err != nil {
+			return err
+		}
+	}
+	var err error
+	if names != "" {
+		w.dialects, err = parseDialects(names)
+	}
+	return err
+}
+
+// checkWish returns what is wrong with one setting, as the configuration judges it.
+func checkWish(key string) func(string) error {
+	return func(value string) error {
+		_, err := config.Load("", nil, map[string]string{key: value})
+		return plain(err)
+	}
+}
+
+// plain returns the first problem of a configuration as an error with its hint.
+func plain(err error) error {
+	problems, ok := errors.AsType[config.ProblemsError](err)
+	if !ok {
+		return err
+	}
+	all := make([]error, len(problems))
+	for i, one := range problems {
+		all[i] = fmt.Errorf("%s %s", one.Key, one.Message)
+		if one.Where != "" {
+			all[i] = fmt.Errorf("%s: %s", one.Where, one.Message)
+		}
+		if one.Hint != "" {
+			all[i] = hint(all[i], "%s", one.Hint)
+		}
+	}
+	return errors.Join(all...)
+}
+
+func parseDialects(s string) ([]string, error) {
+	if s == "none" {
+		return nil, nil
+	}
+	var list []string
+	for name := range strings.SplitSeq(s, ",") {
+		if name = strings.TrimSpace(name); name != "" {
+			list = append(list, name)
+		}
+	}
+	return list, checkDialects(list)
+}
+
+func checkDialects(list []string) error {
+	for _, name := range list {
+		if !slices.Contains(dialectNames(), name) {
+			return hint(fmt.Errorf("--dialects: unknown dialect %q", name), "%s", suggest.Instead("dialects", name, dialectNames(), false))
+		}
+	}
+	return nil
+}
+
+// beside returns the path of a file in the folder of the configuration.
+func (w *wishes) beside(name string) string { return filepath.Join(filepath.Dir(w.file), name) }
+
+// config returns the configuration that the settings lead to.
+func (w *wishes) config() (config.Config, error) {
+	if err := checkDialects(w.dialects); err != nil {
+		return config.Config{}, err
+	}
+	over := map[string]string{"listen": w.listen, "ops_listen": w.ops, "dialects": strings.Join(w.dialects, ",")}
+	if w.database == "" {
+		w.database = w.beside(config.Default().Database.Reveal())
+	}
+	over["database"] = w.database
+	if w.issuer != "" {
+		over["issuer"] = w.issuer
+	}
+	if w.master == "" && config.Database(w.database).IsPostgres() {
+		w.master = w.beside(config.Default().MasterKeyFile)
+	}
+	if w.master != "" {
+		over["master_key_file"] = w.master
+	}
+	c, err := config.Load("", nil, over)
+	if err != nil {
+		return c, plain(err)
+	}
+	if proxied(c) {
+		c, err = config.Load("", nil, withKey(over, "trusted_proxies", "127.0.0.1,::1"))
+	}
+	return c, plain(err)
+}
+
+func withKey(m map[string]string, key, value string) map[string]string {
+	m[key] = value
+	return m
+}
+
+// proxied reports whether a proxy on this machine must stand in front: TLS ends somewhere
+// else, and nobody but this machine reaches the endpoints.
+func proxied(c config.Config) bool {
+	host, _, err := net.SplitHostPort(c.Listen)
+	return err == nil && strings.HasPrefix(c.Issuer, "https://") && c.TLS == (config.TLS{}) && token.IsLoopback(host)
+}
+
+// settings returns what the configuration file says other than by comments.
+func (w *wishes) settings(c config.Config) []setup.Setting {
+	list := []setup.Setting{
+		{Key: "issuer", Value: c.Issuer},
+		{Key: "listen", Value: c.Listen},
+		{Key: "ops_listen", Value: c.OpsListen},
+		{Key: "database", Value: c.Database.Reveal()},
+		{Key: "dialects", Value: nonNil(w.dialects)},
+	}
+	if w.master != "" {
+		list = append(list, setup.Setting{Key: "master_key_file", Value: w.master})
+	}
+	if c.Signing.Algorithm != config.Default().Signing.Algorithm { // a dialect changed it
+		list = append(list, setup.Setting{Key: "signing", Value: map[string]string{"algorithm": c.Signing.Algorithm}})
+	}
+	if len(c.TrustedProxies) > 0 {
+		var networks []string
+		for _, network := range c.TrustedProxies {
+			networks = append(networks, network.String())
+		}
+		list = append(list, setup.Setting{Key: "trusted_proxies", Value: networks})
+	}
+	return list
+}
+
+// checkWishes returns everything that is in the way, before anything is written.
+func (p *program) checkWishes(ctx context.Context, c config.Config, w *wishes) error {
+	in, errDatabase := inspectDatabase(ctx, c)
+	if errDatabase != nil && c.Database.IsPostgres() {
+		errDatabase = hint(errDatabase, "check host, port, name, user and password in --database; create the database with: createdb -E UTF8 NAME")
+	}
+	var errMaster error
+	if _, err := os.Stat(c.MasterKeyPath()); err == nil || in != nil && len(in.Keys) > 0 {
+		errMaster = checkSecrets(c, in)
+	}
+	var errAdmin error
+	if w.admin != "" {
+		errAdmin = p.checkAdmin(c, w)
+	}
+	errFolder := checkFolder(filepath.Dir(w.file), "--output")
+	if dir := filepath.Dir(c.MasterKeyPath()); dir != filepath.Dir(w.file) {
+		errFolder = errors.Join(errFolder, checkFolder(dir, "--master-key-file"))
+	} else if errFolder != nil && dir == filepath.Dir(c.Database.Reveal()) {
+		errDatabase = nil // it is the same folder
+	}
+	return errors.Join(errFolder, errDatabase, errMaster, checkFree(ctx, "listen", c.Listen), checkFree(ctx, "ops-listen", c.OpsListen), errAdmin)
+}
+
+// checkFree returns why an address can't be listened on.
+func checkFree(ctx context.Context, flag, address string) error {
+	l, err := new(net.ListenConfig).Listen(ctx, "tcp", address)
+	switch {
+	case errors.Is(err, syscall.EADDRINUSE):
+		return hint(fmt.Errorf("--%s: %s is used by another program", flag, address),
+			"stop that program, or choose another port with --%s, and name it in --issuer where no proxy stands in front", flag)
+	case err != nil:
+		return hint(fmt.Errorf("--%s: %w", flag, err), "choose an address of this machine, and a port from 1024 up unless bearerd may use lower ones")
+	}
+	return l.Close()
+}
+
+// checkAdmin reads the administrator's password, and judges it.
+func (p *program) checkAdmin(c config.Config, w *wishes) error {
+	if err := identity.ValidateUsername(w.admin); err != nil {
+		return fmt.Errorf("--admin: %w", err)
+	}
+	rule := identity.PasswordRule{Min: c.SignIn.MinPassword}
+	for {
+		var err error
+		if w.password, err = p.readNewPassword(w.passwordFile); err == nil {
+			err = rule.Check(w.password.Reveal(), w.admin)
+		}
+		if err == nil {
+			return nil
+		}
+		if fault.Is(err, fault.Invalid) {
+			err = hint(err, "choose a longer one, such as four or five words that have nothing to do with each other")
+		}
+		if w.passwordFile != "" || !p.interactive() || !fault.Is(err, fault.Invalid) {
+			return err
+		}
+		p.complain(err)
+	}
+}
+
+// begin creates the master key, the database and the administrator.
+func (p *program) begin(ctx context.Context, c config.Config, w *wishes) (err error) {
+	if token.Algorithm(c.Signing.Algorithm) != token.HS256 {
+		switch _, err := keyring.MakeMaster(c.MasterKeyPath()); {
+		case err == nil:
+			p.say("created the master key %s; keep a copy of it apart from the backups", c.MasterKeyPath())
+		case errors.Is(err, os.ErrExist):
+			p.say("using the master key %s, which exists already", c.MasterKeyPath())
+		default:
+			return err
+		}
+	}
+	s, err := openStore(ctx, c, store.Options{Now: p.now})
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, s.Close()) }()
+	if len(s.Migrated()) > 0 {
+		p.say("created the database %s", c.Database)
+	} else {
+		p.say("using the database %s, which exists already", c.Database)
+	}
+	i, err := assemble(ctx, parts{config: c, store: s, log: &readOnlyLog{Store: s}, now: p.now, logger: silentLog()})
+	if err != nil {
+		return err
+	}
+	_, _, err = i.Directory.CreateClient(ctx, caller.Operator(), identity.NewClient{ID: cliClient, Name: "bearerd on the command line", Grants: cliGrants()}, false)
+	switch {
+	case err == nil:
+		p.say("created the client %s, with which people log in by \"bearerd login\"", cliClient)
+	case !fault.Is(err, fault.Conflict):
+		return fmt.Errorf("creating the client %s: %w", cliClient, err)
+	}
+	if w.admin == "" {
+		return nil
+	}
+	u, err := i.Directory.CreateUser(ctx, caller.Operator(), identity.NewUser{Username: w.admin, Password: w.password, Administrator: true})
+	if fault.Is(err, fault.Conflict) {
+		return hint(fmt.Errorf("creating the administrator %s: %w", w.admin, err), "leave --admin out; \"bearerd binding create --user %s --permission '* /'\" makes that user an administrator", w.admin)
+	}
+	if err != nil {
+		return fmt.Errorf("creating the administrator: %w", err)
+	}
+	p.say("created the administrator %s", u.Username)
+	return nil
+}
+
+// warnAfter says what works but isn't meant to stay.
+func (p *program) warnAfter(c config.Config) {
+	for _, warning := range c.Warnings() {
+		p.say("warning: %s", warning)
+	}
+	for _, variable := range p.env {
+		name, _, _ := strings.Cut(variable, "=")
+		if strings.HasPrefix(name, "BEARERD_") && name != "BEARERD_CONFIG" && !strings.HasPrefix(name, "BEARERD_TEST_") {
+			p.say("warning: the variable %s is set here, and counts in place of what the file says", name)
+		}
+	}
+}
+
+// showNext prints what to do now.
+func (p *program) showNext(c config.Config, w *wishes) error {
+	flag := "--config " + w.file
+	if strings.ContainsAny(w.file, " '\"$\\") {
+		flag = "--config '" + strings.ReplaceAll(w.file, "'", `'\''`) + "'"
+	}
+	user := w.admin
+	var steps []string
+	if user == "" {
+		user = "NAME"
+		steps = append(steps, "Create an administrator:", "bearerd user create NAME --admin "+flag)
+	}
+	steps = append(steps, "Start the server:", "bearerd serve "+flag)
+	if u, err := url.Parse(c.Issuer); err == nil && proxied(c) {
+		steps = append(steps, "Let your proxy pass "+u.Host+" on to "+c.Listen+" (docs/deploy-nginx.md, deploy-caddy.md, deploy-traefik.md),", "and see whether it does:",
+			"bearerd doctor "+flag)
+	} else {
+		steps = append(steps, "In another shell, see whether all is well:", "bearerd doctor "+flag)
+	}
+	steps = append(steps, "Sign in as "+user+", on this page:", c.Issuer+"/auth/",
+		"Create a first token there, or here, and use it:",
+		"TOKEN=$(bearerd token create "+user+" --name first "+flag+")",
+		"curl -i -H \"Authorization: Bearer $TOKEN\" "+c.Issuer+"/auth/verify")
+	_, err := io.WriteString(p.stdout, nextText(steps))
+	return err
+}
+
+// nextText puts what is to be typed or opened apart from what is to be read.
+func nextText(steps []string) string {
+	var out strings.Builder
+	for _, s := range steps {
+		if strings.HasSuffix(s, ":") || strings.HasSuffix(s, ",") {
+			_, _ = fmt.Fprintf(&out, "%s\n", s)
+		} else {
+			_, _ = fmt.Fprintf(&out, "  %s\n", s)
+		}
+	}
+	return out.String()
+}

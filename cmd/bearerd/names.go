@@ -1,0 +1,295 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"github.com/bearerd/bearerd/internal/caller"
+	"github.com/bearerd/bearerd/internal/config"
+	"github.com/bearerd/bearerd/internal/fault"
+	"github.com/bearerd/bearerd/internal/identity"
+	"github.com/bearerd/bearerd/internal/keyring"
+	"github.com/bearerd/bearerd/internal/records"
+	"github.com/bearerd/bearerd/internal/store"
+	"github.com/bearerd/bearerd/internal/suggest"
+)
+
+// noun is a kind of thing that commands name in their arguments and flags. What a command
+// names is completed by the shell, and an error about it says what there is instead.
+type noun struct {
+	one, many string
+	command   string // lists all of them
+	// names returns names that begin with a text, not all where there are very many.
+	names func(ctx context.Context, s *store.Store, c config.Config, begin string) ([]string, error)
+}
+
+// mostNames is how many names of users and tokens are read for one completion or error.
+const mostNames = 500
+
+var (
+	nounUser       = &noun{"user", "users", "user list", userNames}
+	nounGroup      = &noun{"group", "groups", "user list", groupNames}
+	nounClient     = &noun{"client", "clients", "client list", clientNames}
+	nounRole       = &noun{"role", "roles", "role list", roleNames}
+	nounBinding    = &noun{"binding", "bindings", "binding list", bindingNames}
+	nounCollection = &noun{"collection", "collections", "collection list", collectionNames}
+	nounKey        = &noun{"signing key", "signing keys", "keys list", keyNames}
+	nounScope      = &noun{"scope", "scopes", "", scopeNames}
+	nounToken      = &noun{"token", "tokens", "token list", tokenNames}
+)
+
+// about makes the first argument of a command the name of a thing.
+func (p *program) about(n *noun, cmd *cobra.Command) *cobra.Command {
+	p.nouns[cmd] = n
+	cmd.ValidArgsFunction = func(cmd *cobra.Command, args []string, begin string) ([]string, cobra.ShellCompDirective) {
+		if len(args) > 0 && n != nounToken {
+			return nil, cobra.ShellCompDirectiveNoFileComp
+		}
+		return p.complete(cmd, n, begin)
+	}
+	return cmd
+}
+
+// flagAbout makes the value of a flag the name of a thing.
+func (p *program) flagAbout(cmd *cobra.Command, flag string, n *noun) {
+	p.flagNouns[cmd.Flag(flag)] = n
+	_ = cmd.RegisterFlagCompletionFunc(flag, func(cmd *cobra.Command, _ []string, begin string) ([]string, cobra.ShellCompDirective) {
+		return p.complete(cmd, n, begin)
+	})
+}
+
+// flagValues completes a flag that has one of a few values.
+func flagValues(cmd *cobra.Command, flag string, values ...string) {
+	_ = cmd.RegisterFlagCompletionFunc(flag, cobra.FixedCompletions(values, cobra.ShellCompDirectiveNoFileComp))
+}
+
+// completionTimeout is how long a person waits for a completion at most.
+const completionTimeout = 2 * time.Second
+
+// complete returns names that begin with what was typed. Where anything is wrong, there are
+// none: a shell has no place for an error. It changes nothing: a database that has yet to be
+// created or migrated has no names.
+func (p *program) complete(cmd *cobra.Command, n *noun, begin string) ([]string, cobra.ShellCompDirective) {
+	const none = cobra.ShellCompDirectiveNoFileComp
+	ctx, cancel := context.WithTimeout(cmd.Context(), completionTimeout)
+	defer cancel()
+	c, err := p.loadConfig(cmd)
+	if err != nil {
+		return nil, none
+	}
+	pending, err := store.Pending(ctx, c.Database.Reveal(), storeOptions(c, store.Options{Now: p.now}))
+	if err != nil || len(pending) > 0 {
+		return nil, none
+	}
+	s, err := openStore(ctx, c, store.Options{Now: p.now, MustExist: true})
+	if err != nil {
+		return nil, none
+	}
+	defer func() { _ = s.Close() }()
+	names, err := n.names(ctx, s, c, begin)
+	if err != nil {
+		return nil, none
+	}
+	return slices.DeleteFunc(names, func(name string) bool { return !strings.HasPrefix(bare(name), begin) }), none
+}
+
+// bare returns a name without the description that a shell shows beside it.
+func bare(name string) string {
+	name, _, _ = strings.Cut(name, "\t")
+	return name
+}
+
+// named completes the error of a command by the name of what doesn't exist, and by what
+// there is instead.
+func (p *program) named(ctx context.Context, cmd *cobra.Command, i *instance, err error) error {
+	if err == nil {
+		return nil
+	}
+	if n := p.nouns[cmd]; n != nil && fault.Is(err, fault.NotFound) && cmd.Flags().NArg() > 0 {
+		if name := cmd.Flags().Arg(0); !n.has(ctx, i, name) {
+			return p.missing(ctx, i, n, name)
+		}
+	}
+	field := strings.TrimSuffix(fault.FieldOf(err), "s")
+	flag := cmd.Flags().Lookup(field)
+	if n := p.flagNouns[flag]; flag != nil && n != nil {
+		for _, name := range flagWords(flag) {
+			if !n.has(ctx, i, name) {
+				return hint(fmt.Errorf("--%s: there is no %s %q", field, n.one, name), "%s", p.instead(ctx, i, n, name))
+			}
+		}
+	}
+	return err
+}
+
+// aboutFlag returns the error of an operation on a thing that a flag names.
+func (p *program) aboutFlag(ctx context.Context, i *instance, n *noun, name string, err error) error {
+	if fault.Is(err, fault.NotFound) && !n.has(ctx, i, name) {
+		return p.missing(ctx, i, n, name)
+	}
+	return err
+}
+
+// flagWords returns the names in the value of a flag.
+func flagWords(f *pflag.Flag) []string {
+	if list, ok := f.Value.(pflag.SliceValue); ok {
+		return list.GetSlice()
+	}
+	if f.Name == "scope" {
+		return strings.Fields(f.Value.String())
+	}
+	return []string{f.Value.String()}
+}
+
+// missing returns the error about a thing that doesn't exist.
+func (p *program) missing(ctx context.Context, i *instance, n *noun, name string) error {
+	return hint(fmt.Errorf("there is no %s %q", n.one, name), "%s", p.instead(ctx, i, n, name))
+}
+
+// instead says what there is where a thing doesn't exist.
+func (p *program) instead(ctx context.Context, i *instance, n *noun, name string) string {
+	names, err := n.names(ctx, i.store, i.config, "")
+	if err == nil && n == nounUser && len(names) == mostNames {
+		// Too many to read: those that begin alike.
+		begin := []rune(name)
+		names, err = n.names(ctx, i.store, i.config, string(begin[:min(len(begin), 3)]))
+	}
+	see := ""
+	if n.command != "" {
+		see = fmt.Sprintf("see \"bearerd %s\"", n.command)
+	}
+	if err != nil {
+		return see
+	}
+	for k := range names {
+		names[k] = bare(names[k])
+	}
+	text := suggest.Instead(n.many, name, names, len(names) >= mostNames)
+	switch {
+	case see == "":
+	case strings.HasSuffix(text, "?"):
+		text += " " + see
+	default:
+		text += "; " + see
+	}
+	return text
+}
+
+// has reports whether there is a thing of that name.
+func (n *noun) has(ctx context.Context, i *instance, name string) bool {
+	switch n {
+	case nounUser:
+		_, err := i.Directory.User(ctx, caller.Operator(), name)
+		return err == nil
+	case nounToken:
+		_, _, err := i.store.TokenByID(ctx, name)
+		return err == nil
+	}
+	names, err := n.names(ctx, i.store, i.config, "")
+	return err != nil || slices.ContainsFunc(names, func(have string) bool { return bare(have) == name })
+}
+
+func userNames(ctx context.Context, s *store.Store, _ config.Config, begin string) ([]string, error) {
+	page, err := s.Users(ctx, records.UserQuery{Search: begin, Limit: mostNames})
+	return rendered(page.Items, func(u identity.User) string { return described(u.Username, u.Name) }), err
+}
+
+// described is a name with what the shell shows beside it.
+func described(name, description string) string {
+	if description = printable(strings.Join(strings.Fields(description), " ")); description == "" {
+		return name
+	}
+	return name + "\t" + description
+}
+
+func groupNames(ctx context.Context, s *store.Store, _ config.Config, _ string) ([]string, error) {
+	page, err := s.Users(ctx, records.UserQuery{Limit: mostNames})
+	var names []string
+	for _, u := range page.Items {
+		names = append(names, u.Groups...)
+	}
+	bindings, errBindings := s.Bindings(ctx, records.BindingQuery{})
+	for _, b := range bindings {
+		if b.Group != "" {
+			names = append(names, b.Group)
+		}
+	}
+	slices.Sort(names)
+	if err == nil {
+		err = errBindings
+	}
+	return slices.Compact(names), err
+}
+
+func clientNames(ctx context.Context, s *store.Store, _ config.Config, _ string) ([]string, error) {
+	clients, err := s.Clients(ctx)
+	return rendered(clients, func(c identity.Client) string { return described(c.ID, c.Name) }), err
+}
+
+func roleNames(ctx context.Context, s *store.Store, _ config.Config, _ string) ([]string, error) {
+	roles, err := s.Roles(ctx)
+	var names []string
+	for _, r := range roles {
+		names = append(names, r.Name)
+	}
+	return names, err
+}
+
+func bindingNames(ctx context.Context, s *store.Store, _ config.Config, _ string) ([]string, error) {
+	bindings, err := s.Bindings(ctx, records.BindingQuery{})
+	var names []string
+	for _, b := range bindings {
+		names = append(names, described(b.ID, describeBinding(b)))
+	}
+	return names, err
+}
+
+func collectionNames(ctx context.Context, s *store.Store, _ config.Config, _ string) ([]string, error) {
+	collections, err := s.Collections(ctx)
+	return rendered(collections, func(c records.Collection) string {
+		return described(strconv.FormatInt(c.ID, 10), c.Name)
+	}), err
+}
+
+func keyNames(ctx context.Context, s *store.Store, _ config.Config, _ string) ([]string, error) {
+	keys, err := s.SigningKeys(ctx)
+	return rendered(keys, func(k keyring.Key) string { return described(k.KID, string(k.State)) }), err
+}
+
+// scopeNames are those that are declared, those that clients list, and the built-in ones.
+func scopeNames(ctx context.Context, s *store.Store, c config.Config, _ string) ([]string, error) {
+	var names []string
+	for name, description := range c.Scopes {
+		names = append(names, described(name, description))
+	}
+	clients, err := s.Clients(ctx)
+	for _, client := range clients {
+		for _, name := range client.Scopes {
+			if !identity.IsSourceScope(name) && !slices.Contains(identity.BuiltinScopes(), name) && c.Scopes[name] == "" {
+				names = append(names, name)
+			}
+		}
+	}
+	names = append(names, identity.BuiltinScopes()...)
+	slices.Sort(names)
+	return slices.Compact(names), err
+}
+
+// tokenNames are the ids of tokens that still live, the newest first.
+func tokenNames(ctx context.Context, s *store.Store, _ config.Config, _ string) ([]string, error) {
+	page, err := s.StoredTokens(ctx, records.TokenQuery{Limit: mostNames})
+	var names []string
+	for _, t := range page.Items {
+		if t.RevokedAt.IsZero() {
+			names = append(names, described(t.ID, t.Kind.String()+" "+t.Name))
+		}
+	}
+	return names, err
+}

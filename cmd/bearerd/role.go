@@ -1,0 +1,178 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/bearerd/bearerd/internal/access"
+	"github.com/bearerd/bearerd/internal/adminapi"
+	"github.com/bearerd/bearerd/internal/caller"
+)
+
+func (p *program) roleCommands() *cobra.Command {
+	return group("role", "List, create, change and delete roles",
+		`List, create, change and delete roles. A role is a named set of permissions; a
+binding gives it to a user or a group (see "bearerd binding").`,
+		p.roleListCommand(), p.roleShowCommand(), p.roleCreateCommand(), p.roleUpdateCommand(), p.roleDeleteCommand())
+}
+
+// permissionFlag reads permissions, each written as an action and a path.
+type permissionFlag struct{ list *[]access.Permission }
+
+// Set adds a permission.
+func (f permissionFlag) Set(s string) error {
+	parts := strings.Fields(s)
+	if len(parts) != 2 {
+		return fmt.Errorf(`%q is not an action and a path with a space between them, such as "access /collections/4"`, s)
+	}
+	permission := access.Permission{Action: parts[0], Path: access.Path(parts[1])}
+	if err := permission.Validate(); err != nil {
+		return fmt.Errorf("%q: %w", s, err)
+	}
+	*f.list = append(*f.list, permission)
+	return nil
+}
+
+// Type names the value in usage lines.
+func (permissionFlag) Type() string { return "PERMISSION" }
+
+// String returns the permissions as they are written.
+func (f permissionFlag) String() string {
+	if f.list == nil {
+		return ""
+	}
+	return permissionsText(*f.list)
+}
+
+func permissionsText(list []access.Permission) string {
+	texts := make([]string, len(list))
+	for i, p := range list {
+		texts[i] = p.Action + " " + string(p.Path)
+	}
+	return strings.Join(texts, ", ")
+}
+
+func permissionsFlag(cmd *cobra.Command, list *[]access.Permission) {
+	cmd.Flags().Var(permissionFlag{list}, "permission", "a `PERMISSION`: an action and a path, such as \"access /\"; can be repeated")
+}
+
+func (p *program) roleListCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "list",
+		Short: "List roles",
+		Args:  takes(),
+		RunE: p.onDatabase(needs{}, func(ctx context.Context, i *instance, _ []string) error {
+			roles, err := i.Directory.RoleList(ctx, caller.Operator())
+			if err != nil {
+				return err
+			}
+			return p.show(listed(rendered(roles, adminapi.RoleOf)), func(w io.Writer) {
+				rows := make([][]string, len(roles))
+				for i, r := range roles {
+					rows[i] = []string{r.Name, permissionsText(r.Permissions), r.Owner}
+				}
+				table(w, "NAME\tPERMISSIONS\tOWNER", rows)
+			})
+		}),
+	}
+}
+
+// role returns the role of that name.
+func (p *program) role(ctx context.Context, i *instance, name string) (access.Role, error) {
+	roles, err := i.Directory.RoleList(ctx, caller.Operator())
+	if err != nil {
+		return access.Role{}, err
+	}
+	at := slices.IndexFunc(roles, func(r access.Role) bool { return r.Name == name })
+	if at < 0 {
+		return access.Role{}, p.missing(ctx, i, nounRole, name)
+	}
+	return roles[at], nil
+}
+
+func (p *program) roleShowCommand() *cobra.Command {
+	return p.about(nounRole, &cobra.Command{
+		Use:   "show ROLE",
+		Short: "Show one role",
+		Args:  takes("ROLE"),
+		RunE: p.onDatabase(needs{}, func(ctx context.Context, i *instance, args []string) error {
+			r, err := p.role(ctx, i, args[0])
+			if err != nil {
+				return err
+			}
+			return p.showRole(r)
+		}),
+	})
+}
+
+func (p *program) showRole(r access.Role) error {
+	return p.show(adminapi.RoleOf(r), func(w io.Writer) {
+		fields(w, "name", r.Name, "permissions", orDash(permissionsText(r.Permissions)), "owner", r.Owner)
+	})
+}
+
+func (p *program) roleCreateCommand() *cobra.Command {
+	var r access.Role
+	cmd := &cobra.Command{
+		Use:   "create NAME --permission \"ACTION PATH\"…",
+		Short: "Create a role",
+		Long: `Create a role. The paths of its permissions are relative to the path at which a
+binding gives it: "access /" given at /collections/4 is access to that collection.`,
+		Example: `  bearerd role create reader --permission "access /"
+  bearerd role create batch --permission "access /collections/4" --permission "create /task-tokens/TES"`,
+		Args: takes("NAME"),
+		RunE: p.onDatabase(needs{creates: true}, func(ctx context.Context, i *instance, args []string) error {
+			r.Name = args[0]
+			if err := i.Directory.CreateRole(ctx, caller.Operator(), r); err != nil {
+				return err
+			}
+			p.say("role %s is created", r.Name)
+			return p.show(adminapi.RoleOf(r), silent)
+		}),
+	}
+	permissionsFlag(cmd, &r.Permissions)
+	_ = cmd.MarkFlagRequired("permission")
+	return cmd
+}
+
+func (p *program) roleUpdateCommand() *cobra.Command {
+	var permissions []access.Permission
+	cmd := p.about(nounRole, &cobra.Command{
+		Use:   "update ROLE --permission \"ACTION PATH\"…",
+		Short: "Replace the permissions of a role",
+		Long: `Replace the permissions of a role. Everyone who has the role has the new ones at
+once, and no longer those that are left out.`,
+		Example: `  bearerd role update reader --permission "access /" --permission "read /"`,
+		Args:    takes("ROLE"),
+		RunE: p.onDatabase(needs{waits: true}, func(ctx context.Context, i *instance, args []string) error {
+			r, err := p.role(ctx, i, args[0])
+			if err != nil {
+				return err
+			}
+			r.Permissions = permissions
+			if err := i.Directory.UpdateRole(ctx, caller.Operator(), r); err != nil {
+				return err
+			}
+			p.say("role %s has new permissions", r.Name)
+			return p.show(adminapi.RoleOf(r), silent)
+		}),
+	})
+	permissionsFlag(cmd, &permissions)
+	_ = cmd.MarkFlagRequired("permission")
+	waitFlag(cmd)
+	return cmd
+}
+
+func (p *program) roleDeleteCommand() *cobra.Command {
+	return p.revocation(p.about(nounRole, &cobra.Command{
+		Use:        "delete ROLE",
+		Short:      "Delete a role, with the bindings that give it",
+		Args:       takes("ROLE"),
+		SuggestFor: []string{"remove", "rm"},
+	}), "role %s is deleted, with the bindings that gave it; %s", func(i *instance) revokes { return i.Directory.RemoveRole })
+}
