@@ -73,6 +73,10 @@ type Config struct {
 	SharedSecretFile string
 	// APITokenPrefix is what the issuer's API tokens begin with. Empty: bda_.
 	APITokenPrefix string
+	// ForeignTokens are the shapes of other systems' tokens that the issuer has imported,
+	// as its foreign_tokens declares them. Tokens of these shapes are opaque: the issuer is
+	// asked about them.
+	ForeignTokens []ForeignToken
 	// Realm is the realm in challenges. Empty: the issuer.
 	Realm string
 
@@ -98,6 +102,10 @@ type Config struct {
 	// Now is the wall clock, which decides what has expired. Nil: the system's.
 	Now func() time.Time
 }
+
+// ForeignToken is the shape of another system's tokens: a pattern for all of a value, in
+// the language that docs/coming-over.md describes, or what every value begins with.
+type ForeignToken struct{ Name, Pattern, Prefix string }
 
 // Format hides the client's secret from every verb of fmt.
 func (c Config) Format(f fmt.State, _ rune) {

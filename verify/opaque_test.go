@@ -3,6 +3,7 @@ package verify_test
 import (
 	"fmt"
 	"net/http"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -324,5 +325,40 @@ func TestMemoryIsBoundedWhateverIsPresented(t *testing.T) {
 	}
 	if n := issuer.Introspections(); n > 20 {
 		t.Errorf("a hot token was forgotten %d times", n-1)
+	}
+}
+
+// A token that the issuer has imported from another system is asked about once it has a
+// shape that the service declares, and a value of no shape never is.
+func TestAnImportedTokenIsAskedAbout(t *testing.T) {
+	t.Parallel()
+	issuer := verifytest.NewIssuer(t)
+	raw := strings.Repeat("0a", 20)
+	issuer.ImportedToken(raw, verifytest.Claims{})
+	wants(t, judge(issuer.Verifier(t), raw), malformed)
+	if n := issuer.Introspections(); n != 0 {
+		t.Errorf("%d questions about a value of no shape", n)
+	}
+	cfg := issuer.Config()
+	cfg.ForeignTokens = []verify.ForeignToken{{Name: "drf", Pattern: "[0-9a-f]{40}"}}
+	v, err := verify.New(t.Context(), cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(v.Close)
+	issuer.Watch(v)
+	for range 10 {
+		wants(t, judge(v, raw), yes)
+		wants(t, judge(v, raw+"00"), malformed)
+	}
+	if n := issuer.Introspections(); n != 1 {
+		t.Errorf("%d questions, want 1", n)
+	}
+	issuer.Revoke(raw)
+	wants(t, judge(v, raw), revoked)
+
+	cfg.ForeignTokens = []verify.ForeignToken{{Name: "own", Prefix: "bda_"}}
+	if _, err := verify.New(t.Context(), cfg); err == nil || !strings.Contains(err.Error(), "ForeignTokens") {
+		t.Errorf("a shape of bearerd's own: %v", err)
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/bearerd/bearerd/internal/foreign"
 	"github.com/bearerd/bearerd/internal/revocation"
 	"github.com/bearerd/bearerd/internal/token"
 	"github.com/bearerd/bearerd/internal/verification"
@@ -79,6 +80,9 @@ func build(c Config, clock func() time.Duration) (*Verifier, error) {
 	if err != nil {
 		return nil, fmt.Errorf("APITokenPrefix: %w", err)
 	}
+	if forms, err = withForeign(forms, c.ForeignTokens); err != nil {
+		return nil, fmt.Errorf("ForeignTokens: %w", err)
+	}
 	v := &Verifier{cfg: c, web: newWeb(c.HTTPClient)}
 	v.ctx, v.end = context.WithCancel(context.Background())
 	v.ledger = revocation.NewLedger(clock, c.Now)
@@ -104,6 +108,20 @@ func build(c Config, clock func() time.Duration) (*Verifier, error) {
 		}
 	}
 	return v, v.decide(forms)
+}
+
+// withForeign adds the shapes of other systems' tokens.
+func withForeign(forms token.Forms, declared []ForeignToken) (token.Forms, error) {
+	shapes := make([]foreign.Shape, len(declared))
+	for i, t := range declared {
+		shapes[i] = foreign.Shape(t)
+	}
+	var own []foreign.Own
+	for prefix, pattern := range forms.OwnPatterns() {
+		own = append(own, foreign.Own{Name: "a token of bearerd's, " + prefix + "…,", Pattern: pattern})
+	}
+	compiled, err := foreign.New(shapes, own...)
+	return forms.WithForeign(compiled), err
 }
 
 // decide returns the decision on top of the issuer's answers.

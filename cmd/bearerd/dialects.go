@@ -65,7 +65,7 @@ func (s *shared) addHypothesis(e *edges) {
 // configuration returns it one.
 func (s *shared) addGen3(e *edges) {
 	e.own = append(e.own, &gen3.Dialect{
-		SignIn: s.SignIn, Issuance: s.Issuance, Tokens: s.Tokens, Revoker: s.Revoker, Verifier: s.Verifier, PublicKeys: s.Directory.PublicKeys,
+		SignIn: s.SignIn, Issuance: s.Issuance, Assertions: s.Assertions, Tokens: s.Tokens, Revoker: s.Revoker, Verifier: s.Verifier, PublicKeys: s.Directory.PublicKeys,
 		Now: s.now, SessionCookies: s.sessionCookies, CrossOrigin: s.crossOrigin,
 		Challenge: s.challenge, CacheTime: jwksLife,
 	})

@@ -144,6 +144,9 @@ func (p *program) examineConfig(ctx context.Context, c config.Config, r *doctor.
 	for _, warning := range c.Warnings() {
 		r.Warn(name, warning, "change that setting")
 	}
+	for _, route := range c.ReportOnly() {
+		r.Warn(name, route+" is not enforced: nothing is refused there", `once "bearerd shadow" shows no difference, take its "enforce: false" off`)
+	}
 	if len(*r) == before {
 		file := p.configFile
 		if file == "" {

@@ -88,7 +88,7 @@ func (i *instance) edges(logger *slog.Logger) (edges, error) {
 		&adminapi.API{
 			SignIn: i.SignIn, Accounts: i.Accounts, Issuance: i.Issuance, Tokens: i.Tokens, Usage: i.Usage, Revoker: i.Revoker, Directory: i.Directory, Provisioner: i.Provisioner, Explainer: i.Explainer,
 			Status: i.follower.Status, Policy: policyOf(i.config), Now: i.now,
-			CrossOrigin: crossOrigin, Cookies: s.cookies, SessionCookies: s.sessionCookies, Challenge: s.challenge, Traffic: i.traffic,
+			CrossOrigin: crossOrigin, Cookies: s.cookies, SessionCookies: s.sessionCookies, Challenge: s.challenge, Traffic: i.traffic, Shadow: i.shadow,
 		},
 	}}
 	for _, name := range i.config.Dialects {
@@ -118,7 +118,7 @@ func (i *instance) edges(logger *slog.Logger) (edges, error) {
 		CrossOrigin: crossOrigin, Cookies: s.cookies, SessionCookies: s.sessionCookies,
 		Passwords: takesPasswords(i.config), Ways: ways, Documents: i.documents,
 		Challenge: s.challenge, Overlap: i.config.APIToken.Overlap,
-		DeveloperPrefix: s.developerPrefix, Traffic: i.traffic, Cluster: i.cluster(),
+		DeveloperPrefix: s.developerPrefix, Traffic: i.traffic, Cluster: i.cluster(), Shadow: i.shadow, ReportOnly: i.config.ReportOnly(),
 		Explorer: func() []byte { return s.description.JSON() },
 		Name:     i.config.Site.Name, Logo: logo, Front: i.config.Upstream.URL == "",
 	}
@@ -157,10 +157,14 @@ func (s *shared) addGateway(e *edges) error {
 		return err
 	}
 	gate := &gateway.Gate{
-		Verifier: s.Verifier, Now: s.now, Challenge: s.challenge, CrossOrigin: s.crossOrigin, Finders: s.finders,
+		Verifier: s.Verifier, Now: s.now, Challenge: s.challenge, CrossOrigin: s.crossOrigin, Finders: s.finders, Forms: s.forms, Shadow: s.shadow,
 		Metadata: metadataOf(s.config), Announcer: *announcer, TokensPage: s.config.Issuer + "/auth/tokens",
 	}
 	e.gateway = append(e.gateway, &gateway.ForwardAuth{Gate: gate, Requirements: requirements})
+	e.loops = append(e.loops, server.Loop{Name: "writing what would have been refused", Run: s.shadow.Run})
+	for _, name := range s.config.ReportOnly() {
+		s.logger.Warn("this is not enforced: what would have been refused is counted alone", slog.String("route", name))
+	}
 	if c.URL == "" {
 		return nil
 	}
@@ -187,7 +191,7 @@ func requirementsOf(c config.Config) map[string]gateway.NamedRequirement {
 	for name, r := range c.Requirements {
 		named := gateway.NamedRequirement{
 			Audience: r.Audience, Scope: strings.Fields(r.Scope), Collection: r.Collection,
-			Permission: access.Permission{Action: r.Action, Path: access.Path(r.Path)}, In: r.In,
+			Permission: access.Permission{Action: r.Action, Path: access.Path(r.Path)}, In: r.In, ReportOnly: r.ReportOnly(),
 		}
 		if r.SafeScope != nil {
 			named.SafeScope = append([]string{}, strings.Fields(*r.SafeScope)...)
@@ -210,7 +214,7 @@ func routesOf(c config.Config) []gateway.Route {
 	routes := make([]gateway.Route, len(c.Upstream.Routes))
 	for i, r := range c.Upstream.Routes {
 		routes[i] = gateway.Route{
-			Path: r.Path, Methods: r.Methods, TokensIn: r.TokensIn, Require: gateway.Requirement(r.Require), Audience: r.Audience, Scope: strings.Fields(r.Scope),
+			Path: r.Path, Methods: r.Methods, TokensIn: r.TokensIn, ReportOnly: r.ReportOnly(), Require: gateway.Requirement(r.Require), Audience: r.Audience, Scope: strings.Fields(r.Scope),
 			Permission: access.Permission{Action: r.Permission.Action, Path: access.Path(r.Permission.Path)},
 		}
 	}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"log/slog"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -19,6 +20,7 @@ import (
 	"github.com/bearerd/bearerd/internal/config"
 	"github.com/bearerd/bearerd/internal/dialect/hypothesis"
 	"github.com/bearerd/bearerd/internal/feed"
+	"github.com/bearerd/bearerd/internal/foreign"
 	"github.com/bearerd/bearerd/internal/identity"
 	"github.com/bearerd/bearerd/internal/issuance"
 	"github.com/bearerd/bearerd/internal/keyring"
@@ -26,6 +28,7 @@ import (
 	"github.com/bearerd/bearerd/internal/notice"
 	"github.com/bearerd/bearerd/internal/revocation"
 	"github.com/bearerd/bearerd/internal/secretfile"
+	"github.com/bearerd/bearerd/internal/shadow"
 	"github.com/bearerd/bearerd/internal/sso"
 	"github.com/bearerd/bearerd/internal/store"
 	"github.com/bearerd/bearerd/internal/token"
@@ -55,6 +58,7 @@ type instance struct {
 	ways     sso.Sources // to sign in, for the server
 	ring     *keyring.Ring
 	secrets  *secretfile.Set // that can be read again
+	shadow   *shadow.Log     // what report-only routes would have refused
 
 	documents *clientdoc.Reader // of clients that nobody registered; nil: they can't ask
 	instead   clientdoc.Config  // how tests have them read; empty otherwise
@@ -65,6 +69,7 @@ type needs struct {
 	creates   bool // a missing database is made: the command puts something into it
 	rehearses bool // nothing is to be left behind, be it a new database
 	judges    bool // the command judges tokens, for which it must know the whole log
+	bulk      bool // the command writes very many rows
 	waits     bool // --wait says whether to wait for the servers
 }
 
@@ -90,7 +95,7 @@ func (p *program) with(cmd *cobra.Command, need needs, do func(context.Context, 
 	if f := cmd.Flag("wait"); need.waits && f != nil && f.Changed {
 		c.Revocation.Wait = f.Value.String() == "true"
 	}
-	s, err := openStore(cmd.Context(), c, store.Options{Now: p.now, MustExist: !need.creates})
+	s, err := openStore(cmd.Context(), c, store.Options{Now: p.now, MustExist: !need.creates, Bulk: need.bulk})
 	if err != nil {
 		return err
 	}
@@ -275,6 +280,10 @@ func assemble(ctx context.Context, p parts) (*instance, error) {
 	}
 	i := &instance{Node: n, forms: forms, config: p.config, store: p.store, follower: follower, tail: tail, now: ledger.Now}
 	i.traffic, _ = p.meter.(traffic.Log)
+	meter, _ := p.meter.(shadow.Meter)
+	if i.shadow, err = shadow.New(shadow.Config{Store: p.store, Now: ledger.Now, Meter: meter}); err != nil {
+		return nil, err
+	}
 	i.ways, i.ring, i.secrets, i.documents, i.instead = ways.sources, ring, secrets, documents, p.instead
 	p.store.Follow(follower.Origin)
 	if err := follower.CatchUp(ctx); err != nil || !p.config.Database.IsPostgres() {
@@ -283,13 +292,24 @@ func assemble(ctx context.Context, p parts) (*instance, error) {
 	return i, ring.Refresh(ctx) // another server may have answered before there was a log to follow
 }
 
+// ownForms returns what bearerd's own tokens look like.
+func ownForms(forms token.Forms) []foreign.Own {
+	var own []foreign.Own
+	patterns := forms.OwnPatterns()
+	for _, prefix := range slices.Sorted(maps.Keys(patterns)) {
+		own = append(own, foreign.Own{Name: "a token of bearerd's, " + prefix + "…,", Pattern: patterns[prefix]})
+	}
+	return own
+}
+
 // tokenForms returns what opaque tokens look like.
 func tokenForms(c config.Config) (token.Forms, error) {
 	forms, err := token.NewForms(c.APIToken.Prefix, hypothesis.TokenPrefix) // its tokens are read without the dialect, too
 	if err != nil {
 		return forms, fmt.Errorf("api_token.prefix: %w", err)
 	}
-	return forms, nil
+	shapes, err := c.ForeignShapes(ownForms(forms)...)
+	return forms.WithForeign(shapes), err
 }
 
 func policyOf(c config.Config) issuance.Policy {

@@ -103,7 +103,7 @@ that was asked whether something is allowed exits with 3 when it isn't.`,
 		p.initCommand(), p.serveCommand(), p.demoCommand(), p.applyCommand(), p.exportCommand(),
 		p.userCommands(), p.roleCommands(), p.bindingCommands(), p.collectionCommands(), p.clientCommands(),
 		p.tokenCommands(), p.revokeAllCommand(), p.keysCommands(),
-		p.auditCommand(), p.backupCommand(), p.migrateCommand(),
+		p.auditCommand(), p.shadowCommand(), p.backupCommand(), p.migrateCommand(),
 		p.configCommands(), p.doctorCommand(), p.loginCommand(), p.apiCommand(), p.logoutCommand(),
 		p.versionCommand(),
 	)

@@ -83,6 +83,7 @@ func (p *program) serve(ctx context.Context, sv service) (err error) {
 		return err
 	}
 	metrics := server.NewMetrics()
+	metrics.SetReportOnly(len(c.ReportOnly()))
 	i, err := assemble(ctx, parts{config: c, store: s, log: s, shared: c.Database.IsPostgres(), serves: true, instead: instead, meter: metrics, now: p.now, logger: logger})
 	if err != nil {
 		return err

@@ -31,6 +31,7 @@ import (
 	"github.com/bearerd/bearerd/internal/provisioning"
 	"github.com/bearerd/bearerd/internal/revocation"
 	"github.com/bearerd/bearerd/internal/revoking"
+	"github.com/bearerd/bearerd/internal/shadow"
 	"github.com/bearerd/bearerd/internal/signin"
 	"github.com/bearerd/bearerd/internal/traffic"
 	"github.com/bearerd/bearerd/internal/usage"
@@ -58,6 +59,7 @@ type API struct {
 	SessionCookies []string             // the cookies that carry a session; none: Bearer alone
 	Challenge      httpkit.Challenge    // what a 401 answers with
 	Traffic        traffic.Log          // the source of the statistics; nil: nothing is counted
+	Shadow         *shadow.Log          // what report-only routes would have refused
 }
 
 // request is a request whose caller is known.
@@ -122,6 +124,7 @@ func (a *API) routes() []route {
 		{"DELETE", "/clients/{id}", revokes(func() operation { return a.Directory.RemoveClient }), "wait", a.mayDo(audit.ClientRemove)},
 		{"POST", "/clients/{id}/secret", a.rotateSecret, "wait", a.mayDo(audit.ClientSecret)},
 		{"GET", "/issuers", a.issuers, paging, administrator},
+		{"GET", "/shadow", a.shadow, paging, administrator},
 		{"GET", "/sources/{name}/users", a.sourceUsers, paging, a.mayReadSource},
 		{"PATCH", "/sources/{name}/users/{external_id}", a.updateSourceUser, "wait", a.mayDisable},
 		{"GET", "/keys", a.keys, paging, administrator},

@@ -63,6 +63,7 @@ const (
 	KeyRotate   = "key.rotate"
 	KeyRetire   = "key.retire"
 
+	TokenImport  = "token.import"  // all tokens of a file, the target; how many is the remark
 	LeakedReport = "leaked.report" // a token reported as leaked was killed; the target is its owner
 	Apply        = "apply"
 	Backup       = "backup"
@@ -80,7 +81,7 @@ var actions = []string{
 	ClientCreate, ClientUpdate, ClientSecret, ClientRemove, ClientAuthenticate,
 	IssuerCreate, IssuerUpdate, IssuerRemove,
 	KeyCreate, KeyActivate, KeyRotate, KeyRetire,
-	LeakedReport, Apply, Backup,
+	TokenImport, LeakedReport, Apply, Backup,
 }
 
 // Actions lists every action, related ones side by side.

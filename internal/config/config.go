@@ -1,9 +1,11 @@
 package config
 
 import (
+	"maps"
 	"net/netip"
 	"net/url"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 )
@@ -35,6 +37,7 @@ type Config struct {
 	APIToken       APIToken                    `yaml:"api_token"`
 	TaskTokens     map[string]TaskToken        `yaml:"task_tokens"` // by type
 	Scopes         map[string]string           `yaml:"scopes"`      // descriptions by name
+	ForeignTokens  []ForeignToken              `yaml:"foreign_tokens"`
 	RefreshToken   RefreshToken                `yaml:"refresh_token"`
 	Revocation     Revocation                  `yaml:"revocation"`
 	Verify         Verify                      `yaml:"verify"`
@@ -185,7 +188,11 @@ type Route struct {
 	Scope      string      `yaml:"scope"` // scope names with spaces between them
 	Permission Permission  `yaml:"permission"`
 	TokensIn   []string    `yaml:"tokens_in"` // beside Bearer: basic, token, header:NAME
+	Enforce    *bool       `yaml:"enforce"`   // false: nothing is refused, and what would have been is counted; nil: true
 }
+
+// ReportOnly reports whether the route refuses nothing.
+func (r Route) ReportOnly() bool { return r.Enforce != nil && !*r.Enforce }
 
 // NamedRequirement is what a token must be good for where forward auth is asked by name.
 type NamedRequirement struct {
@@ -195,7 +202,28 @@ type NamedRequirement struct {
 	Collection *int64   `yaml:"collection"`
 	Action     string   `yaml:"action"`
 	Path       string   `yaml:"path"`
-	In         []string `yaml:"in"` // beside Bearer: basic, token, header:NAME
+	In         []string `yaml:"in"`      // beside Bearer: basic, token, header:NAME
+	Enforce    *bool    `yaml:"enforce"` // as that of a route
+}
+
+// ReportOnly reports whether what is required is only counted.
+func (r NamedRequirement) ReportOnly() bool { return r.Enforce != nil && !*r.Enforce }
+
+// ReportOnly returns which routes and requirements refuse nothing, as they are called in
+// reports.
+func (c Config) ReportOnly() []string {
+	var names []string
+	for _, r := range c.Upstream.Routes {
+		if r.ReportOnly() {
+			names = append(names, strings.TrimSpace(strings.Join(r.Methods, ",")+" "+r.Path))
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(c.Requirements)) {
+		if c.Requirements[name].ReportOnly() {
+			names = append(names, "requirement "+name)
+		}
+	}
+	return names
 }
 
 // Webhook is told of tokens that end soon. Without a URL nobody is. The secret
@@ -271,6 +299,7 @@ func Default() Config {
 		APIToken:       APIToken{Prefix: "bda_"},
 		TaskTokens:     map[string]TaskToken{},
 		Scopes:         map[string]string{},
+		ForeignTokens:  []ForeignToken{},
 		RefreshToken:   RefreshToken{IdleTTL: 720 * time.Hour, Grace: 30 * time.Second},
 		Revocation:     Revocation{MaxStaleness: 2 * time.Second, Wait: true, Memory: 512 << 20},
 		Verify:         Verify{Cache: 32 << 20},

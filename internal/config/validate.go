@@ -48,6 +48,7 @@ func validate(c Config, origin map[string]string) []Problem {
 	}
 	k.checkLifetimes()
 	k.checkNames()
+	k.checkForeignTokens()
 	if c := k.Verify.Cache; c < 1<<20 || c > 64<<30 {
 		k.fail("verify.cache", "", "must be from 1MiB to 64GiB, not %s", c)
 	}
@@ -318,6 +319,9 @@ func (k *checker) checkUpstream() {
 		}
 		switch r.Require {
 		case RequireNone:
+			if r.ReportOnly() {
+				k.fail(key+".enforce", "set require to token or optional", "reports what is refused, but nothing is where no token is required")
+			}
 			if r.Audience != "" || r.Scope != "" || r.Permission != (Permission{}) || len(r.TokensIn) > 0 {
 				k.fail(key, "set require to token or optional", "asks for an audience, scope or permission, or names places of tokens, but requires no token")
 			}

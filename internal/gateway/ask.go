@@ -32,6 +32,10 @@ type ask struct {
 	// route is what is noted of a token's use: a configured path, or the name of a
 	// requirement; "": the first segment of the path that was asked for.
 	route string
+	// reportOnly lets every request pass as it came: what would have been refused is
+	// counted under label.
+	reportOnly bool
+	label      string
 }
 
 // setSafeScope asks another scope of safe methods.
@@ -149,6 +153,7 @@ type NamedRequirement struct {
 	Collection *int64
 	Permission access.Permission // zero: none is asked for
 	In         []string          // where else a token may stand: basic, token, header:NAME
+	ReportOnly bool              // every request passes; what would have been refused is counted
 }
 
 // NewRequirements checks requirements. The error names the one that is wrong.
@@ -158,6 +163,7 @@ func NewRequirements(list map[string]NamedRequirement) (Requirements, error) {
 		a := &ask{route: uses.Route("ext-authz/" + name), requirements: verification.Requirements{
 			Audience: r.Audience, Scope: r.Scope, Collection: r.Collection, Action: r.Permission.Action, Path: r.Permission.Path,
 		}}
+		a.reportOnly, a.label = r.ReportOnly, "requirement "+name
 		var err error
 		if a.doors, err = parseDoors(r.In); err != nil {
 			return nil, fmt.Errorf("requirement %q: in: %w", name, err)
@@ -199,7 +205,7 @@ func parseAsk(r *http.Request, named Requirements) (*ask, error) {
 	var safeScope []string
 	for _, name := range slices.Sorted(maps.Keys(query)) {
 		value := query.Get(name)
-		if query.Has("requirement") && !slices.Contains([]string{"requirement", "optional", "preflight"}, name) {
+		if query.Has("requirement") && !slices.Contains([]string{"requirement", "optional", "preflight", "enforce"}, name) {
 			return nil, queryError{fault.New(fault.Invalid, "query parameter %.64s: the requirement says that already", name)}
 		}
 		switch name {
@@ -219,6 +225,10 @@ func parseAsk(r *http.Request, named Requirements) (*ask, error) {
 			if a.preflight = value == "pass"; !a.preflight {
 				err = fault.New(fault.Invalid, "must be pass")
 			}
+		case "enforce":
+			var enforce bool
+			enforce, err = parseTruth(value)
+			a.reportOnly = !enforce
 		case "collection":
 			var id int64
 			if id, err = access.ParseCollection(value); err != nil {
@@ -230,9 +240,7 @@ func parseAsk(r *http.Request, named Requirements) (*ask, error) {
 		case "path":
 			want.Path, err = access.ParsePath(value)
 		case "optional":
-			if a.optional = value == "true"; !a.optional && value != "false" {
-				err = fault.New(fault.Invalid, "must be true or false")
-			}
+			a.optional, err = parseTruth(value)
 		default:
 			return nil, queryError{fault.New(fault.Invalid, "unknown query parameter %.64q", name)}
 		}
@@ -249,6 +257,13 @@ func parseAsk(r *http.Request, named Requirements) (*ask, error) {
 	return a, nil
 }
 
+func parseTruth(value string) (bool, error) {
+	if value != "true" && value != "false" {
+		return false, fault.New(fault.Invalid, "must be true or false")
+	}
+	return value == "true", nil
+}
+
 // of returns a copy of the requirement that a query names; the zero ask where it names
 // none. An empty name asks for nothing, which nobody means.
 func (n Requirements) of(r *http.Request) (*ask, error) {
@@ -257,7 +272,7 @@ func (n Requirements) of(r *http.Request) (*ask, error) {
 		return nil, queryError{err}
 	}
 	if !query.Has("requirement") {
-		return &ask{}, nil
+		return &ask{label: pathVerify}, nil
 	}
 	known := n[query.Get("requirement")]
 	if known == nil {

@@ -22,6 +22,10 @@ type forwarding struct {
 	token     bool        // it was let in by a token, and not by a session
 	announced http.Header // what the application is told of the caller
 	preflight bool        // it carries nothing that says who sends it
+	report    bool        // it goes on as it came, whoever sends it
+	// answered is told the status of the application's answer before the client is; nil:
+	// nobody is.
+	answered func(status int)
 }
 
 // rewrite makes of the request that came in the one that goes out. Hop-by-hop
@@ -34,11 +38,15 @@ func (p *Proxy) rewrite(pr *httputil.ProxyRequest, f *forwarding) {
 	}
 	trusted := p.TrustedProxies.Trusts(peer(pr.In))
 	for _, h := range []http.Header{pr.Out.Header, pr.Out.Trailer} {
-		p.clean(h, trusted, f.route.byMethod || f.preflight)
+		p.clean(h, trusted, (f.route.byMethod || f.preflight) && !f.report)
 	}
 	removeFromTrailer(pr.Out.Trailer)
 	setForwarded(pr, trusted)
-	p.removeCredentials(pr.Out.Header, f)
+	if f.report { // of what the client sent, bearerd's own session alone is nobody else's
+		removeCookies(pr.Out.Header, func(_, value string) bool { return holdsSession(value) })
+	} else {
+		p.removeCredentials(pr.Out.Header, f)
+	}
 	maps.Copy(pr.Out.Header, f.announced)
 }
 
@@ -156,8 +164,13 @@ func (p *Proxy) removeCredentials(h http.Header, f *forwarding) {
 		return
 	}
 	removeCookies(h, func(name, value string) bool {
-		return strings.HasPrefix(strings.Trim(value, ` "`), token.PrefixSession) || consumed && p.holdsToken(name)
+		return holdsSession(value) || consumed && p.holdsToken(name)
 	})
+}
+
+// holdsSession reports whether a cookie's value is a session of bearerd's.
+func holdsSession(value string) bool {
+	return strings.HasPrefix(strings.Trim(value, ` "`), token.PrefixSession)
 }
 
 // holdsToken reports whether a dialect looks for a token in the cookie of that name.

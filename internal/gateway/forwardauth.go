@@ -82,6 +82,9 @@ func (f *ForwardAuth) extAuthz(w http.ResponseWriter, r *http.Request) error {
 
 // answer judges a request and says who is calling.
 func (f *ForwardAuth) answer(w http.ResponseWriter, r *http.Request, a *ask, m method) error {
+	if a.reportOnly {
+		return f.report(w, r, a, m)
+	}
 	var c admitted
 	if !a.preflight || !m.named || !m.agreed || m.name != http.MethodOptions || !isPreflight(r.Header) {
 		var err error

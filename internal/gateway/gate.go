@@ -10,6 +10,7 @@ import (
 	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/httpkit"
 	"github.com/bearerd/bearerd/internal/identity"
+	"github.com/bearerd/bearerd/internal/shadow"
 	"github.com/bearerd/bearerd/internal/token"
 	"github.com/bearerd/bearerd/internal/uses"
 	"github.com/bearerd/bearerd/internal/verification"
@@ -32,6 +33,11 @@ type Gate struct {
 	// refuses them all.
 	CrossOrigin *httpkit.CrossOrigin
 	Announcer   Announcer // names the caller to the application
+	// Shadow counts what report-only routes would have refused; nil: nothing is counted.
+	Shadow *shadow.Log
+	// Forms tell a token that came as a password from a password, where a dialect takes
+	// those.
+	Forms token.Forms
 	// TokensPage is the URL of the page on which people create tokens; "": there is none.
 	TokensPage string
 }
@@ -130,7 +136,7 @@ func (g *Gate) find(r *http.Request, d *doors) (c httpkit.Credential, err error)
 			return httpkit.Credential{}, err
 		}
 		// What a dialect takes for a password is not ours.
-		found = found && (token.LooksLikeToken(pair.Password) || !slices.ContainsFunc(g.Finders, takesBasic))
+		found = found && (g.Forms.LooksLikeToken(pair.Password) || !slices.ContainsFunc(g.Finders, takesBasic))
 		switch {
 		case found && c.Token != "":
 			return httpkit.Credential{}, errTwoCredentials

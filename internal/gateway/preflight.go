@@ -62,6 +62,10 @@ func (p *Proxy) origin(r *http.Request) string {
 // cookie, and a script of an origin that may call with a token may read the answer, where
 // the application says nothing else.
 func (p *Proxy) finish(h http.Header, r *http.Request, f *forwarding) {
+	if f.report {
+		h.Set(reportOnlyHeader, "true")
+		return
+	}
 	if f.token && !p.KeepCookies {
 		delete(h, "Set-Cookie")
 		delete(h, "Set-Cookie2")

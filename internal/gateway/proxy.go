@@ -120,12 +120,23 @@ func (p *Proxy) serve(w http.ResponseWriter, r *http.Request) error {
 	}
 	rule, err := p.routes.find(path, asked)
 	if err != nil {
+		if root := p.routes.reportOnly(); root != nil && !errors.Is(err, errNoPath) { // an ambiguous path is refused nowhere
+			onlyWebSocket(r)
+			return p.report(w, r, &forwarding{path: path, route: root}, judgement{err: err})
+		}
 		return err
 	}
 	if rule == nil {
 		return httpkit.MethodNotAllowed(w, r, p.routes.allowed(path))
 	}
 	onlyWebSocket(r)
+	if rule.ask.reportOnly {
+		var j judgement
+		if !preflight {
+			j = p.Gate.judge(r, &rule.ask, method{name: r.Method, named: true}, path)
+		}
+		return p.report(w, r, &forwarding{path: path, route: rule}, j)
+	}
 	if preflight {
 		return p.preflight(w, r, &forwarding{path: path, route: rule, preflight: true})
 	}
@@ -172,6 +183,9 @@ func (p *Proxy) forward(w http.ResponseWriter, r *http.Request, f *forwarding) e
 		ErrorLog:      p.errorLog,
 		BufferPool:    &p.buffers,
 		ModifyResponse: func(answer *http.Response) error {
+			if f.answered != nil {
+				f.answered(answer.StatusCode)
+			}
 			p.finish(answer.Header, r, f)
 			return nil
 		},

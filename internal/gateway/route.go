@@ -41,6 +41,9 @@ type Route struct {
 	Scope      []string
 	Permission access.Permission // zero: none is asked for
 	TokensIn   []string          // where else a token may stand: basic, token, header:NAME
+	// ReportOnly lets every request go on as it came. What would have been refused is
+	// counted against what the application answers.
+	ReportOnly bool
 }
 
 // routes is a table of rules, longest path first.
@@ -89,6 +92,8 @@ func (r Route) compile() (route, error) {
 	switch {
 	case !slices.Contains([]Requirement{"", RequireToken, RequireOptional, RequireNone}, r.Require):
 		return c, fmt.Errorf("unknown requirement %q", r.Require)
+	case c.none && r.ReportOnly:
+		return c, errors.New("refuses nothing, so there is nothing to report")
 	case c.none && (r.Audience != "" || len(r.Scope) > 0 || r.Permission != access.Permission{} || len(r.TokensIn) > 0):
 		return c, errors.New("asks something of a token and needs none")
 	case (r.Permission != access.Permission{}) && r.Permission.Validate() != nil:
@@ -112,6 +117,7 @@ func (r Route) compile() (route, error) {
 	if c.ask.doors, err = parseDoors(r.TokensIn); err != nil {
 		return c, fmt.Errorf("tokens_in: %w", err)
 	}
+	c.ask.reportOnly, c.ask.label = r.ReportOnly, strings.TrimSpace(strings.Join(r.Methods, ",")+" "+r.Path)
 	if c.path, err = routeSegments(r.Path); len(c.path) > 0 {
 		c.ask.route = uses.Route("/" + strings.Join(c.path, "/"))
 	}
@@ -212,6 +218,20 @@ func (t routes) allowed(raw string) string {
 
 // registered are the methods that Allow may name.
 var registered = []string{"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
+
+// reportOnly returns the rule for everything, where every rule is report-only; else nil.
+func (t routes) reportOnly() *route {
+	var root *route
+	for i := range t {
+		if !t[i].ask.reportOnly {
+			return nil
+		}
+		if len(t[i].path) == 0 && len(t[i].methods) == 0 {
+			root = &t[i]
+		}
+	}
+	return root
+}
 
 // beneath reports whether there are rules for paths beneath p.
 func (t routes) beneath(p []string) bool {

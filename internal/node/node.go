@@ -145,7 +145,7 @@ func (n *Node) core() (err error) {
 	c := &n.cfg
 	v := verification.Config{
 		Source: source.New(source.Config{
-			Store: c.Store, Ring: c.Ring, Follower: c.Follower, DefaultAudience: c.Settings.Policy.DefaultAudience,
+			Store: c.Store, Forms: c.Forms, Ring: c.Ring, Follower: c.Follower, DefaultAudience: c.Settings.Policy.DefaultAudience,
 			Quota: n.Quota,
 		}),
 		Ledger: c.Follower.Ledger(), Forms: c.Forms,

@@ -165,6 +165,22 @@ type (
 	// AddToken stores a token, with an end no later than those of the tokens in its chain
 	// that were shortened.
 	AddToken struct{ Token StoredToken }
+	// BeginImport begins an import of tokens. Conflict while another one is under way.
+	BeginImport struct {
+		ID int64
+		At time.Time
+	}
+	// StageTokens stores tokens of an import, which nobody sees until it is published; one
+	// whose owner the log has cut off since it was decided is stored as revoked. Conflict
+	// when the import is not under way.
+	StageTokens struct {
+		Import int64
+		At     time.Time
+		Tokens []StoredToken
+	}
+	// PublishImport lets all tokens of an import be seen at once. Conflict when the import
+	// is not under way.
+	PublishImport struct{ ID int64 }
 	// SpendToken marks one live token as ended, once. Conflict when it has already
 	// ended: another request was faster. With Siblings, the other live tokens that were
 	// issued for the same one end with it, for that reason.
@@ -292,6 +308,9 @@ func (RemoveClient) op()      {}
 func (AddIssuer) op()         {}
 func (RemoveIssuer) op()      {}
 func (AddToken) op()          {}
+func (BeginImport) op()       {}
+func (StageTokens) op()       {}
+func (PublishImport) op()     {}
 func (SpendToken) op()        {}
 func (SpendAgain) op()        {}
 func (ShortenToken) op()      {}

@@ -20,6 +20,8 @@ type Store interface {
 	Lists
 	Provisioning
 	Tokens
+	Imports
+	Shadows
 	Attempts
 	Devices
 	Authorizations

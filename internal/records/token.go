@@ -15,7 +15,9 @@ import (
 type StoredToken struct {
 	ID          string
 	Kind        token.Kind
-	Digest      [32]byte // SHA-256 of the value; zero for exchange keys, which are found by id
+	Digest      [32]byte // SHA-256 of the value; zero for exchange keys, which are found by id, and where SHA512 is set
+	SHA512      []byte   // of an imported token of which that digest alone is known
+	Import      int64    // the import that it came with; 0: bearerd issued it
 	Prefix      string
 	Last4       string
 	Owner       string // subject

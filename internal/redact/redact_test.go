@@ -82,3 +82,24 @@ func FuzzTokens(f *testing.F) {
 
 // minLeft is how much of a token is already too much.
 const minLeft = 16
+
+func TestAPathIsKeptWithoutWhatMayBeAToken(t *testing.T) {
+	t.Parallel()
+	for path, want := range map[string]string{
+		"/api/specimens/42":                              "/api/specimens/42",
+		"/api/specimens?token=abc":                       "/api/specimens",
+		"/a;jsessionid=1234567890#x":                     "/a",
+		"/reset/0123456789abcdef0123456789abcdef":        "/reset/[token]",
+		"/reset/3f2504e0-4f89-11d3-9a0c-0305e82c3301/go": "/reset/[token]/go",
+		"/bda_0123456789":                                "/bda_0123456789",
+		"/articles/what-is-a-very-long-title-of-one":     "/articles/what-is-a-very-long-title-of-one",
+		"/download/AbCdEfGhIjKlMnOpQr":                   "/download/[token]",
+		"/a%2fb":                                         "/a%2fb",
+		"/x\x00y\xff":                                    "/x?y?",
+		"/" + strings.Repeat("a-", 150):                  "/" + strings.Repeat("a-", 150)[:199] + "…",
+	} {
+		if got := redact.Path(path); got != want {
+			t.Errorf("Path(%q) = %q, want %q", path, got, want)
+		}
+	}
+}

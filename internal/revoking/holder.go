@@ -113,10 +113,15 @@ func (r *Holders) ended(ctx context.Context, t *verification.Token) (bool, error
 func (r *Holders) genuine(ctx context.Context, values []string) ([]*verification.Token, error) {
 	var found []*verification.Token
 	var digests [][32]byte
+	var foreign [][]byte
 	for _, value := range values {
 		if r.forms.Opaque(value) {
-			if _, err := r.forms.Parse(value); err == nil {
-				digests = append(digests, token.Digest(value))
+			switch o, err := r.forms.Parse(value); {
+			case err != nil:
+			case o.Foreign:
+				foreign = append(foreign, token.ForeignDigests(value)...)
+			default:
+				digests = append(digests, o.Digest)
 			}
 			continue
 		}
@@ -127,8 +132,20 @@ func (r *Holders) genuine(ctx context.Context, values []string) ([]*verification
 			return nil, err
 		}
 	}
+	own, err := lookUp(ctx, digests, r.store.TokensByDigest)
+	if err != nil {
+		return nil, err
+	}
+	imported, err := lookUp(ctx, foreign, r.store.ImportedTokens)
+	return slices.Concat(found, own, imported), err
+}
+
+// lookUp finds the tokens of all digests, as many at a time as the store takes.
+func lookUp[D any](ctx context.Context, digests []D,
+	find func(context.Context, []D) ([]records.StoredToken, revocation.Seq, error),
+) (found []*verification.Token, err error) {
 	for chunk := range slices.Chunk(digests, records.MaxDigests) {
-		rows, seq, err := r.store.TokensByDigest(ctx, chunk)
+		rows, seq, err := find(ctx, chunk)
 		if err != nil {
 			return nil, err
 		}

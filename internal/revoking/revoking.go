@@ -30,6 +30,8 @@ type Store interface {
 	TokenByID(ctx context.Context, id string) (records.StoredToken, revocation.Seq, error)
 	// TokensByDigest finds stored tokens by the SHA-256 of their values.
 	TokensByDigest(ctx context.Context, digests [][32]byte) ([]records.StoredToken, revocation.Seq, error)
+	// ImportedTokens finds those that were imported by any of their digests.
+	ImportedTokens(ctx context.Context, digests [][]byte) ([]records.StoredToken, revocation.Seq, error)
 	// TokensByID finds stored tokens by their public ids.
 	TokensByID(ctx context.Context, ids []string) ([]records.StoredToken, revocation.Seq, error)
 	// SessionsOf returns live sessions by how they began.

@@ -16,6 +16,7 @@ import (
 	"github.com/bearerd/bearerd/internal/journal"
 	"github.com/bearerd/bearerd/internal/node"
 	"github.com/bearerd/bearerd/internal/quota"
+	"github.com/bearerd/bearerd/internal/shadow"
 	"github.com/bearerd/bearerd/internal/token"
 	"github.com/bearerd/bearerd/internal/traffic"
 )
@@ -35,6 +36,8 @@ type Metrics struct {
 	acknowledgment prometheus.Histogram
 	waits          map[string]prometheus.Counter
 	limited        map[quota.Limit]prometheus.Counter
+	reportOnly     map[string]prometheus.Counter
+	notEnforced    prometheus.Gauge
 	routes         *prometheus.HistogramVec
 	notices        noticeMetrics
 	series         []series // what the history is made of
@@ -44,7 +47,10 @@ type Metrics struct {
 	byEnd atomic.Pointer[map[end]prometheus.Observer]
 }
 
-var _ node.Meter = (*Metrics)(nil)
+var (
+	_ node.Meter   = (*Metrics)(nil)
+	_ shadow.Meter = (*Metrics)(nil)
+)
 
 const lastKind = token.KindClientSecret
 
@@ -99,6 +105,7 @@ func NewMetrics() *Metrics {
 	for _, outcome := range []string{journal.WaitConfirmed, journal.WaitExpired, journal.WaitFailed} {
 		m.waits[outcome] = waits.WithLabelValues(outcome)
 	}
+	m.addReportOnly()
 	m.routes = prometheus.NewHistogramVec(prometheus.HistogramOpts{
 		Name:    "bearerd_http_request_duration_seconds",
 		Help:    "Time that requests took, by the pattern that served them and the status of the answer.",
@@ -110,6 +117,30 @@ func NewMetrics() *Metrics {
 	m.addSeries()
 	return m
 }
+
+// addReportOnly makes the metrics of routes that aren't enforced.
+func (m *Metrics) addReportOnly() {
+	seen := m.counters("report_only_requests_total", "Requests on report-only routes: allowed, or refused by both (agreed), by bearerd alone (disagreed), "+
+		"or by bearerd where the application's answer isn't known (unknown).", "outcome")
+	m.reportOnly = map[string]prometheus.Counter{}
+	for _, outcome := range []string{shadow.Allowed, shadow.Agreed, shadow.Disagreed, shadow.Unknown} {
+		m.reportOnly[outcome] = seen.WithLabelValues(outcome)
+	}
+	m.notEnforced = prometheus.NewGauge(prometheus.GaugeOpts{
+		Name: "bearerd_report_only_routes", Help: "Routes and requirements of the configuration that are not enforced.",
+	})
+	m.registry.MustRegister(m.notEnforced)
+}
+
+// ReportOnly counts a request on a report-only route.
+func (m *Metrics) ReportOnly(outcome string) {
+	if c := m.reportOnly[outcome]; c != nil {
+		c.Inc()
+	}
+}
+
+// SetReportOnly says how many routes and requirements are not enforced.
+func (m *Metrics) SetReportOnly(n int) { m.notEnforced.Set(float64(n)) }
 
 // addSeries lists the counters whose growth the history records.
 func (m *Metrics) addSeries() {

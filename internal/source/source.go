@@ -3,6 +3,7 @@
 package source
 
 import (
+	"cmp"
 	"context"
 	"strconv"
 	"time"
@@ -21,6 +22,7 @@ import (
 type Store interface {
 	Principal(ctx context.Context, who records.Who) (records.Principal, error)
 	TokenByDigest(ctx context.Context, digest [32]byte) (records.StoredToken, revocation.Seq, error)
+	ImportedTokens(ctx context.Context, digests [][]byte) ([]records.StoredToken, revocation.Seq, error)
 }
 
 // Limits of the memory of values that are no tokens: in bytes, and for how long each is
@@ -37,6 +39,7 @@ const storeTimeout = 900 * time.Millisecond
 // Config configures a source. All fields must be set.
 type Config struct {
 	Store           Store
+	Forms           token.Forms
 	Ring            *keyring.Ring
 	Follower        *revocation.Follower
 	DefaultAudience string // of opaque tokens that name none
@@ -71,7 +74,8 @@ func (s *Source) RefreshKeys(ctx context.Context, kid string) error {
 // Opaque reads the row of an opaque token. The checksum of a token is public, so anybody
 // can make values of which only the store knows that they are no tokens. A value that was
 // not found is refused from memory for some seconds, and for an address that sends many
-// others nothing is looked up until it has waited (package quota).
+// others nothing is looked up until it has waited (package quota). Another system's token
+// has a shape and no checksum: the same holds for any value of that shape.
 //
 // The memory hides no token that exists. A value leaves bearerd after its row was
 // committed, and every reading that begins later finds that row, on every node. So a
@@ -92,7 +96,7 @@ func (s *Source) Opaque(ctx context.Context, raw string, known *verification.Tok
 			return nil, err
 		}
 	}
-	row, seq, err := s.cfg.Store.TokenByDigest(ctx, digest)
+	row, seq, err := s.find(ctx, raw, digest)
 	if fault.Is(err, fault.NotFound) {
 		s.cfg.Quota.NotFound(ctx)
 		s.unknown.Put(key, struct{}{}, ledger.Now())
@@ -102,6 +106,20 @@ func (s *Source) Opaque(ctx context.Context, raw string, known *verification.Tok
 		return nil, err
 	}
 	return tokenOf(row, seq, s.cfg.DefaultAudience), nil
+}
+
+// find reads the row of an opaque token, by one look-up. A value of another system's is
+// found among the imported tokens alone, by any of the digests that such a token may have.
+func (s *Source) find(ctx context.Context, raw string, digest [32]byte) (records.StoredToken, revocation.Seq, error) {
+	o, err := s.cfg.Forms.Parse(raw)
+	if err != nil || !o.Foreign {
+		return s.cfg.Store.TokenByDigest(ctx, digest)
+	}
+	rows, seq, err := s.cfg.Store.ImportedTokens(ctx, token.ForeignDigests(raw))
+	if err != nil || len(rows) == 0 {
+		return records.StoredToken{}, 0, cmp.Or(err, error(records.ErrNoToken))
+	}
+	return rows[0], seq, nil
 }
 
 // Subject reads a user with their bindings, or a client, in one snapshot.

@@ -3,6 +3,7 @@ package source_test
 import (
 	"context"
 	"errors"
+	"strings"
 	"testing"
 	"time"
 
@@ -30,6 +31,7 @@ type shelf struct {
 	err       error
 	asked     records.Who
 	digest    [32]byte
+	imported  [][]byte // what imported tokens were looked up by
 }
 
 func (s *shelf) Principal(_ context.Context, who records.Who) (records.Principal, error) {
@@ -42,13 +44,25 @@ func (s *shelf) TokenByDigest(_ context.Context, digest [32]byte) (records.Store
 	return s.row, s.seq, s.err
 }
 
-func newSource(t *testing.T, s *shelf) *source.Source {
+func (s *shelf) ImportedTokens(_ context.Context, digests [][]byte) ([]records.StoredToken, revocation.Seq, error) {
+	s.imported = digests
+	if s.err != nil || s.row.ID == "" {
+		return nil, s.seq, s.err
+	}
+	return []records.StoredToken{s.row}, s.seq, nil
+}
+
+func newSource(t *testing.T, s *shelf, forms ...token.Forms) *source.Source {
 	t.Helper()
 	follower, err := revocation.NewFollower(revocation.Config{
 		Log: &nodetest.CutLog{}, Ledger: revocation.NewLedger(revocation.BootClock, time.Now), Node: "n", Staleness: time.Second,
 	})
 	nodetest.Must(t, err)
-	return source.New(source.Config{Store: s, Follower: follower, DefaultAudience: "https://default.example"})
+	cfg := source.Config{Store: s, Follower: follower, DefaultAudience: "https://default.example"}
+	for _, f := range forms {
+		cfg.Forms = f
+	}
+	return source.New(cfg)
 }
 
 func TestARowBecomesFacts(t *testing.T) {
@@ -246,5 +260,37 @@ func TestOtherErrorsAreNoRefusals(t *testing.T) {
 		if _, refused := verification.RefusalOf(err); refused || !errors.Is(err, errAny) {
 			t.Errorf("%v", err)
 		}
+	}
+}
+
+// foreignX is the shape of values that begin with x.
+type foreignX struct{}
+
+func (foreignX) Foreign(raw string) (prefix string, ok bool) { return "", strings.HasPrefix(raw, "x") }
+
+// A value of another system's shape is looked up among imported tokens alone, once, by
+// every digest that such a token may have; any other among bearerd's own.
+func TestAnotherSystemsValueIsLookedUpAmongImportedTokens(t *testing.T) {
+	t.Parallel()
+	forms, err := token.NewForms(token.PrefixAPIToken)
+	nodetest.Must(t, err)
+	s := &shelf{seq: 12, row: records.StoredToken{ID: "id", Kind: token.KindAPIToken, Owner: "ada", Import: 7}}
+	src := newSource(t, s, forms.WithForeign(foreignX{}))
+	got, err := src.Opaque(t.Context(), "x-value", nil)
+	if err != nil || got.ID != "id" || got.AsOf != 12 {
+		t.Errorf("got %v, %v", got, err)
+	}
+	if diff := cmp.Diff(token.ForeignDigests("x-value"), s.imported); diff != "" || s.digest != [32]byte{} {
+		t.Errorf("looked up by %x, and by (-want +got):\n%s", s.digest, diff)
+	}
+	s.imported = nil
+	if _, err := src.Opaque(t.Context(), "another", nil); err != nil || s.imported != nil || s.digest != token.Digest("another") {
+		t.Errorf("another value: %v, by %x", err, s.imported)
+	}
+	s.row = records.StoredToken{}
+	if _, err := src.Opaque(t.Context(), "x-unknown", nil); fault.KindOf(err) == fault.Unavailable {
+		t.Errorf("an unknown value: %v", err)
+	} else if r, refused := verification.RefusalOf(err); !refused || r.Reason != token.ReasonMalformed {
+		t.Errorf("an unknown value: %v", err)
 	}
 }

@@ -81,7 +81,7 @@ func locksFor(ops []records.Op) []lock {
 			needed[lockKeys] = true
 		case records.KillTokens, records.KillEverything, records.ShortenToken, records.EndSourced:
 			needed[lockKill] = true
-		case records.AddToken:
+		case records.AddToken, records.StageTokens:
 			needed[lockTokens] = true
 		}
 	}
@@ -157,6 +157,8 @@ func carryOutOnToken(ctx context.Context, c conn, op records.Op) error {
 	switch op := op.(type) {
 	case records.AddToken:
 		return addToken(ctx, c, op)
+	case records.BeginImport, records.StageTokens, records.PublishImport:
+		return carryOutOnImport(ctx, c, op)
 	case records.SpendToken:
 		return spendToken(ctx, c, op)
 	case records.SpendAgain:

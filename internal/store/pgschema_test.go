@@ -115,6 +115,8 @@ var fillPG = []string{
 	`INSERT INTO password_links SELECT sha256(n::text::bytea), 'id' || n % 20000 + 1, '', n, n FROM generate_series(1, 100000) n`,
 	`INSERT INTO codes SELECT sha256(n::text::bytea), 'g' || n, 'c', '', '', 0, n FROM generate_series(1, 100000) n`,
 	`INSERT INTO consents SELECT 'id' || n, 'c' || n % 10, '', '[]', NULL, '', n FROM generate_series(1, 20000) n`,
+	`INSERT INTO shadow SELECT '/', 'expired', 't' || n, 1, 0, 0, n, '[]' FROM generate_series(1, 100000) n`,
+	`UPDATE tokens SET import_id = 7 WHERE id < 't2'`,
 	`INSERT INTO hourly_counts SELECT n / 100, n % 100, 'node', n FROM generate_series(1, 100000) n`,
 	`INSERT INTO outbox (receiver, jti, event, subject, fact, at, due_at, attempts) SELECT 'r' || n % 3, n, '', '', '', n, n, 0 FROM generate_series(1, 50000) n`,
 	`INSERT INTO token_networks SELECT 't' || n, 'x', n FROM generate_series(1, 50000) n`,
@@ -133,7 +135,7 @@ func TestPostgresLookupsHaveAnIndex(t *testing.T) {
 	mustExec(t, c, "SET plan_cache_mode = force_generic_plan")
 	mustExec(t, c, "SET random_page_cost = 1.1") // of what is in memory, or on flash
 	// Few rows, or all rows on purpose.
-	whole := regexp.MustCompile(`Seq Scan on (log_head|nodes|signing_keys|meta|figures)\b`)
+	whole := regexp.MustCompile(`Seq Scan on (log_head|nodes|signing_keys|meta|figures|imports)\b`)
 	for name, text := range store.Statements() {
 		n := 0
 		for strings.Contains(text, fmt.Sprintf("$%d", n+1)) {

@@ -56,6 +56,7 @@ func (s *Store) Purge(ctx context.Context, now time.Time) error {
 		purging(purgeCodes, end.rest-keptCode.Microseconds()),
 		purging(purgePasswordLinks, end.rest),
 		purging(purgeUses, (end.rest-uses.Kept.Microseconds())/1e6),
+		purging(purgeShadows, shadowEnd(end.rest)),
 		purging(purgeAddresses, end.rest-identity.KnownAddress.Microseconds()),
 	}
 	for _, step := range steps {
@@ -63,7 +64,7 @@ func (s *Store) Purge(ctx context.Context, now time.Time) error {
 			return err
 		}
 	}
-	return nil
+	return s.dropStaleImport(ctx, end.rest)
 }
 
 // PurgeAudit deletes the events of the audit log that are older than retention at that

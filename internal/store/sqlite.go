@@ -60,6 +60,7 @@ type sqliteDB struct {
 	queue   chan *job
 	stop    chan struct{} // closed: the writer ends
 	stopped chan struct{} // closed: the writer has ended
+	bulk    bool          // this process writes very many rows
 
 	writer  *sqliteConn // used by the writer's goroutine alone
 	readers chan *sqliteConn
@@ -99,7 +100,11 @@ func (db *sqliteDB) connect(ctx context.Context) (err error) {
 		}
 	}()
 	// Its waits for a lock are short because begin tries again by itself, and more often.
-	if db.writer, err = db.dial(ctx, dsn(db.path, "busy_timeout(10)", "journal_mode(WAL)")); err != nil {
+	pragmas := []string{"busy_timeout(10)", "journal_mode(WAL)"}
+	if db.bulk {
+		pragmas = append(pragmas, "cache_size(-65536)", "wal_autocheckpoint(4000)")
+	}
+	if db.writer, err = db.dial(ctx, dsn(db.path, pragmas...)); err != nil {
 		return err
 	}
 	readers := max(4, runtime.GOMAXPROCS(0))

@@ -53,6 +53,10 @@ type Options struct {
 	// that itself: the revocation log then continues at a higher sequence.
 	Restored bool
 
+	// Bulk is set by a process that writes very many rows: its connection to SQLite then
+	// keeps more pages in memory (64 MiB) and copies them into the database less often.
+	Bulk bool
+
 	Postgres Postgres
 }
 
@@ -109,7 +113,7 @@ func (s *Store) openSQLite(ctx context.Context, path string, o Options) error {
 		return err
 	}
 	db := &sqliteDB{
-		path: path, queries: &s.queries,
+		path: path, queries: &s.queries, bulk: o.Bulk,
 		queue: make(chan *job, queueLength), stop: make(chan struct{}), stopped: make(chan struct{}),
 	}
 	if db.file, err = os.Stat(path); err != nil {

@@ -146,7 +146,7 @@ func (l *tokenList) from() string {
 // index has answered is asked again, which costs nothing and keeps the two apart.
 func (l *tokenList) filters() string {
 	const valid = "t.revoked_at = 0 AND (t.expires_at = 0 OR t.expires_at > %)"
-	var where []string
+	where := []string{strings.TrimPrefix(published, " AND ")}
 	if len(l.Kinds) > 0 {
 		names := make([]string, len(l.Kinds))
 		for i, k := range l.Kinds {

@@ -1,8 +1,11 @@
 package store
 
 import (
+	"bytes"
 	"cmp"
 	"context"
+	"crypto/sha256"
+	"crypto/sha512"
 	"slices"
 	"strconv"
 	"strings"
@@ -17,13 +20,17 @@ import (
 const (
 	selectStored = `SELECT t.id, t.kind, t.digest, t.prefix, t.last4, t.owner, t.client_id, t.name, t.scope, t.collection,
     t.chain, t.family, t.seq, t.created_at, t.expires_at, t.last_used_at, t.last_used_by, t.revoked_at, t.reason,
-    t.audience, t.replaces, t.ends_at, t.issued_for, t.source, t.source_session, t.authenticated_at, t.granted, t.networks, t.description`
+    t.audience, t.replaces, t.ends_at, t.issued_for, t.source, t.source_session, t.authenticated_at, t.granted, t.networks, t.description,
+    t.import_id`
 
-	tokenByDigest = selectStored + `, (SELECT seq FROM log_head WHERE one = 1) FROM tokens t WHERE t.digest = $1`
-	tokenByID     = selectStored + `, (SELECT seq FROM log_head WHERE one = 1) FROM tokens t WHERE t.id = $1`
+	// A token of an import that is under way is seen by nobody.
+	published = ` AND NOT EXISTS (SELECT 1 FROM imports i WHERE i.id = t.import_id)`
+
+	tokenByDigest = selectStored + `, (SELECT seq FROM log_head WHERE one = 1) FROM tokens t WHERE t.digest = $1` + published
+	tokenByID     = selectStored + `, (SELECT seq FROM log_head WHERE one = 1) FROM tokens t WHERE t.id = $1` + published
 
 	// Newest first, after a place; $3 says whether $4 to $11 narrow the kinds.
-	inOrder = ` AND (t.created_at, t.id) < ($1, $2)
+	inOrder = published + ` AND (t.created_at, t.id) < ($1, $2)
     AND ($3 = 0 OR t.kind IN ($4, $5, $6, $7, $8, $9, $10, $11))
 ORDER BY t.created_at DESC, t.id DESC LIMIT $12`
 
@@ -76,17 +83,41 @@ func (k kind) Scan(value any) error {
 	return err
 }
 
-// digest scans the SHA-256 of a token that has one.
-type digest struct{ to *[32]byte }
+// digest scans the SHA-256 of what has one.
+type digest struct{ to *[sha256.Size]byte }
 
 // Scan implements sql.Scanner.
 func (d digest) Scan(value any) error {
-	*d.to = [32]byte{}
-	b, ok := value.([]byte)
-	if value != nil && (!ok || len(b) != len(d.to)) {
-		return fault.New(fault.Internal, "a stored token's digest is not one")
+	var long []byte
+	err := storedDigest{d.to, &long}.Scan(value)
+	if err == nil && long != nil {
+		return errNoDigest
 	}
-	copy(d.to[:], b)
+	return err
+}
+
+// storedDigest scans the digest of a token that has one: its SHA-256, or of an imported
+// one its SHA-512.
+type storedDigest struct {
+	to   *[sha256.Size]byte
+	long *[]byte
+}
+
+var errNoDigest = fault.New(fault.Internal, "a stored digest is not one")
+
+// Scan implements sql.Scanner.
+func (d storedDigest) Scan(value any) error {
+	*d.to, *d.long = [sha256.Size]byte{}, nil
+	b, ok := value.([]byte)
+	switch {
+	case value == nil:
+	case ok && len(b) == sha256.Size:
+		copy(d.to[:], b)
+	case ok && len(b) == sha512.Size:
+		*d.long = bytes.Clone(b)
+	default:
+		return errNoDigest
+	}
 	return nil
 }
 
@@ -94,7 +125,7 @@ func tokenFields(t *records.StoredToken) []any {
 	return []any{
 		&t.ID,
 		kind{&t.Kind},
-		digest{&t.Digest},
+		storedDigest{&t.Digest, &t.SHA512},
 		&t.Prefix, &t.Last4, &t.Owner, &t.ClientID, &t.Name, listOf(&t.Scope), &t.Collection,
 		listOf(&t.Chain), &t.Family, &t.Seq,
 		stamp{&t.CreatedAt},
@@ -109,6 +140,7 @@ func tokenFields(t *records.StoredToken) []any {
 		truth{&t.Granted},
 		networksOf(&t.Networks),
 		&t.Description,
+		&t.Import,
 	}
 }
 
@@ -173,7 +205,7 @@ func tokensBy(column string, n int) string {
 	for i := 2; i <= n; i++ {
 		text.WriteString(", $" + strconv.Itoa(i))
 	}
-	return text.String() + ")"
+	return text.String() + ")" + published
 }
 
 // TokenByID finds a stored token by its public id, as TokenByDigest does.
@@ -382,7 +414,7 @@ func killTokens(ctx context.Context, c conn, op records.KillTokens) error {
 
 const (
 	expiringTokens = selectStored + ` FROM tokens t
-WHERE t.expires_at > 0 AND t.expires_at > $1 AND t.expires_at <= $2 AND t.revoked_at = 0 AND t.noticed_at = 0 AND t.reason = '' AND t.kind IN ($3, $4)
+WHERE t.expires_at > 0 AND t.expires_at > $1 AND t.expires_at <= $2 AND t.revoked_at = 0 AND t.noticed_at = 0 AND t.reason = '' AND t.kind IN ($3, $4)` + published + `
 ORDER BY t.expires_at LIMIT $5`
 	claimNotice   = `UPDATE tokens SET noticed_at = $2 WHERE id = $1 AND noticed_at = 0`
 	unclaimNotice = `UPDATE tokens SET noticed_at = 0 WHERE id = $1`

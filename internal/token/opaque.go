@@ -3,6 +3,8 @@ package token
 import (
 	"crypto/rand"
 	"crypto/sha256"
+	"crypto/sha512"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -60,10 +62,11 @@ func (s Secret) LogValue() slog.Value { return slog.StringValue(redacted) }
 // Opaque is what may be stored about an opaque token: enough to find it and to show its
 // owner which one it is, not enough to use it.
 type Opaque struct {
-	Kind   Kind
-	Prefix string   // "bda_"
-	Last4  string   // its last four characters
-	Digest [32]byte // SHA-256 of the whole token
+	Kind    Kind
+	Prefix  string   // "bda_"; "" where a token of another system has none
+	Last4   string   // its last four characters
+	Digest  [32]byte // SHA-256 of the whole token
+	Foreign bool     // it has the shape of another system's tokens, without a checksum
 }
 
 // Digest returns the SHA-256 under which an opaque token is stored.
@@ -74,6 +77,32 @@ func Digest(raw string) [32]byte { return sha256.Sum256([]byte(raw)) }
 type Forms struct {
 	apiToken string // the prefix of new API tokens
 	forms    []form
+	foreign  ForeignShapes // nil: none
+}
+
+// ForeignShapes recognises the values of API tokens that another system has issued, by
+// their shape. None of them may have the form of a token of bearerd's, or of a JWT.
+type ForeignShapes interface {
+	// Foreign reports whether a value has one of the shapes, and with which prefix such
+	// values begin; "" where they have none.
+	Foreign(raw string) (prefix string, ok bool)
+}
+
+// WithForeign returns the forms with the shapes of other systems' API tokens: they are
+// opaque, and their digests are those that ForeignDigests returns.
+func (f Forms) WithForeign(s ForeignShapes) Forms {
+	f.foreign = s
+	return f
+}
+
+// OwnPatterns returns, by prefix, a regular expression for each form of bearerd's opaque
+// tokens.
+func (f Forms) OwnPatterns() map[string]string {
+	patterns := map[string]string{}
+	for _, o := range f.forms {
+		patterns[o.prefix] = fmt.Sprintf("%s[%s]{%d}", o.prefix, "0-9A-Za-z", randomChars+sumChars)
+	}
+	return patterns
 }
 
 type form struct {
@@ -163,18 +192,46 @@ func describe(o form, raw string) Opaque {
 	return Opaque{Kind: o.kind, Prefix: o.prefix, Last4: last4, Digest: Digest(raw)}
 }
 
-// Parse reads an opaque token and checks its checksum. The error is the Refusal
-// Malformed: unknown prefix, wrong length or alphabet, wrong checksum. A value that
-// parses may still be one that bearerd never issued.
+// Parse reads an opaque token and checks its checksum, or that it has the shape of another
+// system's tokens. The error is the Refusal Malformed: unknown prefix, wrong length or
+// alphabet, wrong checksum. A value that parses may still be one that nobody ever issued.
 func (f Forms) Parse(raw string) (Opaque, error) {
-	o, ok := f.find(raw)
-	if !ok {
-		return Opaque{}, malformed(errPrefix)
+	err := errPrefix
+	if o, ok := f.find(raw); ok {
+		if err = checkBody(raw[len(o.prefix):]); err == nil {
+			return describe(o, raw), nil
+		}
 	}
-	if err := checkBody(raw[len(o.prefix):]); err != nil {
-		return Opaque{}, malformed(err)
+	if prefix, ok := f.ofOther(raw); ok { // it may begin as bearerd's own do
+		t := describe(form{prefix, KindAPIToken}, raw)
+		t.Foreign = true
+		return t, nil
 	}
-	return describe(o, raw), nil
+	return Opaque{}, malformed(err)
+}
+
+// ofOther reports whether a value has the shape of another system's tokens, and its prefix.
+func (f Forms) ofOther(raw string) (prefix string, ok bool) {
+	if f.foreign == nil {
+		return "", false
+	}
+	return f.foreign.Foreign(raw)
+}
+
+// ForeignDigests returns the digests under which a token of another system may be stored:
+// SHA-256 and SHA-512 of its value and, where that is written in hexadecimal digits, of
+// the bytes that they stand for, because some systems hash those.
+func ForeignDigests(raw string) [][]byte {
+	digests := bothDigests([]byte(raw))
+	if b, err := hex.DecodeString(raw); err == nil {
+		digests = append(digests, bothDigests(b)...)
+	}
+	return digests
+}
+
+func bothDigests(b []byte) [][]byte {
+	short, long := sha256.Sum256(b), sha512.Sum512(b)
+	return [][]byte{short[:], long[:]}
 }
 
 // checkBody checks what follows the prefix of an opaque token.
@@ -218,11 +275,22 @@ var (
 	errChecksum = errors.New("wrong checksum")
 )
 
-// Opaque reports whether a token is an opaque one, by its prefix and never by trial. It
-// may still be malformed. Everything else is a JWT or not issued by bearerd.
+// Opaque reports whether a token is an opaque one, by its prefix or the shape of another
+// system's tokens, and never by trial. It may still be malformed. Everything else is a
+// JWT or unknown.
 func (f Forms) Opaque(raw string) bool {
-	_, ok := f.find(raw)
+	if _, ok := f.find(raw); ok {
+		return true
+	}
+	_, ok := f.ofOther(raw)
 	return ok
+}
+
+// LooksLikeToken reports whether raw has the shape of a token, as the function of that
+// name does, or that of another system's tokens.
+func (f Forms) LooksLikeToken(raw string) bool {
+	_, ok := f.ofOther(raw)
+	return ok || LooksLikeToken(raw)
 }
 
 func (f Forms) find(raw string) (form, bool) {

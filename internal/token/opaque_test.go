@@ -3,10 +3,12 @@ package token_test
 import (
 	"bytes"
 	"crypto/sha256"
+	"crypto/sha512"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -250,5 +252,79 @@ func TestSecretPrintsNowhere(t *testing.T) {
 	}
 	if secret.Reveal() != "bda_hunter2" {
 		t.Error("Reveal doesn't")
+	}
+}
+
+// shapeOf is the shape of values of that length.
+type shapeOf int
+
+func (n shapeOf) Foreign(raw string) (prefix string, ok bool) { return "x_", len(raw) == int(n) }
+
+// A value of another system's shape is an API token without a checksum; one that only
+// begins like bearerd's own is not mistaken for one, and bearerd's own are as they were.
+func TestAnotherSystemsTokensAreRecognisedByShape(t *testing.T) {
+	t.Parallel()
+	plain, err := token.NewForms(token.PrefixAPIToken, "6879-")
+	if err != nil {
+		t.Fatal(err)
+	}
+	forms := plain.WithForeign(shapeOf(48))
+	raw := "6879-" + strings.Repeat("_", 39) + "wxyz"
+	o, err := forms.Parse(raw)
+	if err != nil || !o.Foreign || o.Kind != token.KindAPIToken || o.Prefix != "x_" || o.Last4 != "wxyz" || o.Digest != token.Digest(raw) {
+		t.Errorf("Parse = %+v, %v", o, err)
+	}
+	if !forms.Opaque(strings.Repeat("a", 48)) || !forms.LooksLikeToken(strings.Repeat("a", 48)) || forms.Opaque(strings.Repeat("a", 47)) {
+		t.Error("a shape is decided by something else")
+	}
+	for _, f := range []token.Forms{plain, forms} {
+		if _, err := f.Parse("6879-" + strings.Repeat("_", 36)); err == nil {
+			t.Error("a value with a prefix of bearerd's and without its form is accepted")
+		}
+	}
+	if _, err := plain.Parse(raw); err == nil || plain.Opaque(strings.Repeat("a", 48)) {
+		t.Error("without shapes there is one")
+	}
+	own, _, err := forms.New(token.KindAPIToken)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if o, err := forms.Parse(own.Reveal()); err != nil || o.Foreign {
+		t.Errorf("a token of bearerd's own: %+v, %v", o, err)
+	}
+}
+
+func TestForeignDigestsAreThoseOfTheValueAndOfItsBytes(t *testing.T) {
+	t.Parallel()
+	short, long := sha256.Sum256([]byte("0aff")), sha512.Sum512([]byte("0aff"))
+	shortOfBytes, longOfBytes := sha256.Sum256([]byte{0x0a, 0xff}), sha512.Sum512([]byte{0x0a, 0xff})
+	want := [][]byte{short[:], long[:], shortOfBytes[:], longOfBytes[:]}
+	if diff := cmp.Diff(want, token.ForeignDigests("0aff")); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+	if n := len(token.ForeignDigests("0af")); n != 2 {
+		t.Errorf("%d digests of a value that isn't hexadecimal", n)
+	}
+}
+
+// The patterns of bearerd's own forms match what it makes.
+func TestOwnPatternsMatchOwnTokens(t *testing.T) {
+	t.Parallel()
+	forms, err := token.NewForms("acme-")
+	if err != nil {
+		t.Fatal(err)
+	}
+	patterns := forms.OwnPatterns()
+	for _, kind := range []token.Kind{token.KindAPIToken, token.KindRefresh, token.KindSession, token.KindClientSecret} {
+		raw, o, err := forms.New(kind)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !regexp.MustCompile("^" + patterns[o.Prefix] + "$").MatchString(raw.Reveal()) {
+			t.Errorf("%s: %s doesn't match", kind, patterns[o.Prefix])
+		}
+	}
+	if len(patterns) != 6 {
+		t.Errorf("%d patterns", len(patterns))
 	}
 }

@@ -51,6 +51,7 @@ type Assertion struct {
 	Scope    []string       // nil: that of the rule
 	Audience string         // or resource; "": the default
 	Lifetime int64          // seconds; 0: none asked for
+	Cap      bool           // a lifetime above the ceiling is the ceiling
 }
 
 // Foreign reports whether a JWT says that it is of another issuer.
@@ -97,7 +98,7 @@ func (i *Assertions) IssueForAssertion(ctx context.Context, x Assertion) (*issua
 	if err != nil {
 		return nil, err
 	}
-	r := &issuance.Request{Kind: token.KindAccess, Principal: p, Scope: x.Scope, Audience: x.Audience, Lifetime: x.Lifetime}
+	r := &issuance.Request{Kind: token.KindAccess, Principal: p, Scope: x.Scope, Audience: x.Audience, Lifetime: x.Lifetime, Cap: x.Cap}
 	terms := issuance.Terms{Alone: true, Trusted: by}
 	if issuer.Once {
 		terms.Spend = []records.Op{records.Spend{Once: said.Once, Until: said.Until}}

@@ -27,6 +27,7 @@ import (
 	"github.com/bearerd/bearerd/internal/issuance"
 	"github.com/bearerd/bearerd/internal/revocation"
 	"github.com/bearerd/bearerd/internal/revoking"
+	"github.com/bearerd/bearerd/internal/shadow"
 	"github.com/bearerd/bearerd/internal/signin"
 	"github.com/bearerd/bearerd/internal/traffic"
 	"github.com/bearerd/bearerd/internal/usage"
@@ -68,6 +69,10 @@ type Pages struct {
 	// show of all; nil: there are none.
 	Traffic traffic.Log
 	Cluster admin.Cluster
+	// Shadow is what report-only routes would have refused, and ReportOnly which routes of
+	// this configuration those are.
+	Shadow     *shadow.Log
+	ReportOnly []string
 	// Explorer returns the OpenAPI document that the API explorer shows. It is asked
 	// when the explorer is, and always answers the same; nil: there is no explorer.
 	Explorer func() []byte
@@ -101,7 +106,7 @@ func (p *Pages) Register(mux *http.ServeMux) {
 	})
 	admin.Register(mux, site, admin.Operations{
 		Accounts: p.Accounts, Tokens: p.Tokens, Revoker: p.Revoker, Directory: p.Directory, Explainer: p.Explainer,
-		Status: p.Status, Traffic: p.Traffic, Cluster: p.Cluster,
+		Status: p.Status, Traffic: p.Traffic, Cluster: p.Cluster, Shadow: p.Shadow, ReportOnly: p.ReportOnly,
 	})
 	if p.Explorer != nil {
 		(&explorer.Explorer{Site: site, Document: p.Explorer}).Register(mux)

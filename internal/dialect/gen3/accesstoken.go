@@ -1,6 +1,7 @@
 package gen3
 
 import (
+	"context"
 	"net/http"
 	"net/url"
 
@@ -9,6 +10,7 @@ import (
 	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/httpkit"
 	"github.com/bearerd/bearerd/internal/token"
+	"github.com/bearerd/bearerd/internal/trust"
 )
 
 // newToken is the response with a traded token.
@@ -32,12 +34,26 @@ func (d *Dialect) accessToken(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	pair, err := d.Issuance.Exchange(r.Context(), x)
+	issued, err := d.trade(r.Context(), x)
 	if err != nil {
 		return &tradeError{x.TaskType, err}
 	}
 	httpkit.NoStore(w)
-	return httpkit.WriteJSON(w, http.StatusOK, newToken{pair.Access.Value.Reveal()})
+	return httpkit.WriteJSON(w, http.StatusOK, newToken{issued.Value.Reveal()})
+}
+
+// trade trades a key of bearerd's, or one that the original system has signed, where that
+// is a trusted issuer: its rule says what comes of it. Such a key makes no task tokens.
+func (d *Dialect) trade(ctx context.Context, x issuance.Exchange) (*issuance.Issued, error) {
+	if x.TaskType != "" || d.Assertions == nil || !d.Assertions.Foreign(x.Subject) {
+		pair, err := d.Issuance.Exchange(ctx, x)
+		return pair.Access, err
+	}
+	issued, err := d.Assertions.IssueForAssertion(ctx, trust.Assertion{Value: x.Subject, Lifetime: x.Lifetime, Cap: x.Cap})
+	if fault.Is(err, fault.InvalidGrant) {
+		err = fault.Wrap(err, fault.InvalidToken, "%s", fault.Message(err))
+	}
+	return issued, err
 }
 
 func readTrade(query, body url.Values) (issuance.Exchange, error) {

@@ -32,6 +32,7 @@ import (
 	"github.com/bearerd/bearerd/internal/revoking"
 	"github.com/bearerd/bearerd/internal/signin"
 	"github.com/bearerd/bearerd/internal/token"
+	"github.com/bearerd/bearerd/internal/trust"
 	"github.com/bearerd/bearerd/internal/verification"
 )
 
@@ -40,6 +41,7 @@ type Dialect struct {
 	SignIn         *signin.Authenticator
 	Issuance       *issuance.Issuance
 	Tokens         *credentials.Tokens
+	Assertions     *trust.Assertions // of keys that the original has signed; nil: none is traded
 	Revoker        *revoking.Revoker
 	Verifier       *verification.Verifier
 	PublicKeys     func() []token.VerificationKey // those of the JWK Set

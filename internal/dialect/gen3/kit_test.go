@@ -54,7 +54,7 @@ func newSiteWith(t testing.TB, o nodetest.Options, bindings ...access.Binding) *
 	t.Helper()
 	f := nodetest.New(t, o)
 	s := &site{Fixture: f, t: t, http: serve(t, &gen3.Dialect{
-		SignIn: f.Authenticator, Issuance: f.Issuance, Tokens: f.Tokens, Revoker: f.Revoker, Verifier: f.Verifier, PublicKeys: f.PublicKeys, Now: f.Time,
+		SignIn: f.Authenticator, Issuance: f.Issuance, Assertions: f.Assertions, Tokens: f.Tokens, Revoker: f.Revoker, Verifier: f.Verifier, PublicKeys: f.PublicKeys, Now: f.Time,
 		SessionCookies: []string{sessionCookie}, CrossOrigin: edgetest.CrossOrigin(t),
 		Challenge: httpkit.Challenge{Realm: nodetest.Issuer}, CacheTime: 5 * time.Minute,
 	})}

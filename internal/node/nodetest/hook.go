@@ -86,6 +86,16 @@ func (h *HookedStore) TokenByDigest(ctx context.Context, digest [32]byte) (recor
 	return h.Store.TokenByDigest(ctx, digest)
 }
 
+// ImportedTokens reads imported tokens, with the points before and after it.
+func (h *HookedStore) ImportedTokens(ctx context.Context, digests [][]byte) ([]records.StoredToken, revocation.Seq, error) {
+	h.pass(TokenAsked)
+	if err := h.failure(); err != nil {
+		return nil, 0, err
+	}
+	defer h.pass(TokenRead)
+	return h.Store.ImportedTokens(ctx, digests)
+}
+
 // LogEntry reads an entry of the log.
 func (h *HookedStore) LogEntry(ctx context.Context, what revocation.What, id string) (revocation.Entry, bool, error) {
 	if err := h.failure(); err != nil {

@@ -26,6 +26,7 @@ import (
 	"github.com/bearerd/bearerd/internal/credentials"
 	"github.com/bearerd/bearerd/internal/directory"
 	"github.com/bearerd/bearerd/internal/explain"
+	"github.com/bearerd/bearerd/internal/foreign"
 	"github.com/bearerd/bearerd/internal/identity"
 	"github.com/bearerd/bearerd/internal/issuance"
 	"github.com/bearerd/bearerd/internal/keyring"
@@ -63,10 +64,12 @@ type Options struct {
 	TokenCache int64 // bytes; 0: the default
 
 	// What a test puts between the node and what it is made of; nil: nothing.
-	Store func(records.Store) records.Store
-	Log   func(revocation.Log) revocation.Log
-	Clock func() time.Duration // nil: the boot-time clock
-	Still bool                 // the follower isn't run: the node learns of the log when it asks
+	Store   func(records.Store) records.Store
+	Log     func(revocation.Log) revocation.Log
+	Clock   func() time.Duration // nil: the boot-time clock
+	Bulk    bool                 // the store is for writing very many rows
+	Foreign []foreign.Shape      // of other systems' tokens
+	Still   bool                 // the follower isn't run: the node learns of the log when it asks
 }
 
 // Fixture is a node with what it is made of. The operations of its parts are its own:
@@ -145,6 +148,9 @@ func New(tb testing.TB, o Options) *Fixture {
 	Must(tb, err)
 	forms, err := token.NewForms(o.prefix(), "6879-") // as a dialect brings one
 	Must(tb, err)
+	shapes, err := foreign.New(o.Foreign)
+	Must(tb, err)
+	forms = forms.WithForeign(shapes)
 	var seen records.Store = f.Store
 	if o.Store != nil {
 		seen = o.Store(f.Store)
@@ -186,7 +192,7 @@ func (o Options) prefix() string {
 func (f *Fixture) open(tb testing.TB, p node.Settings, o Options) {
 	tb.Helper()
 	var err error
-	f.Store, err = store.Open(tb.Context(), o.database(tb), store.Options{Now: f.Time, Postgres: store.Postgres{Staleness: p.Staleness}})
+	f.Store, err = store.Open(tb.Context(), o.database(tb), store.Options{Now: f.Time, Bulk: o.Bulk, Postgres: store.Postgres{Staleness: p.Staleness, StatementTimeout: o.statementTimeout()}})
 	Must(tb, err)
 	tb.Cleanup(func() { _ = f.Store.Close() })
 	if f.Ring = o.Ring; f.Ring != nil {
@@ -336,6 +342,15 @@ func (f *Fixture) Events(tb testing.TB, filter audit.Filter) []audit.Event {
 	events, err := f.AuditEvents(tb.Context(), caller.Operator(), filter)
 	Must(tb, err)
 	return events
+}
+
+// statementTimeout is how long the store waits for PostgreSQL; 0: the default. A command
+// that writes very many rows waits longer than a server does.
+func (o *Options) statementTimeout() time.Duration {
+	if o.Bulk {
+		return 10 * time.Second
+	}
+	return 0
 }
 
 // LastEvent returns the newest event of an action.

@@ -143,6 +143,13 @@ CREATE TABLE hourly_counts (
     PRIMARY KEY (hour, name, node)
 ) STRICT, WITHOUT ROWID;
 
+CREATE TABLE imports (
+    id        INTEGER NOT NULL PRIMARY KEY,
+    one       INTEGER NOT NULL UNIQUE CHECK (one = 1),
+    active_at INTEGER NOT NULL, -- when it last did something
+    ended     INTEGER NOT NULL  -- its tokens are being deleted
+) STRICT;
+
 CREATE TABLE issuers (
     name       TEXT NOT NULL PRIMARY KEY,
     issuer     TEXT NOT NULL UNIQUE, -- the iss of their JWTs
@@ -241,6 +248,20 @@ CREATE TABLE roles (
     name        TEXT NOT NULL PRIMARY KEY,
     permissions TEXT NOT NULL -- JSON: [{"action", "path"}]
 , owner TEXT NOT NULL DEFAULT '') STRICT, WITHOUT ROWID;
+
+CREATE TABLE shadow (
+    route     TEXT NOT NULL,
+    reason    TEXT NOT NULL,
+    token_id  TEXT NOT NULL, -- '' where none is known, or where there are too many
+    count     INTEGER NOT NULL,
+    agreed    INTEGER NOT NULL, -- the application refused too
+    disagreed INTEGER NOT NULL,
+    last_at   INTEGER NOT NULL,
+    examples  TEXT NOT NULL, -- the latest, as JSON
+    PRIMARY KEY (route, reason, token_id)
+) STRICT, WITHOUT ROWID;
+
+CREATE INDEX shadow_last ON shadow (last_at);
 
 CREATE TABLE signing_keys (
     kid        TEXT    NOT NULL PRIMARY KEY,
@@ -350,7 +371,7 @@ CREATE TABLE tokens (
     replaces     TEXT    NOT NULL, -- the token whose value it renewed
     ends_at      INTEGER NOT NULL,
     noticed_at   INTEGER NOT NULL DEFAULT 0 -- when the owner was told that it ends soon
-, issued_for TEXT NOT NULL DEFAULT '', source TEXT NOT NULL DEFAULT '', source_session TEXT NOT NULL DEFAULT '', authenticated_at INTEGER NOT NULL DEFAULT 0, granted INTEGER NOT NULL DEFAULT 0, networks TEXT NOT NULL DEFAULT '[]', never_used INTEGER NOT NULL GENERATED ALWAYS AS (last_used_at = 0) VIRTUAL, description TEXT NOT NULL DEFAULT '') STRICT;
+, issued_for TEXT NOT NULL DEFAULT '', source TEXT NOT NULL DEFAULT '', source_session TEXT NOT NULL DEFAULT '', authenticated_at INTEGER NOT NULL DEFAULT 0, granted INTEGER NOT NULL DEFAULT 0, networks TEXT NOT NULL DEFAULT '[]', never_used INTEGER NOT NULL GENERATED ALWAYS AS (last_used_at = 0) VIRTUAL, description TEXT NOT NULL DEFAULT '', import_id INTEGER NOT NULL DEFAULT 0) STRICT;
 
 CREATE INDEX tokens_client ON tokens (client_id, created_at, id);
 
@@ -360,6 +381,8 @@ CREATE INDEX tokens_ending ON tokens (coalesce(nullif(expires_at, 0), 9223372036
     WHERE kind IN ('api-token', 'api-key', 'grant') AND revoked_at = 0;
 
 CREATE INDEX tokens_expired ON tokens (expires_at) WHERE expires_at > 0;
+
+CREATE INDEX tokens_import ON tokens (import_id) WHERE import_id > 0;
 
 CREATE INDEX tokens_issued_for ON tokens (issued_for) WHERE issued_for <> '';
 

@@ -16,6 +16,7 @@ import (
 	"github.com/bearerd/bearerd/internal/explain"
 	"github.com/bearerd/bearerd/internal/revocation"
 	"github.com/bearerd/bearerd/internal/revoking"
+	"github.com/bearerd/bearerd/internal/shadow"
 	"github.com/bearerd/bearerd/internal/traffic"
 	"github.com/bearerd/bearerd/internal/webui/kit"
 )
@@ -31,14 +32,16 @@ func OpenAPI() []byte { return described }
 
 // Operations are what administrators do here.
 type Operations struct {
-	Accounts  *account.Accounts
-	Tokens    *credentials.Tokens
-	Revoker   *revoking.Revoker
-	Directory *directory.Directory
-	Explainer *explain.Explainer
-	Status    func() revocation.Status // how this node stands in the revocation log
-	Traffic   traffic.Log              // what the charts show of this node; nil: there are none
-	Cluster   Cluster
+	Accounts   *account.Accounts
+	Tokens     *credentials.Tokens
+	Revoker    *revoking.Revoker
+	Directory  *directory.Directory
+	Explainer  *explain.Explainer
+	Status     func() revocation.Status // how this node stands in the revocation log
+	Traffic    traffic.Log              // what the charts show of this node; nil: there are none
+	Cluster    Cluster
+	Shadow     *shadow.Log // what report-only routes would have refused
+	ReportOnly []string    // the routes and requirements that are not enforced
 }
 
 // Register mounts the pages of administration.
@@ -61,6 +64,7 @@ func Register(mux *http.ServeMux, site *kit.Site, ops Operations) {
 	clients := &clientPages{o, ops.Directory}
 	o.adminForms(mux, "clients", clients.showClients, clients.clientForms())
 	o.admin(mux, "GET "+kit.PathAdmin+"issuers", (&issuerPages{o, ops.Directory}).issuersPage)
+	o.admin(mux, "GET "+kit.PathAdmin+"shadow", (&shadowPages{o, ops.Shadow, ops.ReportOnly}).shadowPage)
 	keys := &keyPages{o, ops.Directory}
 	o.adminForms(mux, "keys", keys.showKeys, keys.keyForms())
 	log := &auditPages{o, ops.Directory, names}
@@ -88,6 +92,7 @@ var sections = []struct{ name, title string }{
 	{"clients", "Clients"},
 	{"issuers", "Issuers"},
 	{"keys", "Keys"},
+	{"shadow", "Report only"},
 	{"audit", "Audit log"},
 	{"inspector", "Inspector"},
 }

@@ -24,7 +24,7 @@ import ssl
 import threading
 import time
 import weakref
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Callable, Optional
 
 from ..identity import plain_audience
@@ -52,6 +52,10 @@ class Verifier:
     client that lists the scopes ``revocations`` and ``introspect``. ``max_staleness``, in
     seconds, is for how long at most a revocation may be unknown here; by default the
     issuer's own. ``shared_secret`` is for an issuer that signs with HS256.
+    ``foreign_tokens`` are the shapes of other systems' tokens that the issuer has imported,
+    as its configuration declares them: ``{"pattern": "[0-9a-f]{40}"}`` or
+    ``{"prefix": "nbt_"}``. The issuer is asked about tokens of these shapes.
+
     ``asks_per_second`` bounds the questions about tokens that were not seen before.
     """
 
@@ -65,6 +69,7 @@ class Verifier:
         max_staleness: Optional[float] = None,
         shared_secret: Optional[bytes] = None,
         api_token_prefix: str = "bda_",
+        foreign_tokens: Iterable[Mapping[str, str]] = (),
         tls: Optional[ssl.SSLContext] = None,
         allow_http: bool = False,
         cache_size: int = 65536,
@@ -76,7 +81,7 @@ class Verifier:
         if not (issuer and audience and client_id and client_secret):
             raise ValueError("issuer, audience, client_id and client_secret are needed")
         self._audience = plain_audience(audience)
-        self._forms = Forms(api_token_prefix)
+        self._forms = Forms(api_token_prefix, foreign_tokens)
         self._issuer = Issuer(issuer, (client_id, client_secret), tls=tls, allow_http=allow_http)
         if shared_secret is not None:
             key = shared_key(shared_secret)

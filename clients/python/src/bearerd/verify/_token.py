@@ -9,6 +9,7 @@ import hmac
 import ipaddress
 import re
 import zlib
+from collections.abc import Iterable, Mapping
 from typing import Any, Optional, Union
 
 import jwt as pyjwt
@@ -302,22 +303,54 @@ def _network(one: str) -> _Network:
     return network
 
 
-class Forms:
-    """Tells kinds of token by their prefix, never by trial."""
+# A pattern of another system's tokens: characters, and classes with a repetition. There is
+# at most one that varies, so that matching takes a time that grows with the length alone.
+_PIECE = re.compile(
+    r"(?:[A-Za-z0-9_~:/@%=-]|\\[.+*?]|\[[A-Za-z0-9_.~:/@%+=-]+\])(?:\{([0-9]{1,3})(,[0-9]{1,3})?\})?"
+)
+_LEAST, _MOST = 20, 512  # characters of a value
 
-    def __init__(self, api_token_prefix: str) -> None:
+
+def _foreign(shape: Mapping[str, str]) -> "re.Pattern[str]":
+    """Compiles the shape of another system's tokens: a pattern, or a prefix."""
+    pattern, prefix = shape.get("pattern"), shape.get("prefix")
+    if (not pattern) == (not prefix):
+        raise ValueError("a shape of foreign_tokens has a pattern or a prefix, one of both")
+    if prefix:
+        return re.compile(re.escape(prefix) + r"[A-Za-z0-9._~+/=-]*")
+    at, varying = 0, 0
+    while at < len(pattern):
+        piece = _PIECE.match(pattern, at)
+        if piece is None:
+            raise ValueError("a pattern of foreign_tokens has more than characters, classes and bounded repetitions")
+        varying += piece[2] is not None
+        at = piece.end()
+    if varying > 1:
+        raise ValueError("a pattern of foreign_tokens has more than one repetition that varies")
+    return re.compile(pattern)
+
+
+class Forms:
+    """Tells kinds of token by their prefix or shape, never by trial."""
+
+    def __init__(self, api_token_prefix: str, foreign_tokens: Iterable[Mapping[str, str]] = ()) -> None:
         self._api = {"bda_", api_token_prefix}
         self._prefixes = (*self._api, "bdr_", "bds_", "bdc_", "bdo_")
+        self._foreign = [_foreign(shape) for shape in foreign_tokens]
 
     def is_opaque(self, raw: str) -> bool:
-        return raw.startswith(self._prefixes)
+        return raw.startswith(self._prefixes) or self._is_foreign(raw)
 
     def is_api_token(self, raw: str) -> bool:
-        """Reports whether an opaque token is a well-formed API token, by its checksum."""
+        """Reports whether an opaque token is a well-formed API token, by its checksum, or
+        has the shape of another system's tokens."""
         for prefix in self._api:
-            if raw.startswith(prefix):
-                return _has_checksum(raw[len(prefix):])
-        return False
+            if raw.startswith(prefix) and _has_checksum(raw[len(prefix):]):
+                return True
+        return self._is_foreign(raw)
+
+    def _is_foreign(self, raw: str) -> bool:
+        return _LEAST <= len(raw) <= _MOST and any(p.fullmatch(raw) for p in self._foreign)
 
 
 def _has_checksum(body: str) -> bool:

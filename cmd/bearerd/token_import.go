@@ -1,0 +1,136 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/bearerd/bearerd/internal/caller"
+	"github.com/bearerd/bearerd/internal/importing"
+)
+
+func (p *program) tokenImportCommand() *cobra.Command {
+	var dryRun bool
+	cmd := &cobra.Command{
+		Use:   "import FILE",
+		Short: "Import API tokens of another system",
+		Long: `Import API tokens of another system, so that the clients that hold them go on
+unchanged. FILE is CSV with a header, or JSON lines; - is standard input. Each line
+names a token by one of
+
+  value        the token itself; it is hashed as it is read and stored nowhere
+  sha256       its SHA-256, 64 hexadecimal digits
+  sha512       its SHA-512, 128 hexadecimal digits
+
+with an owner, the username of a user here, and if you like name, scope (names with
+spaces between), collection (an id), networks (that it may be used from), created_at, expires_at and last_used_at
+(2026-03-01T12:00:00Z, or as a database writes times; without an offset, in UTC).
+
+The shapes of the tokens are declared in the configuration as foreign_tokens. All
+tokens are imported, or none: an error names the line and the reason. Tokens that are
+here already stay as they are, so importing a file again doubles nothing. Running
+servers accept the tokens at once; a value that was refused within the last 5 seconds
+may be refused for as long again.`,
+		Example: `  bearerd token import tokens.csv --dry-run
+  bearerd token import tokens.csv`,
+		Args: takes("FILE"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return p.with(cmd, needs{bulk: true}, func(ctx context.Context, i *instance) error {
+				return p.importTokens(ctx, i, args[0], dryRun)
+			})
+		},
+	}
+	cmd.Flags().BoolVar(&dryRun, "dry-run", false, "check the file and say what would be imported, and change nothing")
+	return cmd
+}
+
+// importer returns what imports and exports tokens.
+func (i *instance) importer() (*importing.Importer, error) {
+	return importing.New(importing.Config{
+		Store: i.store, Journal: i.Journal, Forms: i.forms, MaxTTL: i.config.APIToken.MaxTTL, Scopes: i.config.Scopes,
+		Now: i.now, Pause: pause,
+	})
+}
+
+// pause waits, or until ctx ends.
+func pause(ctx context.Context, d time.Duration) error {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+func (p *program) importTokens(ctx context.Context, i *instance, file string, dryRun bool) (err error) {
+	var input io.Reader = p.stdin
+	if file != "-" {
+		f, err := os.Open(file) //nolint:gosec // the operator names it
+		if err != nil {
+			return err
+		}
+		defer func() { _ = f.Close() }() // it was read
+		input = f
+	}
+	importer, err := i.importer()
+	if err != nil {
+		return err
+	}
+	r, err := importer.Import(ctx, caller.Operator(), importing.Request{Input: input, Name: filepath.Base(file), DryRun: dryRun})
+	if err != nil {
+		return fmt.Errorf("%s: %w", file, err)
+	}
+	verb := "imported"
+	if dryRun {
+		verb = "would be imported"
+	}
+	p.say("%d lines: %d %s, %d are here already, %d have expired and are left out", r.Lines, r.Imported, verb, r.Known, r.Expired)
+	if r.Disabled > 0 {
+		p.say("%d are of disabled users and are left out: import the file again once those are enabled", r.Disabled)
+	}
+	if r.Shortened > 0 {
+		p.say("%d have no end or none that api_token.max_ttl allows, and end after %s", r.Shortened, i.config.APIToken.MaxTTL)
+	}
+	if r.Digests > 0 {
+		p.say("%d came as digests, whose shape can't be checked: try one of these tokens; it must match foreign_tokens", r.Digests)
+	}
+	if r.Unchecked {
+		p.say("the file has too many lines to look for repeated ones without storing any")
+	}
+	return p.show(r, silent)
+}
+
+func (p *program) tokenExportCommand() *cobra.Command {
+	var asCSV bool
+	cmd := &cobra.Command{
+		Use:   "export",
+		Short: "Export API tokens by their digests",
+		Long: `Write all live API tokens to standard output, in the form that "bearerd token import"
+reads: JSON lines, or CSV. Tokens are named by their digests; nobody knows their
+values. What was revoked, has expired, or belongs to nobody is left out, and so is
+what a token was made from.`,
+		Example: `  bearerd token export >tokens.jsonl
+  bearerd token export --csv >tokens.csv`,
+		Args: takes(),
+		RunE: p.onDatabase(needs{}, func(ctx context.Context, i *instance, _ []string) error {
+			importer, err := i.importer()
+			if err != nil {
+				return err
+			}
+			n, err := importer.Export(ctx, caller.Operator(), p.stdout, asCSV)
+			if err == nil {
+				p.say("%d tokens exported", n)
+			}
+			return err
+		}),
+	}
+	cmd.Flags().BoolVar(&asCSV, "csv", false, "write CSV")
+	return cmd
+}

@@ -1,0 +1,281 @@
+package importing
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"time"
+
+	"github.com/bearerd/bearerd/internal/audit"
+	"github.com/bearerd/bearerd/internal/caller"
+	"github.com/bearerd/bearerd/internal/fault"
+	"github.com/bearerd/bearerd/internal/identity"
+	"github.com/bearerd/bearerd/internal/journal"
+	"github.com/bearerd/bearerd/internal/records"
+	"github.com/bearerd/bearerd/internal/token"
+)
+
+// Store is what an import reads and clears.
+type Store interface {
+	records.Imports
+	records.PrincipalReader
+	Clients(ctx context.Context) ([]identity.Client, error)
+}
+
+// Config configures an importer. Every field but MaxTTL, Scopes and Pause must be set.
+type Config struct {
+	Store   Store
+	Journal *journal.Journal
+	Forms   token.Forms
+	MaxTTL  time.Duration     // the longest lifetime of an API token; 0: without end
+	Scopes  map[string]string // that are declared; none: any name will do
+	Now     func() time.Time
+
+	// Pause waits between two chunks, so that other writers get their turn; nil: it
+	// doesn't.
+	Pause func(ctx context.Context, d time.Duration) error
+}
+
+// Importer imports and exports API tokens.
+type Importer struct{ cfg Config }
+
+// New returns an importer.
+func New(cfg Config) (*Importer, error) {
+	if cfg.Store == nil || cfg.Journal == nil || cfg.Now == nil {
+		return nil, errors.New("importing: store, journal and clock must be set")
+	}
+	if cfg.Pause == nil {
+		cfg.Pause = func(ctx context.Context, _ time.Duration) error { return ctx.Err() }
+	}
+	return &Importer{cfg: cfg}, nil
+}
+
+// Request is a file to import.
+type Request struct {
+	Input  io.Reader // CSV with a header, or JSON lines
+	Name   string    // of the file, for the audit log
+	DryRun bool      // nothing is stored
+}
+
+// Report is what came of a file, or would.
+type Report struct {
+	Lines     int `json:"lines"`
+	Imported  int `json:"imported"`
+	Known     int `json:"known"`     // were imported before, or are bearerd's own
+	Expired   int `json:"expired"`   // had expired, and were left out
+	Disabled  int `json:"disabled"`  // are of disabled users, and were left out
+	Shortened int `json:"shortened"` // end sooner, because of the longest lifetime
+	Digests   int `json:"digests"`   // came as a digest, whose shape can't be checked
+
+	// Unchecked is set when the file of a dry run had so many lines that it was no longer
+	// looked for repeated ones.
+	Unchecked bool `json:"-"`
+}
+
+const (
+	chunkLines  = 2000
+	staleImport = time.Minute // an import that has stored nothing for so long has ended
+	pauseShare  = 4           // a pause is this part of what the chunk took
+	retries     = 20
+	retryPause  = 500 * time.Millisecond
+	dropTimeout = 2 * time.Minute
+)
+
+// Import imports all tokens of a file, or none. The error for a line is a *LineError as
+// the cause of a fault.Invalid. A token that is stored already is counted and stays as it
+// is. Only the operator may import.
+func (i *Importer) Import(ctx context.Context, c *caller.Caller, r Request) (Report, error) {
+	if !c.IsOperator() {
+		return Report{}, fault.New(fault.Forbidden, "tokens are imported at the command line")
+	}
+	lines, err := newReader(r.Input)
+	if err != nil {
+		return Report{}, invalid(err)
+	}
+	byDigest, err := i.cfg.Store.ImportedByDigest(ctx)
+	if err != nil {
+		return Report{}, err
+	}
+	run := &run{Importer: i, byDigest: byDigest, owners: map[string]owner{}, reach: map[reach]bool{}, seen: map[prefix]struct{}{}}
+	if r.DryRun {
+		err = run.all(ctx, lines, run.rehearse)
+		return run.report, invalid(err)
+	}
+	if err := i.clear(ctx); err != nil {
+		return Report{}, err
+	}
+	run.id = rand.Int64N(1<<62) + 1 //nolint:gosec // it only has to be another one
+	err = i.commit(ctx, records.BeginImport{ID: run.id, At: i.cfg.Now()})
+	if err != nil {
+		return Report{}, err
+	}
+	if err = run.all(ctx, lines, run.stage); err == nil {
+		err = run.publish(ctx, c, r.Name)
+	}
+	if err != nil {
+		return run.report, errors.Join(invalid(err), i.drop(ctx, run.id))
+	}
+	return run.report, nil
+}
+
+// invalid makes a fault of what is wrong with a line.
+func invalid(err error) error {
+	if wrong, ok := errors.AsType[*LineError](err); ok {
+		return fault.Wrap(wrong, fault.Invalid, "nothing was imported")
+	}
+	return err
+}
+
+// clear deletes what an import has left behind whose process has ended.
+func (i *Importer) clear(ctx context.Context) error {
+	before, err := i.cfg.Store.ImportUnderWay(ctx)
+	switch {
+	case fault.Is(err, fault.NotFound):
+		return nil
+	case err != nil:
+		return err
+	case i.cfg.Now().Sub(before.ActiveAt) < staleImport:
+		return fault.New(fault.Conflict, "another import is under way, or ended a moment ago without saying so: try again in a minute")
+	}
+	if err := i.cfg.Store.DropImport(ctx, before.ID); !fault.Is(err, fault.Conflict) {
+		return err
+	}
+	return nil
+}
+
+// drop deletes what this import has stored, also when ctx has ended.
+func (i *Importer) drop(ctx context.Context, id int64) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), dropTimeout)
+	defer cancel()
+	err := i.persist(ctx, func() error { return i.cfg.Store.DropImport(ctx, id) })
+	if err != nil && !fault.Is(err, fault.Conflict) {
+		return fmt.Errorf("deleting what was stored before, which nobody sees and the housekeeping deletes within two hours: %w", err)
+	}
+	return nil
+}
+
+func (i *Importer) commit(ctx context.Context, op records.Op) error {
+	_, err := i.cfg.Journal.Commit(ctx, records.Batch{Ops: []records.Op{op}})
+	return err
+}
+
+// persist does something again for as long as the store can't be used, for a while.
+func (i *Importer) persist(ctx context.Context, do func() error) error {
+	for attempt := 1; ; attempt++ {
+		err := do()
+		if !fault.Is(err, fault.Unavailable) || attempt == retries {
+			return err
+		}
+		if err := i.cfg.Pause(ctx, retryPause); err != nil {
+			return err
+		}
+	}
+}
+
+// run is one import.
+type run struct {
+	*Importer
+
+	id       int64
+	byDigest bool // tokens may be stored of which a digest alone is known
+	report   Report
+
+	owners map[string]owner
+	reach  map[reach]bool
+	scopes map[string]bool // that are declared; nil: not read yet
+	seen   map[prefix]struct{}
+}
+
+// all reads the lines chunk by chunk, and has each stored.
+func (r *run) all(ctx context.Context, lines reader, store func(context.Context, []candidate) error) error {
+	chunk := make([]line, 0, chunkLines)
+	for {
+		l, err := lines.next()
+		end := errors.Is(err, io.EOF)
+		if err != nil && !end {
+			return err
+		}
+		if !end {
+			chunk = append(chunk, l)
+			r.report.Lines++
+		}
+		if len(chunk) == chunkLines || end && len(chunk) > 0 {
+			candidates, err := r.check(ctx, chunk)
+			if err != nil {
+				return err
+			}
+			if err := store(ctx, candidates); err != nil {
+				return err
+			}
+			chunk = chunk[:0]
+		}
+		if end {
+			return nil
+		}
+	}
+}
+
+// stage stores a chunk, which nobody sees yet.
+func (r *run) stage(ctx context.Context, candidates []candidate) error {
+	if len(candidates) == 0 {
+		return nil
+	}
+	rows := make([]records.StoredToken, len(candidates))
+	for n, c := range candidates {
+		rows[n] = c.row
+	}
+	began := r.cfg.Now()
+	err := r.persist(ctx, func() error {
+		return r.commit(ctx, records.StageTokens{Import: r.id, At: r.cfg.Now(), Tokens: rows})
+	})
+	if err != nil {
+		return err
+	}
+	r.report.Imported += len(rows)
+	return r.cfg.Pause(ctx, r.cfg.Now().Sub(began)/pauseShare)
+}
+
+// rehearse counts a chunk, and looks for tokens that stand in the file twice.
+func (r *run) rehearse(_ context.Context, candidates []candidate) error {
+	for _, c := range candidates {
+		for _, d := range c.digests {
+			p := prefix(d)
+			if _, twice := r.seen[p]; twice {
+				return &LineError{Line: c.number, Reason: "the same token stands in an earlier line"}
+			}
+		}
+		if len(r.seen) >= maxSeen {
+			r.report.Unchecked = true
+			continue
+		}
+		for _, d := range c.digests {
+			r.seen[prefix(d)] = struct{}{}
+		}
+	}
+	r.report.Imported += len(candidates)
+	return nil
+}
+
+// prefix is enough of a digest to recognise it in a dry run.
+type prefix [16]byte
+
+const maxSeen = 8 << 20 // of such: some hundreds of MiB
+
+// publish lets everybody see what was stored. A commit whose answer was lost is recognised
+// by what is under way no longer.
+func (r *run) publish(ctx context.Context, c *caller.Caller, name string) error {
+	e := r.cfg.Journal.Event(ctx, c.Actor(), audit.TokenImport)
+	e.Target = name
+	e.Reason = fmt.Sprintf("%d imported, %d known, %d expired, %d of disabled users", r.report.Imported, r.report.Known, r.report.Expired, r.report.Disabled)
+	unclear := false
+	return r.persist(ctx, func() error {
+		_, err := r.cfg.Journal.Commit(ctx, records.Batch{Ops: []records.Op{records.PublishImport{ID: r.id}}, Audit: []audit.Event{e}})
+		if unclear && fault.Is(err, fault.Conflict) {
+			return nil
+		}
+		unclear = unclear || fault.Is(err, fault.Unavailable)
+		return err
+	})
+}

@@ -1,0 +1,39 @@
+package records
+
+import (
+	"context"
+	"time"
+)
+
+// Bounds of what is kept of report-only routes.
+const (
+	MaxShadows       = 10_000              // rows; what is new beyond counts without its token
+	MaxShadowSamples = 5                   // examples of one
+	KeptShadow       = 30 * 24 * time.Hour // since it was last seen
+)
+
+// Shadow is what report-only routes would have refused for one reason, of one token.
+type Shadow struct {
+	Route, Reason     string
+	TokenID           string // "": none is known, or there are too many
+	Count             int64
+	Agreed, Disagreed int64 // of those of which the application's answer is known
+	LastAt            time.Time
+	Examples          []ShadowExample // the latest first
+}
+
+// ShadowExample is one such request, without what may be secret.
+type ShadowExample struct {
+	At     time.Time `json:"at"`
+	Method string    `json:"method"`
+	Path   string    `json:"path"`
+	Status int       `json:"status"` // the application's; 0: not known
+}
+
+// Shadows keeps what report-only routes would have refused.
+type Shadows interface {
+	// AddShadows adds to the counts, and keeps the latest examples.
+	AddShadows(ctx context.Context, seen []Shadow) error
+	// ShadowList returns them by route, reason and token, Limit at a time, after a cursor.
+	ShadowList(ctx context.Context, after string, limit int) (Page[Shadow], error)
+}

@@ -1,0 +1,105 @@
+package store
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"slices"
+	"time"
+
+	"github.com/bearerd/bearerd/internal/records"
+)
+
+const (
+	addShadow = `INSERT INTO shadow (route, reason, token_id, count, agreed, disagreed, last_at, examples)
+VALUES ($1, $2, $3, $4, $5, $6, $7, '[]') ON CONFLICT (route, reason, token_id) DO UPDATE SET count = shadow.count + excluded.count,
+    agreed = shadow.agreed + excluded.agreed, disagreed = shadow.disagreed + excluded.disagreed,
+    last_at = CASE WHEN shadow.last_at < excluded.last_at THEN excluded.last_at ELSE shadow.last_at END`
+	shadowExamples = `SELECT examples FROM shadow WHERE route = $1 AND reason = $2 AND token_id = $3`
+	setExamples    = `UPDATE shadow SET examples = $4 WHERE route = $1 AND reason = $2 AND token_id = $3`
+	countShadows   = `SELECT count(*) FROM shadow`
+	selectShadows  = `SELECT route, reason, token_id, count, agreed, disagreed, last_at, examples FROM shadow
+WHERE (route, reason, token_id) > ($1, $2, $3) ORDER BY route, reason, token_id LIMIT $4`
+	purgeShadows = `DELETE FROM shadow
+WHERE (route, reason, token_id) IN (SELECT route, reason, token_id FROM shadow WHERE last_at <= $1 ORDER BY last_at LIMIT 500)`
+)
+
+// AddShadows adds to what report-only routes would have refused. Where there are as many
+// rows as may be, what is new counts without its token.
+func (s *Store) AddShadows(ctx context.Context, seen []records.Shadow) error {
+	// In a fixed order, or two nodes that write the same rows could deadlock.
+	seen = slices.SortedFunc(slices.Values(seen), func(a, b records.Shadow) int {
+		return cmp.Or(cmp.Compare(a.Route, b.Route), cmp.Compare(a.Reason, b.Reason), cmp.Compare(a.TokenID, b.TokenID))
+	})
+	for chunk := range slices.Chunk(seen, touchChunk) {
+		err := s.write(ctx, func(ctx context.Context, c conn) error {
+			rows := 0
+			if err := c.row(ctx, countShadows, nil, &rows); err != nil {
+				return err
+			}
+			for _, one := range chunk {
+				if err := addOneShadow(ctx, c, one, rows >= records.MaxShadows); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func addOneShadow(ctx context.Context, c conn, one records.Shadow, full bool) error {
+	if full {
+		known, err := exists(ctx, c, shadowExamples, one.Route, one.Reason, one.TokenID)
+		if err != nil {
+			return err
+		}
+		if !known {
+			one.TokenID = ""
+		}
+	}
+	// Its row is locked from here on.
+	err := c.post(ctx, addShadow, one.Route, one.Reason, one.TokenID, one.Count, one.Agreed, one.Disagreed, micros(one.LastAt))
+	if err != nil || len(one.Examples) == 0 {
+		return err
+	}
+	var before []records.ShadowExample
+	if err := c.row(ctx, shadowExamples, []any{one.Route, one.Reason, one.TokenID}, listOf(&before)); err != nil {
+		return err
+	}
+	all := slices.Concat(one.Examples, before)
+	slices.SortStableFunc(all, func(a, b records.ShadowExample) int { return b.At.Compare(a.At) })
+	all = all[:min(len(all), records.MaxShadowSamples)]
+	return c.post(ctx, setExamples, one.Route, one.Reason, one.TokenID, listOf(&all))
+}
+
+const shadowCursor = "shadow:"
+
+// ShadowList returns what report-only routes would have refused, by route, reason and
+// token. An invalid cursor is fault.Invalid.
+func (s *Store) ShadowList(ctx context.Context, after string, limit int) (records.Page[records.Shadow], error) {
+	var place [3]string
+	if after != "" {
+		text, err := unseal(shadowCursor, after)
+		if err != nil || json.Unmarshal([]byte(text), &place) != nil {
+			return records.Page[records.Shadow]{}, errCursor
+		}
+	}
+	limit = pageSize(limit)
+	all, err := query(ctx, s, func(scan scanner) (one records.Shadow, err error) {
+		return one, scan(&one.Route, &one.Reason, &one.TokenID, &one.Count, &one.Agreed, &one.Disagreed, stamp{&one.LastAt}, listOf(&one.Examples))
+	}, selectShadows, place[0], place[1], place[2], limit+1)
+	if err != nil {
+		return records.Page[records.Shadow]{}, err
+	}
+	return paged(all, limit, func(last records.Shadow) string {
+		text, _ := json.Marshal([3]string{last.Route, last.Reason, last.TokenID}) // texts can be encoded
+		return seal(shadowCursor, string(text))
+	}), nil
+}
+
+// shadowEnd is the time before which what was seen last is purged at now.
+func shadowEnd(now int64) int64 { return now - int64(records.KeptShadow/time.Microsecond) }
