@@ -11,7 +11,7 @@ SOAK    ?= 5m
 export CGO_ENABLED ?= 0
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo test check vet lint unit race cover fuzz soak bench bench-write golden vuln packages screenshots model python
+.PHONY: help build demo test check vet lint unit race cover fuzz soak bench bench-write golden vuln packages screenshots model python dist release
 
 help: ## say what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -30,6 +30,7 @@ vet: ## go vet
 	$(GO) vet ./...
 	cd interop && $(GO) vet ./...
 	cd bench && $(GO) vet ./...
+	cd packaging && $(GO) vet ./...
 
 lint: ## golangci-lint, the pinned one (compiled on first use)
 	$(TOOL) golangci-lint run ./...
@@ -37,6 +38,7 @@ lint: ## golangci-lint, the pinned one (compiled on first use)
 unit: ## all tests, the import rules and the clients of others among them
 	$(GO) test ./...
 	cd interop && $(GO) test ./...
+	cd packaging && $(GO) test ./...
 
 race: ## all tests under the race detector (needs a C compiler)
 	CGO_ENABLED=1 $(GO) test -race ./...
@@ -77,6 +79,13 @@ vuln: ## known vulnerabilities in what the binary uses
 
 packages: ## the programs that the tests drive, by apt where possible
 	.ci/packages
+
+dist: ## everything that a release has, into dist: archives, .deb, .rpm, image, chart, SBOM, checksums
+	rm -rf dist
+	cd packaging && $(GO) run . -version $(VERSION) -out ../dist
+
+release: ## check, tag and build a release: make release VERSION=v1.2.3 (pushes nothing)
+	GO=$(GO) packaging/release $(VERSION)
 
 python: ## the Python package, as a wheel in clients/python/dist
 	cd clients/python && rm -rf dist && mkdir dist && /usr/bin/python3 -c 'import setuptools.build_meta as b; print(b.build_wheel("dist"))'

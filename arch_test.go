@@ -27,7 +27,7 @@ const module = "github.com/bearerd/bearerd"
 var (
 	domains = []string{
 		"internal/token", "internal/keyring", "internal/access",
-		"internal/identity", "internal/revocation", "internal/audit", "internal/networks", "internal/fault",
+		"internal/identity", "internal/revocation", "internal/audit", "internal/networks", "internal/uses", "internal/fault",
 	}
 	// operations decide and commit; each stands on the same few packages and on none
 	// of the others.
@@ -41,7 +41,7 @@ var (
 	// room is a part of the web pages. No room imports another.
 	room  = and(edge, "internal/webui/kit")
 	pages = []string{
-		"internal/signin", "internal/account", "internal/credentials", "internal/issuance", "internal/revoking", "internal/directory", "internal/explain", "internal/traffic",
+		"internal/signin", "internal/account", "internal/credentials", "internal/issuance", "internal/revoking", "internal/directory", "internal/explain", "internal/traffic", "internal/usage",
 	}
 )
 
@@ -53,10 +53,12 @@ var mayImport = map[string][]string{
 	"internal/cache":                nil,
 	"internal/ratelimit":            nil,
 	"internal/traffic":              {"internal/records", "internal/fault"},
+	"internal/secretfile":           nil,
 	"internal/strictjson":           nil,
 	"internal/suggest":              nil,
 	"internal/setup":                {"internal/config"},
 	"internal/networks":             {"internal/fault"},
+	"internal/uses":                 nil,
 	"internal/token":                {"internal/fault", "internal/networks", "internal/strictjson"},
 	"internal/keyring":              {"internal/fault", "internal/token", "internal/strictjson"},
 	"internal/access":               {"internal/fault"},
@@ -67,11 +69,11 @@ var mayImport = map[string][]string{
 	"internal/httpkit":              {"internal/fault", "internal/networks", "internal/redact", "internal/strictjson", "internal/token"},
 	"internal/config":               {"internal/fault", "internal/token"},
 	"internal/records":              domains,
-	"internal/verification":         {"internal/token", "internal/networks", "internal/revocation", "internal/access", "internal/fault", "internal/cache"},
+	"internal/verification":         {"internal/token", "internal/networks", "internal/uses", "internal/revocation", "internal/access", "internal/fault", "internal/cache"},
 	"internal/journal":              {"internal/records", "internal/revocation", "internal/audit", "internal/fault"},
 	"internal/census":               {"internal/records", "internal/fault"},
-	"internal/notice":               {"internal/audit", "internal/fault", "internal/identity", "internal/records", "internal/redact", "internal/revocation", "internal/token"},
-	"internal/mail":                 {"internal/notice", "internal/token"},
+	"internal/notice":               {"internal/audit", "internal/fault", "internal/identity", "internal/records", "internal/redact", "internal/revocation", "internal/secretfile", "internal/token"},
+	"internal/mail":                 {"internal/notice", "internal/secretfile", "internal/token"},
 	"internal/source":               and(domains, "internal/cache", "internal/quota", "internal/records", "internal/verification"),
 	"internal/caller":               and(domains, "internal/records", "internal/source", "internal/verification"),
 	"internal/changes":              and(operations, "internal/assertion", "internal/remote"),
@@ -86,52 +88,53 @@ var mayImport = map[string][]string{
 	"internal/clientauth":           and(operations, "internal/assertion", "internal/cache", "internal/remote"),
 	"internal/account":              and(operations, "internal/changes", "internal/signin"),
 	"internal/explain":              operations,
+	"internal/usage":                operations,
 	"internal/login":                {"internal/remote", "internal/token"},
 	"internal/echo":                 {"internal/fault", "internal/httpkit"},
 	"internal/doctor":               {"internal/echo", "internal/keyring", "internal/store", "internal/token"},
 	"internal/export":               {"internal/access", "internal/caller", "internal/identity", "internal/records"},
-	"internal/node":                 and(operations, "internal/notice", "internal/account", "internal/apply", "internal/authorizing", "internal/changes", "internal/clientauth", "internal/credentials", "internal/directory", "internal/issuance", "internal/provisioning", "internal/revoking", "internal/signin", "internal/explain", "internal/trust"),
-	"internal/node/nodetest":        and(operations, "internal/node", "internal/account", "internal/apply", "internal/authorizing", "internal/credentials", "internal/directory", "internal/provisioning", "internal/issuance", "internal/revoking", "internal/signin", "internal/explain", "internal/trust", "internal/store", "internal/pgtest", "internal/assertion/assertiontest"),
+	"internal/node":                 and(operations, "internal/notice", "internal/account", "internal/apply", "internal/authorizing", "internal/changes", "internal/clientauth", "internal/credentials", "internal/directory", "internal/issuance", "internal/provisioning", "internal/revoking", "internal/signin", "internal/explain", "internal/trust", "internal/usage"),
+	"internal/node/nodetest":        and(operations, "internal/usage", "internal/node", "internal/account", "internal/apply", "internal/authorizing", "internal/credentials", "internal/directory", "internal/provisioning", "internal/issuance", "internal/revoking", "internal/signin", "internal/explain", "internal/trust", "internal/store", "internal/pgtest", "internal/assertion/assertiontest"),
 	"internal/store":                and(domains, "internal/records"),
 	"internal/store/storetest":      and(domains, "internal/records"),
 	"internal/freeport":             nil,
 	"internal/pgtest":               {"internal/freeport"},
 	"clustertest":                   {"internal/pgtest"},
 	"internal/frontendtest":         nil,
-	"internal/gateway":              {"internal/verification", "internal/httpkit", "internal/token", "internal/access", "internal/identity", "internal/fault"},
+	"internal/gateway":              {"internal/verification", "internal/httpkit", "internal/token", "internal/access", "internal/identity", "internal/uses", "internal/fault"},
 	"internal/feed":                 {"internal/verification", "internal/httpkit", "internal/revocation", "internal/access", "internal/identity", "internal/fault"},
 	"internal/oauth":                and(edge, "internal/clientauth", "internal/signin", "internal/authorizing", "internal/issuance", "internal/revoking", "internal/quota", "internal/ratelimit", "internal/trust"),
 	"internal/adminapi":             and(and(edge, pages...), "internal/provisioning"),
 	"internal/adminapi/openapitest": {"internal/adminapi"},
 	"internal/edgetest":             {"internal/adminapi", "internal/adminapi/openapitest", "internal/audit", "internal/httpkit", "internal/node/nodetest"},
 	"internal/scim":                 and(edge, "internal/signin", "internal/provisioning"),
-	"internal/sso":                  {"internal/assertion", "internal/openid", "internal/httpkit", "internal/signin", "internal/records", "internal/fault", "internal/strictjson"},
+	"internal/sso":                  {"internal/assertion", "internal/openid", "internal/httpkit", "internal/signin", "internal/records", "internal/fault", "internal/secretfile", "internal/strictjson"},
 	"internal/clientdoc":            {"internal/identity", "internal/fault", "internal/ratelimit", "internal/remote", "internal/strictjson", "internal/assertion"},
 	"internal/webui": and(and(edge, pages...), "internal/authorizing", "internal/clientdoc", "internal/webui/account", "internal/webui/admin",
 		"internal/webui/authorize", "internal/webui/explorer", "internal/webui/kit", "internal/webui/login"),
 	"internal/webui/kit":          edge,
 	"internal/webui/chart":        {"internal/webui/kit"},
 	"internal/webui/tokenrow":     and(edge, "internal/webui/kit"),
-	"internal/webui/account":      and(room, "internal/sso", "internal/account", "internal/authorizing", "internal/credentials", "internal/signin", "internal/issuance", "internal/revoking", "internal/directory", "internal/webui/tokenrow"),
+	"internal/webui/account":      and(room, "internal/sso", "internal/account", "internal/authorizing", "internal/credentials", "internal/signin", "internal/issuance", "internal/revoking", "internal/directory", "internal/usage", "internal/webui/tokenrow"),
 	"internal/webui/admin":        and(and(room, pages...), "internal/notice", "internal/webui/chart", "internal/webui/tokenrow"),
 	"internal/webui/authorize":    and(room, "internal/clientdoc", "internal/signin", "internal/authorizing", "internal/issuance", "internal/directory"),
 	"internal/webui/explorer":     {"internal/webui/kit"},
 	"internal/webui/login":        and(room, "internal/sso", "internal/account", "internal/signin", "internal/issuance", "internal/revoking"),
-	"internal/webui/webuitest":    and(edge, "internal/assertion", "internal/assertion/assertiontest", "internal/edgetest", "internal/node", "internal/node/nodetest", "internal/signin", "internal/sso", "internal/webui", "internal/webui/login"),
+	"internal/webui/webuitest":    and(edge, "internal/assertion", "internal/assertion/assertiontest", "internal/edgetest", "internal/node", "internal/node/nodetest", "internal/signin", "internal/secretfile", "internal/sso", "internal/webui", "internal/webui/login"),
 	"internal/dialect/specify":    and(edge, "internal/signin", "internal/issuance", "internal/revoking", "internal/directory"),
 	"internal/dialect/senaite":    and(edge, "internal/cache", "internal/signin", "internal/issuance", "internal/revoking", "internal/directory"),
 	"internal/dialect/hypothesis": and(edge, "internal/signin", "internal/issuance", "internal/revoking"),
 	"internal/dialect/gen3":       and(edge, "internal/signin", "internal/credentials", "internal/issuance", "internal/revoking"),
-	"internal/server":             and(domains, "internal/httpkit", "internal/node", "internal/credentials", "internal/journal", "internal/quota", "internal/traffic"),
+	"internal/server":             and(domains, "internal/httpkit", "internal/node", "internal/credentials", "internal/journal", "internal/quota", "internal/secretfile", "internal/traffic"),
 	"verify": {
 		"internal/verification", "internal/revocation", "internal/token", "internal/keyring", "internal/fault", "internal/cache", "internal/ratelimit",
 		"internal/networks", "internal/strictjson",
 	},
 
 	"internal/remote":                  {"internal/fault", "internal/token"},
-	"internal/assertion":               {"internal/fault", "internal/keyring", "internal/remote", "internal/strictjson", "internal/token"},
+	"internal/assertion":               {"internal/fault", "internal/keyring", "internal/remote", "internal/secretfile", "internal/strictjson", "internal/token"},
 	"internal/assertion/assertiontest": nil,
-	"internal/openid":                  {"internal/assertion", "internal/fault", "internal/remote", "internal/strictjson", "internal/token"},
+	"internal/openid":                  {"internal/assertion", "internal/fault", "internal/remote", "internal/secretfile", "internal/strictjson", "internal/token"},
 	"internal/openid/openidtest":       {"internal/assertion/assertiontest"},
 	"internal/trust":                   and(operations, "internal/assertion", "internal/issuance", "internal/remote"),
 
@@ -140,7 +143,7 @@ var mayImport = map[string][]string{
 	"cmd/bearerd": and(and(and(edge, edges...), pages...),
 		"internal/doctor", "internal/echo", "internal/export", "internal/login", "internal/setup", "internal/suggest",
 		"internal/webui/admin", "internal/webui/kit", "internal/webui/login", "internal/node", "internal/apply", "internal/quota", "internal/server", "internal/store", "internal/config", "internal/mail", "internal/notice",
-		"internal/assertion", "internal/census", "internal/clientdoc", "internal/openid", "internal/remote", "internal/sso"),
+		"internal/assertion", "internal/census", "internal/clientdoc", "internal/openid", "internal/remote", "internal/secretfile", "internal/sso"),
 }
 
 func and(list []string, more ...string) []string { return slices.Concat(list, more) }

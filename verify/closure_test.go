@@ -50,7 +50,7 @@ func TestUsersCompileLittle(t *testing.T) {
 	}
 	want := []string{
 		"internal/access", "internal/cache", "internal/fault", "internal/keyring", "internal/networks", "internal/ratelimit", "internal/redact", "internal/revocation",
-		"internal/strictjson", "internal/token", "internal/verification", "verify", "verify/verifytest",
+		"internal/strictjson", "internal/token", "internal/uses", "internal/verification", "verify", "verify/verifytest",
 	}
 	if got := sorted(seen); !slices.Equal(got, want) {
 		t.Errorf("needs %q of our own, want %q", got, want)

@@ -13,6 +13,7 @@ import (
 
 	"github.com/bearerd/bearerd/internal/config"
 	"github.com/bearerd/bearerd/internal/keyring"
+	"github.com/bearerd/bearerd/internal/secretfile"
 	"github.com/bearerd/bearerd/internal/server"
 	"github.com/bearerd/bearerd/internal/store"
 	"github.com/bearerd/bearerd/internal/token"
@@ -54,9 +55,10 @@ A port that is in use is no error, because the server itself may run; see
 // checkConfig returns everything that would stop a server with this configuration.
 func (p *program) checkConfig(ctx context.Context, c config.Config) error {
 	in, errDatabase := inspectDatabase(ctx, c)
-	_, errNotices := readReceivers(c, p.now)
+	var secrets secretfile.Set
+	_, errNotices := readReceivers(c, &secrets, p.now)
 	_, errLogo := readLogo(c)
-	_, errWays := readWays(ctx, c, p.now)
+	_, errWays := wayReader{c, &secrets, p.now}.read(ctx)
 	_, errTLS := server.TLS{CertFile: c.TLS.CertFile, KeyFile: c.TLS.KeyFile}.Load()
 	if errTLS != nil {
 		errTLS = fmt.Errorf("tls: %w", errTLS)
@@ -64,7 +66,7 @@ func (p *program) checkConfig(ctx context.Context, c config.Config) error {
 	_, errForms := tokenForms(c)
 	errSecrets := checkSecrets(c, in)
 	var errRest error
-	if errWays == nil && errForms == nil && (errSecrets == nil || token.Algorithm(c.Signing.Algorithm) != token.HS256) {
+	if errWays == nil && errForms == nil && errLogo == nil && (errSecrets == nil || token.Algorithm(c.Signing.Algorithm) != token.HS256) {
 		errRest = p.rehearse(ctx, c)
 	}
 	return errors.Join(errSecrets, errWays, errNotices, errLogo, errTLS, errForms, errDatabase, p.checkAddresses(ctx, c), errRest)

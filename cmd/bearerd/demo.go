@@ -108,7 +108,7 @@ func (p *program) runDemo(ctx context.Context, d *demo) error {
 		return err
 	}
 	defer func() { _ = log.Close() }()
-	return p.serve(ctx, c, slog.New(slog.NewJSONHandler(log, nil)), func() { p.printGuide(d) })
+	return p.serve(ctx, service{config: c, log: slog.New(slog.NewJSONHandler(log, nil)), ready: func() { p.printGuide(d) }})
 }
 
 // findPlace finds out where the demo can stand: its folder, its program, and ports

@@ -2,14 +2,10 @@ package main
 
 import (
 	"bytes"
-	"debug/elf"
-	"encoding/json"
-	"errors"
 	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -120,7 +116,7 @@ func TestSystemdTakesTheUnit(t *testing.T) {
 
 func TestServeTellsTheServiceManagerThatItListens(t *testing.T) {
 	t.Parallel()
-	b := newBench(t, t.TempDir(), "")
+	b := newBench(t, t.TempDir(), "shutdown: {notice: 0s}\n")
 	dir, err := os.MkdirTemp("", "notify") //nolint:usetesting // t.TempDir can be too long for a socket
 	if err != nil {
 		t.Fatal(err)
@@ -151,7 +147,7 @@ func TestServeTellsTheServiceManagerThatItListens(t *testing.T) {
 
 func TestAServiceManagerThatIsGoneKeepsNobodyFromServing(t *testing.T) {
 	t.Parallel()
-	b := newBench(t, t.TempDir(), "")
+	b := newBench(t, t.TempDir(), "shutdown: {notice: 0s}\n")
 	cmd := b.command("serve", "--listen", "127.0.0.1:0", "--ops-listen", "127.0.0.1:0")
 	cmd.Env = append(cmd.Environ(), "NOTIFY_SOCKET="+filepath.Join(b.dir, "gone"))
 	p, err := start(cmd)
@@ -163,153 +159,5 @@ func TestAServiceManagerThatIsGoneKeepsNobodyFromServing(t *testing.T) {
 	}
 	if err := p.stop(); err != nil || !strings.Contains(p.log.String(), "service manager") {
 		t.Errorf("%v; the log:\n%s", err, p.log)
-	}
-}
-
-// instruction is one of a Dockerfile, with its lines joined.
-type instruction struct{ name, args string }
-
-var known = []string{"FROM", "ARG", "ENV", "WORKDIR", "COPY", "RUN", "USER", "VOLUME", "EXPOSE", "STOPSIGNAL", "ENTRYPOINT", "CMD", "LABEL"}
-
-// dockerfile reads the stages of the Dockerfile. The linter that everybody uses is
-// written in Haskell, and Docker's own parser would bring fifty modules with it:
-// this knows the few instructions that ours has, and refuses every other.
-func dockerfile(t *testing.T) (stages [][]instruction) {
-	t.Helper()
-	text := regexp.MustCompile(`(?m)^\s*#.*\n`).ReplaceAllString(readText(t, "../../Dockerfile"), "")
-	text = strings.ReplaceAll(text, "\\\n", " ")
-	for line := range strings.Lines(text) {
-		name, args, _ := strings.Cut(strings.TrimSpace(line), " ")
-		if name == "" {
-			continue
-		}
-		if !slices.Contains(known, name) || strings.TrimSpace(args) == "" {
-			t.Fatalf("%q is no instruction", line)
-		}
-		if name == "FROM" {
-			stages = append(stages, nil)
-		}
-		if len(stages) == 0 {
-			t.Fatalf("%s stands before FROM", name)
-		}
-		last := len(stages) - 1
-		stages[last] = append(stages[last], instruction{name, strings.Join(strings.Fields(args), " ")})
-	}
-	return stages
-}
-
-// only returns the one instruction of that name.
-func only(t *testing.T, stage []instruction, name string) string {
-	t.Helper()
-	var found []string
-	for _, i := range stage {
-		if i.name == name {
-			found = append(found, i.args)
-		}
-	}
-	if len(found) != 1 {
-		t.Fatalf("%d × %s: %q", len(found), name, found)
-	}
-	return found[0]
-}
-
-func TestTheImageHoldsBearerdAndRunsItAsNobody(t *testing.T) {
-	t.Parallel()
-	stages := dockerfile(t)
-	if len(stages) != 2 {
-		t.Fatalf("%d stages", len(stages))
-	}
-	build, image := stages[0], stages[1]
-	mod := regexp.MustCompile(`(?m)^go (\d+\.\d+)`).FindStringSubmatch(readText(t, "../../go.mod"))[1]
-	if from := only(t, build, "FROM"); !regexp.MustCompile(`^golang:` + regexp.QuoteMeta(mod) + `(\.\d+)?-\w+ AS build$`).MatchString(from) {
-		t.Errorf("built from %q, and go.mod says %s", from, mod)
-	}
-	if from := only(t, image, "FROM"); from != "scratch" {
-		t.Errorf("it holds %s", from)
-	}
-	if user := only(t, image, "USER"); !regexp.MustCompile(`^[1-9]\d{3,}:[1-9]\d{3,}$`).MatchString(user) {
-		t.Errorf("it runs as %q", user)
-	}
-	var entry, command []string
-	if err := errors.Join(json.Unmarshal([]byte(only(t, image, "ENTRYPOINT")), &entry), json.Unmarshal([]byte(only(t, image, "CMD")), &command)); err != nil {
-		t.Fatalf("no exec form: %v", err)
-	}
-	accepted(t, append(entry[1:], command...))
-	copied := 0
-	for _, i := range image {
-		if i.name != "COPY" {
-			continue
-		}
-		copied++
-		if !strings.HasPrefix(i.args, "--from=build ") {
-			t.Errorf("COPY %s is not from the build", i.args)
-		}
-		if strings.HasSuffix(i.args, " "+entry[0]) {
-			copied += 10
-		}
-	}
-	if copied < 11 {
-		t.Errorf("%s is not copied into the image", entry[0])
-	}
-	var env []string
-	for _, i := range image {
-		if i.name == "ENV" {
-			env = append(env, strings.Fields(i.args)...)
-		}
-	}
-	c, err := config.Load("", env, nil)
-	if err != nil || c.Listen != "0.0.0.0:8080" || only(t, image, "EXPOSE") != "8080" {
-		t.Errorf("its environment %q: %v, listens at %s", env, err, c.Listen)
-	}
-	if dir := filepath.Dir(c.Database.Reveal()); only(t, image, "WORKDIR") != "/var/lib/bearerd" || dir != "." || only(t, image, "VOLUME") != "/var/lib/bearerd" {
-		t.Errorf("the database lies in %s", dir)
-	}
-}
-
-// The command of the image is run, as it stands there, and what it makes needs
-// nothing that an empty image doesn't have.
-func TestTheImagesBinaryIsStatic(t *testing.T) {
-	t.Parallel()
-	var line string
-	for _, i := range dockerfile(t)[0] {
-		if i.name == "RUN" && strings.Contains(i.args, "go build") {
-			line = i.args
-		}
-	}
-	out := filepath.Join(t.TempDir(), "bearerd")
-	m := regexp.MustCompile(`^(CGO_ENABLED=0 go build .*) -o (\S+) (\./cmd/bearerd)`).FindStringSubmatch(line)
-	if m == nil {
-		t.Fatalf("it builds by %q", line)
-	}
-	cmd := exec.Command("sh", "-ec", m[1]+" -o "+out+" "+m[3])
-	cmd.Dir, cmd.Env = "../..", append(os.Environ(), "VERSION=v1.2.3")
-	if text, err := cmd.CombinedOutput(); err != nil {
-		t.Fatalf("%v\n%s", err, text)
-	}
-	f, err := elf.Open(out)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = f.Close() }()
-	if slices.ContainsFunc(f.Progs, func(p *elf.Prog) bool { return p.Type == elf.PT_INTERP }) {
-		t.Error("the binary needs a dynamic linker")
-	}
-	if said, err := exec.Command(out, "version").CombinedOutput(); err != nil || !strings.Contains(string(said), "v1.2.3") {
-		t.Errorf("it says %q, %v", said, err)
-	}
-}
-
-func TestNoSecretGetsIntoTheImagesContext(t *testing.T) {
-	t.Parallel()
-	ignored := strings.Fields(readText(t, "../../.dockerignore"))
-	for _, name := range []string{".git", "**/*.db", "**/*.db-wal", "**/*.db-shm", "**/master.key", "/bearerd.yaml", "/access.yaml"} {
-		if !slices.Contains(ignored, name) {
-			t.Errorf("%s is sent to the builder", name)
-		}
-	}
-	for _, name := range ignored {
-		if strings.HasSuffix(name, ".go") || strings.HasSuffix(name, "*.yaml") || name == "cmd" || name == "internal" {
-			t.Errorf("%s is missing when it is built", name)
-		}
 	}
 }

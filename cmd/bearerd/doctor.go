@@ -17,6 +17,7 @@ import (
 	"github.com/bearerd/bearerd/internal/doctor"
 	"github.com/bearerd/bearerd/internal/echo"
 	"github.com/bearerd/bearerd/internal/keyring"
+	"github.com/bearerd/bearerd/internal/secretfile"
 	"github.com/bearerd/bearerd/internal/server"
 	"github.com/bearerd/bearerd/internal/store"
 	"github.com/bearerd/bearerd/internal/token"
@@ -124,13 +125,14 @@ func isHere(raw string) bool {
 // which have checks of their own.
 func (p *program) examineConfig(ctx context.Context, c config.Config, r *doctor.Report) {
 	const name = "configuration"
-	_, errNotices := readReceivers(c, p.now)
+	var secrets secretfile.Set
+	_, errNotices := readReceivers(c, &secrets, p.now)
 	_, errLogo := readLogo(c)
-	_, errWays := readWays(ctx, c, p.now)
+	_, errWays := wayReader{c, &secrets, p.now}.read(ctx)
 	_, errTLS := server.TLS{CertFile: c.TLS.CertFile, KeyFile: c.TLS.KeyFile}.Load()
 	_, errForms := tokenForms(c)
-	errs := []error{errNotices, errLogo, errWays, errTLS, errForms}
-	if errWays == nil && errForms == nil && token.Algorithm(c.Signing.Algorithm) != token.HS256 {
+	errs := []error{errNotices, errWays, errLogo, errTLS, errForms}
+	if errWays == nil && errForms == nil && errLogo == nil && token.Algorithm(c.Signing.Algorithm) != token.HS256 {
 		errs = append(errs, p.rehearse(ctx, c))
 	}
 	before := len(*r)

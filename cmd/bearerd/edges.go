@@ -86,7 +86,7 @@ func (i *instance) edges(logger *slog.Logger) (edges, error) {
 		},
 		&scim.Edge{SignIn: i.SignIn, Directory: i.Provisioner, Issuer: i.config.Issuer},
 		&adminapi.API{
-			SignIn: i.SignIn, Accounts: i.Accounts, Issuance: i.Issuance, Tokens: i.Tokens, Revoker: i.Revoker, Directory: i.Directory, Provisioner: i.Provisioner, Explainer: i.Explainer,
+			SignIn: i.SignIn, Accounts: i.Accounts, Issuance: i.Issuance, Tokens: i.Tokens, Usage: i.Usage, Revoker: i.Revoker, Directory: i.Directory, Provisioner: i.Provisioner, Explainer: i.Explainer,
 			Status: i.follower.Status, Policy: policyOf(i.config), Now: i.now,
 			CrossOrigin: crossOrigin, Cookies: s.cookies, SessionCookies: s.sessionCookies, Challenge: s.challenge, Traffic: i.traffic,
 		},
@@ -113,7 +113,7 @@ func (i *instance) edges(logger *slog.Logger) (edges, error) {
 		return edges{}, err
 	}
 	pages := &webui.Pages{ // behind what programs use, in the description too
-		SignIn: i.SignIn, Accounts: i.Accounts, Issuance: i.Issuance, Tokens: i.Tokens, Flows: i.Flows, Revoker: i.Revoker, Directory: i.Directory, Explainer: i.Explainer,
+		SignIn: i.SignIn, Accounts: i.Accounts, Issuance: i.Issuance, Tokens: i.Tokens, Usage: i.Usage, Flows: i.Flows, Revoker: i.Revoker, Directory: i.Directory, Explainer: i.Explainer,
 		Status: i.follower.Status, Policy: policyOf(i.config), Now: i.now,
 		CrossOrigin: crossOrigin, Cookies: s.cookies, SessionCookies: s.sessionCookies,
 		Passwords: takesPasswords(i.config), Ways: ways, Documents: i.documents,

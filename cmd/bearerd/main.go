@@ -18,7 +18,10 @@ import (
 )
 
 // version is set by the linker.
-var version = "devel"
+var version = unreleased
+
+// unreleased is the version of what was built without one.
+const unreleased = "devel"
 
 func main() { os.Exit(execute()) }
 

@@ -15,6 +15,7 @@ import (
 	"github.com/bearerd/bearerd/internal/mail"
 	"github.com/bearerd/bearerd/internal/notice"
 	"github.com/bearerd/bearerd/internal/remote"
+	"github.com/bearerd/bearerd/internal/secretfile"
 	"github.com/bearerd/bearerd/internal/server"
 	"github.com/bearerd/bearerd/internal/token"
 )
@@ -42,7 +43,7 @@ type receivers struct {
 }
 
 // readReceivers reads what the receivers of notices need. The error says all that is wrong.
-func readReceivers(c config.Config, now func() time.Time) (receivers, error) {
+func readReceivers(c config.Config, secrets *secretfile.Set, now func() time.Time) (receivers, error) {
 	var r receivers
 	var problems []error
 	if len(c.Notices) > 0 && token.Algorithm(c.Signing.Algorithm) == token.HS256 {
@@ -50,24 +51,24 @@ func readReceivers(c config.Config, now func() time.Time) (receivers, error) {
 	}
 	for i, n := range c.Notices {
 		key := fmt.Sprintf("notices[%d]", i)
-		secret, err := readSecretFile(key+".secret_file", n.SecretFile)
+		secret, err := openSecretFile(secrets, key+".secret_file", n.SecretFile)
 		client, clientErr := remote.NewClient(n.CAFile)
 		if clientErr != nil {
 			clientErr = fmt.Errorf("%s.%w", key, clientErr)
 		}
 		problems = append(problems, err, clientErr)
-		r.pushes = append(r.pushes, &notice.Push{URL: n.URL, Secret: token.Secret(secret), Client: client, Issuer: c.Issuer, Now: now})
+		r.pushes = append(r.pushes, &notice.Push{URL: n.URL, Secret: secret, Client: client, Issuer: c.Issuer, Now: now})
 	}
 	if c.Webhook.URL != "" {
-		secret, err := readSecretFile("webhook.secret_file", c.Webhook.SecretFile)
+		secret, err := openSecretFile(secrets, "webhook.secret_file", c.Webhook.SecretFile)
 		problems = append(problems, err)
 		r.webhook = notice.NewWebhook(c.Webhook.URL, secret)
 	}
 	if c.Mail.SMTP != "" {
-		password, err := readSecretFile("mail.password_file", c.Mail.PasswordFile)
+		password, err := openSecretFile(secrets, "mail.password_file", c.Mail.PasswordFile)
 		problems = append(problems, err)
 		r.mail, err = mail.New(mail.Config{
-			Server: c.Mail.SMTP, TLS: mail.TLS(c.Mail.TLS), Username: c.Mail.Username, Password: token.Secret(password), From: c.Mail.From, Issuer: c.Issuer, Now: now,
+			Server: c.Mail.SMTP, TLS: mail.TLS(c.Mail.TLS), Username: c.Mail.Username, Password: password, From: c.Mail.From, Issuer: c.Issuer, Now: now,
 		})
 		if err != nil {
 			problems = append(problems, fmt.Errorf("mail: %w", err))
@@ -76,11 +77,15 @@ func readReceivers(c config.Config, now func() time.Time) (receivers, error) {
 	return r, errors.Join(problems...)
 }
 
-// readSecretFile reads a secret that a key names; nil where none is named.
-func readSecretFile(key, file string) ([]byte, error) {
+// openSecretFile opens a secret that a key names; nil where none is named.
+func openSecretFile(secrets *secretfile.Set, key, file string) (*secretfile.Secret, error) {
 	if file == "" {
 		return nil, nil
 	}
+	return secrets.Open(func() ([]byte, error) { return readSecretFile(key, file) })
+}
+
+func readSecretFile(key, file string) ([]byte, error) {
 	f, err := os.Open(file) //nolint:gosec // the operator names the file
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", key, err)
@@ -100,7 +105,7 @@ func (i *instance) noticeLoops(meter notice.Meter, log *slog.Logger) ([]server.L
 	if len(interests(i.config)) == 0 {
 		return nil, nil
 	}
-	r, err := readReceivers(i.config, i.now)
+	r, err := readReceivers(i.config, i.secrets, i.now)
 	if err != nil {
 		return nil, err
 	}

@@ -25,6 +25,7 @@ import (
 	"github.com/bearerd/bearerd/internal/node"
 	"github.com/bearerd/bearerd/internal/notice"
 	"github.com/bearerd/bearerd/internal/revocation"
+	"github.com/bearerd/bearerd/internal/secretfile"
 	"github.com/bearerd/bearerd/internal/sso"
 	"github.com/bearerd/bearerd/internal/store"
 	"github.com/bearerd/bearerd/internal/token"
@@ -53,6 +54,7 @@ type instance struct {
 	outboxes []*notice.Outbox
 	ways     sso.Sources // to sign in, for the server
 	ring     *keyring.Ring
+	secrets  *secretfile.Set // that can be read again
 
 	documents *clientdoc.Reader // of clients that nobody registered; nil: they can't ask
 	instead   clientdoc.Config  // how tests have them read; empty otherwise
@@ -245,8 +247,9 @@ func assemble(ctx context.Context, p parts) (*instance, error) {
 		wait = revocation.WaitNodes
 	}
 	var ways waysToSignIn
+	secrets := &secretfile.Set{}
 	if p.serves {
-		if ways, err = readWays(ctx, p.config, ledger.Now); err != nil {
+		if ways, err = (wayReader{p.config, secrets, ledger.Now}).read(ctx); err != nil {
 			return nil, err
 		}
 	}
@@ -272,7 +275,7 @@ func assemble(ctx context.Context, p parts) (*instance, error) {
 	}
 	i := &instance{Node: n, forms: forms, config: p.config, store: p.store, follower: follower, tail: tail, now: ledger.Now}
 	i.traffic, _ = p.meter.(traffic.Log)
-	i.ways, i.ring, i.documents, i.instead = ways.sources, ring, documents, p.instead
+	i.ways, i.ring, i.secrets, i.documents, i.instead = ways.sources, ring, secrets, documents, p.instead
 	p.store.Follow(follower.Origin)
 	if err := follower.CatchUp(ctx); err != nil || !p.config.Database.IsPostgres() {
 		return i, err

@@ -86,7 +86,7 @@ A command that fails exits with 1 and has changed nothing, or says what it has. 
 that was asked whether something is allowed exits with 3 when it isn't.`,
 		SilenceErrors: true,
 		SilenceUsage:  true,
-		Version:       version,
+		Version:       thisBuild().Version,
 		Args:          noSuchCommand,
 		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
@@ -107,6 +107,7 @@ that was asked whether something is allowed exits with 3 when it isn't.`,
 		p.configCommands(), p.doctorCommand(), p.loginCommand(), p.apiCommand(), p.logoutCommand(),
 		p.versionCommand(),
 	)
+	root.AddCommand(p.moreCommands()...)
 	return root
 }
 

@@ -26,7 +26,9 @@ func (p *program) serveCommand() *cobra.Command {
 		Use:   "serve",
 		Short: "Run the server",
 		Long: `Run the server until it gets SIGTERM or SIGINT; requests that are running can then
-finish. The database, its schema and the master key are created on the first start.
+finish, and where shutdown.notice says so /readyz is 503 for a while before. SIGHUP makes
+it read the certificate, the secrets and the log level again. The database, its schema and
+the master key are created on the first start.
 
 The log is JSON on standard error; "listening" has the address of each listener.`,
 		Example: `  bearerd serve --config bearerd.yaml
@@ -37,12 +39,19 @@ The log is JSON on standard error; "listening" has the address of each listener.
 			if err != nil {
 				return err
 			}
-			logger := slog.New(slog.NewJSONHandler(p.stderr, nil))
-			return p.serve(cmd.Context(), c, logger, func() {
+			level := &slog.LevelVar{}
+			level.Set(c.Log.Level.Slog())
+			logger := slog.New(slog.NewJSONHandler(p.stderr, &slog.HandlerOptions{Level: level}))
+			reloader := &reloader{
+				config: c, level: level, log: logger,
+				read: func() (config.Config, error) { return p.loadConfig(cmd, "listen", "ops_listen") },
+			}
+			defer reloader.listen()()
+			return p.serve(cmd.Context(), service{config: c, log: logger, reloader: reloader, ready: func() {
 				if err := p.tellManager(cmd.Context(), "READY=1"); err != nil {
 					logger.LogAttrs(cmd.Context(), slog.LevelWarn, "not ready for the service manager", slog.Any("error", err))
 				}
-			})
+			}})
 		},
 	}
 	cmd.Flags().String("listen", "", "the `ADDRESS` of the endpoints, instead of the configuration's; port 0 picks a free one")
@@ -53,8 +62,17 @@ The log is JSON on standard error; "listening" has the address of each listener.
 	return cmd
 }
 
-// serve runs the server until ctx ends, and calls ready when its listeners are open.
-func (p *program) serve(ctx context.Context, c config.Config, logger *slog.Logger, ready func()) (err error) {
+// service is how the server is run.
+type service struct {
+	config   config.Config
+	log      *slog.Logger
+	reloader *reloader // nil: nothing is read again
+	ready    func()    // called when the listeners are open
+}
+
+// serve runs the server until ctx ends.
+func (p *program) serve(ctx context.Context, sv service) (err error) {
+	c, logger := sv.config, sv.log
 	s, err := openStore(ctx, c, store.Options{Now: p.now, Logger: logger})
 	if err != nil {
 		return err
@@ -89,14 +107,21 @@ func (p *program) serve(ctx context.Context, c config.Config, logger *slog.Logge
 	}
 	loops = append(loops, sending...)
 	loops = append(append(loops, e.loops...), server.Loop{Name: "tuning the garbage collector", Run: p.tuneCollector})
+	if sv.reloader != nil {
+		sv.reloader.secrets = i.secrets
+		loops = append(loops, server.Loop{Name: "waiting for SIGHUP", Run: sv.reloader.run})
+	}
 	srv, err := server.New(server.Config{
-		Node: i.Node, Metrics: metrics, Issuer: c.Issuer, Now: i.now, Log: logger, Listen: c.Listen, OpsListen: c.OpsListen,
+		Node: i.Node, Metrics: metrics, Build: metricsBuild(), Issuer: c.Issuer, Now: i.now, Log: logger, Listen: c.Listen, OpsListen: c.OpsListen,
 		TLS:   server.TLS{CertFile: c.TLS.CertFile, KeyFile: c.TLS.KeyFile},
 		Edges: e.own, Gateway: e.gateway, Inner: e.inner, Loops: loops, Refuse: e.refuse,
-		CORS: c.CORS.Origins, Proxies: httpkit.Proxies(c.TrustedProxies),
+		CORS: c.CORS.Origins, Proxies: httpkit.Proxies(c.TrustedProxies), Notice: c.Shutdown.Notice.For(p.env),
 	})
 	if err != nil {
 		return err
+	}
+	if sv.reloader != nil {
+		sv.reloader.certificate = srv.Reload
 	}
 	if err := i.warn(ctx, logger); err != nil {
 		return err
@@ -108,7 +133,7 @@ func (p *program) serve(ctx context.Context, c config.Config, logger *slog.Logge
 	if err != nil {
 		return err
 	}
-	ready()
+	sv.ready()
 	if err := srv.Run(ctx); err != nil {
 		return fmt.Errorf("serving: %w", err)
 	}

@@ -18,10 +18,10 @@ import (
 	"github.com/bearerd/bearerd/internal/keyring"
 	"github.com/bearerd/bearerd/internal/openid"
 	"github.com/bearerd/bearerd/internal/remote"
+	"github.com/bearerd/bearerd/internal/secretfile"
 	"github.com/bearerd/bearerd/internal/server"
 	"github.com/bearerd/bearerd/internal/signin"
 	"github.com/bearerd/bearerd/internal/sso"
-	"github.com/bearerd/bearerd/internal/token"
 	"github.com/bearerd/bearerd/internal/webui/kit"
 	"github.com/bearerd/bearerd/internal/webui/login"
 )
@@ -33,9 +33,16 @@ type waysToSignIn struct {
 	sources  sso.Sources
 }
 
-// readWays reads the secrets and keys of the sources. Nothing is asked of them yet.
-func readWays(ctx context.Context, c config.Config, now func() time.Time) (ways waysToSignIn, err error) {
-	for i, s := range c.SignIn.Sources {
+// wayReader reads the secrets and keys of the sources.
+type wayReader struct {
+	config  config.Config
+	secrets *secretfile.Set // what is read is added to it
+	now     func() time.Time
+}
+
+// read reads all sources. Nothing is asked of them yet.
+func (w wayReader) read(ctx context.Context) (ways waysToSignIn, err error) {
+	for i, s := range w.config.SignIn.Sources {
 		key := fmt.Sprintf("sign_in.sources[%d]", i)
 		policy := signin.Source{
 			Name: s.Name, Title: s.ShownAs(),
@@ -47,13 +54,13 @@ func readWays(ctx context.Context, c config.Config, now func() time.Time) (ways 
 		switch s.Type {
 		case config.SourceApp:
 			var passwords *sso.PasswordCheck
-			if src.App, passwords, err = readApp(ctx, key, c, s, now); passwords != nil {
+			if src.App, passwords, err = w.app(ctx, key, s); passwords != nil {
 				policy.Passwords = passwords
 			}
 		case config.SourceOIDC:
-			src.Provider, err = readProvider(key, c, s, now)
+			src.Provider, err = w.provider(key, s)
 		case config.SourceHeader:
-			src.Header, err = readHeader(key, c, s, now)
+			src.Header, err = w.header(key, s)
 		}
 		if err != nil {
 			return ways, err
@@ -75,54 +82,57 @@ func claimsOf(s config.SignInSource) sso.Claims {
 	return sso.Claims{Username: s.Username, FullName: s.FullName, Email: s.Email, Groups: s.Groups, More: more}
 }
 
-func readApp(ctx context.Context, key string, c config.Config, s config.SignInSource, now func() time.Time) (*sso.App, *sso.PasswordCheck, error) {
+func (w wayReader) app(ctx context.Context, key string, s config.SignInSource) (*sso.App, *sso.PasswordCheck, error) {
 	client, err := remote.NewClient(s.CAFile)
 	if err != nil {
 		return nil, nil, fmt.Errorf("%s.%w", key, err)
 	}
-	keys, err := appKeys(ctx, key, s, client, now)
+	var secret *secretfile.Secret
+	if s.SecretFile != "" {
+		secret, err = w.secrets.Open(func() ([]byte, error) { return keyring.ReadSecretOf(key+".secret_file", s.SecretFile) })
+		if err != nil {
+			return nil, nil, err
+		}
+	}
+	keys, err := w.appKeys(ctx, key, s, secret, client)
 	if err != nil {
 		return nil, nil, err
 	}
-	verifier, err := assertion.New(assertion.Config{Issuer: s.AssertionIssuer(), Keys: keys, Now: now})
+	verifier, err := assertion.New(assertion.Config{Issuer: s.AssertionIssuer(), Keys: keys, Now: w.now})
 	if err != nil {
 		return nil, nil, fmt.Errorf("%s: %w", key, err)
 	}
-	app := &sso.App{Name: s.Name, URL: s.URL, Origin: s.Origin(), Audience: c.Issuer, Claims: claimsOf(s), Verifier: verifier}
+	app := &sso.App{Name: s.Name, URL: s.URL, Origin: s.Origin(), Audience: w.config.Issuer, Claims: claimsOf(s), Verifier: verifier}
 	if s.PasswordURL == "" {
 		return app, nil, nil
 	}
-	secret, err := keyring.ReadSecretOf(key+".secret_file", s.SecretFile)
-	if err != nil {
-		return nil, nil, err
-	}
-	return app, sso.NewPasswordCheck(app, s.PasswordURL, secret, client, now), nil
+	return app, sso.NewPasswordCheck(app, s.PasswordURL, secret, client, w.now), nil
 }
 
 // appKeys returns the keys of an application's assertions.
-func appKeys(ctx context.Context, key string, s config.SignInSource, client *http.Client, now func() time.Time) (assertion.Keys, error) {
+func (w wayReader) appKeys(ctx context.Context, key string, s config.SignInSource, secret *secretfile.Secret, client *http.Client) (assertion.Keys, error) {
 	switch {
-	case s.SecretFile != "":
-		return assertion.SecretFile(key+".secret_file", s.SecretFile)
+	case secret != nil:
+		return assertion.Shared(secret), nil
 	case strings.Contains(s.JWKS, "://"):
-		return assertion.SetURL(assertion.SetConfig{Name: s.ShownAs(), Address: s.JWKS, Client: client, Now: now})
+		return assertion.SetURL(assertion.SetConfig{Name: s.ShownAs(), Address: s.JWKS, Client: client, Now: w.now})
 	}
-	return assertion.SetFile(ctx, key+".jwks", s.JWKS, now)
+	return assertion.SetFile(ctx, key+".jwks", s.JWKS, w.now)
 }
 
-func readProvider(key string, c config.Config, s config.SignInSource, now func() time.Time) (*sso.Provider, error) {
+func (w wayReader) provider(key string, s config.SignInSource) (*sso.Provider, error) {
 	client, err := remote.NewClient(s.CAFile)
 	if err != nil {
 		return nil, fmt.Errorf("%s.%w", key, err)
 	}
-	secret, err := readClientSecret(key, s)
+	secret, err := w.clientSecret(key, s)
 	if err != nil {
 		return nil, err
 	}
 	claims := claimsOf(s)
 	provider, err := openid.New(openid.Config{
 		Name: s.ShownAs(), Issuer: s.Issuer, ClientID: s.ClientID, Secret: secret,
-		RedirectURI: c.Issuer + kit.PathWays + s.Name + "/callback", Scopes: s.Scopes, Claims: claims.Names(), Client: client, Now: now,
+		RedirectURI: w.config.Issuer + kit.PathWays + s.Name + "/callback", Scopes: s.Scopes, Claims: claims.Names(), Client: client, Now: w.now,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", key, err)
@@ -130,26 +140,41 @@ func readProvider(key string, c config.Config, s config.SignInSource, now func()
 	return &sso.Provider{Provider: provider, Claims: claims, LogoutAll: s.Logout == config.LogoutAll}, nil
 }
 
-// readClientSecret reads what the provider has given; a client without a secret is public.
-func readClientSecret(key string, s config.SignInSource) (token.Secret, error) {
+// clientSecret reads what the provider has given; a client without a secret is public.
+func (w wayReader) clientSecret(key string, s config.SignInSource) (*secretfile.Secret, error) {
 	if s.ClientSecretFile == "" {
-		return "", nil
+		return nil, nil
 	}
+	return w.secrets.Open(func() ([]byte, error) { return readClientSecret(key, s) })
+}
+
+func readClientSecret(key string, s config.SignInSource) ([]byte, error) {
 	f, err := os.Open(s.ClientSecretFile)
 	if err != nil {
-		return "", fmt.Errorf("%s.client_secret_file: %w", key, err)
+		return nil, fmt.Errorf("%s.client_secret_file: %w", key, err)
 	}
 	secret, err := readAll(f)
 	if err == nil && len(bytes.TrimSpace(secret)) == 0 {
 		err = errors.New("it is empty")
 	}
 	if err != nil {
-		return "", fmt.Errorf("%s.client_secret_file: %s: %w", key, s.ClientSecretFile, err)
+		return nil, fmt.Errorf("%s.client_secret_file: %s: %w", key, s.ClientSecretFile, err)
 	}
-	return token.Secret(secret), nil
+	return secret, nil
 }
 
-func readHeader(key string, c config.Config, s config.SignInSource, now func() time.Time) (*sso.Header, error) {
+func (w wayReader) header(key string, s config.SignInSource) (*sso.Header, error) {
+	secret, err := w.secrets.Open(func() ([]byte, error) { return readProxySecret(key, s) })
+	if err != nil {
+		return nil, err
+	}
+	return &sso.Header{
+		Name: s.Name, Claims: claimsOf(s), Secret: secret, Proxies: httpkit.Proxies(w.config.TrustedProxies), Trust: s.Fresh == config.FreshTrust, Now: w.now,
+	}, nil
+}
+
+// readProxySecret reads the secret by which a proxy shows that a request is its own.
+func readProxySecret(key string, s config.SignInSource) ([]byte, error) {
 	secret, err := keyring.ReadSecretOf(key+".secret_file", s.SecretFile)
 	if err != nil {
 		return nil, err
@@ -160,9 +185,7 @@ func readHeader(key string, c config.Config, s config.SignInSource, now func() t
 	if bytes.ContainsFunc(secret, func(c rune) bool { return c <= ' ' || c > '~' }) {
 		return nil, fmt.Errorf("%s.secret_file: the secret stands in a header, and has other characters than ASCII's visible ones; make one with: openssl rand -base64 48", key)
 	}
-	return &sso.Header{
-		Name: s.Name, Claims: claimsOf(s), Secret: secret, Proxies: httpkit.Proxies(c.TrustedProxies), Trust: s.Fresh == config.FreshTrust, Now: now,
-	}, nil
+	return secret, nil
 }
 
 // pageWays returns the ways to sign in as the pages offer them.

@@ -5,7 +5,6 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/bearerd/bearerd/internal/config"
 )
@@ -15,17 +14,17 @@ func TestTheSecretOfAProxyFitsAHeader(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "sso.secret")
 	const good = "n7Uq2xPz9LmW4cVb8RtY1kJh5GfD3sAo"
-	for secret, usable := range map[string]bool{
+	for text, usable := range map[string]bool{
 		good: true, good + "\n": true, good + "\r\n": false, good + " ": false, "n7Uq2xPz9LmW4cVb\n8RtY1kJh5GfD3sAo": false,
 		"n7Uq2xPz9LmW4cVb 8RtY1kJh5GfD3sAo": false, "n7Uq2xPz9LmW4cVb\u00e48RtY1kJh5GfD3sAo": false, "too short": false, "": false,
 	} {
-		must(t, os.WriteFile(path, []byte(secret), 0o600))
-		h, err := readHeader("sign_in.sources[0]", config.Config{}, config.SignInSource{Name: "sso", SecretFile: path}, time.Now)
-		if usable != (err == nil) || usable && string(h.Secret) != good {
-			t.Errorf("%q: %v", secret, err)
+		must(t, os.WriteFile(path, []byte(text), 0o600))
+		secret, err := readProxySecret("sign_in.sources[0]", config.SignInSource{Name: "sso", SecretFile: path})
+		if usable != (err == nil) || usable && string(secret) != good {
+			t.Errorf("%q: %v", text, err)
 		}
-		if err != nil && (!strings.Contains(err.Error(), "sign_in.sources[0].secret_file") || len(secret) > 9 && strings.Contains(err.Error(), secret)) {
-			t.Errorf("%q says %v", secret, err)
+		if err != nil && (!strings.Contains(err.Error(), "sign_in.sources[0].secret_file") || len(text) > 9 && strings.Contains(err.Error(), text)) {
+			t.Errorf("%q says %v", text, err)
 		}
 	}
 }

@@ -16,7 +16,7 @@ func (p *program) tokenCommands() *cobra.Command {
 		`Issue, examine and revoke tokens. The value of a token is never an argument,
 where others could see it: bearerd prompts for it at a terminal, and otherwise
 reads it from standard input or a file.`,
-		p.tokenIssueCommand(), p.tokenCreateCommand(), p.tokenListCommand(), p.tokenInspectCommand(),
+		p.tokenIssueCommand(), p.tokenCreateCommand(), p.tokenListCommand(), p.tokenUsesCommand(), p.tokenInspectCommand(),
 		p.tokenExplainCommand(), p.tokenRevokeCommand())
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -35,6 +36,9 @@ type storedJSON struct {
 	Reason     string     `json:"reason"`
 }
 
+// kindsWithUses are the kinds of token of which it is kept what they were used for.
+var kindsWithUses = []token.Kind{token.KindAPIToken, token.KindExchangeKey, token.KindGrant}
+
 func storedOf(t records.StoredToken, username string) storedJSON {
 	return storedJSON{
 		ID: t.ID, Name: t.Name, Kind: t.Kind.String(), Username: username, Prefix: t.Prefix, Last4: t.Last4, Scope: nonNil(t.Scope),
@@ -50,6 +54,7 @@ type tokenFilter struct {
 	expiring  string // how soon they end
 	neverUsed bool
 	scope     string
+	unused    bool // with scopes that nothing asked for, which are shown alone
 }
 
 func (p *program) tokenListCommand() *cobra.Command {
@@ -62,8 +67,9 @@ tokens, sessions and connected applications (grants), including those that ended
 the last 90 days, with the reason. Access and task tokens are not stored.
 
 With --all the tokens of everybody are listed, with their owners. --expiring,
---never-used and --scope leave those out that have ended, and of everybody's tokens
-sessions and refresh tokens. With --expiring those that end first come first.`,
+--never-used, --unused-scopes and --scope leave those out that have ended, and of
+everybody's tokens sessions and refresh tokens. With --expiring those that end
+first come first.`,
 		Example: `  bearerd token list spadmin
   bearerd token list --all --expiring 7d
   bearerd token list --all --never-used --scope write --output json`,
@@ -86,7 +92,7 @@ sessions and refresh tokens. With --expiring those that end first come first.`,
 					}
 					q.Owner = u.ID
 				}
-				return p.listTokens(ctx, i, q)
+				return p.listTokens(ctx, i, q, f.unused)
 			})
 		},
 	})
@@ -96,6 +102,7 @@ sessions and refresh tokens. With --expiring those that end first come first.`,
 	flags.StringVar(&f.expiring, "expiring", "", "only those that end within this `TIME`, such as 7d or 12h")
 	flags.BoolVar(&f.neverUsed, "never-used", false, "only those that were never used")
 	flags.StringVar(&f.scope, "scope", "", "only those that have this `SCOPE`")
+	flags.BoolVar(&f.unused, "unused-scopes", false, "only those with scopes that nothing asked for within 90 days, and these scopes alone")
 	flagValues(cmd, "kind", storedKinds()...)
 	p.flagAbout(cmd, "scope", nounScope)
 	return cmd
@@ -104,7 +111,7 @@ sessions and refresh tokens. With --expiring those that end first come first.`,
 // query returns what the store is asked for.
 func (f *tokenFilter) query(now time.Time) (records.TokenQuery, error) {
 	q := records.TokenQuery{Limit: 500, NeverUsed: f.neverUsed, Scope: f.scope, Order: records.NewestFirst, Now: now}
-	if f.expiring != "" || f.neverUsed || f.scope != "" {
+	if f.unused || f.expiring != "" || f.neverUsed || f.scope != "" {
 		q.State = records.ValidOnly
 	}
 	if f.kind != "" {
@@ -138,7 +145,7 @@ func parseDays(s string) (time.Duration, error) {
 }
 
 // listTokens shows the tokens of a query.
-func (p *program) listTokens(ctx context.Context, i *instance, q records.TokenQuery) error {
+func (p *program) listTokens(ctx context.Context, i *instance, q records.TokenQuery, unused bool) error {
 	everybody := q.Owner == ""
 	names := map[string]string{}
 	all := []storedJSON{}
@@ -149,6 +156,16 @@ func (p *program) listTokens(ctx context.Context, i *instance, q records.TokenQu
 			return err
 		}
 		for _, t := range page.Items {
+			if unused {
+				report, err := i.Usage.About(ctx, t)
+				if err != nil {
+					return err
+				}
+				if len(report.Unused) == 0 || !slices.Contains(kindsWithUses, t.Kind) {
+					continue
+				}
+				t.Scope = report.Unused
+			}
 			if _, known := names[t.Owner]; everybody && !known {
 				found, err := i.Directory.Usernames(ctx, caller.Operator(), []string{t.Owner})
 				if err != nil {

@@ -7,6 +7,8 @@ import (
 	"runtime/debug"
 
 	"github.com/spf13/cobra"
+
+	"github.com/bearerd/bearerd/internal/server"
 )
 
 // build returns what was built from what.
@@ -36,11 +38,22 @@ func (p *program) versionCommand() *cobra.Command {
 	}
 }
 
+// metricsBuild returns the build as the metrics name it.
+func metricsBuild() server.Build {
+	b := thisBuild()
+	return server.Build{Version: b.Version, Revision: b.Revision, GoVersion: b.Go}
+}
+
+// thisBuild returns the version that the linker set, or else the one that the go command
+// knows: of a module that `go install` fetched, or of the checkout.
 func thisBuild() build {
 	b := build{Version: version, Go: runtime.Version(), Platform: runtime.GOOS + "/" + runtime.GOARCH}
 	info, ok := debug.ReadBuildInfo()
 	if !ok {
 		return b
+	}
+	if known := info.Main.Version; version == unreleased && known != "" && known != "(devel)" {
+		b.Version = known
 	}
 	for _, s := range info.Settings {
 		switch s.Key {

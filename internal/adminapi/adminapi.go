@@ -33,6 +33,7 @@ import (
 	"github.com/bearerd/bearerd/internal/revoking"
 	"github.com/bearerd/bearerd/internal/signin"
 	"github.com/bearerd/bearerd/internal/traffic"
+	"github.com/bearerd/bearerd/internal/usage"
 )
 
 const base = "/auth/api/v1"
@@ -43,6 +44,7 @@ type API struct {
 	Accounts    *account.Accounts
 	Issuance    *issuance.Issuance
 	Tokens      *credentials.Tokens
+	Usage       *usage.Reader
 	Revoker     *revoking.Revoker
 	Directory   *directory.Directory
 	Provisioner *provisioning.Provisioner
@@ -89,6 +91,8 @@ func (a *API) routes() []route {
 		{"POST", "/tokens", a.createToken, "", a.mayCreateToken},
 		{"GET", "/tokens/{id}", a.token, "", anybody},                                                        // whose it is decides
 		{"DELETE", "/tokens/{id}", revokes(func() operation { return a.Revoker.RevokeID }), "wait", anybody}, // likewise
+		{"GET", "/tokens/{id}/uses", a.tokenUses, "", anybody},                                               // likewise
+		{"POST", "/tokens/{id}/smaller", a.shrinkToken, "wait", a.mayRegenerate},
 		{"POST", "/tokens/{id}/regenerate", a.regenerateToken, "wait", a.mayRegenerate},
 		{"GET", "/users", a.users, "search disabled sort total " + paging, administrator},
 		{"POST", "/users", a.createUser, "", a.mayDo(audit.UserCreate)},

@@ -79,6 +79,8 @@ func TestRightsAreCheckedBeforeTheRequestIsRead(t *testing.T) {
 		"GET /tokens/{id}":             {judged, judged, judged}, // 404, but for root
 		"DELETE /tokens/{id}":          {judged, judged, judged}, // likewise
 		"POST /tokens/{id}/regenerate": {404, 403, 403},
+		"POST /tokens/{id}/smaller":    {404, 403, 403},
+		"GET /tokens/{id}/uses":        {judged, judged, judged}, // likewise
 		"PATCH /me":                    {judged, 403, 403},
 		"GET /me/sessions":             {judged, 403, 403},
 		"DELETE /me/sessions/{id}":     {judged, 403, 403},

@@ -42,7 +42,7 @@ func newSite(t *testing.T, change ...func(*adminapi.API)) *site {
 func (s *site) serve(t *testing.T, change ...func(*adminapi.API)) *edgetest.Site {
 	t.Helper()
 	api := &adminapi.API{
-		SignIn: s.Authenticator, Accounts: s.Accounts, Issuance: s.Issuance, Tokens: s.Tokens, Revoker: s.Revoker, Directory: s.Directory, Provisioner: s.Provisioner, Explainer: s.Explainer,
+		SignIn: s.Authenticator, Accounts: s.Accounts, Issuance: s.Issuance, Tokens: s.Tokens, Usage: s.Usage, Revoker: s.Revoker, Directory: s.Directory, Provisioner: s.Provisioner, Explainer: s.Explainer,
 		Status: s.Follower.Status, Policy: s.Settings.Policy, Now: s.Time,
 		CrossOrigin: edgetest.CrossOrigin(t), Cookies: httpkit.NewCookies(nodetest.Issuer), SessionCookies: []string{cookie},
 		Challenge: httpkit.Challenge{Realm: "bearerd"},

@@ -13,6 +13,7 @@ import (
 
 	"github.com/bearerd/bearerd/internal/keyring"
 	"github.com/bearerd/bearerd/internal/remote"
+	"github.com/bearerd/bearerd/internal/secretfile"
 	"github.com/bearerd/bearerd/internal/strictjson"
 	"github.com/bearerd/bearerd/internal/token"
 )
@@ -27,6 +28,17 @@ func Secret(setting string, shared []byte) (Keys, error) {
 		return nil, err
 	}
 	return secret{key: token.VerificationKey{Algorithm: token.HS256, Key: bytes.Clone(shared)}}, nil
+}
+
+// Shared returns the keys of an issuer whose secret may be replaced. Who reads it has
+// checked it.
+func Shared(shared *secretfile.Secret) Keys { return replaceable{shared} }
+
+// replaceable is a secret that may be replaced.
+type replaceable struct{ shared *secretfile.Secret }
+
+func (s replaceable) find(ctx context.Context, alg token.Algorithm, kid string) (token.VerificationKey, error) {
+	return secret{key: token.VerificationKey{Algorithm: token.HS256, Key: s.shared.Bytes()}}.find(ctx, alg, kid)
 }
 
 // SecretFile is Secret for a file; one newline at its end is not part of the secret.

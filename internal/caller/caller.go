@@ -132,6 +132,14 @@ func (c *Caller) ID() string {
 	return c.Subject.ID
 }
 
+// Name returns the caller's username; "" for a client and where ID is "".
+func (c *Caller) Name() string {
+	if c == nil || c.Subject == nil {
+		return ""
+	}
+	return c.Subject.Username
+}
+
 // TokenID returns the public id of the token that the caller presented; "" when there
 // is none.
 func (c *Caller) TokenID() string {

@@ -11,9 +11,11 @@ import (
 // Config is all that an operator can set. [Default] returns the defaults, [Load] a
 // value that has passed every check. Lifetimes are whole seconds.
 type Config struct {
-	Issuer         string                      `yaml:"issuer"`          // an http or https URL without a slash at the end
-	Listen         string                      `yaml:"listen"`          // host:port of the endpoints
-	OpsListen      string                      `yaml:"ops_listen"`      // host:port of health and metrics
+	Issuer         string                      `yaml:"issuer"`     // an http or https URL without a slash at the end
+	Listen         string                      `yaml:"listen"`     // host:port of the endpoints
+	OpsListen      string                      `yaml:"ops_listen"` // host:port of health and metrics
+	Log            Log                         `yaml:"log"`
+	Shutdown       Shutdown                    `yaml:"shutdown"`
 	TLS            TLS                         `yaml:"tls"`             // empty: plain HTTP, TLS ends at a proxy in front
 	Database       Database                    `yaml:"database"`        // a file, or postgres://…
 	Postgres       Postgres                    `yaml:"postgres"`        // ignored with SQLite
@@ -39,9 +41,9 @@ type Config struct {
 	Upstream       Upstream                    `yaml:"upstream"`
 	Requirements   map[string]NamedRequirement `yaml:"requirements"`
 	Webhook        Webhook                     `yaml:"webhook"`
+	Site           Site                        `yaml:"site"`
 	Notices        []Notice                    `yaml:"notices"` // receivers of what happens
 	Mail           Mail                        `yaml:"mail"`
-	Site           Site                        `yaml:"site"`
 	Specify        Specify                     `yaml:"specify"`
 	Senaite        Senaite                     `yaml:"senaite"`
 	Hypothesis     Hypothesis                  `yaml:"hypothesis"`
@@ -250,6 +252,8 @@ func Default() Config {
 		Issuer:         "http://localhost:8080",
 		Listen:         "127.0.0.1:8080",
 		OpsListen:      "127.0.0.1:9180",
+		Log:            Log{Level: LogInfo},
+		Shutdown:       Shutdown{Notice: StopNoticeAuto},
 		Database:       "bearerd.db",
 		Postgres:       Postgres{Connections: 16, ConnectTimeout: 5 * time.Second, StatementTimeout: 900 * time.Millisecond},
 		MasterKeyFile:  "master.key",

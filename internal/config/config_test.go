@@ -73,6 +73,7 @@ func TestEveryKeyIsRead(t *testing.T) {
 	}
 	want := config.Config{
 		Issuer: "https://auth.example.org/sso", Listen: ":443", OpsListen: "[::1]:9180",
+		Log: config.Log{Level: config.LogWarn}, Shutdown: config.Shutdown{Notice: "20s"},
 		TLS:            config.TLS{CertFile: "/etc/bearerd/cert.pem", KeyFile: "/etc/bearerd/key.pem"},
 		Database:       "postgres://bearerd:hunter2@db.example.org/bearerd?sslmode=require",
 		Postgres:       config.Postgres{Connections: 40, ConnectTimeout: time.Second, StatementTimeout: 2 * time.Second},

@@ -22,7 +22,8 @@ const (
 // BEARERD_… variables of env ("NAME=value") over it, and overrides, by key path
 // ("revocation.max_staleness"), over all. An empty path means the one that
 // BEARERD_CONFIG names, and without that no file. In variables and overrides a
-// list is written with commas or, like a mapping, as YAML. Where the dialect gen3 is on,
+// list is written with commas or, like a mapping, as YAML. Variables that Kubernetes makes
+// for a service called bearerd are passed over. Where the dialect gen3 is on,
 // the algorithm that nobody set is RS256. The error is a
 // [ProblemsError] with all that is wrong; a file that can't be read is another.
 func Load(path string, env []string, overrides map[string]string) (Config, error) {
@@ -57,6 +58,9 @@ func Load(path string, env []string, overrides map[string]string) (Config, error
 		}
 		d.source = name
 		key, known := keys[name]
+		if !known && isServiceLink(name, variables[name]) {
+			continue
+		}
 		if !known {
 			d.fail(nil, "", "unknown variable", "the variable of access_token.ttl is "+variableOf("access_token.ttl"))
 			continue

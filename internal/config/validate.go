@@ -30,6 +30,7 @@ func validate(c Config, origin map[string]string) []Problem {
 	k := &checker{Config: c, origin: origin}
 	k.checkIssuer()
 	k.checkListeners()
+	k.checkRunning()
 	k.checkStorage()
 	k.checkDialects()
 	k.checkSigning()
@@ -52,9 +53,9 @@ func validate(c Config, origin map[string]string) []Problem {
 	}
 	k.checkUpstream()
 	k.checkWebhook()
+	k.checkSite()
 	k.checkNotices()
 	k.checkMail()
-	k.checkSite()
 	return k.problems
 }
 

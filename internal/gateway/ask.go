@@ -13,6 +13,7 @@ import (
 	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/httpkit"
 	"github.com/bearerd/bearerd/internal/identity"
+	"github.com/bearerd/bearerd/internal/uses"
 	"github.com/bearerd/bearerd/internal/verification"
 )
 
@@ -28,6 +29,9 @@ type ask struct {
 	optional  bool // a request without a token may pass
 	preflight bool // a CORS preflight passes as nobody
 	doors     doors
+	// route is what is noted of a token's use: a configured path, or the name of a
+	// requirement; "": the first segment of the path that was asked for.
+	route string
 }
 
 // setSafeScope asks another scope of safe methods.
@@ -151,7 +155,7 @@ type NamedRequirement struct {
 func NewRequirements(list map[string]NamedRequirement) (Requirements, error) {
 	out := Requirements{}
 	for name, r := range list {
-		a := &ask{requirements: verification.Requirements{
+		a := &ask{route: uses.Route("ext-authz/" + name), requirements: verification.Requirements{
 			Audience: r.Audience, Scope: r.Scope, Collection: r.Collection, Action: r.Permission.Action, Path: r.Permission.Path,
 		}}
 		var err error

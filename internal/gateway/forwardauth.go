@@ -85,7 +85,7 @@ func (f *ForwardAuth) answer(w http.ResponseWriter, r *http.Request, a *ask, m m
 	var c admitted
 	if !a.preflight || !m.named || !m.agreed || m.name != http.MethodOptions || !isPreflight(r.Header) {
 		var err error
-		if c, err = f.Gate.admit(r, a, m); err != nil {
+		if c, err = f.Gate.admit(r, a, m, r.Header.Get("X-Forwarded-Uri")); err != nil {
 			return a.refusal(err)
 		}
 	}
@@ -104,9 +104,33 @@ func (f *ForwardAuth) answer(w http.ResponseWriter, r *http.Request, a *ask, m m
 // so that is what a client's faults are; 400 is for the operator, whose query is wrong.
 func (f *ForwardAuth) refuse(w http.ResponseWriter, r *http.Request, err error) {
 	_ = f.Gate.Announcer.announce(r.Context(), w.Header(), nil) // nobody can always be told
+	noteQuestion(r)
 	if _, ok := errors.AsType[queryError](err); ok {
 		httpkit.Problems(f.Gate.Challenge)(w, r, err)
 		return
 	}
 	f.Gate.refuse(w, r, err, http.StatusUnauthorized)
+}
+
+// noteQuestion records in the request's event what a proxy asks about, for the log of a
+// refusal. It is what the proxy says, and nothing is decided by it.
+func noteQuestion(r *http.Request) {
+	event := httpkit.EventOf(r.Context())
+	if rest, beneath := strings.CutPrefix(pathAsSent(r.URL), pathExtAuthz); beneath {
+		_, path, _ := strings.Cut(rest, "/")
+		event.AskedMethod, event.AskedURI = r.Method, "/"+path
+		return
+	}
+	event.AskedMethod = firstOf(r.Header, "X-Forwarded-Method", "X-Original-Method")
+	event.AskedURI = firstOf(r.Header, "X-Forwarded-Uri", "X-Original-Uri", "X-Original-Url")
+}
+
+// firstOf returns the first header of these names that there is.
+func firstOf(h http.Header, names ...string) string {
+	for _, name := range names {
+		if value := h.Get(name); value != "" {
+			return value
+		}
+	}
+	return ""
 }

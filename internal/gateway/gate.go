@@ -11,6 +11,7 @@ import (
 	"github.com/bearerd/bearerd/internal/httpkit"
 	"github.com/bearerd/bearerd/internal/identity"
 	"github.com/bearerd/bearerd/internal/token"
+	"github.com/bearerd/bearerd/internal/uses"
 	"github.com/bearerd/bearerd/internal/verification"
 )
 
@@ -53,10 +54,11 @@ var (
 var sessionsOnly = []token.Kind{token.KindSession}
 
 // admit decides about a request: its token is found, may have come from where it did, and
-// is good for what is asked. The error is a fault: Unauthenticated without a token
+// is good for what is asked. The path of the application may not be known and decides
+// nothing: it is for what is noted of the token's use. The error is a fault: Unauthenticated without a token
 // where one is needed, Invalid when it is ambiguous which token is meant, and those of
 // [httpkit.CredentialFinder.Find] and [verification.Verifier.Identify].
-func (g *Gate) admit(r *http.Request, a *ask, m method) (admitted, error) {
+func (g *Gate) admit(r *http.Request, a *ask, m method, path string) (admitted, error) {
 	c, err := g.find(r, &a.doors)
 	if err == nil && c.Ambient {
 		err = g.checkOrigin(r, m, c.Check)
@@ -75,7 +77,12 @@ func (g *Gate) admit(r *http.Request, a *ask, m method) (admitted, error) {
 		ofSession.Kinds, ofSession.SessionCollection = sessionsOnly, true
 		needs = &ofSession
 	}
-	id, err := g.Verifier.Identify(r.Context(), c.Token, *needs)
+	asked := *needs
+	asked.Route, asked.SafeMethod = a.route, m.named && m.safe()
+	if asked.Route == "" {
+		asked.Route = uses.Segment(path)
+	}
+	id, err := g.Verifier.Identify(r.Context(), c.Token, asked)
 	if refusal, ok := errors.AsType[*token.Refusal](err); ok && refusal.Check == token.CheckScope {
 		err = &scopeError{err, needs.Scope}
 	}

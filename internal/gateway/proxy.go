@@ -132,7 +132,7 @@ func (p *Proxy) serve(w http.ResponseWriter, r *http.Request) error {
 	if rule.none {
 		return p.forward(w, r, &forwarding{path: path, route: rule})
 	}
-	c, err := p.Gate.admit(r, &rule.ask, method{name: r.Method, named: true})
+	c, err := p.Gate.admit(r, &rule.ask, method{name: r.Method, named: true}, path)
 	if err != nil {
 		return rule.ask.refusal(err)
 	}

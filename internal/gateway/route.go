@@ -14,6 +14,7 @@ import (
 	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/httpkit"
 	"github.com/bearerd/bearerd/internal/identity"
+	"github.com/bearerd/bearerd/internal/uses"
 	"github.com/bearerd/bearerd/internal/verification"
 )
 
@@ -111,7 +112,9 @@ func (r Route) compile() (route, error) {
 	if c.ask.doors, err = parseDoors(r.TokensIn); err != nil {
 		return c, fmt.Errorf("tokens_in: %w", err)
 	}
-	c.path, err = routeSegments(r.Path)
+	if c.path, err = routeSegments(r.Path); len(c.path) > 0 {
+		c.ask.route = uses.Route("/" + strings.Join(c.path, "/"))
+	}
 	c.ask.requirements = verification.Requirements{
 		Audience: r.Audience, Scope: r.Scope, Action: r.Permission.Action, Path: r.Permission.Path,
 	}

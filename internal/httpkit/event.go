@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/netip"
 	"strconv"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -19,9 +20,13 @@ import (
 // at the end; handlers fill it in, in the request's own goroutine. It never logs a query, a
 // header or a secret.
 type Event struct {
-	Principal string // who made the request: a subject or client id
-	TokenID   string // the public id of the token it came with
-	Outcome   string // the decision, in a word or two: "ok", "expired", "revoked"
+	Principal     string // who made the request: a subject or client id
+	PrincipalName string // the username of a user
+	TokenID       string // the public id of the token it came with
+	Outcome       string // the decision, in a word or two: "ok", "expired", "revoked"
+	// AskedMethod and AskedURI are the request that a proxy asks about, as it names it.
+	// Of the URI the path is logged, and no query.
+	AskedMethod, AskedURI string
 
 	id      string
 	address netip.Addr
@@ -186,7 +191,7 @@ func (o *Observer) write(r *http.Request, rec *recorder, event *Event, took time
 		slog.String("route", r.Pattern),
 		slog.Int("status", status),
 		slog.Int64("bytes", rec.bytes),
-		slog.Duration("duration", took),
+		slog.Float64("duration_seconds", took.Seconds()),
 		slog.String("address", event.ClientAddress()),
 		slog.String("request_id", event.RequestID()),
 	}
@@ -201,13 +206,28 @@ func logged(text string) string {
 	return text[:min(len(text), maxLoggedPath)]
 }
 
+// loggedURI returns the path of a URI, with its host where it has one, as it may be logged.
+func loggedURI(uri string) string {
+	path, _, _ := strings.Cut(uri, "?")
+	path, _, _ = strings.Cut(path, "#")
+	if scheme, rest, absolute := strings.Cut(path, "://"); absolute {
+		if authority, _, _ := strings.Cut(rest, "/"); strings.Contains(authority, "@") { // a password may stand there
+			path = scheme + "://" + rest[strings.LastIndex(authority, "@")+1:]
+		}
+	}
+	return logged(path)
+}
+
 // attrs returns what a handler filled in, and the error chain of a server error.
 func (e *Event) attrs(status int) []slog.Attr {
 	var attrs []slog.Attr
 	for _, a := range []slog.Attr{
 		slog.String("principal", redact.Tokens(e.Principal)),
+		slog.String("principal_name", logged(e.PrincipalName)),
 		slog.String("token_id", redact.Tokens(e.TokenID)),
 		slog.String("outcome", redact.Tokens(e.Outcome)),
+		slog.String("original_method", logged(e.AskedMethod)),
+		slog.String("original_uri", loggedURI(e.AskedURI)),
 	} {
 		if a.Value.String() != "" {
 			attrs = append(attrs, a)

@@ -21,7 +21,7 @@ func TestOneEventTellsTheRequest(t *testing.T) {
 	mux := http.NewServeMux()
 	mux.Handle("POST /tokens/{id}", httpkit.Handle(func(w http.ResponseWriter, r *http.Request) error {
 		e := httpkit.EventOf(r.Context())
-		e.Principal, e.TokenID, e.Outcome = "user-1", "token-1", "ok"
+		e.Principal, e.PrincipalName, e.TokenID, e.Outcome = "user-1", "ada", "token-1", "ok"
 		return httpkit.WriteJSON(w, http.StatusOK, struct{}{})
 	}, plainErrors))
 	r := httptest.NewRequest(http.MethodPost, "/tokens/7?token=bda_secret", nil)
@@ -38,8 +38,8 @@ func TestOneEventTellsTheRequest(t *testing.T) {
 	delete(line, "time")
 	want := map[string]any{
 		"level": "INFO", "msg": "request", "method": "POST", "path": "/tokens/7", "route": "POST /tokens/{id}",
-		"status": 200.0, "bytes": 3.0, "duration": 1e9, "address": "192.0.2.7", "request_id": "from-proxy.1",
-		"principal": "user-1", "token_id": "token-1", "outcome": "ok",
+		"status": 200.0, "bytes": 3.0, "duration_seconds": 1.0, "address": "192.0.2.7", "request_id": "from-proxy.1",
+		"principal": "user-1", "principal_name": "ada", "token_id": "token-1", "outcome": "ok",
 	}
 	if diff := cmp.Diff(want, line); diff != "" {
 		t.Errorf("event (-want +got):\n%s", diff)

@@ -25,7 +25,7 @@ func TestNoTokenIsLogged(t *testing.T) {
 	for _, secret := range leaked {
 		h := httpkit.Handle(func(_ http.ResponseWriter, r *http.Request) error {
 			e := httpkit.EventOf(r.Context())
-			e.Principal, e.TokenID, e.Outcome = secret, secret, "refused "+secret
+			e.Principal, e.PrincipalName, e.TokenID, e.AskedMethod, e.AskedURI, e.Outcome = secret, secret, secret, secret, "/x/"+secret+"?t="+secret, "refused "+secret
 			return fmt.Errorf("asking about %s: %w", secret, errors.New(secret))
 		}, plainErrors)
 		r := httptest.NewRequest(http.MethodGet, "/", nil)

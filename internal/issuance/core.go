@@ -79,7 +79,9 @@ type Renewal struct {
 	// KeepsEnd is set when the new value keeps the expiry of the old one, and doesn't get
 	// the same lifetime again.
 	KeepsEnd bool
-	Event    audit.Event // by which a refusal is recorded
+	// Beside is set when the first use of the new value doesn't end the old one.
+	Beside bool
+	Event  audit.Event // by which a refusal is recorded
 }
 
 // MayRenew decides whether the caller may have an API token made from what was presented.

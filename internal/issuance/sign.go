@@ -41,7 +41,7 @@ func (i *core) create(ctx context.Context, r *Request, d *decision) (*Issued, []
 	row.ID, row.Kind, row.Name, row.Scope = d.id, r.Kind, r.Name, d.scope
 	row.Description = r.Description
 	row.ExpiresAt = d.expiry()
-	if r.renews != nil {
+	if r.renews != nil && !r.renews.Beside {
 		row.Replaces = r.renews.ID
 	}
 	return issued, []records.Op{records.AddToken{Token: row}}, nil

@@ -16,7 +16,7 @@ import (
 	gomail "github.com/wneessen/go-mail"
 
 	"github.com/bearerd/bearerd/internal/notice"
-	"github.com/bearerd/bearerd/internal/token"
+	"github.com/bearerd/bearerd/internal/secretfile"
 )
 
 // Receiver is the name of mail among the receivers of notices.
@@ -45,7 +45,7 @@ type Config struct {
 	Server   string // host:port
 	TLS      TLS
 	Username string // "": bearerd doesn't sign in there
-	Password token.Secret
+	Password *secretfile.Secret
 	From     string // an address, maybe with a name
 	Issuer   string // whose pages mail points to
 	Now      func() time.Time
@@ -137,7 +137,7 @@ func (s *Sender) client() (*gomail.Client, error) {
 		options = append(options, gomail.WithTLSPolicy(gomail.TLSMandatory))
 	}
 	if s.cfg.Username != "" {
-		options = append(options, gomail.WithSMTPAuth(auth), gomail.WithUsername(s.cfg.Username), gomail.WithPassword(s.cfg.Password.Reveal()))
+		options = append(options, gomail.WithSMTPAuth(auth), gomail.WithUsername(s.cfg.Username), gomail.WithPassword(string(s.cfg.Password.Bytes())))
 	}
 	return gomail.NewClient(s.host, options...)
 }

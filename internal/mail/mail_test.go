@@ -20,6 +20,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/bearerd/bearerd/internal/secretfile"
+
 	"github.com/emersion/go-sasl"
 	"github.com/emersion/go-smtp"
 
@@ -147,7 +149,7 @@ var noon = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 // config is a sender that signs in by STARTTLS.
 func config(address string, roots *x509.CertPool) mail.Config {
 	return mail.Config{
-		Server: address, TLS: mail.StartTLS, Username: "bearerd", Password: "of the mail", From: "Museum <bearerd@example.org>",
+		Server: address, TLS: mail.StartTLS, Username: "bearerd", Password: secretfile.Fixed([]byte("of the mail")), From: "Museum <bearerd@example.org>",
 		Issuer: "https://auth.example.org", Now: func() time.Time { return noon }, RootCAs: roots,
 	}
 }
@@ -321,7 +323,7 @@ func TestAServerThatRefusesIsTriedAgain(t *testing.T) {
 	p := &post{refuse: &smtp.SMTPError{Code: 554, EnhancedCode: smtp.EnhancedCode{5, 7, 1}, Message: "no mail from you"}}
 	address, roots := p.start(t, false)
 	wrong := config(address, roots)
-	wrong.Password = "another one"
+	wrong.Password = secretfile.Fixed([]byte("another one"))
 	stranger := config(address, x509.NewCertPool())
 	for name, cfg := range map[string]mail.Config{
 		"refuses": config(address, roots), "another password": wrong, "an unknown certificate": stranger, "nobody": config("127.0.0.1:1", roots),

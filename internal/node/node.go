@@ -36,6 +36,8 @@ import (
 	"github.com/bearerd/bearerd/internal/source"
 	"github.com/bearerd/bearerd/internal/token"
 	"github.com/bearerd/bearerd/internal/trust"
+	"github.com/bearerd/bearerd/internal/usage"
+	"github.com/bearerd/bearerd/internal/uses"
 	"github.com/bearerd/bearerd/internal/verification"
 )
 
@@ -95,6 +97,7 @@ type Node struct {
 	Accounts    *account.Accounts
 	Issuance    *issuance.Issuance
 	Tokens      *credentials.Tokens
+	Usage       *usage.Reader
 	Flows       *authorizing.Flows
 	Assertions  *trust.Assertions
 	Revoker     *revoking.Revoker
@@ -108,6 +111,7 @@ type Node struct {
 
 	cfg        Config
 	uses       *verification.Uses
+	book       uses.Book // what stored tokens are used for
 	networks   *notice.Networks
 	keyChanged chan struct{} // the ring must be read
 }
@@ -147,7 +151,7 @@ func (n *Node) core() (err error) {
 		Ledger: c.Follower.Ledger(), Forms: c.Forms,
 		Issuer: c.Settings.Policy.Issuer, DefaultAudience: c.Settings.Policy.DefaultAudience,
 		AddressOf: func(ctx context.Context) netip.Addr { return audit.OriginOf(ctx).Addr() },
-		Uses:      n.uses, CacheBytes: c.Settings.CacheBytes,
+		Uses:      n.uses, Book: &n.book, CacheBytes: c.Settings.CacheBytes,
 	}
 	j := journal.Config{
 		Store: c.Store, Follower: c.Follower, Watcher: c.Watcher, Wait: c.Settings.Wait, Staleness: c.Settings.Staleness,
@@ -250,6 +254,10 @@ func (n *Node) issuing(cfg issuance.Config) error {
 	if err != nil {
 		return err
 	}
+	n.Usage, err = usage.New(usage.Config{Store: n.cfg.Store, Tokens: n.Tokens})
+	if err != nil {
+		return err
+	}
 	n.Flows, err = authorizing.New(authorizing.Config{
 		Store: n.cfg.Store, Journal: n.Journal, Verifier: n.Verifier, Core: core, Policy: cfg.Policy,
 		Guesses: n.SignIn.Limiter(), Quota: n.Quota, Now: cfg.Now,
@@ -339,12 +347,14 @@ func (n *Node) Run(ctx context.Context) error {
 		case <-trim.C:
 			n.cfg.Hasher.Trim()
 		case <-tend.C:
+			n.try(ctx, "writing what tokens are used for", n.FlushBook)
 			n.try(ctx, "tending the signing keys", n.cfg.Ring.Tend)
 		case <-purge.C:
 			n.try(ctx, "purging", n.purge)
 		case <-ctx.Done():
 			ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), flushEvery)
 			defer cancel()
+			n.try(ctx, "writing what tokens are used for", n.FlushBook)
 			n.try(ctx, "writing last uses", n.FlushUses)
 			n.try(ctx, "writing refusals", func(ctx context.Context) error { return n.Journal.FlushRefusals(ctx, true) })
 			return nil
@@ -410,6 +420,16 @@ func (n *Node) clockIsRight(ctx context.Context) (bool, error) {
 
 func (n *Node) endReplaced(ctx context.Context) error {
 	return n.Tokens.EndReplaced(ctx, n.uses.TakeReplaced())
+}
+
+// FlushBook writes what stored tokens were used for since the last call. It is lost when the
+// store can't take it, as last uses are.
+func (n *Node) FlushBook(ctx context.Context) error {
+	noted := n.book.Take()
+	if len(noted) == 0 {
+		return nil
+	}
+	return n.cfg.Store.AddUses(ctx, noted)
 }
 
 // FlushUses writes the last uses noted since the last call, and learns the networks that

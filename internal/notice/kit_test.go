@@ -22,6 +22,7 @@ import (
 	"github.com/bearerd/bearerd/internal/node"
 	"github.com/bearerd/bearerd/internal/node/nodetest"
 	"github.com/bearerd/bearerd/internal/notice"
+	"github.com/bearerd/bearerd/internal/secretfile"
 	"github.com/bearerd/bearerd/internal/token"
 )
 
@@ -210,7 +211,7 @@ func decode(part string, into any) error {
 
 func (s *site) push(f *nodetest.Fixture) *notice.Push {
 	return &notice.Push{
-		URL: s.URL, Secret: token.Secret("of the receiver"), Client: s.Client(), Issuer: nodetest.Issuer, Now: f.Time,
+		URL: s.URL, Secret: secretfile.Fixed([]byte("of the receiver")), Client: s.Client(), Issuer: nodetest.Issuer, Now: f.Time,
 		Key: func(context.Context) (token.SigningKey, error) { return f.Ring.Signing() },
 	}
 }

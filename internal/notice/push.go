@@ -11,13 +11,14 @@ import (
 	"time"
 
 	"github.com/bearerd/bearerd/internal/audit"
+	"github.com/bearerd/bearerd/internal/secretfile"
 	"github.com/bearerd/bearerd/internal/token"
 )
 
 // Push sends notices as Security Event Tokens by HTTP (RFC 8935), each by itself.
 type Push struct {
 	URL    string
-	Secret token.Secret // sent as a Bearer token; "": none
+	Secret *secretfile.Secret // sent as a Bearer token; nil: none
 	Client *http.Client
 	Issuer string
 	// Key returns the key that signs now.
@@ -58,8 +59,8 @@ func (p *Push) push(ctx context.Context, m Message) error {
 	}
 	r.Header.Set("Content-Type", "application/secevent+jwt")
 	r.Header.Set("Accept", "application/json")
-	if p.Secret != "" {
-		r.Header.Set("Authorization", "Bearer "+p.Secret.Reveal())
+	if p.Secret.IsSet() {
+		r.Header.Set("Authorization", "Bearer "+string(p.Secret.Bytes()))
 	}
 	return exchange(p.Client, r, http.StatusAccepted)
 }

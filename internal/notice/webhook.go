@@ -10,6 +10,8 @@ import (
 	"fmt"
 	"net/http"
 	"time"
+
+	"github.com/bearerd/bearerd/internal/secretfile"
 )
 
 // WebhookReceiver is the name of the webhook among the receivers.
@@ -20,7 +22,7 @@ const WebhookReceiver = "webhook"
 // is a secret. An answer other than 2xx is a failure, which is tried again.
 type Webhook struct {
 	URL    string
-	Secret []byte // empty: what is sent is not signed
+	Secret *secretfile.Secret // none: what is sent is not signed
 	Client *http.Client
 }
 
@@ -29,7 +31,7 @@ var _ Receiver = (*Webhook)(nil)
 const webhookTimeout = 10 * time.Second
 
 // NewWebhook returns a webhook that follows no redirect.
-func NewWebhook(url string, secret []byte) *Webhook {
+func NewWebhook(url string, secret *secretfile.Secret) *Webhook {
 	return &Webhook{URL: url, Secret: secret, Client: &http.Client{
 		Timeout:       webhookTimeout,
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
@@ -80,8 +82,8 @@ func (h *Webhook) send(ctx context.Context, m Message) error {
 		return fmt.Errorf("making a notice: %w", err)
 	}
 	r.Header.Set("Content-Type", "application/json")
-	if len(h.Secret) > 0 {
-		mac := hmac.New(sha256.New, h.Secret)
+	if h.Secret.IsSet() {
+		mac := hmac.New(sha256.New, h.Secret.Bytes())
 		mac.Write(body)
 		r.Header.Set("X-Bearerd-Signature", "sha256="+hex.EncodeToString(mac.Sum(nil)))
 	}

@@ -11,6 +11,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/bearerd/bearerd/internal/secretfile"
+
 	"github.com/bearerd/bearerd/internal/credentials"
 	"github.com/bearerd/bearerd/internal/node/nodetest"
 	"github.com/bearerd/bearerd/internal/notice"
@@ -45,7 +47,7 @@ func TestTheWebhookLearnsOnceOfWhatExpires(t *testing.T) {
 	}))
 	t.Cleanup(hook.Close)
 	x := &notice.Expiring{Store: f.Store, Journal: f.Journal, Announcer: f.Announcer, Now: f.Time}
-	s := newSender(t, f, "one", notice.NewWebhook(hook.URL, secret))
+	s := newSender(t, f, "one", notice.NewWebhook(hook.URL, secretfile.Fixed(secret)))
 	for range 5 {
 		nodetest.Must(t, x.Announce(t.Context()))
 		s.deliver(t)

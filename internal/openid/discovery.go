@@ -91,7 +91,7 @@ func (p *Provider) parse(text []byte) (*metadata, error) {
 	if len(algorithms) > 0 && !slices.ContainsFunc(algorithms, verifiable) {
 		return nil, fmt.Errorf("it signs ID tokens with none of EdDSA, ES256, RS256 and PS256, but with %.100q", algorithms)
 	}
-	m.endpoint.AuthStyle, err = authStyle(methods, p.cfg.Secret != "")
+	m.endpoint.AuthStyle, err = authStyle(methods, p.cfg.Secret.IsSet())
 	return m, err
 }
 

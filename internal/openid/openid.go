@@ -35,7 +35,7 @@ import (
 	"github.com/bearerd/bearerd/internal/assertion"
 	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/remote"
-	"github.com/bearerd/bearerd/internal/token"
+	"github.com/bearerd/bearerd/internal/secretfile"
 )
 
 // Config says what a Provider is. Name, Issuer, ClientID, RedirectURI, Scopes, Client and
@@ -44,7 +44,7 @@ type Config struct {
 	Name        string // as people know it, for messages
 	Issuer      string // exactly as its metadata and ID tokens have it
 	ClientID    string
-	Secret      token.Secret // empty: a public client, whose codes PKCE alone protects
+	Secret      *secretfile.Secret // none: a public client, whose codes PKCE alone protects
 	RedirectURI string
 	Scopes      []string
 	// Claims are the names of the claims that are wanted: the userinfo endpoint is asked for
@@ -112,7 +112,7 @@ func (p *Provider) Begin(ctx context.Context, r Request) (string, error) {
 
 func (p *Provider) oauth(m *metadata) *oauth2.Config {
 	return &oauth2.Config{
-		ClientID: p.cfg.ClientID, ClientSecret: p.cfg.Secret.Reveal(), Endpoint: m.endpoint,
+		ClientID: p.cfg.ClientID, ClientSecret: string(p.cfg.Secret.Bytes()), Endpoint: m.endpoint,
 		RedirectURL: p.cfg.RedirectURI, Scopes: p.cfg.Scopes,
 	}
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/bearerd/bearerd/internal/openid"
 	"github.com/bearerd/bearerd/internal/openid/openidtest"
 	"github.com/bearerd/bearerd/internal/remote"
+	"github.com/bearerd/bearerd/internal/secretfile"
 )
 
 var now = time.Date(2026, 11, 28, 12, 0, 0, 0, time.UTC)
@@ -38,7 +39,7 @@ func config(tb testing.TB, at *openidtest.Provider) openid.Config {
 		tb.Fatal(err)
 	}
 	return openid.Config{
-		Name: "ORCID", Issuer: at.Issuer, ClientID: openidtest.ClientID, Secret: openidtest.Secret, RedirectURI: redirect,
+		Name: "ORCID", Issuer: at.Issuer, ClientID: openidtest.ClientID, Secret: secretfile.Fixed([]byte(openidtest.Secret)), RedirectURI: redirect,
 		Scopes: []string{"openid", "profile"}, Claims: []string{"preferred_username", "email"}, Client: client, Now: clock,
 	}
 }
@@ -444,7 +445,7 @@ func TestAProviderThatIsSlow(t *testing.T) {
 func TestARefusedClientIsNotThePersonsFault(t *testing.T) {
 	t.Parallel()
 	at := openidtest.New(t, clock)
-	p := newParty(t, at, func(c *openid.Config) { c.Secret = "another" })
+	p := newParty(t, at, func(c *openid.Config) { c.Secret = secretfile.Fixed([]byte("another")) })
 	_, err := p.signIn(request())
 	if !fault.Is(err, fault.Unavailable) || !strings.Contains(fault.Message(err), "administrator") || !strings.Contains(err.Error(), "invalid_client") {
 		t.Errorf("%v", err)
@@ -524,7 +525,7 @@ func TestHowTheClientAuthenticates(t *testing.T) {
 			}
 			http.Error(w, "seen", http.StatusInternalServerError)
 		})
-		_, _ = newParty(t, at, func(c *openid.Config) { c.Secret = openidtestSecret(row.secret) }).signIn(request())
+		_, _ = newParty(t, at, func(c *openid.Config) { c.Secret = secretfile.Fixed([]byte(row.secret)) }).signIn(request())
 		if at.Asked("/token") != 1 {
 			t.Errorf("%s: %d requests", name, at.Asked("/token"))
 		}

@@ -24,6 +24,7 @@ type Store interface {
 	Devices
 	Authorizations
 	Issuers
+	Uses
 	AuditLog
 	Log
 	keyring.Store

@@ -63,6 +63,15 @@ func (c *certificate) current() *tls.Certificate {
 	return c.loaded
 }
 
+// reload reads the files now. The error says why they can't be used; then the certificate
+// stays as it was.
+func (c *certificate) reload() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.checked = c.now()
+	return c.load()
+}
+
 // load reads the files. What they were before reading counts, so that a change
 // under the reader's hands is seen at the next check.
 func (c *certificate) load() error {

@@ -106,3 +106,40 @@ func TestOldTLSIsRefused(t *testing.T) {
 		t.Error("TLS 1.1 was accepted")
 	}
 }
+
+// Reload reads the certificate although no time has passed by which a handshake would look
+// for a new one, and says what is wrong with one that it doesn't take.
+func TestReloadReadsTheCertificateNow(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	files := server.TLS{CertFile: filepath.Join(dir, "cert.pem"), KeyFile: filepath.Join(dir, "key.pem")}
+	writeCertificate(t, files, "one.example.org")
+	r := run(t, server.Config{TLS: files})
+	address := r.Addr().String()
+	if name := shown(t, address); name != "one.example.org" {
+		t.Fatalf("it shows %s", name)
+	}
+	writeCertificate(t, files, "two.example.org")
+	if err := r.Reload(); err != nil {
+		t.Fatal(err)
+	}
+	if name := shown(t, address); name != "two.example.org" {
+		t.Errorf("after the reload it shows %s", name)
+	}
+	if err := os.WriteFile(files.CertFile, []byte("none"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := r.Reload(); err == nil {
+		t.Error("a broken file is taken")
+	}
+	if name := shown(t, address); name != "two.example.org" {
+		t.Errorf("with a broken file it shows %s", name)
+	}
+}
+
+func TestReloadWithoutTLSDoesNothing(t *testing.T) {
+	t.Parallel()
+	if err := run(t, server.Config{}).Reload(); err != nil {
+		t.Error(err)
+	}
+}

@@ -93,6 +93,14 @@ func (m *Metrics) watch(n *node.Node, streams func() int) error {
 	return nil
 }
 
+// describe adds the metric that names the build. Its value is always 1.
+func (m *Metrics) describe(b Build) error {
+	return m.add(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: "bearerd_build_info", Help: "1, with the release in its labels.",
+		ConstLabels: prometheus.Labels{"version": b.Version, "revision": b.Revision, "goversion": b.GoVersion},
+	}, func() float64 { return 1 }))
+}
+
 func (m *Metrics) add(c prometheus.Collector) error {
 	if err := m.registry.Register(c); err != nil {
 		return fmt.Errorf("server: the metrics belong to another server: %w", err)

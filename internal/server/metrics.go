@@ -2,6 +2,8 @@ package server
 
 import (
 	"maps"
+	"net/http"
+	"strconv"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -38,8 +40,8 @@ type Metrics struct {
 	series         []series // what the history is made of
 	history        history
 
-	mu      sync.Mutex // writers of byRoute
-	byRoute atomic.Pointer[map[string]prometheus.Observer]
+	mu    sync.Mutex // writers of byEnd
+	byEnd atomic.Pointer[map[end]prometheus.Observer]
 }
 
 var _ node.Meter = (*Metrics)(nil)
@@ -99,11 +101,11 @@ func NewMetrics() *Metrics {
 	}
 	m.routes = prometheus.NewHistogramVec(prometheus.HistogramOpts{
 		Name:    "bearerd_http_request_duration_seconds",
-		Help:    "Time that requests took, by the pattern that served them.",
+		Help:    "Time that requests took, by the pattern that served them and the status of the answer.",
 		Buckets: []float64{.0001, .00025, .0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10},
-	}, []string{"route"})
+	}, []string{"route", "code"})
 	m.registry.MustRegister(m.routes)
-	m.byRoute.Store(&map[string]prometheus.Observer{})
+	m.byEnd.Store(&map[end]prometheus.Observer{})
 	m.addNotices()
 	m.addSeries()
 	return m
@@ -206,16 +208,42 @@ func (m *Metrics) Waited(outcome string) {
 	}
 }
 
-func (m *Metrics) route(route string) prometheus.Observer {
+// end is how a request ended: who served it, and the status of the answer.
+type end struct {
+	route  string // a pattern of ours, so there are few
+	status int
+}
+
+// Ended counts a request that has ended.
+func (m *Metrics) Ended(route string, status int, took time.Duration) {
+	e := end{route, status}
+	o, ok := (*m.byEnd.Load())[e]
+	if !ok {
+		o = m.observer(e)
+	}
+	o.Observe(took.Seconds())
+}
+
+// observer returns the histogram of an end that was not seen before.
+func (m *Metrics) observer(e end) prometheus.Observer {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	label := route
+	label := e.route
 	if label == "" {
 		label = "none"
 	}
-	o := m.routes.WithLabelValues(label)
-	more := map[string]prometheus.Observer{route: o}
-	maps.Copy(more, *m.byRoute.Load())
-	m.byRoute.Store(&more)
+	o := m.routes.WithLabelValues(label, codeLabel(e.status))
+	more := map[end]prometheus.Observer{e: o}
+	maps.Copy(more, *m.byEnd.Load())
+	m.byEnd.Store(&more)
 	return o
+}
+
+// codeLabel returns the label of a status. An application behind may invent others than
+// are registered: those are one.
+func codeLabel(status int) string {
+	if http.StatusText(status) == "" {
+		return "other"
+	}
+	return strconv.Itoa(status)
 }

@@ -159,7 +159,7 @@ func TestExactEdgeIsServedAsAMuxWould(t *testing.T) {
 		t.Errorf("with an escaped slash: %d %q", a.Status, a.Body)
 	}
 	eventually(t, "the metric of the route", func() bool {
-		return r.metric(t, `bearerd_http_request_duration_seconds_count{route="/auth/verify"}`) == "5"
+		return r.metric(t, `bearerd_http_request_duration_seconds_count{code="200",route="/auth/verify"}`) == "5"
 	})
 }
 

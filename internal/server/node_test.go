@@ -113,7 +113,7 @@ func TestMetricsTellOfTheOtherNodes(t *testing.T) {
 func TestEveryMetricIsDocumented(t *testing.T) {
 	t.Parallel()
 	r := run(t, server.Config{})
-	page, err := os.ReadFile(filepath.Join("..", "..", "docs", "operations.md"))
+	page, err := os.ReadFile(filepath.Join("..", "..", "docs", "monitoring.md"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -128,7 +128,7 @@ func TestEveryMetricIsDocumented(t *testing.T) {
 			name = "bearerd_revocations_live`, `_bytes`" // where two share a line
 		}
 		if !strings.Contains(string(page), "`"+name) {
-			t.Errorf("docs/operations.md doesn't mention %s", name)
+			t.Errorf("docs/monitoring.md doesn't mention %s", name)
 		}
 	}
 	if found < 20 {

@@ -2,6 +2,7 @@ package server_test
 
 import (
 	"net/http"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -63,19 +64,19 @@ func TestMetricsCountWhatTheAuthorityDoes(t *testing.T) {
 	r.Get(t, "/x/2")
 	r.Get(t, "/nothing")
 	for name, want := range map[string]string{
-		`bearerd_tokens_issued_total{kind="access"}`:                       "1",
-		`bearerd_tokens_issued_total{kind="task"}`:                         "0",
-		`bearerd_token_issue_refusals_total{reason="insufficient_scope"}`:  "1",
-		`bearerd_tokens_verified_total{kind="access"}`:                     "1",
-		`bearerd_token_verify_refusals_total{check="revoked"}`:             "1",
-		`bearerd_logins_total{outcome="ok"}`:                               "1",
-		`bearerd_logins_total{outcome="failed"}`:                           "1",
-		`bearerd_revocation_acknowledgement_seconds_count`:                 "1",
-		`bearerd_http_request_duration_seconds_count{route="GET /x/{id}"}`: "2",
-		`bearerd_http_request_duration_seconds_count{route="none"}`:        "1",
-		`bearerd_revocation_lease_held`:                                    "1",
-		`bearerd_password_hashes_waiting`:                                  "0",
-		`bearerd_revocations_over_memory`:                                  "0",
+		`bearerd_tokens_issued_total{kind="access"}`:                                  "1",
+		`bearerd_tokens_issued_total{kind="task"}`:                                    "0",
+		`bearerd_token_issue_refusals_total{reason="insufficient_scope"}`:             "1",
+		`bearerd_tokens_verified_total{kind="access"}`:                                "1",
+		`bearerd_token_verify_refusals_total{check="revoked"}`:                        "1",
+		`bearerd_logins_total{outcome="ok"}`:                                          "1",
+		`bearerd_logins_total{outcome="failed"}`:                                      "1",
+		`bearerd_revocation_acknowledgement_seconds_count`:                            "1",
+		`bearerd_http_request_duration_seconds_count{code="200",route="GET /x/{id}"}`: "2",
+		`bearerd_http_request_duration_seconds_count{code="404",route="none"}`:        "1",
+		`bearerd_revocation_lease_held`:                                               "1",
+		`bearerd_password_hashes_waiting`:                                             "0",
+		`bearerd_revocations_over_memory`:                                             "0",
 	} {
 		if got := r.metric(t, name); got != want {
 			t.Errorf("%s is %q, want %s", name, got, want)
@@ -114,5 +115,32 @@ func TestCountingAllocatesNothing(t *testing.T) {
 		m.Acknowledged(time.Millisecond)
 	}); n != 0 {
 		t.Errorf("%v allocations", n)
+	}
+}
+
+func TestMetricsNameTheBuild(t *testing.T) {
+	t.Parallel()
+	r := run(t, server.Config{Build: server.Build{Version: "v1.2.3", Revision: "abc", GoVersion: "go1.26"}})
+	if got := r.metric(t, `bearerd_build_info{goversion="go1.26",revision="abc",version="v1.2.3"}`); got != "1" {
+		t.Errorf("it is %q", got)
+	}
+}
+
+// Requests are counted by the status of their answers, and statuses that an application
+// invents make no labels of their own.
+func TestMetricsCountRequestsByStatus(t *testing.T) {
+	t.Parallel()
+	r := run(t, server.Config{Edges: []server.Edge{edge{"GET /x/{status}": func(w http.ResponseWriter, r *http.Request) {
+		status, _ := strconv.Atoi(r.PathValue("status"))
+		w.WriteHeader(status)
+	}}}})
+	for _, status := range []string{"200", "404", "503", "503", "299", "677"} {
+		r.Get(t, "/x/"+status)
+	}
+	for code, want := range map[string]string{"200": "1", "404": "1", "503": "2", "other": "2", "299": "", "677": ""} {
+		name := `bearerd_http_request_duration_seconds_count{code="` + code + `",route="GET /x/{status}"}`
+		if got := r.metric(t, name); got != want {
+			t.Errorf("%s is %q, want %q", name, got, want)
+		}
 	}
 }

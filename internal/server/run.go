@@ -145,7 +145,11 @@ func (s *Server) Run(ctx context.Context) error {
 		})
 	}
 	<-serving.Done()
-	s.stop(endLoops)
+	notice := s.Notice
+	if ctx.Err() == nil {
+		notice = 0 // something failed, and can't be relied on for longer
+	}
+	s.stop(notice, endLoops)
 	all.Wait()
 	if cause := context.Cause(serving); !errors.Is(cause, context.Cause(ctx)) {
 		return cause
@@ -155,11 +159,11 @@ func (s *Server) Run(ctx context.Context) error {
 
 // stop ends everything in its order: readiness, requests, loops, and last the
 // listener that reports it.
-func (s *Server) stop(endLoops func()) {
+func (s *Server) stop(notice time.Duration, endLoops func()) {
 	s.state.stopping.Store(true)
-	s.log.Info("stopping")
-	if s.Notice > 0 {
-		time.Sleep(s.Notice)
+	s.log.Info("stopping", slog.Float64("notice_seconds", notice.Seconds()))
+	if notice > 0 {
+		time.Sleep(notice)
 	}
 	for _, e := range s.streaming {
 		e.EndStreams()

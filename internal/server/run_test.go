@@ -178,3 +178,23 @@ func TestNoticeIsGivenBeforeRequestsAreRefused(t *testing.T) {
 		t.Errorf("a request after the notice: %d %s", a.Status, a.Body)
 	}
 }
+
+// What failed is not announced for a while: it ends at once.
+func TestAFailureGivesNoNotice(t *testing.T) {
+	t.Parallel()
+	broken := errors.New("broken")
+	s, _, _ := newServer(t, server.Config{
+		Notice: time.Hour,
+		Loops:  []server.Loop{{Name: "a loop", Run: func(context.Context) error { return broken }}},
+	})
+	ended := make(chan error, 1)
+	go func() { ended <- s.Run(context.WithoutCancel(t.Context())) }()
+	select {
+	case err := <-ended:
+		if !errors.Is(err, broken) {
+			t.Errorf("Run: %v", err)
+		}
+	case <-time.After(20 * time.Second):
+		t.Fatal("it waits for the notice")
+	}
+}

@@ -82,6 +82,11 @@ type TLS struct {
 	CertFile, KeyFile string
 }
 
+// Build names what was built from what, for the metric bearerd_build_info.
+type Build struct {
+	Version, Revision, GoVersion string
+}
+
 // Config is what a server serves and where. All of Node, Metrics, Issuer, Now, Log
 // and Listen must be set.
 type Config struct {
@@ -90,6 +95,7 @@ type Config struct {
 	Issuer  string   // the realm of challenges; its path is cut from what is requested
 	Now     func() time.Time
 	Log     *slog.Logger
+	Build   Build
 
 	Listen    string // host:port of the endpoints
 	OpsListen string // host:port of /healthz, /readyz and /metrics; "": none
@@ -123,6 +129,7 @@ type Server struct {
 	inner   []*listener // those of Config.Inner
 	handler http.Handler
 	state   state
+	tls     *certificate // nil: the main listener speaks plain HTTP
 
 	streaming []Streaming
 }
@@ -156,7 +163,7 @@ func New(c Config) (*Server, error) {
 		}
 	}
 	s := &Server{Config: c, log: c.Log, streaming: streaming}
-	if err := c.Metrics.watch(c.Node, s.streams); err != nil {
+	if err := errors.Join(c.Metrics.watch(c.Node, s.streams), c.Metrics.describe(c.Build)); err != nil {
 		return nil, err
 	}
 	// Of every listener: it puts the origin of each request into its context for the audit
@@ -166,13 +173,7 @@ func New(c Config) (*Server, error) {
 		Context: func(ctx context.Context, e *httpkit.Event) context.Context {
 			return audit.WithOrigin(ctx, audit.Origin{Address: e.ClientAddress(), RequestID: e.RequestID(), Agent: e.Agent()})
 		},
-		Done: func(r *http.Request, _ int, took time.Duration) { // the routes are patterns of ours, so there are few
-			o, ok := (*s.Metrics.byRoute.Load())[r.Pattern]
-			if !ok {
-				o = s.Metrics.route(r.Pattern)
-			}
-			o.Observe(took.Seconds())
-		},
+		Done: func(r *http.Request, status int, took time.Duration) { s.Metrics.Ended(r.Pattern, status, took) },
 	})
 	s.handler = s.mount(observer, c.Edges, c.Gateway)
 	s.main = s.listen("main", c.Listen, s.handler)
@@ -194,12 +195,22 @@ func (s *Server) secure() error {
 	if err := c.load(); err != nil {
 		return err
 	}
+	s.tls = c
 	// It asks for the certificate at each handshake.
 	s.main.http.TLSConfig = &tls.Config{
 		MinVersion:     tls.VersionTLS12,
 		GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return c.current(), nil },
 	}
 	return nil
+}
+
+// Reload reads the certificate now, and not only when a handshake finds its files changed.
+// The error says why it stays as it was.
+func (s *Server) Reload() error {
+	if s.tls == nil {
+		return nil
+	}
+	return s.tls.reload()
 }
 
 // Handler is what the main listener serves, for tests and for embedding.

@@ -13,6 +13,7 @@ import (
 
 	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/httpkit"
+	"github.com/bearerd/bearerd/internal/secretfile"
 	"github.com/bearerd/bearerd/internal/signin"
 )
 
@@ -22,8 +23,8 @@ const headerProxy = "X-Bearerd-Proxy"
 // SAML, Kerberos or LDAP stands in front.
 type Header struct {
 	Name    string
-	Claims  Claims // names of headers
-	Secret  []byte // what the proxy sends as X-Bearerd-Proxy
+	Claims  Claims             // names of headers
+	Secret  *secretfile.Secret // what the proxy sends as X-Bearerd-Proxy
 	Proxies httpkit.Proxies
 	Trust   bool // a sign-in is as recent as it comes
 	Now     func() time.Time
@@ -89,8 +90,8 @@ func (h *Header) checkProxy(r *http.Request) error {
 	if len(sent) != 1 {
 		return refusal
 	}
-	got, want := sha256.Sum256([]byte(sent[0])), sha256.Sum256(h.Secret)
-	if len(h.Secret) == 0 || subtle.ConstantTimeCompare(got[:], want[:]) != 1 {
+	got, want := sha256.Sum256([]byte(sent[0])), sha256.Sum256(h.Secret.Bytes())
+	if !h.Secret.IsSet() || subtle.ConstantTimeCompare(got[:], want[:]) != 1 {
 		return refusal
 	}
 	return nil

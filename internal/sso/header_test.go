@@ -10,6 +10,7 @@ import (
 
 	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/httpkit"
+	"github.com/bearerd/bearerd/internal/secretfile"
 	"github.com/bearerd/bearerd/internal/signin"
 	"github.com/bearerd/bearerd/internal/sso"
 )
@@ -23,7 +24,7 @@ var noon = time.Date(2026, 5, 4, 12, 0, 0, 0, time.UTC)
 
 func newHeader(change ...func(*sso.Header)) *sso.Header {
 	h := &sso.Header{
-		Name: "sso", Secret: []byte(proxySecret), Proxies: httpkit.Proxies{netip.MustParsePrefix("192.0.2.0/24")}, Now: func() time.Time { return noon },
+		Name: "sso", Secret: secretfile.Fixed([]byte(proxySecret)), Proxies: httpkit.Proxies{netip.MustParsePrefix("192.0.2.0/24")}, Now: func() time.Time { return noon },
 		Claims: sso.Claims{
 			Username: "Remote-User", FullName: "Remote-Name", Email: "Remote-Email", Groups: "Remote-Groups", More: []string{"Remote-Id", "Remote-Groups"},
 		},

@@ -16,6 +16,7 @@ import (
 
 	"github.com/bearerd/bearerd/internal/assertion"
 	"github.com/bearerd/bearerd/internal/fault"
+	"github.com/bearerd/bearerd/internal/secretfile"
 	"github.com/bearerd/bearerd/internal/signin"
 	"github.com/bearerd/bearerd/internal/strictjson"
 )
@@ -31,14 +32,14 @@ const (
 type PasswordCheck struct {
 	app    *App
 	url    string
-	secret []byte
+	secret *secretfile.Secret
 	client *http.Client
 	now    func() time.Time
 	slots  chan struct{}
 }
 
 // NewPasswordCheck returns a check at a URL, whose requests are signed with the secret.
-func NewPasswordCheck(app *App, url string, secret []byte, client *http.Client, now func() time.Time) *PasswordCheck {
+func NewPasswordCheck(app *App, url string, secret *secretfile.Secret, client *http.Client, now func() time.Time) *PasswordCheck {
 	return &PasswordCheck{app: app, url: url, secret: secret, client: client, now: now, slots: make(chan struct{}, passwordsAtOnce)}
 }
 
@@ -108,7 +109,7 @@ func (p *PasswordCheck) ask(ctx context.Context, body []byte) (string, error) {
 
 // sign returns the HMAC-SHA-256 of a label, the time and the body, with newlines between.
 func (p *PasswordCheck) sign(at string, body []byte) []byte {
-	mac := hmac.New(sha256.New, p.secret)
+	mac := hmac.New(sha256.New, p.secret.Bytes())
 	_, _ = mac.Write([]byte(passwordLabel + "\n" + at + "\n"))
 	_, _ = mac.Write(body)
 	return mac.Sum(nil)

@@ -17,6 +17,7 @@ import (
 	"github.com/bearerd/bearerd/internal/assertion/assertiontest"
 	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/remote"
+	"github.com/bearerd/bearerd/internal/secretfile"
 	"github.com/bearerd/bearerd/internal/sso"
 )
 
@@ -45,7 +46,7 @@ func application(t *testing.T, answer http.HandlerFunc) *sso.PasswordCheck {
 		t.Fatal(err)
 	}
 	app := &sso.App{Name: "museum", Audience: "https://auth.example.org", Claims: sso.Claims{Username: "preferred_username"}, Verifier: verifier}
-	return sso.NewPasswordCheck(app, server.URL+"/check", secret, client, clock)
+	return sso.NewPasswordCheck(app, server.URL+"/check", secretfile.Fixed(secret), client, clock)
 }
 
 // says answers with an assertion.

@@ -6,6 +6,7 @@ import (
 
 	"github.com/bearerd/bearerd/internal/identity"
 	"github.com/bearerd/bearerd/internal/revocation"
+	"github.com/bearerd/bearerd/internal/uses"
 )
 
 const (
@@ -35,7 +36,7 @@ const (
 
 // Purge deletes what no longer matters at that instant: log entries that have run out,
 // tokens that ended 90 days ago, attempts whose window has closed, device codes that have
-// expired, keys of clients whose grants have all ended, addresses that are no longer known. The instant is limited to the present by
+// expired, uses of tokens of more than 90 days ago, keys of clients whose grants have all ended, addresses that are no longer known. The instant is limited to the present by
 // the clock of the database, or on SQLite to the newest entry of the log. It works in
 // small steps, and what it has deleted stays deleted when ctx ends.
 func (s *Store) Purge(ctx context.Context, now time.Time) error {
@@ -54,6 +55,7 @@ func (s *Store) Purge(ctx context.Context, now time.Time) error {
 		purging(purgeDocuments, end.rest),
 		purging(purgeCodes, end.rest-keptCode.Microseconds()),
 		purging(purgePasswordLinks, end.rest),
+		purging(purgeUses, (end.rest-uses.Kept.Microseconds())/1e6),
 		purging(purgeAddresses, end.rest-identity.KnownAddress.Microseconds()),
 	}
 	for _, step := range steps {

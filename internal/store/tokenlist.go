@@ -303,7 +303,8 @@ func (l *tokenList) horizon(after *tokenPlace) (text string, args []any) {
 // total returns the statement that counts.
 func (l *tokenList) total() (text string, args []any) {
 	l.args = nil
-	first := l.first("t.*", nil) + " LIMIT " + strconv.Itoa(records.MaxTotal+1)
+	// In no order: any will do, and a sorted read of as many rows takes far longer.
+	first := "SELECT t.* FROM " + l.from() + " LIMIT " + strconv.Itoa(records.MaxTotal+1)
 	passes := l.filters()
 	if passes == "" {
 		passes = "1 = 1"
@@ -415,8 +416,8 @@ func (s *Store) exactTokens(ctx context.Context, l *tokenList) ([]records.Stored
 	return found, nil
 }
 
-// TokenTotal counts the tokens that a query asks for, on all pages, among the first
-// records.MaxTotal that its order looks at.
+// TokenTotal counts the tokens that a query asks for, on all pages, among at most
+// records.MaxTotal.
 func (s *Store) TokenTotal(ctx context.Context, q records.TokenQuery) (total records.Total, err error) {
 	q.After = ""
 	l, err := newTokenList(q)

@@ -44,7 +44,7 @@ func TestAFilteredListLooksAtBoundedTokens(t *testing.T) {
 			t.Fatalf("the first page of %q: %d tokens, next %q, %v", owner, len(page.Items), page.Next, err)
 		}
 		total, err := s.TokenTotal(t.Context(), q)
-		if want := (records.Total{Count: 0, More: true}); err != nil || total != want {
+		if err != nil || !total.More || total.Count > beyond-1 { // of those that were looked at
 			t.Errorf("the total of %q: %+v, %v", owner, total, err)
 		}
 		q.After = page.Next

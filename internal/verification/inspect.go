@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"github.com/bearerd/bearerd/internal/token"
+	"github.com/bearerd/bearerd/internal/uses"
 )
 
 // Genuine returns the facts about a token even when it has expired or was revoked: for
@@ -31,15 +32,19 @@ func (v *Verifier) Genuine(ctx context.Context, raw string) (*Token, error) {
 // the resource server, so the token's networks are not judged: they are judged by the
 // address of the resource server's client.
 func (v *Verifier) Inspect(ctx context.Context, raw string) (t *Token, live bool, err error) {
-	t, err = v.examine(ctx, raw, &Requirements{AnyAudience: true, AnyNetwork: true})
-	if r, refused := RefusalOf(err); refused {
-		v.cfg.Meter.VerifyRefused(r.Check)
+	r := Requirements{AnyAudience: true, AnyNetwork: true, Route: uses.Introspection, SafeMethod: true}
+	t, err = v.examine(ctx, raw, &r)
+	if refusal, refused := RefusalOf(err); refused {
+		v.cfg.Meter.VerifyRefused(refusal.Check)
 		return nil, false, nil
 	}
 	if err != nil {
 		return nil, false, err
 	}
 	v.cfg.Meter.Verified(t.Kind)
+	if t.lines != nil {
+		v.noteUse(t, &r)
+	}
 	return t, true, nil
 }
 

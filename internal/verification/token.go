@@ -9,6 +9,7 @@ import (
 	"github.com/bearerd/bearerd/internal/networks"
 	"github.com/bearerd/bearerd/internal/revocation"
 	"github.com/bearerd/bearerd/internal/token"
+	"github.com/bearerd/bearerd/internal/uses"
 )
 
 // Token is the facts about a genuine token: what it says, not whether it may be
@@ -44,6 +45,7 @@ type Token struct {
 
 	jwt     *token.JWT // nil when opaque
 	names   revocation.Names
+	lines   *uses.Lines             // what it was used for lately; nil: that is not noted of it
 	used    atomic.Int64            // when its last use was noted, Unix seconds
 	subject atomic.Pointer[Subject] // what a source said that is about this token alone
 	view    atomic.Pointer[View]
@@ -90,6 +92,7 @@ func Index(t *Token) *Token {
 	if n.Kills != nil {
 		return t
 	}
+	t.traceUses()
 	n.Kills = make([]revocation.Key, 0, 1+len(t.Chain))
 	n.Kills = append(n.Kills, revocation.KeyOf(revocation.Token, t.ID))
 	for _, link := range t.Chain {

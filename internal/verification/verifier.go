@@ -9,10 +9,11 @@ import (
 
 	"github.com/bearerd/bearerd/internal/revocation"
 	"github.com/bearerd/bearerd/internal/token"
+	"github.com/bearerd/bearerd/internal/uses"
 )
 
-// Config configures a verifier. Every field but AddressOf, Meter, Uses, CacheBytes and
-// MaxFactAge must be set.
+// Config configures a verifier. Every field but AddressOf, Meter, Uses, Book, CacheBytes
+// and MaxFactAge must be set.
 type Config struct {
 	Source          Source
 	Ledger          *revocation.Ledger // what this process knows of the log, and its lease
@@ -26,6 +27,7 @@ type Config struct {
 
 	Meter      Meter         // nil: nothing is counted
 	Uses       *Uses         // nil: last uses are not noted
+	Book       *uses.Book    // nil: what tokens are used for is not noted
 	CacheBytes int64         // for facts about tokens; 0: DefaultCacheBytes
 	MaxFactAge time.Duration // older facts are read again; 0: DefaultMaxFactAge
 

@@ -16,22 +16,26 @@ import (
 // Requirements are what a resource asks of a token. The zero value asks for a token
 // that calls APIs, with the default audience.
 type Requirements struct {
-	Audience    string // "": the default audience
-	AnyAudience bool   // the audience is not judged (RFC 7662: the caller judges it)
-	Scope       []string
-	Collection  *int64
-	Action      string // with Path: a permission that the user must have
-	Path        access.Path
-	Kinds       []token.Kind // nil: those that call APIs
-	Despite     string       // a token that the source ended for this reason is not refused for it: the caller judges it
+	Audience   string // "": the default audience
+	Scope      []string
+	Collection *int64
+	Action     string // with Path: a permission that the user must have
+	Path       access.Path
+	Kinds      []token.Kind // nil: those that call APIs
+	Despite    string       // a token that the source ended for this reason is not refused for it: the caller judges it
+	// From is the address that the token is used from; zero: what Config.AddressOf returns.
+	From netip.Addr
+	// Route is where the request goes, for what is noted of the token's use; "": to bearerd.
+	Route string
+
+	AnyAudience bool // the audience is not judged (RFC 7662: the caller judges it)
 	// SessionCollection limits a session to the collection that it was started for, as a
 	// token is limited to its own.
 	SessionCollection bool
-	// From is the address that the token is used from; zero: what Config.AddressOf returns.
-	From netip.Addr
 	// AnyNetwork leaves the token's networks unjudged: the caller judges them, or needs not.
 	AnyNetwork bool
-
+	// SafeMethod says, of Route, that the method of the request changes nothing.
+	SafeMethod     bool
 	onlyRevocation bool      // only whether the token was revoked is checked
 	at             time.Time // the time to judge by; zero: now
 }
@@ -76,6 +80,14 @@ func (id *Identity) ID() string {
 	return id.Subject.ID
 }
 
+// Name returns the username; "" for a client and for nobody.
+func (id *Identity) Name() string {
+	if id == nil {
+		return ""
+	}
+	return id.Subject.Username
+}
+
 // TokenID returns the public id of the token; "" for nobody.
 func (id *Identity) TokenID() string {
 	if id == nil {
@@ -107,6 +119,9 @@ func (v *Verifier) Verify(ctx context.Context, raw string, r Requirements) (*Tok
 	v.cfg.Meter.Verified(t.Kind)
 	if t.jwt == nil {
 		v.cfg.Uses.note(ctx, t, r.at)
+	}
+	if t.lines != nil {
+		v.noteUse(t, &r)
 	}
 	return t, nil
 }

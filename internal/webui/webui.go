@@ -29,6 +29,7 @@ import (
 	"github.com/bearerd/bearerd/internal/revoking"
 	"github.com/bearerd/bearerd/internal/signin"
 	"github.com/bearerd/bearerd/internal/traffic"
+	"github.com/bearerd/bearerd/internal/usage"
 	"github.com/bearerd/bearerd/internal/webui/account"
 	"github.com/bearerd/bearerd/internal/webui/admin"
 	"github.com/bearerd/bearerd/internal/webui/authorize"
@@ -43,6 +44,7 @@ type Pages struct {
 	Accounts  *accounts.Accounts
 	Issuance  *issuance.Issuance
 	Tokens    *credentials.Tokens
+	Usage     *usage.Reader
 	Flows     *authorizing.Flows
 	Revoker   *revoking.Revoker
 	Directory *directory.Directory
@@ -94,7 +96,7 @@ func (p *Pages) Register(mux *http.ServeMux) {
 		Site: site, Authenticator: p.SignIn, Issuance: p.Issuance, Flows: p.Flows, Directory: p.Directory, Documents: p.Documents, Policy: p.Policy,
 	}).Register(mux)
 	account.Register(mux, site, account.Operations{
-		Accounts: p.Accounts, Issuance: p.Issuance, Tokens: p.Tokens, Flows: p.Flows, Revoker: p.Revoker, Directory: p.Directory,
+		Accounts: p.Accounts, Issuance: p.Issuance, Tokens: p.Tokens, Usage: p.Usage, Flows: p.Flows, Revoker: p.Revoker, Directory: p.Directory,
 		Policy: p.Policy, Overlap: p.Overlap, Sources: p.Ways.Sources, DeveloperPrefix: p.DeveloperPrefix,
 	})
 	admin.Register(mux, site, admin.Operations{

@@ -114,24 +114,7 @@ func testUserList(t *testing.T, s *Suite) {
 			same(t, "the total of "+search, must[records.Total](t)(s.store.UserTotal(ctx, q)), records.Total{Count: want})
 		}
 	}
-	disabled, enabled, renamed := true, false, "Zoë Äther"
-	s.do(t, records.UpdateUser{ID: odd.ID, Name: &renamed, Disabled: &disabled})
-	for name, c := range map[string]struct {
-		q    records.UserQuery
-		want int
-	}{
-		"the old name": {records.UserQuery{Search: `back`}, 0}, "the new name": {records.UserQuery{Search: "ÄTHER"}, 1},
-		"the disabled": {records.UserQuery{Disabled: &disabled}, 1}, "the others": {records.UserQuery{Disabled: &enabled}, 26},
-		"a disabled one by a search": {records.UserQuery{Search: "äther", Disabled: &disabled}, 1}, "none by a search": {records.UserQuery{Search: "äther", Disabled: &enabled}, 0},
-		"a short search": {records.UserQuery{Search: "zo", Disabled: &enabled}, 0},
-	} {
-		if page := must[records.Page[identity.User]](t)(s.store.Users(ctx, c.q)); len(page.Items) != c.want {
-			t.Errorf("%s: %d users, want %d", name, len(page.Items), c.want)
-		}
-		same(t, "the total: "+name, must[records.Total](t)(s.store.UserTotal(ctx, c.q)), records.Total{Count: c.want})
-	}
-	s.do(t, records.RemoveUser{ID: odd.ID})
-	same(t, "the total of a removed user", must[records.Total](t)(s.store.UserTotal(ctx, records.UserQuery{Search: "äther"})), records.Total{})
+	testUserChanges(t, s, odd)
 	for _, bad := range []string{"\xff", "a\x00b"} {
 		_, err := s.store.Users(ctx, records.UserQuery{Search: bad})
 		wantFault(t, err, fault.Invalid)
@@ -143,6 +126,30 @@ func testUserList(t *testing.T, s *Suite) {
 	}
 	_, err := s.store.Users(ctx, records.UserQuery{Search: strings.Repeat("x", 100_000)})
 	wantFault(t, err, fault.Invalid)
+}
+
+// testUserChanges changes and removes a user, and looks for them among 26 others.
+func testUserChanges(t *testing.T, s *Suite, odd identity.User) {
+	t.Helper()
+	ctx := t.Context()
+	disabled, enabled, renamed := true, false, "Zoë Köhler"
+	s.do(t, records.UpdateUser{ID: odd.ID, Name: &renamed, Disabled: &disabled})
+	for name, c := range map[string]struct {
+		q    records.UserQuery
+		want int
+	}{
+		"the old name": {records.UserQuery{Search: `back`}, 0}, "the new name": {records.UserQuery{Search: "KÖHLER"}, 1},
+		"the disabled": {records.UserQuery{Disabled: &disabled}, 1}, "the others": {records.UserQuery{Disabled: &enabled}, 26},
+		"a disabled one by a search": {records.UserQuery{Search: "köhler", Disabled: &disabled}, 1}, "none by a search": {records.UserQuery{Search: "köhler", Disabled: &enabled}, 0},
+		"a short search": {records.UserQuery{Search: "zo", Disabled: &enabled}, 0},
+	} {
+		if page := must[records.Page[identity.User]](t)(s.store.Users(ctx, c.q)); len(page.Items) != c.want {
+			t.Errorf("%s: %d users, want %d", name, len(page.Items), c.want)
+		}
+		same(t, "the total: "+name, must[records.Total](t)(s.store.UserTotal(ctx, c.q)), records.Total{Count: c.want})
+	}
+	s.do(t, records.RemoveUser{ID: odd.ID})
+	same(t, "the total of a removed user", must[records.Total](t)(s.store.UserTotal(ctx, records.UserQuery{Search: "köhler"})), records.Total{})
 }
 
 func testPrincipal(t *testing.T, s *Suite) {

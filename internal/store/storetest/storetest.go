@@ -96,6 +96,7 @@ func run(t *testing.T, fresh Fresh, processClock bool) {
 		"Devices":        testDevices,
 		"DeviceBounds":   testDeviceBounds,
 		"Notices":        testNotices,
+		"Uses":           testUses,
 		"Attempts":       testAttempts,
 		"AccountFails":   testAccountFailures,
 		"Addresses":      testKnownAddresses,

@@ -19,6 +19,7 @@ import (
 	"github.com/bearerd/bearerd/internal/revoking"
 	"github.com/bearerd/bearerd/internal/sso"
 	"github.com/bearerd/bearerd/internal/token"
+	"github.com/bearerd/bearerd/internal/usage"
 	"github.com/bearerd/bearerd/internal/webui/kit"
 	"github.com/bearerd/bearerd/internal/webui/tokenrow"
 )
@@ -46,6 +47,7 @@ type Operations struct {
 	Accounts  *account.Accounts
 	Issuance  *issuance.Issuance
 	Tokens    *credentials.Tokens
+	Usage     *usage.Reader
 	Flows     *authorizing.Flows
 	Revoker   *revoking.Revoker
 	Directory *directory.Directory
@@ -61,7 +63,9 @@ type Operations struct {
 func Register(mux *http.ServeMux, site *kit.Site, o Operations) {
 	site.Use(templates)
 	(&accountPage{site, o.Accounts, o.Issuance, o.Tokens, o.Revoker, o.Sources}).register(mux)
-	(&tokenPages{site, o.Issuance, o.Tokens, o.Revoker, o.Directory, o.Policy, o.Overlap}).register(mux)
+	tokens := &tokenPages{site, o.Issuance, o.Tokens, o.Revoker, o.Directory, o.Policy, o.Overlap}
+	tokens.register(mux)
+	(&usePages{tokens, o.Usage}).register(mux)
 	(&devicePage{site, o.Issuance, o.Flows, o.Policy}).register(mux)
 	if o.DeveloperPrefix != "" {
 		(&developerPage{site, o.Tokens, o.DeveloperPrefix}).register(mux)

@@ -35,20 +35,22 @@ var views = []view{
 	{name: "logout", path: "/auth/logout"},
 	{name: "signed-out", path: "/auth/logout", nobody: true},
 	{name: "tokens", path: "/auth/tokens", dark: true},
-	{name: "tokens-ended", path: "/auth/tokens", only: "details", act: func(b *tab, _ *studio) int64 {
-		eval[chromedp.Void](b, `document.querySelectorAll("details").forEach((d) => { d.open = true; })`)
-		return 200
-	}},
-	{name: "token-errors", path: "/auth/tokens", status: 400, act: func(b *tab, _ *studio) int64 {
+	{name: "tokens-ended", path: "/auth/tokens?state=ended"},
+	{name: "token-new", path: "/auth/tokens/new", dark: true},
+	{name: "token", path: "/auth/tokens", dark: true, act: func(b *tab, s *studio) int64 { return b.click("tbody th a") }},
+	{name: "token-errors", path: "/auth/tokens/new", status: 400, act: func(b *tab, _ *studio) int64 {
 		b.press("#expires-date")
 		return b.follow("Create token")
 	}},
-	{name: "token-made", path: "/auth/tokens", status: 201, dark: true, act: func(b *tab, _ *studio) int64 {
+	{name: "token-made", path: "/auth/tokens/new", status: 201, dark: true, act: func(b *tab, _ *studio) int64 {
 		b.fill("#name", "nightly export on lab-4")
 		b.press("input[name=scope][value=read]")
 		return b.follow("Create token")
 	}},
-	{name: "token-regenerate", path: "/auth/tokens", act: func(b *tab, s *studio) int64 { return b.click("a[href$='/regenerate']") }},
+	{name: "token-regenerate", path: "/auth/tokens", act: func(b *tab, s *studio) int64 {
+		b.click("tbody th a")
+		return b.click("a[href$='/regenerate']")
+	}},
 	{name: "token-revoke", path: "/auth/tokens", act: func(b *tab, s *studio) int64 { return b.click("a[href$='/revoke']") }, dark: true},
 	{name: "revoke-all", path: "/auth/tokens/revoke-all"},
 	{name: "developer", path: "/profile/developer"},
@@ -84,8 +86,11 @@ var views = []view{
 	{name: "admin-overview", path: "/auth/admin/", admin: true, dark: true},
 	{name: "admin-overview-day", path: "/auth/admin/?span=day", admin: true},
 	{name: "admin-users", path: "/auth/admin/users", admin: true, dark: true},
+	{name: "admin-tokens", path: "/auth/admin/tokens", admin: true, dark: true},
+	{name: "admin-tokens-none", path: "/auth/admin/tokens?q=nothing&scope=read", admin: true},
 	{name: "admin-users-none", path: "/auth/admin/users?q=nobody+at+all", admin: true},
 	{name: "admin-users-error", path: "/auth/admin/users", admin: true, status: 409, act: func(b *tab, s *studio) int64 {
+		b.unfold()
 		eval[chromedp.Void](b, `document.querySelector("#username").value = `+quoted(s.user))
 		return b.follow("Create user")
 	}},
@@ -103,6 +108,7 @@ var views = []view{
 		return b.follow("Create a link to set a password")
 	}},
 	{name: "admin-bindings-error", path: "/auth/admin/bindings", admin: true, status: 400, act: func(b *tab, _ *studio) int64 {
+		b.unfold()
 		b.fill("#who", "nobody")
 		return b.follow("Create binding")
 	}},
@@ -116,6 +122,7 @@ var views = []view{
 	{name: "admin-clients", path: "/auth/admin/clients", admin: true},
 	{name: "admin-clients-edit", path: "/auth/admin/clients?edit=portal", admin: true},
 	{name: "admin-client-secret", path: "/auth/admin/clients", admin: true, status: 201, act: func(b *tab, _ *studio) int64 {
+		b.unfold()
 		b.fill("#id", "night-shift")
 		b.press("#new input[value=client_credentials]")
 		b.fill("#scopes", "read")
@@ -216,13 +223,16 @@ func TestEveryPageOfAnEmptyServerIsWithoutBarriers(t *testing.T) {
 	s := newStudio(t, "root", "somebody", quiet)
 	s.sit()
 	b, u := s.tab(t, s.admin), s.tab(t, s.user)
-	for _, path := range []string{"", "users", "collections", "roles", "bindings", "clients", "issuers", "keys", "audit", "inspector"} {
+	for _, path := range []string{"", "users", "tokens", "collections", "roles", "bindings", "clients", "issuers", "keys", "audit", "inspector"} {
 		b.device(1280, "light")
 		b.want(b.open("/auth/admin/"+path), 200)
 		judge(b)
 	}
 	u.want(u.open("/auth/tokens"), 200)
 	judge(u)
+	u.want(u.open("/auth/tokens/new"), 200)
+	judge(u)
+	u.want(u.open("/auth/tokens"), 200)
 	if *screenshots != "" {
 		u.device(1280, "light")
 		save(u, "tokens-empty")
@@ -280,5 +290,47 @@ func saveAs(b *tab, dir, name string) {
 	})
 	if err := os.WriteFile(filepath.Join(dir, name+".png"), shrink(b.t, picture), 0o600); err != nil {
 		b.t.Fatal(err)
+	}
+}
+
+// unfold opens the form for something new, which stands above its list.
+func (b *tab) unfold() {
+	b.t.Helper()
+	eval[chromedp.Void](b, `document.querySelectorAll("details").forEach((d) => { d.open = true; })`)
+}
+
+// TestLongListsStayShortPages looks at lists of a hundred and of ten thousand tokens: a
+// page has a hundred rows at most, and its acts stand above them.
+func TestLongListsStayShortPages(t *testing.T) {
+	t.Parallel()
+	for name, many := range map[string]int{"tokens-3": 3, "tokens-100": 100, "tokens-10000": 10_000} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := newStudio(t, "root", "somebody", quiet)
+			s.crowd(many)
+			s.sit()
+			for who, path := range map[string]string{s.user: "/auth/tokens", s.admin: "/auth/admin/tokens"} {
+				b := s.tab(t, who)
+				b.device(1280, "light")
+				b.want(b.open(path), 200)
+				if rows, want := eval[int](b, `document.querySelectorAll("tbody tr").length`), min(many, 100); rows != want {
+					t.Errorf("%s has %d rows, want %d", path, rows, want)
+				}
+				if top := eval[float64](b, `document.querySelector("main .heading, main .filter").getBoundingClientRect().top`); top > 300 {
+					t.Errorf("%s: the acts begin at %.0f pixels", path, top)
+				}
+				if height := eval[float64](b, `document.documentElement.scrollHeight`); height > 12_000 {
+					t.Errorf("%s is %.0f pixels high", path, height)
+				}
+				picture := name
+				if who == s.admin {
+					picture = "admin-" + name
+				}
+				if *screenshots != "" {
+					shoot(b, view{name: picture, dark: many == 100})
+				}
+				judge(b)
+			}
+		})
 	}
 }

@@ -84,14 +84,17 @@ func TestNamesDontBreakAPage(t *testing.T) {
 	s := newHostile(t)
 	admin, user := s.tab(t, s.admin), s.tab(t, s.user)
 	for _, page := range []string{
-		"", "users", "users/{user}", "collections", "collections?edit=1", "roles", "bindings", "clients", "issuers", "keys", "audit", "inspector",
+		"", "users", "users/{user}", "tokens", "collections", "collections?edit=1", "roles", "bindings", "clients", "issuers", "keys", "audit", "inspector",
 	} {
 		s.look(admin, "/auth/admin/"+page, "hostile-"+strings.Trim(strings.NewReplacer("{user}", "one", "/", "-", "?", "-").Replace(page), "-"))
 	}
+	s.look(user, "/auth/tokens/new", "hostile-new")
 	s.look(user, "/auth/tokens", "hostile-tokens")
 	user.click("a[href$='/revoke']")
 	user.bears()
 	user.open("/auth/tokens")
+	user.click("tbody th a")
+	user.bears()
 	user.click("a[href$='/regenerate']")
 	user.bears()
 	if n := eval[int](user, `document.querySelectorAll("script").length`); n != 1 {

@@ -176,7 +176,7 @@ func TestADisabledUserIsOutAtOnce(t *testing.T) {
 	user.do(chromedp.Reload())
 	user.at("/auth/tokens")
 	root.want(root.follow("Disable"), 200)
-	root.shows("Saved, and in force on every node.", "disabled")
+	root.shows("Saved. It applies on every node.", "disabled")
 
 	if got := curl(t, value); got != "401" {
 		t.Errorf("the token of the disabled user: %s", got)

@@ -9,6 +9,8 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
+	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -114,6 +116,31 @@ func seenFromOutside(next http.Handler) http.Handler {
 		r.Header.Set(httpkit.HeaderRequestID, requestID)
 		o.Wrap(next).ServeHTTP(w, r)
 	})
+}
+
+// crowd stores tokens of the user's.
+func (s *studio) crowd(n int) {
+	owner := s.fillFor("{user}", s.user)
+	what := []string{"nightly export", "lab notebook", "label printer", "herbarium dashboard with a name that is longer than a name should ever be", "R on the cluster", "git"}
+	var ops []records.Op
+	for i := range n {
+		one := records.StoredToken{
+			ID: fmt.Sprintf("%08x-0000-4000-8000-000000000000", i), Kind: token.KindAPIToken, Digest: token.Digest(strconv.Itoa(i)), Prefix: "bda_",
+			Last4: fmt.Sprintf("%04x", i*7919%65536), Owner: owner, Name: what[i%len(what)] + " " + strconv.Itoa(i+1), Scope: []string{"read", "write", "export"}[:i%4%3],
+			CreatedAt: opening.Add(time.Duration(i) * time.Minute),
+		}
+		if i%3 == 0 {
+			one.LastUsedAt, one.LastUsedBy = sitting.Add(-time.Duration(i+1)*time.Minute), "192.0.2.17"
+		}
+		if i%2 == 0 {
+			one.ExpiresAt = sitting.Add(time.Duration(i+1) * 13 * time.Hour)
+		}
+		ops = append(ops, records.AddToken{Token: one})
+	}
+	for some := range slices.Chunk(ops, 1000) {
+		_, err := s.Store.Commit(s.t.Context(), records.Batch{Ops: some})
+		s.must(err)
+	}
 }
 
 // person makes a user.

@@ -2,6 +2,7 @@ package kit
 
 import (
 	"html/template"
+	"maps"
 	"net/url"
 	"strconv"
 	"strings"
@@ -99,9 +100,7 @@ func (l List) Next() template.URL {
 		return ""
 	}
 	q := url.Values{"after": {l.next}}
-	for name, values := range l.asked {
-		q[name] = values
-	}
+	maps.Copy(q, l.asked)
 	return template.URL(q.Encode()) //nolint:gosec // it is encoded
 }
 

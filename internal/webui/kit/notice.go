@@ -17,7 +17,7 @@ var notices = map[string]string{
 	"unlinked":         "The link is removed.",
 
 	"made":        "Created.",
-	"saved":       "Saved, and in force on every node.",
+	"saved":       "Saved. It applies on every node.",
 	"removed":     "Removed.",
 	"unlocked":    "The user can sign in again.",
 	"all-revoked": "All tokens and sessions of this user are revoked.",

@@ -21,6 +21,7 @@ import (
 	"github.com/bearerd/bearerd/internal/openid"
 	"github.com/bearerd/bearerd/internal/openid/openidtest"
 	"github.com/bearerd/bearerd/internal/remote"
+	"github.com/bearerd/bearerd/internal/secretfile"
 	"github.com/bearerd/bearerd/internal/signin"
 	"github.com/bearerd/bearerd/internal/sso"
 	"github.com/bearerd/bearerd/internal/webui"
@@ -48,7 +49,7 @@ func newORCID(t *testing.T, change ...func(*sso.Source)) *orcid {
 		nodetest.Must(t, err)
 		claims := sso.Claims{Username: "preferred_username", FullName: "name", Email: "email", Groups: "groups"}
 		provider, err := openid.New(openid.Config{
-			Name: "ORCID", Issuer: o.at.Issuer, ClientID: openidtest.ClientID, Secret: openidtest.Secret, Now: p.Now,
+			Name: "ORCID", Issuer: o.at.Issuer, ClientID: openidtest.ClientID, Secret: secretfile.Fixed([]byte(openidtest.Secret)), Now: p.Now,
 			RedirectURI: nodetest.Issuer + "/auth/sign-in/orcid/callback", Scopes: []string{"openid"}, Claims: claims.Names(), Client: client,
 		})
 		nodetest.Must(t, err)

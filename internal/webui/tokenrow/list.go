@@ -23,14 +23,14 @@ func states() kit.Filter {
 }
 
 func only() kit.Filter {
-	return kit.Filter{Name: filterOnly, Label: "Only", Options: []kit.Choice{
-		{Text: "any use"}, {Value: "never-used", Text: "never used"}, {Value: "7d", Text: "expiring in 7 days"}, {Value: "30d", Text: "expiring in 30 days"},
+	return kit.Filter{Name: filterOnly, Label: "Use", Options: []kit.Choice{
+		{Text: "any"}, {Value: "never-used", Text: "never used"}, {Value: "7d", Text: "expiring in 7 days"}, {Value: "30d", Text: "expiring in 30 days"},
 	}}
 }
 
 func sorts() kit.Filter {
 	return kit.Filter{Name: filterSort, Label: "Sort", Options: []kit.Choice{
-		{Text: "as found"}, {Value: "-created", Text: "newest first"}, {Value: "created", Text: "oldest first"}, {Value: "expires", Text: "by expiry"}, {Value: "name", Text: "by name"},
+		{Text: "default"}, {Value: "-created", Text: "newest first"}, {Value: "created", Text: "oldest first"}, {Value: "expires", Text: "by expiry"}, {Value: "name", Text: "by name"},
 	}}
 }
 
@@ -42,7 +42,7 @@ func Kinds() []token.Kind { return []token.Kind{token.KindAPIToken, token.KindEx
 // those of every list.
 func NewList(path string, q url.Values, more ...kit.Filter) kit.List {
 	filters := append([]kit.Filter{states(), only(), sorts()}, more...)
-	return kit.NewList(path, "token", "beginning of a name, last 4 characters, or id", q, filters...)
+	return kit.NewList(path, "token", "name, last 4, or id", q, filters...)
 }
 
 // Of other kinds than those that people look after.

@@ -13,6 +13,7 @@ import (
 	"github.com/bearerd/bearerd/internal/httpkit"
 	"github.com/bearerd/bearerd/internal/node"
 	"github.com/bearerd/bearerd/internal/node/nodetest"
+	"github.com/bearerd/bearerd/internal/secretfile"
 	"github.com/bearerd/bearerd/internal/signin"
 	"github.com/bearerd/bearerd/internal/sso"
 	"github.com/bearerd/bearerd/internal/webui"
@@ -53,7 +54,7 @@ func NewMuseum(t *testing.T, policy signin.Source, change ...func(*webui.Pages))
 				Name: "museum", URL: MuseumOrigin + "/sign-in", Origin: MuseumOrigin, Audience: nodetest.Issuer, Claims: claims, Verifier: verifier,
 			}},
 			{Name: "sso", Title: "Single sign-on", Header: &sso.Header{
-				Name: "sso", Claims: sso.Claims{Username: "Remote-User", FullName: "Remote-Name", Email: "Remote-Email"}, Secret: MuseumSecret(),
+				Name: "sso", Claims: sso.Claims{Username: "Remote-User", FullName: "Remote-Name", Email: "Remote-Email"}, Secret: secretfile.Fixed(MuseumSecret()),
 				Proxies: httpkit.Proxies{netip.MustParsePrefix("127.0.0.0/8")}, Now: p.Now,
 			}},
 		}}

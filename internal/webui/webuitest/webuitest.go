@@ -29,7 +29,7 @@ func New(t *testing.T, o nodetest.Options, change ...func(*webui.Pages)) *Site {
 	f.User(t, "ada", "correct horse")
 	f.User(t, "eve", "battery staple")
 	p := &webui.Pages{
-		SignIn: f.Authenticator, Accounts: f.Accounts, Issuance: f.Issuance, Tokens: f.Tokens, Flows: f.Flows, Revoker: f.Revoker, Directory: f.Directory, Explainer: f.Explainer,
+		SignIn: f.Authenticator, Accounts: f.Accounts, Issuance: f.Issuance, Tokens: f.Tokens, Usage: f.Usage, Flows: f.Flows, Revoker: f.Revoker, Directory: f.Directory, Explainer: f.Explainer,
 		Status: f.Follower.Status, Policy: f.Settings.Policy, Now: f.Time,
 		CrossOrigin: edgetest.CrossOrigin(t), Cookies: httpkit.NewCookies(nodetest.Issuer),
 

@@ -1,0 +1,8 @@
+//go:build !manual
+
+package main
+
+import "github.com/spf13/cobra"
+
+// moreCommands are none but in the binary that releases are made with.
+func (*program) moreCommands() []*cobra.Command { return nil }

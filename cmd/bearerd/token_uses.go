@@ -1,0 +1,53 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"strconv"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/bearerd/bearerd/internal/adminapi"
+	"github.com/bearerd/bearerd/internal/caller"
+)
+
+func (p *program) tokenUsesCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "uses ID",
+		Short: "Show what a stored token was used for",
+		Long: `Show what an API token, an API key or a connected application was used for
+within the last 90 days, with what was made from it, and which scopes nothing
+asked for. ID is the token's id, as "bearerd token list" shows it. Uses of the
+last minute may be missing.`,
+		Example: `  bearerd token uses 7c8de6f0-31d5-4f4b-a6c2-93a1b1b0f0a4`,
+		Args:    takes("ID"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return p.with(cmd, needs{}, func(ctx context.Context, i *instance) error {
+				report, err := i.Usage.Of(ctx, caller.Operator(), args[0])
+				if err != nil {
+					return err
+				}
+				out := adminapi.UsesOf(report)
+				return p.show(out, func(w io.Writer) {
+					rows := make([][]string, len(out.Items))
+					for n, u := range out.Items {
+						rows[n] = []string{
+							u.Route, u.Methods, orDash(u.Scope), orDash(collectionText(u.Collection)), strconv.FormatInt(u.Count, 10),
+							clock(*u.FirstAt), clock(*u.LastAt),
+						}
+					}
+					table(w, "ROUTE\tMETHODS\tSCOPE\tCOLLECTION\tCOUNT\tFIRST\tLAST", rows)
+					_, _ = fmt.Fprintf(w, "\nnever asked for: %s\n", orDash(strings.Join(report.Unused, " ")))
+					if out.Unseen {
+						_, _ = fmt.Fprintln(w, "it may have been used elsewhere too: others verify it, or what is made from it")
+					}
+					if out.Unasked {
+						_, _ = fmt.Fprintln(w, "it was let in without a scope being asked for: the application may look at the scope itself")
+					}
+				})
+			})
+		},
+	}
+}

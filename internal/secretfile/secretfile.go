@@ -1,0 +1,73 @@
+// Package secretfile holds secrets that stand in files and are read again while they are
+// in use. A [Set] has those of one configuration: [Set.Reload] reads them all, and replaces
+// all or none.
+package secretfile
+
+import (
+	"bytes"
+	"errors"
+	"sync/atomic"
+)
+
+// Secret is a secret that may be replaced while it is in use. Nil is none. Its methods may
+// be called from any number of goroutines.
+type Secret struct {
+	read func() ([]byte, error)
+	text atomic.Pointer[[]byte]
+}
+
+// Fixed returns a secret that stays as it is.
+func Fixed(text []byte) *Secret {
+	s := &Secret{read: func() ([]byte, error) { return text, nil }}
+	s.text.Store(&text)
+	return s
+}
+
+// Bytes returns the secret as it was last read, which must not be changed; nil for none.
+func (s *Secret) Bytes() []byte {
+	if s == nil {
+		return nil
+	}
+	return *s.text.Load()
+}
+
+// IsSet reports whether there is a secret that is not empty.
+func (s *Secret) IsSet() bool { return len(s.Bytes()) > 0 }
+
+// Set is the secrets of one configuration. The zero value has none. Open must not be called
+// at the same time as another of its methods.
+type Set struct{ secrets []*Secret }
+
+// Open reads a secret by a function that also checks it, and adds it to the set.
+func (s *Set) Open(read func() ([]byte, error)) (*Secret, error) {
+	text, err := read()
+	if err != nil {
+		return nil, err
+	}
+	one := &Secret{read: read}
+	one.text.Store(&text)
+	s.secrets = append(s.secrets, one)
+	return one, nil
+}
+
+// Reload reads all secrets and returns how many are others than before. Where one can't be
+// read, or fails its check, all stay as they were; the error names each of those.
+func (s *Set) Reload() (changed int, err error) {
+	texts := make([][]byte, len(s.secrets))
+	var failed []error
+	for i, one := range s.secrets {
+		if texts[i], err = one.read(); err != nil {
+			failed = append(failed, err)
+		}
+	}
+	if err := errors.Join(failed...); err != nil {
+		return 0, err
+	}
+	for i, one := range s.secrets {
+		if !bytes.Equal(texts[i], one.Bytes()) {
+			one.text.Store(&texts[i])
+			changed++
+		}
+	}
+	return changed, nil
+}

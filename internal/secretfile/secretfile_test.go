@@ -1,0 +1,75 @@
+package secretfile_test
+
+import (
+	"errors"
+	"strings"
+	"testing"
+
+	"github.com/bearerd/bearerd/internal/secretfile"
+)
+
+func TestReloadReplacesWhatChanged(t *testing.T) {
+	t.Parallel()
+	texts := []string{"one", "two"}
+	var set secretfile.Set
+	var secrets []*secretfile.Secret
+	for i := range texts {
+		s, err := set.Open(func() ([]byte, error) { return []byte(texts[i]), nil })
+		if err != nil {
+			t.Fatal(err)
+		}
+		secrets = append(secrets, s)
+	}
+	texts[1] = "zwei"
+	if string(secrets[1].Bytes()) != "two" {
+		t.Error("a secret changed before it was read again")
+	}
+	if n, err := set.Reload(); n != 1 || err != nil {
+		t.Errorf("%d changed, %v", n, err)
+	}
+	if string(secrets[0].Bytes()) != "one" || string(secrets[1].Bytes()) != "zwei" {
+		t.Errorf("they are %q and %q", secrets[0].Bytes(), secrets[1].Bytes())
+	}
+}
+
+func TestReloadReplacesAllOrNone(t *testing.T) {
+	t.Parallel()
+	text, second, third := "one", error(nil), error(nil)
+	var set secretfile.Set
+	first, err := set.Open(func() ([]byte, error) { return []byte(text), nil })
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, failure := range []*error{&second, &third} {
+		if _, err := set.Open(func() ([]byte, error) { return []byte("x"), *failure }); err != nil {
+			t.Fatal(err)
+		}
+	}
+	text, second, third = "uno", errors.New("b is missing"), errors.New("c is too short")
+	if n, err := set.Reload(); n != 0 || err == nil || !strings.Contains(err.Error(), "b is missing") || !strings.Contains(err.Error(), "c is too short") {
+		t.Errorf("%d changed, %v", n, err)
+	}
+	if string(first.Bytes()) != "one" {
+		t.Errorf("it is %q", first.Bytes())
+	}
+}
+
+func TestOpenReturnsWhyASecretCantBeUsed(t *testing.T) {
+	t.Parallel()
+	var set secretfile.Set
+	broken := errors.New("broken")
+	if _, err := set.Open(func() ([]byte, error) { return nil, broken }); !errors.Is(err, broken) {
+		t.Errorf("the error is %v", err)
+	}
+	if n, err := set.Reload(); n != 0 || err != nil {
+		t.Errorf("it was added all the same: %d, %v", n, err)
+	}
+}
+
+func TestNoSecretIsEmpty(t *testing.T) {
+	t.Parallel()
+	var none *secretfile.Secret
+	if none.IsSet() || none.Bytes() != nil || !secretfile.Fixed([]byte("x")).IsSet() || secretfile.Fixed(nil).IsSet() {
+		t.Error("none is something, or something is none")
+	}
+}
