@@ -44,9 +44,9 @@ func TestWhatIsUnderWayIsNotJudgedByItsNetworkAgain(t *testing.T) {
 	limit, err := networks.Parse([]string{"10.0.0.0/8"})
 	nodetest.Must(t, err)
 	raw := f.APIToken(t, f.Person(t, "ada"), credentials.NewCredential{Name: "n", Networks: limit}).Value.Reveal()
-	id, err := f.Verifier.Identify(audit.WithOrigin(t.Context(), audit.Origin{Address: "10.1.2.3"}), raw, verification.Requirements{})
+	id, err := f.Identify(audit.WithOrigin(t.Context(), audit.Origin{Address: "10.1.2.3"}), raw, verification.Requirements{})
 	nodetest.Must(t, err)
-	if _, err := f.Verifier.StillGood(t.Context(), id, raw, verification.Requirements{}); err != nil {
+	if _, err := f.StillGood(t.Context(), id, raw, verification.Requirements{}); err != nil {
 		t.Error(err)
 	}
 }
