@@ -90,7 +90,7 @@ func (r *Reader) About(ctx context.Context, row records.StoredToken) (*Report, e
 	}
 	for _, name := range row.Scope {
 		builtin := slices.Contains(identity.BuiltinScopes(), name) || identity.IsSourceScope(name)
-		if !asked[uses.ShortScope(name)] && !(builtin && own) {
+		if !asked[uses.ShortScope(name)] && (!builtin || !own) {
 			out.Unused = append(out.Unused, name)
 		}
 	}

@@ -13,6 +13,7 @@ import (
 	"encoding/hex"
 	"hash/crc32"
 	"math"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -170,7 +171,7 @@ func (b *Book) add(l *Lines, u Use, now time.Time, ids func() []ID) *line {
 	if len(one.ids) == 0 {
 		return nil
 	}
-	longer := append(list[:len(list):len(list)], one)
+	longer := append(slices.Clip(list), one)
 	l.list.Store(&longer)
 	b.open = append(b.open, one)
 	return one
