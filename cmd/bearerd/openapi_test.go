@@ -18,7 +18,7 @@ import (
 
 // pages are edges that serve people, not programs: the proxied application, and
 // what a browser shows.
-var pages = []string{"*gateway.Proxy", "*webui.Pages"}
+var pages = []string{"*gateway.Proxy", "*webui.Pages", "*echo.Edge"}
 
 // TestEveryRouteIsDescribed holds the API description of a server with everything
 // on against the routes that it serves, both ways.
