@@ -28,13 +28,14 @@ func (l LogLevel) Slog() slog.Level {
 	switch l {
 	case LogDebug:
 		return slog.LevelDebug
+	case LogInfo:
+		return slog.LevelInfo
 	case LogWarn:
 		return slog.LevelWarn
 	case LogError:
 		return slog.LevelError
-	default:
-		return slog.LevelInfo
 	}
+	return slog.LevelInfo
 }
 
 // Shutdown says how a server stops.

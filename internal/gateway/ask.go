@@ -79,7 +79,7 @@ func parseDoors(list []string) (d doors, err error) {
 		case isHeader && MayAnnounce(header) && !(&Announcer{}).impostor(header):
 			d.headers = append(d.headers, textproto.CanonicalMIMEHeaderKey(header))
 		default:
-			return doors{}, fmt.Errorf("must be basic, token or header:NAME, not %.64q", name)
+			return doors{}, fault.New(fault.Invalid, "must be basic, token or header:NAME, not %.64q", name)
 		}
 	}
 	return d, nil
@@ -218,9 +218,6 @@ func parseAsk(r *http.Request, named Requirements) (*ask, error) {
 			safeScope, err = identity.ParseScope(value)
 		case "in":
 			a.doors, err = parseDoors(strings.Split(value, ","))
-			if err != nil {
-				err = fault.New(fault.Invalid, "%s", err)
-			}
 		case "preflight":
 			if a.preflight = value == "pass"; !a.preflight {
 				err = fault.New(fault.Invalid, "must be pass")
@@ -248,11 +245,11 @@ func parseAsk(r *http.Request, named Requirements) (*ask, error) {
 			return nil, queryError{fault.New(fault.Invalid, "query parameter %s: %s", name, fault.Message(err))}
 		}
 	}
-	if (want.Action == "") != (want.Path == "") {
-		return nil, queryError{fault.New(fault.Invalid, "query parameters action and path need each other")}
-	}
 	if query.Has("safe_scope") {
 		a.setSafeScope(safeScope)
+	}
+	if (want.Action == "") != (want.Path == "") {
+		return nil, queryError{fault.New(fault.Invalid, "query parameters action and path need each other")}
 	}
 	return a, nil
 }

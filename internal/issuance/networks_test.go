@@ -89,7 +89,7 @@ func TestWhatIsMadeFromALimitedTokenIsLimited(t *testing.T) {
 	f.only(t, "an access token of the refresh token", again.Access)
 	f.only(t, "the next refresh token", again.Refresh)
 
-	id, err := f.Verifier.Identify(ctx, api.Value.Reveal(), verification.Requirements{})
+	id, err := f.Identify(ctx, api.Value.Reveal(), verification.Requirements{})
 	nodetest.Must(t, err)
 	made, err := f.CreateAPIToken(ctx, caller.ByToken(id), credentials.NewCredential{Name: "child", Scope: []string{"read"}})
 	nodetest.Must(t, err)
@@ -116,7 +116,7 @@ func TestLimitsMeet(t *testing.T) {
 	wide := f.APIToken(t, session, credentials.NewCredential{
 		Name: "wide", Networks: nets(t, "10.0.0.0/8", "2001:db8::/32"), Scope: []string{"read", "credentials"},
 	})
-	id, err := f.Verifier.Identify(from(t, office), wide.Value.Reveal(), verification.Requirements{})
+	id, err := f.Identify(from(t, office), wide.Value.Reveal(), verification.Requirements{})
 	nodetest.Must(t, err)
 	narrow, err := f.CreateAPIToken(from(t, office), caller.ByToken(id), credentials.NewCredential{
 		Name: "narrow", Networks: nets(t, "10.1.0.0/16", "192.0.2.0/24"), Scope: []string{"read"},

@@ -8,10 +8,7 @@ import (
 	"github.com/bearerd/bearerd/internal/assertion/assertiontest"
 	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/openid/openidtest"
-	"github.com/bearerd/bearerd/internal/token"
 )
-
-func openidtestSecret(s string) token.Secret { return token.Secret(s) }
 
 const event = "http://schemas.openid.net/event/backchannel-logout"
 

@@ -25,7 +25,7 @@ ON CONFLICT (token, route, scope, safe, collection) DO UPDATE SET
     count = token_uses.count + excluded.count,
     first_at = CASE WHEN excluded.first_at < token_uses.first_at THEN excluded.first_at ELSE token_uses.first_at END,
     last_at = CASE WHEN excluded.last_at > token_uses.last_at THEN excluded.last_at ELSE token_uses.last_at END`
-	usesOfToken = `SELECT route, scope, safe, collection, first_at, last_at, count FROM token_uses WHERE token = $1 ORDER BY last_at DESC, route, scope, safe, collection`
+	usesOfToken = `SELECT route, scope, safe, collection, first_at, last_at, count FROM token_uses WHERE token = $1 ORDER BY last_at DESC, route, scope, safe, collection` //nolint:gosec // no credentials
 	purgeUses   = `DELETE FROM token_uses WHERE (token, route, scope, safe, collection) IN
     (SELECT token, route, scope, safe, collection FROM token_uses WHERE last_at <= $1 ORDER BY last_at LIMIT 500)`
 

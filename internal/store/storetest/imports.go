@@ -42,26 +42,8 @@ func testImports(t *testing.T, s *Suite) {
 	stage := records.StageTokens{Import: id, At: s.now(), Tokens: []records.StoredToken{long, short}}
 	s.do(t, stage)
 	s.do(t, stage) // an answer that was lost
-	// Nobody sees a token of an import that is under way.
 	other := s.open()
-	if found, _, err := other.ImportedTokens(t.Context(), digests); err != nil || len(found) > 0 {
-		t.Errorf("an unpublished token is found by its digest: %v, %v", found, err)
-	}
-	if _, _, err := other.TokenByDigest(t.Context(), short.Digest); !fault.Is(err, fault.NotFound) {
-		t.Errorf("likewise: %v", err)
-	}
-	if _, _, err := other.TokenByID(t.Context(), "short"); !fault.Is(err, fault.NotFound) {
-		t.Errorf("or by its id: %v", err)
-	}
-	if found, _, err := other.TokensByID(t.Context(), []string{"short"}); err != nil || len(found) > 0 {
-		t.Errorf("or by its id: %v, %v", found, err)
-	}
-	if page, err := other.StoredTokens(t.Context(), records.TokenQuery{Owner: "u1"}); err != nil || len(page.Items) > 0 {
-		t.Errorf("or in a list: %v, %v", page.Items, err)
-	}
-	if owned, err := other.APITokensAfter(t.Context(), "", s.now(), 10); err != nil || len(owned) > 0 {
-		t.Errorf("or in an export: %v, %v", owned, err)
-	}
+	unseen(t, other, short, digests, s.now())
 	held, err := other.TokensHeld(t.Context(), digests)
 	if err != nil || len(held) != 2 || held[0].Import != id {
 		t.Errorf("the import itself sees %v, %v", held, err)
@@ -98,6 +80,29 @@ func testImports(t *testing.T, s *Suite) {
 	}
 	if found, _, err := other.ImportedTokens(t.Context(), digests); err != nil || len(found) != 2 {
 		t.Errorf("the tokens are gone: %v, %v", found, err)
+	}
+}
+
+// unseen checks that nobody sees a token of an import that is under way.
+func unseen(t *testing.T, other records.Store, short records.StoredToken, digests [][]byte, now time.Time) {
+	t.Helper()
+	if found, _, err := other.ImportedTokens(t.Context(), digests); err != nil || len(found) > 0 {
+		t.Errorf("an unpublished token is found by its digest: %v, %v", found, err)
+	}
+	if _, _, err := other.TokenByDigest(t.Context(), short.Digest); !fault.Is(err, fault.NotFound) {
+		t.Errorf("likewise: %v", err)
+	}
+	if _, _, err := other.TokenByID(t.Context(), "short"); !fault.Is(err, fault.NotFound) {
+		t.Errorf("or by its id: %v", err)
+	}
+	if found, _, err := other.TokensByID(t.Context(), []string{"short"}); err != nil || len(found) > 0 {
+		t.Errorf("or by its id: %v, %v", found, err)
+	}
+	if page, err := other.StoredTokens(t.Context(), records.TokenQuery{Owner: "u1"}); err != nil || len(page.Items) > 0 {
+		t.Errorf("or in a list: %v, %v", page.Items, err)
+	}
+	if owned, err := other.APITokensAfter(t.Context(), "", now, 10); err != nil || len(owned) > 0 {
+		t.Errorf("or in an export: %v, %v", owned, err)
 	}
 }
 

@@ -50,6 +50,31 @@ func outward() map[string]func(*testing.T, *Suite) {
 	}
 }
 
+// comingOver are the tests of what another system's tokens need.
+func comingOver() map[string]func(*testing.T, *Suite) {
+	return map[string]func(*testing.T, *Suite){
+		"Imports":       testImports,
+		"ImportedAlone": testImportedAlone,
+		"ImportCutOffs": testImportAndCutOffs,
+		"DropImport":    testDropImport,
+		"Shadows":       testShadows,
+		"ManyShadows":   testManyShadows,
+		"Uses":          testUses,
+	}
+}
+
+// together are the tests of two nodes that act at the same time.
+func together() map[string]func(*testing.T, *Suite) {
+	return map[string]func(*testing.T, *Suite){
+		"TwoNodesSpend": testTwoNodesSpend,
+		"TwoNodesLinks": testTwoNodesLinks,
+		"TwoTabs":       testTwoTabs,
+		"TwoNodesKeys":  testTwoNodesKeys,
+		"TwoNodesLog":   testTwoNodesLog,
+		"TwoNodesGroup": testTwoNodesGroup,
+	}
+}
+
 func run(t *testing.T, fresh Fresh, processClock bool) {
 	t.Helper()
 	tests := map[string]func(*testing.T, *Suite){
@@ -64,7 +89,6 @@ func run(t *testing.T, fresh Fresh, processClock bool) {
 		"IfPassword":     testIfPassword,
 		"OwnedUsers":     testOwnedUsers,
 		"Groups":         testGroups,
-		"TwoNodesGroup":  testTwoNodesGroup,
 		"Documents":      testDocuments,
 		"Spend":          testSpend,
 		"SessionsOf":     testSessionsOf,
@@ -93,17 +117,10 @@ func run(t *testing.T, fresh Fresh, processClock bool) {
 		"VoidTokens":     testVoidTokens,
 		"Replaces":       testReplaces,
 		"Touch":          testTouch,
-		"Imports":        testImports,
-		"ImportedAlone":  testImportedAlone,
-		"ImportCutOffs":  testImportAndCutOffs,
-		"Shadows":        testShadows,
-		"ManyShadows":    testManyShadows,
-		"DropImport":     testDropImport,
 		"UsersByName":    testUsersByName,
 		"Devices":        testDevices,
 		"DeviceBounds":   testDeviceBounds,
 		"Notices":        testNotices,
-		"Uses":           testUses,
 		"Attempts":       testAttempts,
 		"AccountFails":   testAccountFailures,
 		"Addresses":      testKnownAddresses,
@@ -120,14 +137,11 @@ func run(t *testing.T, fresh Fresh, processClock bool) {
 		"AuditKept":      testAuditRetention,
 		"Times":          testTimes,
 		"Cancelled":      testCancelled,
-		"TwoNodesSpend":  testTwoNodesSpend,
-		"TwoNodesLinks":  testTwoNodesLinks,
-		"TwoTabs":        testTwoTabs,
-		"TwoNodesKeys":   testTwoNodesKeys,
-		"TwoNodesLog":    testTwoNodesLog,
 		"KillEverything": testKillEverything,
 	}
 	maps.Copy(tests, outward())
+	maps.Copy(tests, comingOver())
+	maps.Copy(tests, together())
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
