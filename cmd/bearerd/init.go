@@ -64,7 +64,7 @@ anything is written.`,
 	}
 	f := cmd.Flags()
 	f.StringVarP(&w.file, "output", "o", "bearerd.yaml", "write the configuration to this new `FILE`")
-	f.StringVar(&w.listen, "listen", config.Default().Listen, "the `ADDRESS` of the endpoints")
+	f.StringVar(&w.listen, "listen", "", "the `ADDRESS` of the endpoints (default "+config.Default().Listen+", or the port of an http issuer on this machine)")
 	f.StringVar(&w.ops, "ops-listen", config.Default().OpsListen, "the `ADDRESS` of health and metrics")
 	f.StringSliceVar(&w.dialects, "dialects", nil, "the `SYSTEMS` whose endpoints are on: "+strings.Join(dialectNames(), ", "))
 	f.StringVar(&w.admin, "admin", "", "the `NAME` of the first administrator")
@@ -212,6 +212,9 @@ func (w *wishes) config() (config.Config, error) {
 	if err := checkDialects(w.dialects); err != nil {
 		return config.Config{}, err
 	}
+	if w.listen == "" {
+		w.listen = listenFor(w.issuer)
+	}
 	over := map[string]string{"listen": w.listen, "ops_listen": w.ops, "dialects": strings.Join(w.dialects, ",")}
 	if w.database == "" {
 		w.database = w.beside(config.Default().Database.Reveal())
@@ -234,6 +237,20 @@ func (w *wishes) config() (config.Config, error) {
 		c, err = config.Load("", nil, withKey(over, "trusted_proxies", "127.0.0.1,::1"))
 	}
 	return c, plain(err)
+}
+
+// listenFor returns where to listen for an issuer: on its own port where people and programs
+// on this machine reach bearerd without a proxy.
+func listenFor(issuer string) string {
+	u, err := url.Parse(issuer)
+	if err != nil || u.Scheme != "http" || u.Port() == "" || !token.IsLoopback(u.Hostname()) {
+		return config.Default().Listen
+	}
+	host := u.Hostname()
+	if host == "localhost" {
+		host = "127.0.0.1"
+	}
+	return net.JoinHostPort(host, u.Port())
 }
 
 func withKey(m map[string]string, key, value string) map[string]string {

@@ -43,7 +43,7 @@ func (p *program) keysListCommand() *cobra.Command {
 					}
 					rows[i] = []string{k.KID, state, string(k.Algorithm), clock(k.CreatedAt), clock(k.ActiveAt), clock(k.RetiredAt)}
 				}
-				table(w, "KID\tSTATE\tALGORITHM\tMADE\tSIGNS FROM\tUNTIL", rows)
+				table(w, "KID\tSTATE\tALGORITHM\tCREATED\tSIGNS FROM\tUNTIL", rows)
 			})
 		}),
 	}

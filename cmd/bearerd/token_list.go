@@ -183,7 +183,7 @@ func (p *program) listTokens(ctx context.Context, i *instance, q records.TokenQu
 			break
 		}
 	}
-	header := "ID\tKIND\tNAME\tTOKEN\tSCOPE\tCOLLECTION\tMADE\tLAST USED\tSTATE"
+	header := "ID\tKIND\tNAME\tTOKEN\tSCOPE\tCOLLECTION\tCREATED\tLAST USED\tSTATE"
 	if everybody {
 		header = "USER\t" + header
 	}
@@ -191,7 +191,7 @@ func (p *program) listTokens(ctx context.Context, i *instance, q records.TokenQu
 }
 
 func (p *program) tokenRow(t records.StoredToken) []string {
-	state := "lives"
+	state := "valid"
 	if !t.ExpiresAt.IsZero() {
 		state = "until " + clock(t.ExpiresAt)
 	}
