@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -54,10 +55,11 @@ var guideEnd = sampleGuide[strings.LastIndex(sampleGuide, "}}"):][2:]
 // paste runs commands in a shell as if they were pasted, and returns what they print.
 func paste(t *testing.T, dir, commands string) string {
 	t.Helper()
-	cmd := exec.Command("bash", "-e")
-	cmd.Dir, cmd.Stdin = dir, strings.NewReader(commands)
+	cmd := exec.Command("bash")
+	// The exit code of a refusal is an answer, and ends nothing.
+	cmd.Dir, cmd.Stdin = dir, strings.NewReader(fmt.Sprintf("trap '[ $? = %d ] || exit 1' ERR\n", exitRefused)+commands)
 	out, err := cmd.CombinedOutput()
-	if err != nil && cmd.ProcessState.ExitCode() != exitRefused { // an answer, the last of what is pasted
+	if err != nil && cmd.ProcessState.ExitCode() != exitRefused {
 		t.Fatalf("%v:\n%s", err, out)
 	}
 	return string(out)

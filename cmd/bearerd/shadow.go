@@ -18,9 +18,9 @@ func (p *program) shadowCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "shadow",
 		Short: "Show what report-only routes would have refused",
-		Long: `Show what routes with "enforce: false" would have refused, by route, reason and token:
-how often the application refused too (it answered 401 or 403) and how often it
-didn't. Forward auth doesn't know what the application answered.
+		Long: `Show what routes with "enforce: false" would have refused, by route, reason and
+token: how often the application refused too (it answered 401 or 403) and how often
+it didn't. Forward auth doesn't know what the application answered.
 
 Servers add what they have seen every few seconds. What was seen last 30 days ago is
 deleted.`,

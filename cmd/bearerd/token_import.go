@@ -28,14 +28,15 @@ names a token by one of
   sha512       its SHA-512, 128 hexadecimal digits
 
 with an owner, the username of a user here, and if you like name, scope (names with
-spaces between), collection (an id), networks (that it may be used from), created_at, expires_at and last_used_at
-(2026-03-01T12:00:00Z, or as a database writes times; without an offset, in UTC).
+spaces between), collection (an id), networks (that it may be used from),
+created_at, expires_at and last_used_at (2026-03-01T12:00:00Z, or as a database
+writes times; without an offset, in UTC).
 
 The shapes of the tokens are declared in the configuration as foreign_tokens. All
-tokens are imported, or none: an error names the line and the reason. Tokens that are
-here already stay as they are, so importing a file again doubles nothing. Running
-servers accept the tokens at once; a value that was refused within the last 5 seconds
-may be refused for as long again.`,
+tokens are imported, or none: an error names the line and the reason. Tokens that
+are here already stay as they are, so importing a file again doubles nothing.
+Running servers accept the tokens at once; a value that was refused within the last
+5 seconds may be refused for as long again.`,
 		Example: `  bearerd token import tokens.csv --dry-run
   bearerd token import tokens.csv`,
 		Args: takes("FILE"),
@@ -112,10 +113,10 @@ func (p *program) tokenExportCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "export",
 		Short: "Export API tokens by their digests",
-		Long: `Write all live API tokens to standard output, in the form that "bearerd token import"
-reads: JSON lines, or CSV. Tokens are named by their digests; nobody knows their
-values. What was revoked, has expired, or belongs to nobody is left out, and so is
-what a token was made from.`,
+		Long: `Write all valid API tokens to standard output, in the form that "bearerd token
+import" reads: JSON lines, or CSV. Tokens are named by their digests; nobody knows
+their values. What was revoked, has expired, or belongs to nobody is left out, and
+so is what a token was made from.`,
 		Example: `  bearerd token export >tokens.jsonl
   bearerd token export --csv >tokens.csv`,
 		Args: takes(),
