@@ -105,7 +105,7 @@ func (b *tab) press(selector string) {
 // createToken creates a token on bearerd's page and returns it.
 func (b *tab) createToken(name, collection string, scopes ...string) string {
 	b.Helper()
-	b.open("/auth/tokens")
+	b.open("/auth/tokens/new")
 	b.fill("#name", name)
 	for _, scope := range scopes {
 		get(b, chromedp.Click(chromedp.CSS("input[name=scope][value="+scope+"]")))
