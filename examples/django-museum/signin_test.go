@@ -25,7 +25,7 @@ func (b *tab) openTokens() {
 	b.open("/")
 	b.follow("API tokens", 200)
 	b.follow("Sign in with Museum", 200)
-	get(b, chromedp.WaitVisible(chromedp.CSS("#name")))
+	get(b, chromedp.WaitVisible(chromedp.CSS(`a[href="/auth/tokens/new"]`)))
 	b.want(answer{status: 200, body: b.look()}, 200, b.url+"/auth/tokens")
 }
 

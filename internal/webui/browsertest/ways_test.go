@@ -69,6 +69,8 @@ func TestAllOfItByKeyboardAlone(t *testing.T) {
 	if !eval[bool](b, `document.activeElement.id === "main" || location.hash === "#main"`) {
 		t.Error("it doesn't lead past the links")
 	}
+	b.tabTo(`e.textContent === "New token"`)
+	b.want(b.enter(), 200)
 	b.tabTo(`e.id === "name"`)
 	b.keys("by hand")
 	b.tabTo(`e.name === "scope" && e.value === "read"`)
@@ -93,8 +95,8 @@ func TestAllOfItByKeyboardAlone(t *testing.T) {
 	if got := curl(t, value); got != "401" {
 		t.Errorf("the revoked token: %s", got)
 	}
-	b.tabTo(`e.tagName === "SUMMARY"`)
-	b.keys(kb.Enter)
+	b.tabTo(`e.textContent === "Ended tokens"`)
+	b.want(b.enter(), 200)
 	b.shows("by hand", "revoked")
 }
 
@@ -132,7 +134,8 @@ func TestAllOfItWithoutScript(t *testing.T) {
 	}
 	b.follow("Done, back to my tokens")
 	b.without(value)
-	b.follow("Regenerate plain")
+	b.follow("plain")
+	b.follow("Regenerate…")
 	b.want(b.follow("Regenerate"), 201)
 	next := b.value()
 	b.open("/auth/tokens")
@@ -159,6 +162,7 @@ func TestAdministrationWithoutScript(t *testing.T) {
 	b.script(false)
 	b.open("/auth/admin/users")
 	b.signIn("root")
+	b.press("#new summary")
 	b.fill("#username", "temp.orary")
 	b.fill("#password", password)
 	b.want(b.follow("Create user"), 200)
@@ -177,6 +181,7 @@ func TestAdministrationWithoutScript(t *testing.T) {
 	b.at("/auth/admin/users?notice=removed")
 
 	b.open("/auth/admin/clients")
+	b.press("#new summary")
 	b.fill("#id", "no-script")
 	b.press("#new input[value=client_credentials]")
 	b.fill("#scopes", "read")
@@ -200,6 +205,7 @@ func TestAccessIsGivenAndTakenWithoutScript(t *testing.T) {
 	b.script(false)
 	b.open("/auth/admin/collections")
 	b.signIn("root")
+	b.press("#new summary")
 	b.fill("#id", "seven")
 	b.fill("#name", "Plain Shells")
 	b.want(b.follow("Create collection"), 400)
@@ -213,6 +219,7 @@ func TestAccessIsGivenAndTakenWithoutScript(t *testing.T) {
 	b.shows("Plain Snails")
 
 	b.open("/auth/admin/roles")
+	b.press("#new summary")
 	b.fill("#name", "plain-reader")
 	b.fill("#permissions", "read")
 	b.want(b.follow("Create role"), 400)
@@ -225,6 +232,7 @@ func TestAccessIsGivenAndTakenWithoutScript(t *testing.T) {
 	b.without("list /shelves")
 
 	b.open("/auth/admin/bindings")
+	b.press("#new summary")
 	b.press("input[name=whose][value=group]")
 	b.fill("#who", "snails")
 	eval[chromedp.Void](b, `document.querySelector("#role").value = "plain-reader"`)
@@ -236,7 +244,7 @@ func TestAccessIsGivenAndTakenWithoutScript(t *testing.T) {
 	}
 	b.fill("#at", "/collections/777")
 	b.want(b.follow("Create binding"), 200)
-	b.fill("#filter-group", "snails")
+	b.fill("form.filter input[name=group]", "snails")
 	b.want(b.follow("Show"), 200)
 	b.shows("group snails", "role plain-reader", "/collections/777")
 	b.follow("Remove the binding of snails at /collections/777")
@@ -291,7 +299,7 @@ func TestKeysAreRotatedAndRetiredWithoutScript(t *testing.T) {
 func TestAFormTellsWhatIsWrongBesideTheField(t *testing.T) {
 	t.Parallel()
 	b := newTab(t, live.url)
-	b.open("/auth/tokens")
+	b.open("/auth/tokens/new")
 	b.signIn("kim")
 	b.press("input[name=scope][value=write]")
 	b.press("#expires-date")
