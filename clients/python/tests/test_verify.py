@@ -83,7 +83,7 @@ class Verify(unittest.TestCase):
         self.server.revoke(own)
         self.wait_refused(by_agent)
         self.verifier.verify(by_relay)
-        self.server.run("client", "remove", "relay")
+        self.server.run("client", "delete", "relay")
         self.wait_refused(by_relay)
 
     def test_all_tokens_of_a_user_are_refused_after_revoke_all(self):

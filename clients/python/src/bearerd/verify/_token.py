@@ -313,7 +313,7 @@ _LEAST, _MOST = 20, 512  # characters of a value
 
 def _foreign(shape: Mapping[str, str]) -> "re.Pattern[str]":
     """Compiles the shape of another system's tokens: a pattern, or a prefix."""
-    pattern, prefix = shape.get("pattern"), shape.get("prefix")
+    pattern, prefix = shape.get("pattern") or "", shape.get("prefix") or ""
     if (not pattern) == (not prefix):
         raise ValueError("a shape of foreign_tokens has a pattern or a prefix, one of both")
     if prefix:
