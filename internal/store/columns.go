@@ -4,8 +4,8 @@ import (
 	"bytes"
 	"database/sql/driver"
 	"encoding/json"
+	"errors"
 	"fmt"
-	"net/netip"
 	"time"
 
 	"github.com/bearerd/bearerd/internal/networks"
@@ -70,8 +70,6 @@ func null(s string) any {
 // asJSON writes and reads a list as JSON; an empty one is [], and nil when it is read.
 type asJSON[T any] struct{ items *[]T }
 
-func networksOf(list *networks.List) asJSON[netip.Prefix] { return listOf((*[]netip.Prefix)(list)) }
-
 func listOf[T any](items *[]T) asJSON[T] { return asJSON[T]{items} }
 
 // Value implements driver.Valuer.
@@ -93,6 +91,41 @@ func (l asJSON[T]) Scan(value any) error {
 	if err := json.Unmarshal([]byte(text), l.items); err != nil {
 		return fmt.Errorf("decoding a list: %w", err)
 	}
+	return nil
+}
+
+// networkList writes and reads networks as JSON; none are [].
+type networkList struct{ list *networks.List }
+
+func networksOf(list *networks.List) networkList { return networkList{list} }
+
+// Value implements driver.Valuer. A list that is empty and not nil is an error: stored as
+// [] it would limit nothing.
+func (l networkList) Value() (driver.Value, error) {
+	texts := l.list.Strings()
+	if texts != nil && len(texts) == 0 {
+		return nil, errors.New("a list of networks is empty")
+	}
+	return listOf(&texts).Value()
+}
+
+// Scan implements sql.Scanner. Only [] limits nothing: what else isn't a list of networks in
+// their one spelling is an error, so that no token is accepted by it.
+func (l networkList) Scan(value any) error {
+	text, err := textOf(value)
+	*l.list = nil
+	if err != nil || text == "[]" {
+		return err
+	}
+	var texts []string
+	if err := json.Unmarshal([]byte(text), &texts); err != nil {
+		return fmt.Errorf("decoding networks: %w", err)
+	}
+	list, ok := networks.Read(texts)
+	if !ok {
+		return errors.New("decoding networks: they are not in their one spelling")
+	}
+	*l.list = list
 	return nil
 }
 
