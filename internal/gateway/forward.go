@@ -38,7 +38,7 @@ func (p *Proxy) rewrite(pr *httputil.ProxyRequest, f *forwarding) {
 	}
 	trusted := p.TrustedProxies.Trusts(peer(pr.In))
 	for _, h := range []http.Header{pr.Out.Header, pr.Out.Trailer} {
-		p.clean(h, trusted, (f.route.byMethod || f.preflight) && !f.report)
+		p.clean(h, trusted, f.route.byMethod && f.route.enforced || f.preflight)
 	}
 	removeFromTrailer(pr.Out.Trailer)
 	setForwarded(pr, trusted)

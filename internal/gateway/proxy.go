@@ -120,14 +120,7 @@ func (p *Proxy) serve(w http.ResponseWriter, r *http.Request) error {
 	}
 	rule, err := p.routes.find(path, asked)
 	if err != nil {
-		if root := p.routes.reportOnly(); root != nil && !errors.Is(err, errNoPath) { // an ambiguous path is refused nowhere
-			onlyWebSocket(r)
-			return p.report(w, r, &forwarding{path: path, route: root}, judgement{err: err})
-		}
-		return err
-	}
-	if rule == nil {
-		return httpkit.MethodNotAllowed(w, r, p.routes.allowed(path))
+		return p.stray(w, r, &forwarding{path: path, route: rule}, err)
 	}
 	onlyWebSocket(r)
 	if rule.ask.reportOnly {
@@ -162,6 +155,24 @@ func (p *Proxy) serve(w http.ResponseWriter, r *http.Request) error {
 		defer a.done()
 	}
 	return p.forward(w, r, f)
+}
+
+// stray refuses a request that falls under no rule, unless that would be the only thing that
+// is refused: where every rule of its path is report-only, no method is, and where every rule
+// there is, no path that can be read in two ways.
+func (p *Proxy) stray(w http.ResponseWriter, r *http.Request, f *forwarding, err error) error {
+	noMethod := errors.Is(err, errNoMethod)
+	if !noMethod && !errors.Is(err, errNoPath) {
+		f.route = p.routes.reportOnly()
+	}
+	switch {
+	case f.route != nil && !f.route.enforced:
+		onlyWebSocket(r)
+		return p.report(w, r, f, judgement{err: err})
+	case noMethod:
+		return httpkit.MethodNotAllowed(w, r, p.routes.allowed(f.path))
+	}
+	return err
 }
 
 // forward passes a request on and copies the answer as it comes.

@@ -191,6 +191,40 @@ func TestWhereNothingIsEnforcedNoPathIsRefused(t *testing.T) {
 	}
 }
 
+// A method that no rule of a path names goes on where every rule of that path is
+// report-only, and is counted; beside an enforced rule it is refused.
+func TestAReportOnlyRouteRefusesNoMethod(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, nodetest.Options{})
+	w.watched(t)
+	at := w.proxy(t, func(c *gateway.ProxyConfig) {
+		c.Routes = []gateway.Route{
+			{Path: "/api", Methods: []string{"GET"}, ReportOnly: true},
+			{Path: "/api", Methods: []string{"PUT"}, ReportOnly: true},
+			{Path: "/mixed", Methods: []string{"GET"}, ReportOnly: true},
+			{Path: "/mixed", Methods: []string{"PUT"}},
+		}
+	})
+	h := http.Header{"X-Http-Method-Override": {"PUT"}}
+	if got := send(t, http.MethodPost, at+"/api/x", h, nil).reached(t); got.Method != http.MethodPost || got.Header.Get("X-Http-Method-Override") == "" {
+		t.Errorf("the application got %+v", got)
+	}
+	want := []records.Shadow{{
+		Route: "GET /api", Reason: "the path is not served with this method", Count: 1, Disagreed: 1,
+		Examples: []records.ShadowExample{{Method: "POST", Path: "/api/x", Status: http.StatusTeapot}},
+	}}
+	if diff := cmp.Diff(want, w.shadows(t)); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+	if a := send(t, http.MethodPost, at+"/mixed/x", nil, nil); a.status != http.StatusMethodNotAllowed || a.header.Get("Allow") == "" {
+		t.Errorf("beside an enforced rule: %d %v", a.status, a.header)
+	}
+	// What would make the application take it for a request of the enforced rule is removed.
+	if got := get(t, at+"/mixed/x", h).reached(t); got.Header.Get("X-Http-Method-Override") != "" {
+		t.Errorf("the application got %v", got.Header)
+	}
+}
+
 // An application that doesn't answer disagrees with nobody's request being let in.
 func TestAReportOnlyRouteWithoutAnApplicationIsABadGateway(t *testing.T) {
 	t.Parallel()

@@ -53,6 +53,7 @@ type route struct {
 	path     []string // its segments
 	methods  []string // none: those that no other rule of the path names
 	byMethod bool     // a rule of this path names methods
+	enforced bool     // a rule of this path is not report-only
 	none     bool     // nobody is asked for a token
 	ask      ask
 }
@@ -60,7 +61,7 @@ type route struct {
 // takes reports whether the rule is for a method by its name.
 func (r *route) takes(method string) bool { return slices.Contains(r.methods, method) }
 
-var anything = &route{}
+var anything = &route{enforced: true}
 
 func newRoutes(list []Route) (routes, error) {
 	var table routes
@@ -78,6 +79,8 @@ func newRoutes(list []Route) (routes, error) {
 				return nil, fmt.Errorf("route %q: there are two for this path and method", r.Path)
 			}
 			other.byMethod, compiled.byMethod = true, true
+			enforced := other.enforced || compiled.enforced
+			other.enforced, compiled.enforced = enforced, enforced
 		}
 		table = append(table, compiled)
 	}
@@ -88,7 +91,7 @@ func newRoutes(list []Route) (routes, error) {
 }
 
 func (r Route) compile() (route, error) {
-	c := route{none: r.Require == RequireNone, ask: ask{optional: r.Require == RequireOptional}}
+	c := route{none: r.Require == RequireNone, enforced: !r.ReportOnly, ask: ask{optional: r.Require == RequireOptional}}
 	switch {
 	case !slices.Contains([]Requirement{"", RequireToken, RequireOptional, RequireNone}, r.Require):
 		return c, fmt.Errorf("unknown requirement %q", r.Require)
@@ -157,6 +160,7 @@ var (
 	errNoPath    = requestError{fault.New(fault.Invalid, "the request has no path")}
 	errRefused   = requestError{fault.New(fault.Invalid, "the path has a dot segment, or bytes that don't belong in one")}
 	errAmbiguous = requestError{fault.New(fault.Invalid, "the path can be read in more than one way")}
+	errNoMethod  = requestError{fault.New(fault.Invalid, "the path is not served with this method")}
 )
 
 // find returns the rule for a path as it was sent, escapes and all. What the
@@ -164,7 +168,7 @@ var (
 // reading of it could fall under another rule: dot segments always, and where a
 // segment is odd, what follows it may not matter to the choice.
 //
-// The rule is nil where none of that path is for the method.
+// Where no rule of that path is for the method, the error is errNoMethod, beside one of them.
 func (t routes) find(raw, method string) (*route, error) {
 	if !strings.HasPrefix(raw, "/") || strings.HasPrefix(raw, "//") {
 		return nil, errNoPath
@@ -185,31 +189,47 @@ func (t routes) find(raw, method string) (*route, error) {
 	if !certain && t.beneath(plain) {
 		return nil, errAmbiguous
 	}
-	return t.covering(plain, method), nil
+	of := t.longest(plain)
+	if rule := of.covering(method); rule != nil {
+		return rule, nil
+	}
+	return &of[0], errNoMethod
 }
 
-// covering returns the rule for the longest path that covers p and for the method: one
-// that names it, or the one that names none.
-func (t routes) covering(p []string, method string) *route {
+// longest returns the rules of the longest path that covers p; nil where none does.
+func (t routes) longest(p []string) routes {
 	for i := range t {
 		if n := len(t[i].path); n > len(p) || !slices.Equal(t[i].path, p[:n]) {
 			continue
 		}
-		for j := i; j < len(t) && slices.Equal(t[j].path, t[i].path); j++ {
-			if len(t[j].methods) == 0 || t[j].takes(method) {
-				return &t[j]
-			}
+		end := i + 1
+		for end < len(t) && slices.Equal(t[end].path, t[i].path) {
+			end++
 		}
-		return nil
+		return t[i:end]
 	}
-	return anything
+	return nil
+}
+
+// covering returns which of the rules of one path is for the method: the one that names it,
+// or the one that names none. Without rules, that is anything.
+func (t routes) covering(method string) *route {
+	if len(t) == 0 {
+		return anything
+	}
+	for i := range t {
+		if len(t[i].methods) == 0 || t[i].takes(method) {
+			return &t[i]
+		}
+	}
+	return nil
 }
 
 // allowed returns the methods of the rules for a path that has none for some method.
 func (t routes) allowed(raw string) string {
 	var methods []string
 	for _, m := range registered {
-		if rule, err := t.find(raw, m); err == nil && rule != nil {
+		if _, err := t.find(raw, m); err == nil {
 			methods = append(methods, m)
 		}
 	}
