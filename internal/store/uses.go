@@ -14,13 +14,15 @@ import (
 )
 
 const (
-	// What is there is added to; what is new has its place among at most 64 lines of a token,
-	// of which those elsewhere have some of their own.
+	// What is there is added to. A new line has its place among at most 48 of a token; past
+	// those, the scope is kept without the place, as long as there are fewer than 64.
 	addUse = `INSERT INTO token_uses (token, route, scope, safe, collection, first_at, last_at, count)
-SELECT $1, $2, $3, $4, $5, $6, $7, $8
+SELECT $1, CASE WHEN k.placed THEN $2 ELSE $13 END, $3, $4, CASE WHEN k.placed THEN $5 ELSE CAST(-1 AS BIGINT) END, $6, $7, $8
+FROM (SELECT n.lines, (n.lines < $14 OR EXISTS (SELECT 1 FROM token_uses WHERE token = $1 AND route = $2 AND scope = $3 AND safe = $4 AND collection = $5)) AS placed
+    FROM (SELECT COUNT(*) AS lines FROM token_uses WHERE token = $1) n) k
 WHERE EXISTS (SELECT 1 FROM tokens WHERE id = $9 AND kind IN ($10, $11, $12))
-  AND (EXISTS (SELECT 1 FROM token_uses WHERE token = $1 AND route = $2 AND scope = $3 AND safe = $4 AND collection = $5)
-    OR (SELECT COUNT(*) FROM token_uses WHERE token = $1) < $13)
+  AND (k.placed OR k.lines < $15
+    OR EXISTS (SELECT 1 FROM token_uses WHERE token = $1 AND route = $13 AND scope = $3 AND safe = $4 AND collection = -1))
 ON CONFLICT (token, route, scope, safe, collection) DO UPDATE SET
     count = token_uses.count + excluded.count,
     first_at = CASE WHEN excluded.first_at < token_uses.first_at THEN excluded.first_at ELSE token_uses.first_at END,
@@ -66,13 +68,10 @@ func (s *Store) AddUses(ctx context.Context, noted []uses.Noted) error {
 	for chunk := range slices.Chunk(rows, usesChunk) {
 		err := s.write(ctx, func(ctx context.Context, c conn) error {
 			for _, r := range chunk {
-				most := fewerLines
-				if r.n.Route == uses.Elsewhere {
-					most = uses.MaxLines
-				}
 				if err := c.post(ctx, addUse, r.id[:], r.n.Route, r.n.Scope, flag(r.n.Safe), r.n.Collection,
 					r.n.First.Unix(), r.n.Last.Unix(), r.n.Count, r.id.String(),
-					token.KindAPIToken.String(), token.KindExchangeKey.String(), token.KindGrant.String(), most); err != nil {
+					token.KindAPIToken.String(), token.KindExchangeKey.String(), token.KindGrant.String(),
+					uses.Elsewhere, fewerLines, uses.MaxLines); err != nil {
 					return err
 				}
 			}

@@ -69,6 +69,24 @@ func testUses(t *testing.T, s *Suite) {
 		}
 	}
 
+	// What names one place too many is kept without it, so that no scope is lost: another
+	// node, or this one after a restart, may not know how many places there are.
+	for i := range 60 {
+		s.fine(t, s.store.AddUses(ctx, []uses.Noted{noted(uses.Use{Place: uses.Place{Route: fmt.Sprintf("/r%d", i)}, Scope: "read", Collection: 7}, 0, 1, key)}))
+	}
+	s.fine(t, s.store.AddUses(ctx, []uses.Noted{noted(uses.Use{Place: uses.Place{Route: "/late"}, Scope: "late", Collection: 7}, 0, 1, key)}))
+	elsewhere, lines := map[string]int64{}, 0
+	for _, u := range of(key) {
+		if u.Route == uses.Elsewhere && u.Collection == uses.NoCollection {
+			elsewhere[u.Scope] += u.Count
+		}
+		lines++
+	}
+	same(t, "uses of the key elsewhere", elsewhere, map[string]int64{"read": 14, "late": 1})
+	if lines != 50 {
+		t.Errorf("%d lines of the key", lines)
+	}
+
 	// A line is purged 90 days after its last use.
 	s.pass(uses.Kept + 30*time.Second)
 	s.tick(t)
