@@ -60,6 +60,7 @@ func comingOver() map[string]func(*testing.T, *Suite) {
 		"Shadows":       testShadows,
 		"ManyShadows":   testManyShadows,
 		"Uses":          testUses,
+		"ManyPlaces":    testUsesOfManyPlaces,
 	}
 }
 
