@@ -61,9 +61,10 @@ var sessionsOnly = []token.Kind{token.KindSession}
 
 // admit decides about a request: its token is found, may have come from where it did, and
 // is good for what is asked. The path of the application may not be known and decides
-// nothing: it is for what is noted of the token's use. The error is a fault: Unauthenticated without a token
-// where one is needed, Invalid when it is ambiguous which token is meant, and those of
-// [httpkit.CredentialFinder.Find] and [verification.Verifier.Identify].
+// nothing: it is for what is noted of the token's use. The error is a fault:
+// Unauthenticated without a token where one is needed, Invalid when it is ambiguous which
+// token is meant, and those of [httpkit.CredentialFinder.Find] and
+// [verification.Verifier.Identify].
 func (g *Gate) admit(r *http.Request, a *ask, m method, path string) (admitted, error) {
 	c, err := g.find(r, &a.doors)
 	if err == nil && c.Ambient {

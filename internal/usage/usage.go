@@ -66,7 +66,7 @@ func (r *Reader) Of(ctx context.Context, c *caller.Caller, id string) (*Report, 
 	return r.About(ctx, row)
 }
 
-// About reads the uses of a token that the caller was found to may see.
+// About reads the uses of a token that the caller is known to be allowed to see.
 func (r *Reader) About(ctx context.Context, row records.StoredToken) (*Report, error) {
 	out := &Report{Token: row, Unseen: row.Kind != token.KindAPIToken}
 	if key, ok := uses.IDOf(row.ID); ok {
