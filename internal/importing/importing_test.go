@@ -17,6 +17,7 @@ import (
 	"github.com/bearerd/bearerd/internal/access"
 	"github.com/bearerd/bearerd/internal/audit"
 	"github.com/bearerd/bearerd/internal/caller"
+	"github.com/bearerd/bearerd/internal/credentials"
 	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/identity"
 	"github.com/bearerd/bearerd/internal/importing"
@@ -128,6 +129,36 @@ func TestAnImportedTokenIsAnAPIToken(t *testing.T) {
 				t.Errorf("it is still accepted: %v", err)
 			}
 		})
+	}
+}
+
+// Its owner replaces it by a token of bearerd's own form, whatever it began with, or by a
+// smaller one.
+func TestAnImportedTokenIsRegenerated(t *testing.T) {
+	t.Parallel()
+	f := nodetest.New(t, nodetest.Options{Foreign: shapes})
+	ada := f.Person(t, "ada")
+	prefixed := "nbt_" + strings.Repeat("x", 40)
+	must(t, newImporter(t, f), fmt.Sprintf("value,owner,name,scope\n%s,ada,plain,read write\n%s,ada,prefixed,read write\n", hexValue(1), prefixed))
+	for _, row := range tokensOf(t, f, identity.User{ID: ada.ID()}) {
+		smaller, err := f.Shrink(t.Context(), ada, row.ID, credentials.Smaller{Scope: []string{"read"}, Overlap: 60})
+		if err != nil || !strings.HasPrefix(smaller.Value.Reveal(), token.PrefixAPIToken) {
+			t.Errorf("%s, smaller: %v", row.Name, err)
+		}
+	}
+	for raw, name := range map[string]string{hexValue(2): "plain", "nbt_" + strings.Repeat("y", 40): "prefixed"} {
+		must(t, newImporter(t, f), fmt.Sprintf("value,owner,name\n%s,ada,new %s\n", raw, name))
+		old, err := f.Identify(t.Context(), raw, verification.Requirements{})
+		nodetest.Must(t, err)
+		again, err := f.Regenerate(t.Context(), ada, old.Token.ID, 0)
+		if err != nil || !strings.HasPrefix(again.Value.Reveal(), token.PrefixAPIToken) {
+			t.Errorf("%s: %v", name, err)
+			continue
+		}
+		f.WantAlive(t, name+", the new value", again)
+		if _, err := f.Identify(t.Context(), raw, verification.Requirements{}); !fault.Is(err, fault.InvalidToken) {
+			t.Errorf("%s: the old value is still accepted: %v", name, err)
+		}
 	}
 }
 
