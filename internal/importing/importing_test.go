@@ -23,6 +23,7 @@ import (
 	"github.com/bearerd/bearerd/internal/importing"
 	"github.com/bearerd/bearerd/internal/node/nodetest"
 	"github.com/bearerd/bearerd/internal/records"
+	"github.com/bearerd/bearerd/internal/revoking"
 	"github.com/bearerd/bearerd/internal/token"
 	"github.com/bearerd/bearerd/internal/verification"
 )
@@ -129,6 +130,38 @@ func TestAnImportedTokenIsAnAPIToken(t *testing.T) {
 				t.Errorf("it is still accepted: %v", err)
 			}
 		})
+	}
+}
+
+// Values that read as a UUID, with or without dashes, are revoked by themselves. Taken for ids
+// they would be in the log, and would go on being accepted.
+func TestAnImportedTokenThatReadsAsAnID(t *testing.T) {
+	t.Parallel()
+	f := nodetest.New(t, nodetest.Options{Foreign: shapes})
+	ada := f.User(t, "ada", "")
+	plain, dashed, other := hexValue(1)[:32], "0b8c3c1e-3f6a-4d1e-9f3a-2f1c5d7e9a00", "0b8c3c1e-3f6a-4d1e-9f3a-2f1c5d7e9a01"
+	must(t, newImporter(t, f), fmt.Sprintf("value,owner,name\n%s,ada,plain\n%s,ada,dashed\n%s,ada,other\n", plain, dashed, other))
+	var found []revoking.Revocable
+	for _, raw := range []string{plain, dashed} {
+		r, err := f.FindRevocable(t.Context(), caller.Operator(), raw)
+		nodetest.Must(t, err)
+		found = append(found, r)
+	}
+	for _, row := range tokensOf(t, f, ada) {
+		if row.Name == "other" { // by its id, which has the shape too
+			r, err := f.FindRevocable(t.Context(), caller.Operator(), row.ID)
+			nodetest.Must(t, err)
+			found = append(found, r)
+		}
+	}
+	if _, err := f.FindRevocable(t.Context(), caller.Operator(), hexValue(2)[:32]); !fault.Is(err, fault.InvalidToken) {
+		t.Errorf("an unknown value is taken for an id: %v", err)
+	}
+	nodetest.Must(t, nodetest.Second(f.RevokeTokens(t.Context(), caller.Operator(), found)))
+	for _, raw := range []string{plain, dashed, other} {
+		if _, err := f.Identify(t.Context(), raw, verification.Requirements{}); !fault.Is(err, fault.InvalidToken) {
+			t.Errorf("%s is still accepted: %v", raw, err)
+		}
 	}
 }
 
