@@ -21,6 +21,7 @@ import (
 	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/identity"
 	"github.com/bearerd/bearerd/internal/importing"
+	"github.com/bearerd/bearerd/internal/issuance"
 	"github.com/bearerd/bearerd/internal/node/nodetest"
 	"github.com/bearerd/bearerd/internal/records"
 	"github.com/bearerd/bearerd/internal/revoking"
@@ -250,6 +251,72 @@ func TestImportingAgainDoublesNothing(t *testing.T) {
 	}
 	if live != 1 {
 		t.Errorf("%d of two tokens are accepted: what was revoked lives again", live)
+	}
+}
+
+// An import can't know that a SHA-512 is of a value that was imported before. However the token
+// is revoked then, it is refused, with what was made from it, and no row of a value that was
+// revoked is left alive.
+func TestAValueWithTwoRowsIsOneToken(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		revoke func(*testing.T, *nodetest.Fixture, []records.StoredToken) error
+		ended  int // of the two rows
+	}{
+		"by its value": {func(t *testing.T, f *nodetest.Fixture, _ []records.StoredToken) error {
+			return nodetest.Second(f.Revoke(t.Context(), caller.Operator(), revoking.Revocation{Token: hexValue(1)}))
+		}, 2},
+		"by its value, at the command line": {func(t *testing.T, f *nodetest.Fixture, _ []records.StoredToken) error {
+			r, err := f.FindRevocable(t.Context(), caller.Operator(), hexValue(1))
+			nodetest.Must(t, err)
+			return nodetest.Second(f.RevokeTokens(t.Context(), caller.Operator(), []revoking.Revocable{r}))
+		}, 2},
+		"as leaked": {func(t *testing.T, f *nodetest.Fixture, _ []records.StoredToken) error {
+			return f.Leaked(t.Context(), []string{hexValue(1)})
+		}, 2},
+		"by the id of the first": {func(t *testing.T, f *nodetest.Fixture, rows []records.StoredToken) error {
+			return nodetest.Second(f.RevokeID(t.Context(), caller.Operator(), rows[0].ID))
+		}, 1},
+		"by the id of the second": {func(t *testing.T, f *nodetest.Fixture, rows []records.StoredToken) error {
+			return nodetest.Second(f.RevokeID(t.Context(), caller.Operator(), rows[1].ID))
+		}, 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			f := nodetest.New(t, nodetest.Options{Foreign: shapes})
+			ada := f.User(t, "ada", "")
+			must(t, newImporter(t, f), fmt.Sprintf("value,owner\n%s,ada\n", hexValue(1)))
+			must(t, newImporter(t, f), fmt.Sprintf("sha512,owner\n%x,ada\n", sha512.Sum512([]byte(hexValue(1)))))
+			rows := tokensOf(t, f, ada)
+			child, err := f.Exchange(t.Context(), issuance.Exchange{Subject: hexValue(1)})
+			nodetest.Must(t, err)
+			nodetest.Must(t, c.revoke(t, f, rows))
+			f.WantDead(t, "what was made from it", child.Access)
+			if _, err := f.Identify(t.Context(), hexValue(1), verification.Requirements{}); !fault.Is(err, fault.InvalidToken) {
+				t.Errorf("it is still accepted: %v", err)
+			}
+			f.Verifier.Flush()
+			if _, err := f.Identify(t.Context(), hexValue(1), verification.Requirements{}); !fault.Is(err, fault.InvalidToken) {
+				t.Errorf("read again: it is still accepted: %v", err)
+			}
+			ended := 0
+			for _, row := range tokensOf(t, f, ada) {
+				if !row.RevokedAt.IsZero() {
+					ended++
+				}
+			}
+			if ended != c.ended {
+				t.Errorf("%d rows have ended, want %d", ended, c.ended)
+			}
+		})
+	}
+	f := nodetest.New(t, nodetest.Options{Foreign: shapes})
+	f.User(t, "ada", "")
+	f.User(t, "bert", "")
+	must(t, newImporter(t, f), fmt.Sprintf("value,owner\n%s,ada\n", hexValue(1)))
+	must(t, newImporter(t, f), fmt.Sprintf("sha512,owner\n%x,bert\n", sha512.Sum512([]byte(hexValue(1)))))
+	if _, err := f.Identify(t.Context(), hexValue(1), verification.Requirements{}); !fault.Is(err, fault.InvalidToken) {
+		t.Errorf("a value of two users: %v", err)
 	}
 }
 
