@@ -470,6 +470,9 @@ func TestAnExportCanBeImportedElsewhere(t *testing.T) {
 			nodetest.Must(t, err)
 			_, err = f.RevokeID(t.Context(), caller.Operator(), gone.ID)
 			nodetest.Must(t, err)
+			strong := apiToken("strong") // a built-in scope can't be imported
+			strong.Scope = []string{identity.ScopeCredentials}
+			nodetest.Must(t, nodetest.Second(f.IssueFor(t.Context(), caller.Operator(), "ada", strong)))
 			sum := sha512.Sum512([]byte(hexValue(2)))
 			must(t, newImporter(t, f), fmt.Sprintf("value,sha512,owner,scope,last_used_at,networks\n%s,,ada,read,2026-02-01,\n,%x,ada,,,\n%s,,ada,,,\"{192.0.2.0/24,2001:db8::1}\"\n", hexValue(1), sum, hexValue(9)))
 
