@@ -115,8 +115,8 @@ func (p *program) tokenExportCommand() *cobra.Command {
 		Short: "Export API tokens by their digests",
 		Long: `Write all valid API tokens to standard output, in the form that "bearerd token
 import" reads: JSON lines, or CSV. Tokens are named by their digests; nobody knows
-their values. What was revoked, has expired, or belongs to nobody is left out, and
-so is what a token was made from.`,
+their values. What was revoked, has expired, belongs to nobody, or has a built-in
+scope, which can't be imported, is left out, and so is what a token was made from.`,
 		Example: `  bearerd token export >tokens.jsonl
   bearerd token export --csv >tokens.csv`,
 		Args: takes(),

@@ -85,7 +85,7 @@ func (p *program) findRevocable(ctx context.Context, i *instance, args []string,
 		return nil, errors.New("name tokens by arguments or by --file, not both")
 	case len(args) > 0:
 		for n, id := range args {
-			if _, err := uuid.Parse(id); err != nil {
+			if known, err := uuid.Parse(id); err != nil || len(id) != len(known.String()) {
 				return nil, hint(fmt.Errorf("argument %d is not an id", n+1),
 					"a token's value can't be an argument, where others could see it: use standard input or --file")
 			}
@@ -135,7 +135,7 @@ func (s *search) lines(ctx context.Context, name string, in io.Reader) ([]revoki
 		if ref == "" || ref[0] == '#' {
 			continue
 		}
-		if id, err := uuid.Parse(ref); err == nil {
+		if id, err := uuid.Parse(ref); err == nil && !s.forms.Opaque(ref) {
 			if err := s.id(ctx, id.String()); err != nil {
 				return nil, fmt.Errorf("%s, line %d: %w", name, number, err)
 			}

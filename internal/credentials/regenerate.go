@@ -50,7 +50,7 @@ func (s *Renewer) Regenerate(ctx context.Context, c *caller.Caller, id string, o
 		return nil, err
 	}
 	r := &issuance.Request{
-		Kind: token.KindAPIToken, Name: old.Name, Description: old.Description, Scope: old.Scope, Collection: old.Collection, Networks: old.Networks, Prefix: old.Prefix,
+		Kind: token.KindAPIToken, Name: old.Name, Description: old.Description, Scope: old.Scope, Collection: old.Collection, Networks: old.Networks,
 		Cap: true,
 	}
 	if !old.KeepsEnd {

@@ -44,7 +44,7 @@ func (s *Renewer) Shrink(ctx context.Context, c *caller.Caller, id string, small
 	}
 	r := &issuance.Request{
 		Kind: token.KindAPIToken, Name: old.Name, Scope: append([]string{}, smaller.Scope...), Collection: old.Collection,
-		Networks: old.Networks, Prefix: old.Prefix, Cap: true,
+		Networks: old.Networks, Cap: true,
 	}
 	slices.Sort(r.Scope)
 	if !old.KeepsEnd {

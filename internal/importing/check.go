@@ -175,7 +175,7 @@ func (r *run) identify(c *candidate, l *line) error {
 func (r *run) checkScope(ctx context.Context, scope []string) error {
 	for _, name := range scope {
 		switch {
-		case slices.Contains(identity.BuiltinScopes(), name) || identity.IsSourceScope(name):
+		case builtIn(name):
 			return reasonError("a built-in scope can't be imported: its owner creates such a token here")
 		case len(r.cfg.Scopes) == 0:
 			continue
@@ -190,6 +190,11 @@ func (r *run) checkScope(ctx context.Context, scope []string) error {
 		}
 	}
 	return nil
+}
+
+// builtIn reports whether bearerd itself reads a scope.
+func builtIn(scope string) bool {
+	return slices.Contains(identity.BuiltinScopes(), scope) || identity.IsSourceScope(scope)
 }
 
 // readScopes reads the declared scopes: those of clients count as declared.
@@ -227,8 +232,8 @@ func (r *run) limit(row *records.StoredToken, now time.Time) (shortened bool, er
 	return false, nil
 }
 
-// checkCollection wants the owner to have access to the token's collection now: later
-// decisions rest on that until the log says that something about it has changed.
+// checkCollection wants the owner to have access to the token's collection: one without it is a
+// mistake in the file. Whether they still have it is decided whenever the token is used.
 func (r *run) checkCollection(ctx context.Context, row *records.StoredToken) error {
 	if row.Collection == nil {
 		return nil
@@ -243,7 +248,6 @@ func (r *run) checkCollection(ctx context.Context, row *records.StoredToken) err
 		if err != nil && !fault.Is(err, fault.NotFound) {
 			return err
 		}
-		// The sequence of the row is the earlier one, that of its owner.
 		allowed = err == nil && p.CollectionExists && source.SubjectOf(&p).May(access.ActionAccess, access.CollectionPath(*row.Collection)).Allowed
 		r.reach[key] = allowed
 	}

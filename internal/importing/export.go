@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"slices"
 	"strconv"
 	"time"
 
@@ -19,7 +20,8 @@ import (
 const exportChunk = 500
 
 // Export writes the live API tokens of users in the form that Import reads, by their
-// digests, and returns how many there are. Only the operator may export.
+// digests, and returns how many there are. Those with a built-in scope are left out, because
+// they can't be imported. Only the operator may export.
 func (i *Importer) Export(ctx context.Context, c *caller.Caller, w io.Writer, asCSV bool) (int, error) {
 	if !c.IsOperator() {
 		return 0, fault.New(fault.Forbidden, "tokens are exported at the command line")
@@ -39,8 +41,8 @@ func (i *Importer) Export(ctx context.Context, c *caller.Caller, w io.Writer, as
 		}
 		for _, o := range page {
 			after = o.Token.ID
-			if o.Username == "" {
-				continue // its owner is gone, and nothing can use it
+			if o.Username == "" || slices.ContainsFunc(o.Token.Scope, builtIn) {
+				continue // its owner is gone, and nothing can use it; or it can't be imported
 			}
 			if err := write(exported(o)); err != nil {
 				return count, fmt.Errorf("writing the export: %w", err)

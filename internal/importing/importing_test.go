@@ -17,11 +17,14 @@ import (
 	"github.com/bearerd/bearerd/internal/access"
 	"github.com/bearerd/bearerd/internal/audit"
 	"github.com/bearerd/bearerd/internal/caller"
+	"github.com/bearerd/bearerd/internal/credentials"
 	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/identity"
 	"github.com/bearerd/bearerd/internal/importing"
+	"github.com/bearerd/bearerd/internal/issuance"
 	"github.com/bearerd/bearerd/internal/node/nodetest"
 	"github.com/bearerd/bearerd/internal/records"
+	"github.com/bearerd/bearerd/internal/revoking"
 	"github.com/bearerd/bearerd/internal/token"
 	"github.com/bearerd/bearerd/internal/verification"
 )
@@ -131,6 +134,68 @@ func TestAnImportedTokenIsAnAPIToken(t *testing.T) {
 	}
 }
 
+// Values that read as a UUID, with or without dashes, are revoked by themselves. Taken for ids
+// they would be in the log, and would go on being accepted.
+func TestAnImportedTokenThatReadsAsAnID(t *testing.T) {
+	t.Parallel()
+	f := nodetest.New(t, nodetest.Options{Foreign: shapes})
+	ada := f.User(t, "ada", "")
+	plain, dashed, other := hexValue(1)[:32], "0b8c3c1e-3f6a-4d1e-9f3a-2f1c5d7e9a00", "0b8c3c1e-3f6a-4d1e-9f3a-2f1c5d7e9a01"
+	must(t, newImporter(t, f), fmt.Sprintf("value,owner,name\n%s,ada,plain\n%s,ada,dashed\n%s,ada,other\n", plain, dashed, other))
+	var found []revoking.Revocable
+	for _, raw := range []string{plain, dashed} {
+		r, err := f.FindRevocable(t.Context(), caller.Operator(), raw)
+		nodetest.Must(t, err)
+		found = append(found, r)
+	}
+	for _, row := range tokensOf(t, f, ada) {
+		if row.Name == "other" { // by its id, which has the shape too
+			r, err := f.FindRevocable(t.Context(), caller.Operator(), row.ID)
+			nodetest.Must(t, err)
+			found = append(found, r)
+		}
+	}
+	if _, err := f.FindRevocable(t.Context(), caller.Operator(), hexValue(2)[:32]); !fault.Is(err, fault.InvalidToken) {
+		t.Errorf("an unknown value is taken for an id: %v", err)
+	}
+	nodetest.Must(t, nodetest.Second(f.RevokeTokens(t.Context(), caller.Operator(), found)))
+	for _, raw := range []string{plain, dashed, other} {
+		if _, err := f.Identify(t.Context(), raw, verification.Requirements{}); !fault.Is(err, fault.InvalidToken) {
+			t.Errorf("%s is still accepted: %v", raw, err)
+		}
+	}
+}
+
+// Its owner replaces it by a token of bearerd's own form, whatever it began with, or by a
+// smaller one.
+func TestAnImportedTokenIsRegenerated(t *testing.T) {
+	t.Parallel()
+	f := nodetest.New(t, nodetest.Options{Foreign: shapes})
+	ada := f.Person(t, "ada")
+	prefixed := "nbt_" + strings.Repeat("x", 40)
+	must(t, newImporter(t, f), fmt.Sprintf("value,owner,name,scope\n%s,ada,plain,read write\n%s,ada,prefixed,read write\n", hexValue(1), prefixed))
+	for _, row := range tokensOf(t, f, identity.User{ID: ada.ID()}) {
+		smaller, err := f.Shrink(t.Context(), ada, row.ID, credentials.Smaller{Scope: []string{"read"}, Overlap: 60})
+		if err != nil || !strings.HasPrefix(smaller.Value.Reveal(), token.PrefixAPIToken) {
+			t.Errorf("%s, smaller: %v", row.Name, err)
+		}
+	}
+	for raw, name := range map[string]string{hexValue(2): "plain", "nbt_" + strings.Repeat("y", 40): "prefixed"} {
+		must(t, newImporter(t, f), fmt.Sprintf("value,owner,name\n%s,ada,new %s\n", raw, name))
+		old, err := f.Identify(t.Context(), raw, verification.Requirements{})
+		nodetest.Must(t, err)
+		again, err := f.Regenerate(t.Context(), ada, old.Token.ID, 0)
+		if err != nil || !strings.HasPrefix(again.Value.Reveal(), token.PrefixAPIToken) {
+			t.Errorf("%s: %v", name, err)
+			continue
+		}
+		f.WantAlive(t, name+", the new value", again)
+		if _, err := f.Identify(t.Context(), raw, verification.Requirements{}); !fault.Is(err, fault.InvalidToken) {
+			t.Errorf("%s: the old value is still accepted: %v", name, err)
+		}
+	}
+}
+
 // A value that has no declared shape is refused without a look-up, and one that has costs
 // one.
 func TestAForeignShapeCostsOneLookUp(t *testing.T) {
@@ -186,6 +251,72 @@ func TestImportingAgainDoublesNothing(t *testing.T) {
 	}
 	if live != 1 {
 		t.Errorf("%d of two tokens are accepted: what was revoked lives again", live)
+	}
+}
+
+// An import can't know that a SHA-512 is of a value that was imported before. However the token
+// is revoked then, it is refused, with what was made from it, and no row of a value that was
+// revoked is left alive.
+func TestAValueWithTwoRowsIsOneToken(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		revoke func(*testing.T, *nodetest.Fixture, []records.StoredToken) error
+		ended  int // of the two rows
+	}{
+		"by its value": {func(t *testing.T, f *nodetest.Fixture, _ []records.StoredToken) error {
+			return nodetest.Second(f.Revoke(t.Context(), caller.Operator(), revoking.Revocation{Token: hexValue(1)}))
+		}, 2},
+		"by its value, at the command line": {func(t *testing.T, f *nodetest.Fixture, _ []records.StoredToken) error {
+			r, err := f.FindRevocable(t.Context(), caller.Operator(), hexValue(1))
+			nodetest.Must(t, err)
+			return nodetest.Second(f.RevokeTokens(t.Context(), caller.Operator(), []revoking.Revocable{r}))
+		}, 2},
+		"as leaked": {func(t *testing.T, f *nodetest.Fixture, _ []records.StoredToken) error {
+			return f.Leaked(t.Context(), []string{hexValue(1)})
+		}, 2},
+		"by the id of the first": {func(t *testing.T, f *nodetest.Fixture, rows []records.StoredToken) error {
+			return nodetest.Second(f.RevokeID(t.Context(), caller.Operator(), rows[0].ID))
+		}, 1},
+		"by the id of the second": {func(t *testing.T, f *nodetest.Fixture, rows []records.StoredToken) error {
+			return nodetest.Second(f.RevokeID(t.Context(), caller.Operator(), rows[1].ID))
+		}, 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			f := nodetest.New(t, nodetest.Options{Foreign: shapes})
+			ada := f.User(t, "ada", "")
+			must(t, newImporter(t, f), fmt.Sprintf("value,owner\n%s,ada\n", hexValue(1)))
+			must(t, newImporter(t, f), fmt.Sprintf("sha512,owner\n%x,ada\n", sha512.Sum512([]byte(hexValue(1)))))
+			rows := tokensOf(t, f, ada)
+			child, err := f.Exchange(t.Context(), issuance.Exchange{Subject: hexValue(1)})
+			nodetest.Must(t, err)
+			nodetest.Must(t, c.revoke(t, f, rows))
+			f.WantDead(t, "what was made from it", child.Access)
+			if _, err := f.Identify(t.Context(), hexValue(1), verification.Requirements{}); !fault.Is(err, fault.InvalidToken) {
+				t.Errorf("it is still accepted: %v", err)
+			}
+			f.Verifier.Flush()
+			if _, err := f.Identify(t.Context(), hexValue(1), verification.Requirements{}); !fault.Is(err, fault.InvalidToken) {
+				t.Errorf("read again: it is still accepted: %v", err)
+			}
+			ended := 0
+			for _, row := range tokensOf(t, f, ada) {
+				if !row.RevokedAt.IsZero() {
+					ended++
+				}
+			}
+			if ended != c.ended {
+				t.Errorf("%d rows have ended, want %d", ended, c.ended)
+			}
+		})
+	}
+	f := nodetest.New(t, nodetest.Options{Foreign: shapes})
+	f.User(t, "ada", "")
+	f.User(t, "bert", "")
+	must(t, newImporter(t, f), fmt.Sprintf("value,owner\n%s,ada\n", hexValue(1)))
+	must(t, newImporter(t, f), fmt.Sprintf("sha512,owner\n%x,bert\n", sha512.Sum512([]byte(hexValue(1)))))
+	if _, err := f.Identify(t.Context(), hexValue(1), verification.Requirements{}); !fault.Is(err, fault.InvalidToken) {
+		t.Errorf("a value of two users: %v", err)
 	}
 }
 
@@ -339,6 +470,9 @@ func TestAnExportCanBeImportedElsewhere(t *testing.T) {
 			nodetest.Must(t, err)
 			_, err = f.RevokeID(t.Context(), caller.Operator(), gone.ID)
 			nodetest.Must(t, err)
+			strong := apiToken("strong") // a built-in scope can't be imported
+			strong.Scope = []string{identity.ScopeCredentials}
+			nodetest.Must(t, nodetest.Second(f.IssueFor(t.Context(), caller.Operator(), "ada", strong)))
 			sum := sha512.Sum512([]byte(hexValue(2)))
 			must(t, newImporter(t, f), fmt.Sprintf("value,sha512,owner,scope,last_used_at,networks\n%s,,ada,read,2026-02-01,\n,%x,ada,,,\n%s,,ada,,,\"{192.0.2.0/24,2001:db8::1}\"\n", hexValue(1), sum, hexValue(9)))
 

@@ -18,7 +18,11 @@ import (
 )
 
 var shapes = []foreign.Shape{
-	{Name: "hex", Pattern: "[0-9a-f]{40}"}, {Name: "knox", Pattern: "[0-9a-f]{64}"}, {Name: "nb", Prefix: "nbt_"},
+	{Name: "hex", Pattern: "[0-9a-f]{40}"},
+	{Name: "knox", Pattern: "[0-9a-f]{64}"},
+	{Name: "nb", Prefix: "nbt_"},
+	{Name: "md5", Pattern: "[0-9a-f]{32}"},
+	{Name: "uuid", Pattern: "[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"},
 }
 
 // newImporter returns an importer of the fixture's database.

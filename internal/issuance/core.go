@@ -91,11 +91,13 @@ func (c *Core) MayRenew(by *caller.Caller) error {
 	return r.checkOrigin(by)
 }
 
-// Renew decides and creates the new value of an API token. It returns what is to be stored, in
-// one transaction with the end of the old value, and records nothing but a refusal.
+// Renew decides and creates the new value of an API token, which begins as the old one does
+// where that is a form of bearerd's own. It returns what is to be stored, in one transaction with
+// the end of the old value, and records nothing but a refusal.
 func (c *Core) Renew(ctx context.Context, by *caller.Caller, r *Request, old *Renewal) (*Issued, []records.Op, error) {
 	own := *r
 	own.renews = old
+	own.Prefix = c.core.cfg.Forms.APITokenPrefix(old.Prefix)
 	own.useParent(by)
 	if err := c.core.limit(by, &own); err != nil {
 		return nil, nil, err

@@ -12,6 +12,7 @@ import (
 type Kill struct {
 	ID     string
 	Family string    // of a refresh token: its family, which is revoked with it; "" otherwise
+	Twins  []string  // of an imported token: the ids of its further rows
 	Expiry time.Time // zero: never
 	Opaque bool      // it has a row, and JWTs that outlive it may have been made from it
 	Reason string    // for the row
@@ -25,7 +26,7 @@ func (j *Journal) Kill(k Kill) ([]records.Op, []revocation.Entry) {
 	if k.Opaque {
 		last = j.Horizon()
 	}
-	ids := []string{k.ID}
+	ids := append([]string{k.ID}, k.Twins...)
 	if k.Family != "" {
 		ids = append(ids, k.Family)
 	}

@@ -38,12 +38,18 @@ func (r Revocable) ID() string { return r.kill.ID }
 // value that is not a token of this server, Forbidden for a value that is somebody
 // else's, NotFound for an id that does not exist or is somebody else's, and
 // InsufficientScope when a Bearer without the scope credentials names another token of
-// its owner. For the operator every UUID is an id: only some tokens are stored.
+// its owner. For the operator every UUID is an id: only some tokens are stored. What has the
+// shape of another system's tokens is a value first, which then is in no log or list of ids.
 func (r *Tokens) FindRevocable(ctx context.Context, c *caller.Caller, ref string) (Revocable, error) {
-	if id, err := uuid.Parse(ref); err == nil {
+	id, err := uuid.Parse(ref)
+	named := err == nil
+	if named && !r.forms.Opaque(ref) {
 		return r.findID(ctx, c, id.String())
 	}
 	t, err := r.verifier.Genuine(ctx, ref)
+	if named && len(ref) == len(id.String()) && fault.Is(err, fault.InvalidToken) {
+		return r.findID(ctx, c, id.String())
+	}
 	if err != nil {
 		return Revocable{}, err
 	}

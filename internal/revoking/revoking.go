@@ -309,7 +309,7 @@ func (r *revoker) inLog(ctx context.Context, t *verification.Token) (bool, error
 // key has a row, and what is made from it ends with it.
 func killOf(t *verification.Token, reason string) journal.Kill {
 	k := journal.Kill{
-		ID: t.ID, Family: t.Family, Expiry: t.Expiry, Reason: reason,
+		ID: t.ID, Family: t.Family, Twins: t.Twins, Expiry: t.Expiry, Reason: reason,
 		Opaque: t.Opaque() && t.Kind != token.KindExchangeKey,
 	}
 	if t.Kind == token.KindGrant {

@@ -10,6 +10,7 @@ package shadow
 import (
 	"context"
 	"errors"
+	"maps"
 	"net/http"
 	"slices"
 	"sync"
@@ -34,6 +35,7 @@ type Refusal struct {
 // Bounds of what a node gathers between two writes.
 const (
 	maxGathered = 1000
+	writeRows   = 500 // in one transaction, so that others get their turn
 	writeEvery  = 5 * time.Second
 	writeLast   = 5 * time.Second // for the last time, when the node stops
 	maxText     = 255
@@ -174,15 +176,20 @@ func (l *Log) Write(ctx context.Context) error {
 	if len(batch) == 0 {
 		return nil
 	}
-	rows := make([]records.Shadow, 0, len(batch))
-	for _, one := range batch {
-		rows = append(rows, *one)
+	for some := range slices.Chunk(slices.Collect(maps.Keys(batch)), writeRows) {
+		rows := make([]records.Shadow, len(some))
+		for i, k := range some {
+			rows[i] = *batch[k]
+		}
+		if err := l.cfg.Store.AddShadows(ctx, rows); err != nil {
+			l.restore(batch)
+			return err
+		}
+		for _, k := range some { // or it would be added again
+			delete(batch, k)
+		}
 	}
-	err := l.cfg.Store.AddShadows(ctx, rows)
-	if err != nil {
-		l.restore(batch)
-	}
-	return err
+	return nil
 }
 
 // restore puts back what could not be written.

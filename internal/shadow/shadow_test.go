@@ -18,11 +18,12 @@ import (
 // broken is a store that can't be written to until it is mended.
 type broken struct {
 	records.Shadows
-	err error
+	err  error
+	good int // writes that still succeed before err
 }
 
 func (b *broken) AddShadows(ctx context.Context, all []records.Shadow) error {
-	if b.err != nil {
+	if b.good--; b.err != nil && b.good < 0 {
 		return b.err
 	}
 	return b.Shadows.AddShadows(ctx, all)
@@ -98,6 +99,36 @@ func TestMemoryIsBounded(t *testing.T) {
 	}
 	if total != 3000 || rows > 1001 {
 		t.Errorf("%d requests in %d rows", total, rows)
+	}
+}
+
+// What was written before the store failed is not added again.
+func TestWhatWasWrittenIsNotCountedTwice(t *testing.T) {
+	t.Parallel()
+	f := nodetest.New(t, nodetest.Options{})
+	store := &broken{Shadows: f.Store, err: errors.New("no answer"), good: 1}
+	l, err := shadow.New(shadow.Config{Store: store, Now: f.Time})
+	nodetest.Must(t, err)
+	for n := range 900 { // of two transactions
+		l.Refuse(shadow.Refusal{Route: "/", Reason: "expired", TokenID: fmt.Sprint(n), Method: "GET", Path: "/"})
+	}
+	if err := l.Write(t.Context()); err == nil {
+		t.Error("a write that failed within is reported as done")
+	}
+	store.err = nil
+	total, after := int64(0), ""
+	for {
+		page, err := l.List(t.Context(), caller.Operator(), after, 500)
+		nodetest.Must(t, err)
+		for _, one := range page.Items {
+			total += one.Count
+		}
+		if after = page.Next; after == "" {
+			break
+		}
+	}
+	if total != 900 {
+		t.Errorf("%d requests are counted, want 900", total)
 	}
 }
 

@@ -5,6 +5,7 @@ package source
 import (
 	"cmp"
 	"context"
+	"slices"
 	"strconv"
 	"time"
 
@@ -96,7 +97,7 @@ func (s *Source) Opaque(ctx context.Context, raw string, known *verification.Tok
 			return nil, err
 		}
 	}
-	row, seq, err := s.find(ctx, raw, digest)
+	row, twins, seq, err := s.find(ctx, raw, digest)
 	if fault.Is(err, fault.NotFound) {
 		s.cfg.Quota.NotFound(ctx)
 		s.unknown.Put(key, struct{}{}, ledger.Now())
@@ -105,21 +106,46 @@ func (s *Source) Opaque(ctx context.Context, raw string, known *verification.Tok
 	if err != nil {
 		return nil, err
 	}
-	return tokenOf(row, seq, s.cfg.DefaultAudience), nil
+	t := tokenOf(row, seq, s.cfg.DefaultAudience)
+	t.Twins, t.Chain = twins, slices.Concat(t.Chain, twins)
+	return t, nil
 }
 
 // find reads the row of an opaque token, by one look-up. A value of another system's is
 // found among the imported tokens alone, by any of the digests that such a token may have.
-func (s *Source) find(ctx context.Context, raw string, digest [32]byte) (records.StoredToken, revocation.Seq, error) {
+func (s *Source) find(ctx context.Context, raw string, digest [32]byte) (row records.StoredToken, twins []string, seq revocation.Seq, err error) {
 	o, err := s.cfg.Forms.Parse(raw)
 	if err != nil || !o.Foreign {
-		return s.cfg.Store.TokenByDigest(ctx, digest)
+		row, seq, err = s.cfg.Store.TokenByDigest(ctx, digest)
+		return row, nil, seq, err
 	}
 	rows, seq, err := s.cfg.Store.ImportedTokens(ctx, token.ForeignDigests(raw))
-	if err != nil || len(rows) == 0 {
-		return records.StoredToken{}, 0, cmp.Or(err, error(records.ErrNoToken))
+	if err == nil {
+		row, twins, err = one(rows)
 	}
-	return rows[0], seq, nil
+	return row, twins, seq, err
+}
+
+// one returns the row of a value that may have several: an import can't know of a value and
+// a digest that they are of the same token. The row that was imported first counts, it has
+// ended when any of them has, and what names one of the others revokes it. A value of two
+// owners is nobody's.
+func one(rows []records.StoredToken) (first records.StoredToken, twins []string, err error) {
+	if len(rows) == 0 {
+		return records.StoredToken{}, nil, records.ErrNoToken
+	}
+	rows = slices.SortedFunc(slices.Values(rows), func(a, b records.StoredToken) int { return cmp.Compare(a.ID, b.ID) })
+	first = rows[0]
+	for _, row := range rows[1:] {
+		if row.Owner != first.Owner {
+			return records.StoredToken{}, nil, records.ErrNoToken
+		}
+		twins = append(twins, row.ID)
+		if first.RevokedAt.IsZero() {
+			first.RevokedAt, first.Reason = row.RevokedAt, cmp.Or(row.Reason, first.Reason)
+		}
+	}
+	return first, twins, nil
 }
 
 // Subject reads a user with their bindings, or a client, in one snapshot.

@@ -24,31 +24,25 @@ WHERE (route, reason, token_id) > ($1, $2, $3) ORDER BY route, reason, token_id 
 WHERE (route, reason, token_id) IN (SELECT route, reason, token_id FROM shadow WHERE last_at <= $1 ORDER BY last_at LIMIT 500)`
 )
 
-// AddShadows adds to what report-only routes would have refused. Where there are as many
+// AddShadows adds to what report-only routes would have refused, all of it or nothing. Where there are as many
 // rows as may be, what is new counts without its token.
 func (s *Store) AddShadows(ctx context.Context, seen []records.Shadow) error {
 	// In a fixed order, or two nodes that write the same rows could deadlock.
 	seen = slices.SortedFunc(slices.Values(seen), func(a, b records.Shadow) int {
 		return cmp.Or(cmp.Compare(a.Route, b.Route), cmp.Compare(a.Reason, b.Reason), cmp.Compare(a.TokenID, b.TokenID))
 	})
-	for chunk := range slices.Chunk(seen, touchChunk) {
-		err := s.write(ctx, func(ctx context.Context, c conn) error {
-			rows := 0
-			if err := c.row(ctx, countShadows, nil, &rows); err != nil {
-				return err
-			}
-			for _, one := range chunk {
-				if err := addOneShadow(ctx, c, one, rows >= records.MaxShadows); err != nil {
-					return err
-				}
-			}
-			return nil
-		})
-		if err != nil {
+	return s.write(ctx, func(ctx context.Context, c conn) error {
+		rows := 0
+		if err := c.row(ctx, countShadows, nil, &rows); err != nil {
 			return err
 		}
-	}
-	return nil
+		for _, one := range seen {
+			if err := addOneShadow(ctx, c, one, rows >= records.MaxShadows); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
 }
 
 func addOneShadow(ctx context.Context, c conn, one records.Shadow, full bool) error {

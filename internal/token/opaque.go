@@ -177,6 +177,15 @@ func (f Forms) NewAPIToken(prefix string) (Secret, Opaque, error) {
 	return "", Opaque{}, fmt.Errorf("%q doesn't begin API tokens", prefix)
 }
 
+// APITokenPrefix returns a prefix with which a new API token may begin: the given one if it is
+// one of API tokens, else the operator's. Another system's tokens have prefixes of their own.
+func (f Forms) APITokenPrefix(prefix string) string {
+	if slices.Contains(f.forms, form{prefix, KindAPIToken}) {
+		return prefix
+	}
+	return f.apiToken
+}
+
 func newOpaque(o form) (Secret, Opaque, error) {
 	random, err := randomBase62(randomChars)
 	if err != nil {

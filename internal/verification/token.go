@@ -42,6 +42,7 @@ type Token struct {
 	Granted   bool           // of a refresh token: it comes of a grant
 	SignedIn  time.Time      // of a session: when its user authenticated; zero when that is not known
 	VouchedBy string         // of a session: the source that vouched for its user; "": none
+	Twins     []string       // of an imported value that has several rows: the ids of the others, which are in the chain too
 
 	jwt     *token.JWT // nil when opaque
 	names   revocation.Names
