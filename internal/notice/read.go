@@ -21,6 +21,8 @@ func Of(b records.Batch) []Fact {
 			facts = append(facts, ofToken(b, op.Token)...)
 		case records.UpdateUser:
 			facts = append(facts, ofUpdate(b, op)...)
+		case records.KillTokens:
+			facts = append(facts, ofKill(b, op)...)
 		case records.RemoveUser:
 			facts = append(facts, Fact{Event: UserDisabled, Subject: op.ID, Removed: true}.by(eventAbout(b, "", op.ID)))
 		}
@@ -72,6 +74,18 @@ func ofUpdate(b records.Batch, op records.UpdateUser) []Fact {
 	return facts
 }
 
+// ofKill returns that a session was ended, by whatever operation.
+func ofKill(b records.Batch, op records.KillTokens) []Fact {
+	if op.Session == "" || len(op.IDs) == 0 {
+		return nil
+	}
+	e := eventAbout(b, op.IDs[0], "")
+	if e.TokenID == "" { // it ended with something else of its user
+		e = eventAbout(b, "", op.Session)
+	}
+	return []Fact{Fact{Event: SessionRevoked, Subject: op.Session, Session: op.IDs[0]}.by(e)}
+}
+
 // ofEvent returns what an audit event alone says.
 func ofEvent(e audit.Event) []Fact {
 	if e.Outcome != audit.OK {
@@ -84,8 +98,6 @@ func ofEvent(e audit.Event) []Fact {
 		if e.Actor != e.Target && e.Reason != token.ReasonRegenerated { // else its owner replaced it
 			return []Fact{Fact{Event: TokenRevoked, Subject: e.Target, Token: e.TokenID}.by(e)}
 		}
-	case audit.Logout:
-		return []Fact{Fact{Event: SessionRevoked, Subject: e.Target, Session: e.TokenID}.by(e)}
 	case audit.RevokeAll:
 		if e.Actor != e.Target && uuid.Validate(e.Target) == nil {
 			return []Fact{Fact{Event: TokenRevoked, Subject: e.Target, All: true}.by(e)}

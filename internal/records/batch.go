@@ -213,6 +213,7 @@ type (
 		Owner, ClientID string
 		At              time.Time
 		Reason          string
+		Session         string // the subject, where the first of the ids is a session; nothing depends on it here
 	}
 	// KillEverything marks every live stored token as revoked, and deletes every device
 	// code.
