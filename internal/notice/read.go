@@ -63,10 +63,9 @@ func ofUpdate(b records.Batch, op records.UpdateUser) []Fact {
 	if op.Disabled != nil && *op.Disabled {
 		facts = append(facts, Fact{Event: UserDisabled, Subject: op.ID}.by(event))
 	}
-	// A hash that is replaced without that may be another one of the same password.
-	if op.PasswordHash != nil && slices.ContainsFunc(b.Log, func(e revocation.Entry) bool { return e.What == revocation.Subject && e.ID == op.ID }) {
+	if op.NewPassword {
 		f := Fact{Event: CredentialChange, Subject: op.ID, Change: "update"}
-		if op.PasswordHash.Reveal() == "" {
+		if op.PasswordHash != nil && op.PasswordHash.Reveal() == "" {
 			f.Change = "revoke"
 		}
 		facts = append(facts, f.by(event))
