@@ -3,6 +3,8 @@ package main
 import (
 	"encoding/json"
 	"io"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -10,6 +12,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"go.yaml.in/yaml/v4"
 )
@@ -81,20 +84,39 @@ func dashboardQueries(t *testing.T) []string {
 	return queries
 }
 
-// metricsOf returns the text of /metrics of a server that has issued and verified a token.
+// metricsOf returns the text of /metrics of a server that has issued and verified a token,
+// and sent a notice to a receiver.
 func metricsOf(t *testing.T) string {
 	t.Helper()
-	b := newBench(t, t.TempDir(), "")
+	arrived := make(chan struct{}, 10)
+	receiver := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.WriteHeader(http.StatusAccepted)
+		arrived <- struct{}{}
+	}))
+	t.Cleanup(receiver.Close)
+	b := newBench(t, t.TempDir(), "notices: [{url: \""+receiver.URL+"/events\"}]\n")
 	p := b.serve()
 	if a, err := b.verify(p, b.token(p)); err != nil || a.status != 200 {
 		t.Fatalf("verifying: %v, %v", a.status, err)
 	}
-	resp, err := b.client.Get(p.ops + "/metrics")
-	must(t, err)
-	defer func() { _ = resp.Body.Close() }()
-	text, err := io.ReadAll(resp.Body)
-	must(t, err)
-	return string(text)
+	b.run("token", "create", "ada", "--name", "laptop", "--expires-in", "24h")
+	<-arrived
+	var metrics string
+	for n := 0; !strings.Contains(metrics, `bearerd_notices_sent_total{receiver="`+receiver.URL+`/events"} 1`); n++ {
+		if n == 100 {
+			t.Fatal("the notice that arrived isn't counted")
+		}
+		if n > 0 {
+			time.Sleep(50 * time.Millisecond)
+		}
+		resp, err := b.client.Get(p.ops + "/metrics")
+		must(t, err)
+		text, err := io.ReadAll(resp.Body)
+		_ = resp.Body.Close()
+		must(t, err)
+		metrics = string(text)
+	}
+	return metrics
 }
 
 // Every metric that an alert or the dashboard asks for is there, with the labels that it

@@ -1,6 +1,7 @@
 package account_test
 
 import (
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -17,6 +18,7 @@ import (
 	"github.com/bearerd/bearerd/internal/issuance"
 	"github.com/bearerd/bearerd/internal/node"
 	"github.com/bearerd/bearerd/internal/node/nodetest"
+	"github.com/bearerd/bearerd/internal/notice"
 	"github.com/bearerd/bearerd/internal/records"
 	"github.com/bearerd/bearerd/internal/signin"
 	"github.com/bearerd/bearerd/internal/token"
@@ -205,7 +207,10 @@ func TestALinkOfTheOwnerStays(t *testing.T) {
 // A removed link ends the sessions that began by its source, this one and others aside.
 func TestARemovedLinkEndsItsSessions(t *testing.T) {
 	t.Parallel()
-	f := with(t, signin.Source{Name: "orcid", Title: "ORCID"}, museum)
+	f := nodetest.New(t, nodetest.Options{Settings: func(s *node.Settings) {
+		s.Sources = []signin.Source{{Name: "orcid", Title: "ORCID"}, museum}
+		s.Notices = []notice.Interest{{Receiver: "siem", Events: []string{notice.SessionRevoked}}}
+	}})
 	f.User(t, "ada", "correct horse")
 	linkTo(t, f, "ada", "orcid", "1")
 	linkTo(t, f, "ada", "museum", "1")
@@ -220,6 +225,10 @@ func TestARemovedLinkEndsItsSessions(t *testing.T) {
 	ada, err := f.Session(t.Context(), here.Value.Reveal())
 	nodetest.Must(t, err)
 	nodetest.Must(t, unlink(t, f, ada, "orcid", "1"))
+	due, err := f.Store.DueNotices(t.Context(), records.DueQuery{Receiver: "siem", Now: f.Time(), Limit: 10})
+	if err != nil || len(due) != 1 || due[0].Event != notice.SessionRevoked || due[0].Subject != ada.ID() || !strings.Contains(string(due[0].Fact), there.ID) {
+		t.Errorf("reported: %+v, %v; want the session that ended", due, err)
+	}
 	f.WantDead(t, "another session that began by it", there)
 	for what, issued := range map[string]*issuance.Issued{"this one": here, "one by another source": other, "one by a password": own} {
 		if _, err := f.Session(t.Context(), issued.Value.Reveal()); err != nil {

@@ -15,7 +15,9 @@ import (
 	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/identity"
 	"github.com/bearerd/bearerd/internal/issuance"
+	"github.com/bearerd/bearerd/internal/node"
 	"github.com/bearerd/bearerd/internal/node/nodetest"
+	"github.com/bearerd/bearerd/internal/notice"
 	"github.com/bearerd/bearerd/internal/records"
 )
 
@@ -152,10 +154,15 @@ func TestANewHashOfASourceRevokesWhatItShould(t *testing.T) {
 		u.PasswordHash, u.PasswordChangedAt = hash, at
 		return u
 	}
+	disabled := func(u apply.DesiredUser) apply.DesiredUser {
+		u.Disabled, u.SetDisabled = true, true
+		return u
+	}
 	for name, c := range map[string]struct {
 		before, after apply.DesiredUser
 		always, ends  bool
 	}{
+		"another hash, and disabled":               {with(oneHash, noon), disabled(with(anotherHash, noon)), false, true},
 		"another hash":                             {with(oneHash, time.Time{}), with(anotherHash, time.Time{}), false, false},
 		"another hash of the same time":            {with(oneHash, noon), with(anotherHash, noon), false, false},
 		"another hash of an earlier time":          {with(oneHash, noon), with(anotherHash, noon.Add(-time.Hour)), false, false},
@@ -169,12 +176,19 @@ func TestANewHashOfASourceRevokesWhatItShould(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			f := nodetest.New(t, nodetest.Options{})
+			f := nodetest.New(t, nodetest.Options{Settings: func(s *node.Settings) {
+				s.Notices = []notice.Interest{{Receiver: "siem", Events: []string{notice.CredentialChange}}}
+			}})
 			applied(t, f, django(c.before))
 			issued := tokenOf(t, f)
 			d := django(c.after)
 			d.RevokeOnNewHash = c.always
 			applied(t, f, d)
+			reported, err := f.Store.DueNotices(t.Context(), records.DueQuery{Receiver: "siem", Now: f.Time(), Limit: 10})
+			nodetest.Must(t, err)
+			if changed := c.ends && !c.after.Disabled; changed != (len(reported) == 1) {
+				t.Errorf("as changed passwords are reported %+v, want one: %t", reported, changed)
+			}
 			if c.ends {
 				f.WantDead(t, name, issued)
 			} else {

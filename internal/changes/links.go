@@ -79,7 +79,7 @@ func (e *Users) RemoveLink(ctx context.Context, store LinkStore, x RemovedLink) 
 		if s.ID == x.Keep {
 			continue
 		}
-		ops, entries := e.journal.Kill(journal.Kill{ID: s.ID, Opaque: true, Reason: "the link was removed"})
+		ops, entries := e.journal.Kill(journal.Kill{ID: s.ID, Opaque: true, Reason: "the link was removed", Session: s.Owner})
 		removal.Ops, removal.Log = append(removal.Ops, ops...), append(removal.Log, entries...)
 	}
 	return removal, nil

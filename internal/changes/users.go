@@ -126,6 +126,7 @@ func (e *Users) UpdateUser(ctx context.Context, u identity.User, p UserUpdate) (
 		now := e.journal.Now()
 		op.PasswordChangedAt = &now
 	}
+	op.NewPassword = p.changesPassword(op)
 	update := Change{Action: updateAction(op), Target: u.ID, Name: u.Username}
 	if p.GroupsOf != nil && p.Groups != nil {
 		op.Groups = nil
@@ -155,12 +156,18 @@ func (e *Users) UpdateUser(ctx context.Context, u identity.User, p UserUpdate) (
 // doesn't.
 func (p UserUpdate) ends(op records.UpdateUser) string {
 	switch {
-	case op.PasswordHash != nil && !p.SameSecret, p.NewSecret:
+	case p.changesPassword(op):
 		return "password changed"
 	case p.Disabled != nil && *p.Disabled:
 		return "account disabled"
 	}
 	return ""
+}
+
+// changesPassword reports whether the password is another one afterwards. A new hash may be
+// one of the same password, and a source may know of a change without having the hash.
+func (p UserUpdate) changesPassword(op records.UpdateUser) bool {
+	return op.PasswordHash != nil && !p.SameSecret || p.NewSecret
 }
 
 // RemoveUser returns the change that removes a user with their bindings, and revokes

@@ -10,12 +10,13 @@ import (
 
 // Kill names a token to be revoked with everything that was made from it.
 type Kill struct {
-	ID     string
-	Family string    // of a refresh token: its family, which is revoked with it; "" otherwise
-	Twins  []string  // of an imported token: the ids of its further rows
-	Expiry time.Time // zero: never
-	Opaque bool      // it has a row, and JWTs that outlive it may have been made from it
-	Reason string    // for the row
+	ID      string
+	Family  string    // of a refresh token: its family, which is revoked with it; "" otherwise
+	Twins   []string  // of an imported token: the ids of its further rows
+	Expiry  time.Time // zero: never
+	Opaque  bool      // it has a row, and JWTs that outlive it may have been made from it
+	Reason  string    // for the row
+	Session string    // of a session: the subject whose session it is; "" otherwise
 	// Consent is what is forgotten with a grant: the client has to ask again. Nil: nothing.
 	Consent *records.ForgetConsent
 }
@@ -36,7 +37,7 @@ func (j *Journal) Kill(k Kill) ([]records.Op, []revocation.Entry) {
 			What: revocation.Token, ID: id, At: j.cfg.Now(), Until: revocation.KeepUntil(last, j.cfg.Now()),
 		}
 	}
-	ops := []records.Op{records.KillTokens{IDs: ids, At: j.cfg.Now(), Reason: k.Reason}}
+	ops := []records.Op{records.KillTokens{IDs: ids, At: j.cfg.Now(), Reason: k.Reason, Session: k.Session}}
 	if k.Consent != nil {
 		ops = append(ops, *k.Consent)
 	}

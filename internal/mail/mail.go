@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
+	"errors"
 	"fmt"
 	"net"
 	"net/mail"
@@ -117,8 +118,31 @@ func (s *Sender) Send(ctx context.Context, group []notice.Message) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
-	return client.DialAndSendWithContext(ctx, msg)
+	return deliver(ctx, client, msg)
 }
+
+// deliver hands a mail to the server. What the server has accepted is sent, however the
+// connection ends afterwards.
+func deliver(ctx context.Context, client *gomail.Client, msg *gomail.Msg) error {
+	conn, err := client.DialToSMTPClientWithContext(ctx)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = client.CloseWithSMTPClient(conn) }()
+	err = client.SendWithSMTPClient(conn, msg)
+	refused, answered := errors.AsType[*gomail.SendError](err)
+	switch {
+	case msg.IsDelivered():
+		return nil
+	case answered && refused.Reason == gomail.ErrSMTPRcptTo && refused.ErrorCode() >= 400 && refused.ErrorCode() != closing:
+		return &notice.AddresseeError{Err: err}
+	}
+	return err
+}
+
+// closing is the code of a server that ends the connection, whatever was asked of it (RFC
+// 5321, section 3.8).
+const closing = 421
 
 // client returns a client for one mail.
 func (s *Sender) client() (*gomail.Client, error) {

@@ -43,7 +43,9 @@ type letter struct {
 type post struct {
 	mu      sync.Mutex
 	refuse  error
-	tls     bool // asked for
+	refused string // an address whose mail isn't taken
+	hangUp  bool   // after a mail
+	tls     bool   // asked for
 	signIns int
 	got     []letter
 }
@@ -79,6 +81,9 @@ func (s *session) Mail(from string, _ *smtp.MailOptions) error {
 }
 
 func (s *session) Rcpt(to string, _ *smtp.RcptOptions) error {
+	if to == s.post.refused {
+		return &smtp.SMTPError{Code: 550, EnhancedCode: smtp.EnhancedCode{5, 1, 1}, Message: "no such mailbox"}
+	}
 	s.letter.to = append(s.letter.to, to)
 	return nil
 }
@@ -92,7 +97,13 @@ func (s *session) Data(r io.Reader) error {
 	return err
 }
 
-func (*session) Reset()        {}
+// Reset is called after each mail.
+func (s *session) Reset() {
+	if s.post.hangUp {
+		_ = s.conn.Conn().Close()
+	}
+}
+
 func (*session) Logout() error { return nil }
 
 // start starts the server, by TLS from the beginning of a connection or not, and returns its
@@ -344,5 +355,31 @@ func TestAServerThatRefusesIsTriedAgain(t *testing.T) {
 	must(t, err)
 	if err := s.Send(ctx, []notice.Message{message(notice.TokenCreated)}); err == nil {
 		t.Error("sent although the process stops")
+	}
+}
+
+// An address that the server doesn't accept is said to be that: the receiver hasn't failed.
+func TestARefusedAddressIsNoFailureOfTheServer(t *testing.T) {
+	t.Parallel()
+	p := &post{refused: "ada@example.org"}
+	address, roots := p.start(t, false)
+	err := send(t, config(address, roots), message(notice.TokenCreated))
+	var addressee *notice.AddresseeError
+	if !errors.As(err, &addressee) {
+		t.Errorf("%v", err)
+	}
+	p.refuse = &smtp.SMTPError{Code: 554, EnhancedCode: smtp.EnhancedCode{5, 7, 1}, Message: "no mail from you"}
+	if err := send(t, config(address, roots), message(notice.TokenCreated)); err == nil || errors.As(err, &addressee) {
+		t.Errorf("a server that refuses every mail: %v", err)
+	}
+}
+
+// A mail that the server has accepted isn't sent again because the connection breaks then.
+func TestAnAcceptedMailIsSentOnce(t *testing.T) {
+	t.Parallel()
+	p := &post{hangUp: true}
+	address, roots := p.start(t, false)
+	if err := send(t, config(address, roots), message(notice.TokenCreated)); err != nil || len(p.got) != 1 {
+		t.Errorf("%d mails, %v", len(p.got), err)
 	}
 }

@@ -31,9 +31,9 @@ type Message struct {
 // Receiver is somebody whom notices are sent to.
 type Receiver interface {
 	// Send sends messages of one group, together. The error is ErrNobody when there is
-	// nobody to send them to, a *RefusedError when they will never be accepted, a
-	// *LaterError when the receiver says when to come back, and any other one when they are
-	// to be tried again.
+	// nobody to send them to, a *RefusedError when they will never be accepted, an
+	// *AddresseeError when only these are not accepted now, a *LaterError when the receiver
+	// says when to come back, and any other one when they are to be tried again.
 	Send(ctx context.Context, group []Message) error
 	// Group returns a name that is equal for messages that are sent together; "" for one
 	// that is sent alone.
@@ -49,6 +49,16 @@ type RefusedError struct{ Code, Description string }
 
 // Error says why.
 func (e *RefusedError) Error() string { return "refused for good: " + e.Code + ": " + e.Description }
+
+// AddresseeError is the answer of a receiver that doesn't accept a notice for whom it is
+// meant. It is tried again, and others are sent meanwhile.
+type AddresseeError struct{ Err error }
+
+// Error says why.
+func (e *AddresseeError) Error() string { return e.Err.Error() }
+
+// Unwrap returns the cause.
+func (e *AddresseeError) Unwrap() error { return e.Err }
 
 // LaterError is the answer of a receiver that says when to come back.
 type LaterError struct {
@@ -99,6 +109,7 @@ type Outbox struct {
 	turn    time.Time // until when this node may send; zero: it may not
 	dropped bool      // the log says that notices are dropped
 	refused bool      // the log says that notices are refused
+	aside   int       // notices in a row that were not accepted for whom they are meant
 	state   state
 }
 
@@ -120,6 +131,7 @@ const (
 	leastRest  = 5 * time.Second
 	longest    = time.Hour // between two attempts
 	manySends  = 50        // until what was sent is deleted
+	mostAside  = 50        // in a row: the receiver itself fails then
 )
 
 // Deliver sends what is due. It returns when nothing more is, or when the receiver fails.
@@ -293,13 +305,31 @@ func (o *Outbox) send(ctx context.Context, g group, done *outcome) bool {
 		return false // it may have arrived: the next process sends it again
 	}
 	o.cfg.Meter.NoticeFailed(o.cfg.Receiver)
-	o.fail(ctx, err)
+	goOn := o.setAside(ctx, g, err)
+	if !goOn {
+		o.fail(ctx, err)
+	}
 	attempts := g.rows[0].Attempts
 	at := o.cfg.Now().Add(o.backoff(attempts))
 	for _, row := range g.rows {
 		done.later = append(done.later, records.Postponed{Seq: row.Seq, At: at})
 	}
-	return false
+	return goOn
+}
+
+// setAside reports whether others are to be sent although a group can't be: it is not
+// accepted for whom it is meant, and not everything is refused like that. It is said once
+// of each.
+func (o *Outbox) setAside(ctx context.Context, g group, err error) bool {
+	if _, ok := errors.AsType[*AddresseeError](err); !ok {
+		return false
+	}
+	if g.rows[0].Attempts == 0 {
+		o.cfg.Log.InfoContext(ctx, "a notice is not accepted for whom it is meant; it is tried again",
+			slog.String("receiver", o.cfg.Receiver), slog.String("event", g.messages[0].Event), slog.String("jti", g.messages[0].ID), slog.Any("error", err))
+	}
+	o.aside++
+	return o.aside < mostAside
 }
 
 // succeed says that the receiver works again, if the log says that it fails.
@@ -307,7 +337,7 @@ func (o *Outbox) succeed(ctx context.Context) {
 	if o.streak > 0 {
 		o.cfg.Log.InfoContext(ctx, "notices are sent again", slog.String("receiver", o.cfg.Receiver))
 	}
-	o.streak, o.resting = 0, time.Time{}
+	o.streak, o.resting, o.aside = 0, time.Time{}, 0
 	o.state.set("")
 }
 

@@ -325,3 +325,52 @@ func TestWithoutReceiversNothingIsStored(t *testing.T) {
 		t.Errorf("%+v, %v", w, err)
 	}
 }
+
+// A user whose address is not accepted delays nobody else's notices, and is tried again. Where
+// no address is accepted, the receiver fails, and is left alone for a while.
+func TestAnAddressThatIsNotAcceptedDelaysNobody(t *testing.T) {
+	t.Parallel()
+	f := nodetest.New(t, nodetest.Options{Settings: wanting(notice.Interest{Receiver: receiver})})
+	f.Freeze()
+	ada, bob := f.Person(t, "ada"), f.Person(t, "bob")
+	accepts := func(m notice.Message) bool { return m.Subject == bob.ID() }
+	tried := 0
+	to := &sink{err: func(m notice.Message) error {
+		if tried++; accepts(m) {
+			return nil
+		}
+		return &notice.AddresseeError{Err: errors.New("no such mailbox")}
+	}}
+	s := newSender(t, f, "one", to)
+	const many = 30
+	for range many {
+		f.APIToken(t, ada, credentials.NewCredential{})
+	}
+	f.Advance(time.Second)
+	f.APIToken(t, bob, credentials.NewCredential{})
+	s.deliver(t)
+	if len(to.got) != 1 || to.got[0].Subject != bob.ID() || s.State().Failure != "" || s.lines("not accepted for whom") != many || s.lines("can't be sent") != 0 {
+		t.Errorf("%d arrived, %+v\n%s", len(to.got), s.State(), s.log.String())
+	}
+
+	accepts = func(notice.Message) bool { return false }
+	f.Advance(time.Hour)
+	for range 100 {
+		f.APIToken(t, bob, credentials.NewCredential{})
+	}
+	tried = 0
+	for range 10 {
+		s.deliver(t)
+	}
+	if tried != 50 || s.State().Failure == "" || s.lines("can't be sent") != 1 {
+		t.Errorf("%d tries, %+v\n%s", tried, s.State(), s.log.String())
+	}
+	accepts = func(notice.Message) bool { return true }
+	for range 10 {
+		f.Advance(time.Hour)
+		s.deliver(t)
+	}
+	if len(to.got) != many+101 {
+		t.Errorf("%d arrived at last", len(to.got))
+	}
+}

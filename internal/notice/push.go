@@ -3,9 +3,11 @@ package notice
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
+	"net/url"
 	"strconv"
 	"strings"
 	"time"
@@ -69,6 +71,10 @@ func (p *Push) push(ctx context.Context, m Message) error {
 func exchange(client *http.Client, r *http.Request, want int) error {
 	res, err := client.Do(r)
 	if err != nil {
+		// The log and the pages name the receiver; a URL may have a secret in its query.
+		if u, ok := errors.AsType[*url.Error](err); ok {
+			err = u.Err
+		}
 		return err
 	}
 	defer func() { _ = res.Body.Close() }()

@@ -21,6 +21,8 @@ func Of(b records.Batch) []Fact {
 			facts = append(facts, ofToken(b, op.Token)...)
 		case records.UpdateUser:
 			facts = append(facts, ofUpdate(b, op)...)
+		case records.KillTokens:
+			facts = append(facts, ofKill(b, op)...)
 		case records.RemoveUser:
 			facts = append(facts, Fact{Event: UserDisabled, Subject: op.ID, Removed: true}.by(eventAbout(b, "", op.ID)))
 		}
@@ -61,15 +63,26 @@ func ofUpdate(b records.Batch, op records.UpdateUser) []Fact {
 	if op.Disabled != nil && *op.Disabled {
 		facts = append(facts, Fact{Event: UserDisabled, Subject: op.ID}.by(event))
 	}
-	// A hash that is replaced without that may be another one of the same password.
-	if op.PasswordHash != nil && slices.ContainsFunc(b.Log, func(e revocation.Entry) bool { return e.What == revocation.Subject && e.ID == op.ID }) {
+	if op.NewPassword {
 		f := Fact{Event: CredentialChange, Subject: op.ID, Change: "update"}
-		if op.PasswordHash.Reveal() == "" {
+		if op.PasswordHash != nil && op.PasswordHash.Reveal() == "" {
 			f.Change = "revoke"
 		}
 		facts = append(facts, f.by(event))
 	}
 	return facts
+}
+
+// ofKill returns that a session was ended, by whatever operation.
+func ofKill(b records.Batch, op records.KillTokens) []Fact {
+	if op.Session == "" || len(op.IDs) == 0 {
+		return nil
+	}
+	e := eventAbout(b, op.IDs[0], "")
+	if e.TokenID == "" { // it ended with something else of its user
+		e = eventAbout(b, "", op.Session)
+	}
+	return []Fact{Fact{Event: SessionRevoked, Subject: op.Session, Session: op.IDs[0]}.by(e)}
 }
 
 // ofEvent returns what an audit event alone says.
@@ -84,8 +97,6 @@ func ofEvent(e audit.Event) []Fact {
 		if e.Actor != e.Target && e.Reason != token.ReasonRegenerated { // else its owner replaced it
 			return []Fact{Fact{Event: TokenRevoked, Subject: e.Target, Token: e.TokenID}.by(e)}
 		}
-	case audit.Logout:
-		return []Fact{Fact{Event: SessionRevoked, Subject: e.Target, Session: e.TokenID}.by(e)}
 	case audit.RevokeAll:
 		if e.Actor != e.Target && uuid.Validate(e.Target) == nil {
 			return []Fact{Fact{Event: TokenRevoked, Subject: e.Target, All: true}.by(e)}

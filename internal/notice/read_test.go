@@ -74,6 +74,12 @@ func TestWhatOperationsReport(t *testing.T) {
 		report("revoked by an administrator", func() error { return nodetest.Second(f.RevokeID(ctx, root, other.ID)) }, "token-revoked by admin of ada: other")
 		report("leaked", func() error { return f.Leaked(ctx, []string{leaked.Value.Reveal(), "none"}) }, "token-leaked by system of ada: leaked")
 		report("signing out", func() error { return f.EndSession(ctx, f.SignedIn(t, "ada")) }, "session-revoked by user of ada (session)")
+		session := f.SignedIn(t, "ada")
+		report("one's own session, by its id", func() error { return nodetest.Second(f.RevokeID(ctx, ada, session.TokenID())) },
+			"session-revoked by user of ada (session)")
+		session = f.SignedIn(t, "ada")
+		report("a session, by an administrator", func() error { return nodetest.Second(f.RevokeID(ctx, root, session.TokenID())) },
+			"session-revoked by admin of ada (session)", "token-revoked by admin of ada: session")
 		again := create("again")
 		report("regenerated", func() error { return nodetest.Second(f.Regenerate(ctx, ada, again.ID, 0)) }, "token-created by user of ada: again")
 		report("everything of one's own", func() error { return nodetest.Second(f.RevokeAll(ctx, ada, ada.ID())) }, "session-revoked by user of ada (all)")

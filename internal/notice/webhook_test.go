@@ -8,6 +8,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"strings"
 	"testing"
 	"time"
 
@@ -55,5 +56,22 @@ func TestTheWebhookLearnsOnceOfWhatExpires(t *testing.T) {
 	}
 	if len(got) != 1 || got[0] != "token.expiring ada ada@example.org: ends soon" || s.lines("can't be sent") != 1 {
 		t.Errorf("%q\n%s", got, s.log.String())
+	}
+}
+
+// Where the webhook can't be reached, the log and the overview page say why, and don't show
+// what its URL has in its query.
+func TestTheURLOfTheWebhookIsNotShown(t *testing.T) {
+	t.Parallel()
+	f := nodetest.New(t, nodetest.Options{Settings: wanting(notice.Interest{Receiver: receiver, Events: []string{notice.TokenExpiring}})})
+	f.APIToken(t, f.Person(t, "ada"), credentials.NewCredential{Lifetime: 60 * 60})
+	x := &notice.Expiring{Store: f.Store, Journal: f.Journal, Announcer: f.Announcer, Now: f.Time}
+	nodetest.Must(t, x.Announce(t.Context()))
+	gone := httptest.NewServer(http.NotFoundHandler())
+	gone.Close()
+	s := newSender(t, f, "one", notice.NewWebhook(gone.URL+"/hook?key=of-the-hook", nil))
+	s.deliver(t)
+	if said := s.log.String() + s.State().Failure; s.State().Failure == "" || strings.Contains(said, "of-the-hook") {
+		t.Errorf("said: %s", said)
 	}
 }

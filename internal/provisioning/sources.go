@@ -96,7 +96,7 @@ func (s *Sources) endSessions(ctx context.Context, user identity.User, source st
 	list, reason := make([]changes.Change, len(sessions)), "ended by the source "+source
 	for i, t := range sessions {
 		end := changes.Change{Action: audit.Logout, Target: user.ID, Name: user.Username, TokenID: t.ID, Remark: reason}
-		end.Ops, end.Log = s.journal.Kill(journal.Kill{ID: t.ID, Expiry: t.ExpiresAt, Opaque: true, Reason: reason})
+		end.Ops, end.Log = s.journal.Kill(journal.Kill{ID: t.ID, Expiry: t.ExpiresAt, Opaque: true, Reason: reason, Session: user.ID})
 		list[i] = end
 	}
 	return list, err

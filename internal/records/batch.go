@@ -46,6 +46,7 @@ type (
 		PasswordHash      *identity.PasswordHash
 		IfPassword        *identity.PasswordHash
 		PasswordChangedAt *time.Time
+		NewPassword       bool // the password is another one than before; this is not stored
 	}
 	// SetGroups replaces the memberships of a user that a source has set, and no others;
 	// "" are those that administrators have set. A group that the user is in already by
@@ -213,6 +214,7 @@ type (
 		Owner, ClientID string
 		At              time.Time
 		Reason          string
+		Session         string // the subject, where the first of the ids is a session; nothing depends on it here
 	}
 	// KillEverything marks every live stored token as revoked, and deletes every device
 	// code.

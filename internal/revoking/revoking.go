@@ -312,6 +312,9 @@ func killOf(t *verification.Token, reason string) journal.Kill {
 		ID: t.ID, Family: t.Family, Twins: t.Twins, Expiry: t.Expiry, Reason: reason,
 		Opaque: t.Opaque() && t.Kind != token.KindExchangeKey,
 	}
+	if t.Kind == token.KindSession {
+		k.Session = t.Subject
+	}
 	if t.Kind == token.KindGrant {
 		k.Consent = &records.ForgetConsent{UserID: t.Subject, ClientID: t.ClientID}
 	}

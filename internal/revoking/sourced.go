@@ -101,7 +101,7 @@ func (r *Sources) endSessions(ctx context.Context, o SourceLogout, person string
 		}
 		e := r.journal.Event(ctx, audit.ActorSystem, audit.Logout)
 		e.Target, e.TokenID, e.Reason = s.Owner, s.ID, reason
-		ops, entries := r.journal.Kill(journal.Kill{ID: s.ID, Expiry: s.ExpiresAt, Opaque: true, Reason: reason})
+		ops, entries := r.journal.Kill(journal.Kill{ID: s.ID, Expiry: s.ExpiresAt, Opaque: true, Reason: reason, Session: s.Owner})
 		b.Ops, b.Log, b.Audit = append(b.Ops, ops...), append(b.Log, entries...), append(b.Audit, e)
 	}
 	if o.Everything && person != "" {

@@ -37,7 +37,11 @@ func (m *Metrics) NoticesDropped(receiver string, n int64) {
 	m.notices.dropped.WithLabelValues(receiver).Add(float64(n))
 }
 
-// NoticesWaiting notes how many notices wait.
+// NoticesWaiting notes how many notices wait. That is first done at the start: the counters of
+// the receiver are there then, at 0, so that their first increase is seen as one.
 func (m *Metrics) NoticesWaiting(receiver string, n int) {
 	m.notices.waiting.WithLabelValues(receiver).Set(float64(n))
+	for _, counter := range []*prometheus.CounterVec{m.notices.sent, m.notices.failed, m.notices.refused, m.notices.dropped} {
+		counter.WithLabelValues(receiver)
+	}
 }

@@ -2,7 +2,9 @@ package store
 
 import (
 	"context"
+	"database/sql"
 	"encoding/json"
+	"errors"
 	"math"
 	"slices"
 	"strconv"
@@ -427,6 +429,9 @@ func (s *Store) TokenTotal(ctx context.Context, q records.TokenQuery) (total rec
 	text, args := l.total()
 	var looked int
 	err = s.read(ctx, func(ctx context.Context, c conn) error { return c.row(ctx, text, args, &total.Count, &looked) })
+	if errors.Is(err, sql.ErrNoRows) {
+		return records.Total{}, nil // a text is asked for that PostgreSQL can't store
+	}
 	if err != nil {
 		return records.Total{}, err
 	}

@@ -108,6 +108,7 @@ func run(t *testing.T, fresh Fresh, processClock bool) {
 		"Tokens":         testTokens,
 		"TokenList":      testTokenList,
 		"TokenFilters":   testTokenFilters,
+		"ForgedCursors":  testForgedCursors,
 		"UsernamesOf":    testUsernamesOf,
 		"TokenDigests":   testTokensByDigest,
 		"KillTokens":     testKillTokens,
