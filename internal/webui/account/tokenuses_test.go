@@ -27,7 +27,7 @@ func TestAPageShowsUsesAndCreatesTheSmallerToken(t *testing.T) {
 	nodetest.Must(t, s.FlushBook(t.Context()))
 	b.Get(t, page+"/uses").Is(http.StatusOK,
 		"<code>/specimens</code>", "<td>reading</td>", `<td class="number">1</td>`, `Nothing asked for <code class="tag">write</code>`,
-		`value="read" checked`, `value="write">`, "Create a smaller one").Lacks("It may have been used", "let in without a scope")
+		`value="read" checked`, `value="write">`, "Create a smaller one").Lacks("It may have been used", "without asking for a scope")
 	b.Submit(t, page+"/smaller", "scope", "read").Is(http.StatusBadRequest, "Choose when the old token ends.")
 	b.Submit(t, page+"/smaller", "scope", "read", "scope", "write", "overlap", "60").Is(http.StatusBadRequest, "not smaller")
 	a := b.Submit(t, page+"/smaller", "scope", "read", "overlap", "604800").Is(http.StatusCreated, "stops working in 7 days")
