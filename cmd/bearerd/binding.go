@@ -16,12 +16,12 @@ import (
 
 func (p *program) bindingCommands() *cobra.Command {
 	return group("binding", "List, create and delete bindings",
-		`List, create and delete bindings. A binding gives a user or a group a role or a
+		`List, create and delete bindings. A binding grants a user or a group a role or a
 permission at a path, and at everything beneath it.`,
 		p.bindingListCommand(), p.bindingShowCommand(), p.bindingCreateCommand(), p.bindingDeleteCommand())
 }
 
-// describeBinding returns in words what a binding gives.
+// describeBinding returns in words what a binding grants.
 func describeBinding(b access.Binding) string {
 	what := "role " + b.Role
 	if b.Permission != nil {
@@ -119,8 +119,8 @@ func (p *program) bindingCreateCommand() *cobra.Command {
 	path := string(access.Root)
 	cmd := &cobra.Command{
 		Use:   "create --user USER|--group GROUP --role ROLE|--permission \"ACTION PATH\"",
-		Short: "Give a user or a group a role or a permission",
-		Long: `Give a user or a group a role or a permission at a path, and at everything beneath
+		Short: "Grant a user or a group a role or a permission",
+		Long: `Grant a user or a group a role or a permission at a path, and at everything beneath
 it. The id of the binding is printed to standard output.`,
 		Example: `  bearerd binding create --user spadmin --role collection-admin --path /collections/4
   bearerd binding create --group curators --permission "access /collections/4"
@@ -128,7 +128,7 @@ it. The id of the binding is printed to standard output.`,
 		Args: takes(),
 		RunE: p.onDatabase(needs{creates: true}, func(ctx context.Context, i *instance, _ []string) error {
 			if len(permissions) > 1 {
-				return hint(errors.New("a binding gives one permission"), "create a role of several, or several bindings")
+				return hint(errors.New("a binding grants one permission"), "create a role of several, or several bindings")
 			}
 			for k := range permissions {
 				b.Permission = &permissions[k]
@@ -151,11 +151,11 @@ it. The id of the binding is printed to standard output.`,
 		}),
 	}
 	f := cmd.Flags()
-	f.StringVar(&b.User, "user", "", "the `USER` who gets it")
-	f.StringVar(&b.Group, "group", "", "the `GROUP` that gets it")
-	f.StringVar(&b.Role, "role", "", "the `ROLE` that is given")
-	f.Var(permissionFlag{&permissions}, "permission", "the `PERMISSION` that is given: an action and a path, such as \"access /\"")
-	f.StringVar(&path, "path", path, "the `PATH` at which it is given")
+	f.StringVar(&b.User, "user", "", "the `USER` to grant it to")
+	f.StringVar(&b.Group, "group", "", "the `GROUP` to grant it to")
+	f.StringVar(&b.Role, "role", "", "the `ROLE` to grant")
+	f.Var(permissionFlag{&permissions}, "permission", "the `PERMISSION` to grant: an action and a path, such as \"access /\"")
+	f.StringVar(&path, "path", path, "the `PATH` to grant it at")
 	cmd.MarkFlagsOneRequired("user", "group")
 	cmd.MarkFlagsMutuallyExclusive("user", "group")
 	cmd.MarkFlagsOneRequired("role", "permission")
@@ -170,7 +170,7 @@ func (p *program) bindingDeleteCommand() *cobra.Command {
 	return p.revocation(p.about(nounBinding, &cobra.Command{
 		Use:        "delete BINDING",
 		Short:      "Delete a binding",
-		Long:       `Delete a binding: what it gave is refused at once. BINDING is its id.`,
+		Long:       `Delete a binding. What it granted is refused at once. BINDING is its id.`,
 		Args:       takes("BINDING"),
 		SuggestFor: []string{"remove", "rm"},
 	}), "binding %s is deleted; %s", func(i *instance) revokes { return i.Directory.RemoveBinding })

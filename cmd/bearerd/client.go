@@ -126,7 +126,7 @@ of its own (private_key_jwt).`,
 	f.StringSliceVar(&n.Grants, "grant", nil, "a `GRANT` type that it may use; can be repeated")
 	f.StringSliceVar(&n.Scopes, "scope", nil, "a `SCOPE` that its tokens may have; can be repeated")
 	f.StringSliceVar(&n.Audiences, "audience", nil, "an `AUDIENCE` that it may ask for; can be repeated")
-	f.StringVar(&n.Name, "name", "", "the `NAME` that people are told when the client asks for access")
+	f.StringVar(&n.Name, "name", "", "the `NAME` that people see when the client asks for access")
 	f.StringSliceVar(&n.RedirectURIs, "redirect-uri", nil, "a `URI` that people may be sent back to with a code; can be repeated")
 	f.StringSliceVar(&n.ExchangeFrom, "exchange-from", nil, "another client's `ID`, whose tokens it may exchange besides its own; can be repeated")
 	f.StringVar(&keys, "jwks", "", "read the client's public keys, a JWK Set, from this `FILE`, - for standard input")

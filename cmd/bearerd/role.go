@@ -17,7 +17,7 @@ import (
 func (p *program) roleCommands() *cobra.Command {
 	return group("role", "List, create, change and delete roles",
 		`List, create, change and delete roles. A role is a named set of permissions; a
-binding gives it to a user or a group (see "bearerd binding").`,
+binding grants it to a user or a group (see "bearerd binding").`,
 		p.roleListCommand(), p.roleShowCommand(), p.roleCreateCommand(), p.roleUpdateCommand(), p.roleDeleteCommand())
 }
 
@@ -122,7 +122,8 @@ func (p *program) roleCreateCommand() *cobra.Command {
 		Use:   "create NAME --permission \"ACTION PATH\"…",
 		Short: "Create a role",
 		Long: `Create a role. The paths of its permissions are relative to the path at which a
-binding gives it: "access /" given at /collections/4 is access to that collection.`,
+binding grants it: "access /" granted at /collections/4 is access to that
+collection.`,
 		Example: `  bearerd role create reader --permission "access /"
   bearerd role create batch --permission "access /collections/4" --permission "create /task-tokens/TES"`,
 		Args: takes("NAME"),
@@ -171,8 +172,8 @@ once, and no longer those that are left out.`,
 func (p *program) roleDeleteCommand() *cobra.Command {
 	return p.revocation(p.about(nounRole, &cobra.Command{
 		Use:        "delete ROLE",
-		Short:      "Delete a role, with the bindings that give it",
+		Short:      "Delete a role, with the bindings that grant it",
 		Args:       takes("ROLE"),
 		SuggestFor: []string{"remove", "rm"},
-	}), "role %s is deleted, with the bindings that gave it; %s", func(i *instance) revokes { return i.Directory.RemoveRole })
+	}), "role %s is deleted, with the bindings that granted it; %s", func(i *instance) revokes { return i.Directory.RemoveRole })
 }

@@ -41,10 +41,10 @@ last minute may be missing.`,
 					table(w, "ROUTE\tMETHODS\tSCOPE\tCOLLECTION\tCOUNT\tFIRST\tLAST", rows)
 					_, _ = fmt.Fprintf(w, "\nnever asked for: %s\n", orDash(strings.Join(report.Unused, " ")))
 					if out.Unseen {
-						_, _ = fmt.Fprintln(w, "it may have been used elsewhere too: others verify it, or what is made from it")
+						_, _ = fmt.Fprintln(w, "it may have been used elsewhere too: others verify it, or tokens created from it")
 					}
 					if out.Unasked {
-						_, _ = fmt.Fprintln(w, "it was let in without a scope being asked for: the application may look at the scope itself")
+						_, _ = fmt.Fprintln(w, "some requests were allowed without asking for a scope: the application may check the scope itself")
 					}
 				})
 			})

@@ -80,7 +80,7 @@ binding at a wider path.`,
 	return cmd
 }
 
-// showRemoved shows which bindings are gone and which still give something there, as the
+// showRemoved shows which bindings were removed and which still grant something there, as the
 // management API does.
 func (p *program) showRemoved(ctx context.Context, i *instance, removed, remaining []access.Binding) error {
 	var out struct {

@@ -11,7 +11,7 @@ import (
 	"github.com/bearerd/bearerd/internal/token"
 )
 
-// storedToken is what is told of a token that is kept: never its value.
+// storedToken is a stored token as it is shown, without its value.
 type storedToken struct {
 	ID           string     `json:"id"`
 	Name         string     `json:"name"`

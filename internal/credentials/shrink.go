@@ -19,7 +19,7 @@ type Smaller struct {
 }
 
 // Shrink creates an API token that may do less than the one of that id, and is like it
-// otherwise: name, collection, networks, parents and lifetime are as Regenerate has them.
+// otherwise: name, description, collection, networks, parents and lifetime are as Regenerate has them.
 // The old token stays valid until the overlap ends, also when the new one is used before:
 // it may be in use in several places. The callers and the errors are those of Regenerate,
 // and Conflict for a token that is being replaced already.
@@ -43,8 +43,8 @@ func (s *Renewer) Shrink(ctx context.Context, c *caller.Caller, id string, small
 		return nil, err
 	}
 	r := &issuance.Request{
-		Kind: token.KindAPIToken, Name: old.Name, Scope: append([]string{}, smaller.Scope...), Collection: old.Collection,
-		Networks: old.Networks, Cap: true,
+		Kind: token.KindAPIToken, Name: old.Name, Description: old.Description, Scope: append([]string{}, smaller.Scope...),
+		Collection: old.Collection, Networks: old.Networks, Cap: true,
 	}
 	slices.Sort(r.Scope)
 	if !old.KeepsEnd {

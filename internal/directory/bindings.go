@@ -82,17 +82,21 @@ func (a *Access) Binding(ctx context.Context, c *caller.Caller, id string) (acce
 	return a.find(ctx, id)
 }
 
+var errNoBinding = fault.New(fault.NotFound, "there is no such binding")
+
+// find reads the binding of an id.
 func (a *Access) find(ctx context.Context, id string) (access.Binding, error) {
-	all, err := a.store.Bindings(ctx, records.BindingQuery{})
+	if id == "" {
+		return access.Binding{}, errNoBinding
+	}
+	found, err := a.store.Bindings(ctx, records.BindingQuery{ID: id})
 	if err != nil {
 		return access.Binding{}, err
 	}
-	for _, b := range all {
-		if b.ID == id {
-			return b, nil
-		}
+	if len(found) == 0 {
+		return access.Binding{}, errNoBinding
 	}
-	return access.Binding{}, fault.New(fault.NotFound, "there is no such binding")
+	return found[0], nil
 }
 
 // canonical returns the binding as it is stored, with the user's subject.

@@ -54,7 +54,7 @@ type Client struct {
 	Audiences    []string   // what it may ask for besides the default audience
 	Owner        string     // the source that created it; empty: nobody but administrators
 	ExchangeFrom []string   // the clients whose tokens it may exchange besides its own
-	Name         string     // as people are told who asks; empty: the id
+	Name         string     // that people see when it asks for access; empty: the id
 	RedirectURIs []string   // where people may be sent back to with a code; see MatchRedirect
 	Keys         ClientKeys // by which it authenticates itself; a client with keys has no secret
 
@@ -139,7 +139,7 @@ func (c Client) Validate() error {
 	return fault.In("exchange_from", checkList("exchange_from", c.ExchangeFrom, c.validateExchangeFrom))
 }
 
-// validateKeys refuses a client that could authenticate in two ways: whoever holds the weaker one
+// validateKeys refuses a client that could authenticate in two ways: anyone who has the weaker credential
 // is the client.
 func (c Client) validateKeys() error {
 	if c.HasSecret() && c.Keys.Any() {
@@ -234,7 +234,7 @@ type NewClient struct {
 	ID                        string
 	Grants, Scopes, Audiences []string
 	ExchangeFrom              []string     // the clients whose tokens it may exchange besides its own
-	Name                      string       // as people are told who asks; "": the id
+	Name                      string       // that people see when it asks for access; "": the id
 	RedirectURIs              []string     // where people may be sent back to with a code
 	Keys                      ClientKeys   // by which it authenticates itself, and its secret ends
 	Secret                    token.Secret // at least 32 characters; "": keep the secret, or create none

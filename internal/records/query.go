@@ -35,8 +35,9 @@ type LinkedQuery struct {
 	Limit         int
 }
 
-// BindingQuery asks for the bindings of a user, or of a group, or for all.
+// BindingQuery asks for one binding, for those of a user or of a group, or for all.
 type BindingQuery struct {
+	ID         string
 	User       string
 	WithGroups bool // also those of the user's groups
 	Group      string

@@ -19,6 +19,7 @@ UNION ALL
 FROM user_groups g JOIN bindings b ON b.group_name = g.group_name LEFT JOIN roles r ON r.name = b.role
 WHERE g.user_id = $1 ORDER BY 7, 1`
 
+	selectOneBinding    = selectBinding + ` FROM bindings b WHERE b.id = $1`
 	selectUserBindings  = selectBinding + ` FROM bindings b WHERE b.user_id = $1 ORDER BY b.path, b.id`
 	selectGroupBindings = selectBinding + ` FROM bindings b WHERE b.group_name = $1 ORDER BY b.path, b.id`
 	selectRootGroups    = selectBinding + ` FROM bindings b WHERE b.path = '/' AND b.group_name IS NOT NULL`
@@ -71,6 +72,8 @@ func grants(ctx context.Context, c conn, userID string) ([]access.Grant, error) 
 func (s *Store) Bindings(ctx context.Context, q records.BindingQuery) ([]access.Binding, error) {
 	text, args := selectBindings, []any(nil)
 	switch {
+	case q.ID != "":
+		text, args = selectOneBinding, []any{q.ID}
 	case q.User != "" && q.WithGroups:
 		text, args = selectReachingBindings, []any{q.User}
 	case q.User != "":

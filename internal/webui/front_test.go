@@ -25,7 +25,10 @@ func TestTheFrontPageIsForBrowsers(t *testing.T) {
 	b.Get(t, "/", page).Is(http.StatusOK, "<h1>bearerd</h1>", `href="/auth/login"`, "looks after API tokens").Lacks("Your tokens")
 	s.Ada(t).Get(t, "/", page).Is(http.StatusOK, `href="/auth/tokens"`).Lacks(`href="/auth/login"`)
 	for _, accept := range []string{"application/json", "*/*"} {
-		b.Get(t, "/", edgetest.Header("Accept", accept)).Is(http.StatusNotFound)
+		a := b.Get(t, "/", edgetest.Header("Accept", accept)).Is(http.StatusNotFound)
+		if kind := a.Header.Get("Content-Type"); kind != "application/problem+json" {
+			t.Errorf("%s: the answer is %s", accept, kind)
+		}
 	}
 	behind := webuitest.New(t, nodetest.Options{})
 	if a := behind.Browser(t).Get(t, "/", page); strings.Contains(a.Body, "looks after") {

@@ -329,6 +329,8 @@ func testBindings(t *testing.T, s *Suite) {
 		want []access.Binding
 	}{
 		"all":           {records.BindingQuery{}, all},
+		"one":           {records.BindingQuery{ID: "3"}, all[2:3]},
+		"none":          {records.BindingQuery{ID: "nothing"}, nil},
 		"a user's own":  {records.BindingQuery{User: user(1).ID}, all[:1]},
 		"a user's, all": {records.BindingQuery{User: user(1).ID, WithGroups: true}, all[:2]},
 		"a group's":     {records.BindingQuery{Group: "others"}, all[2:3]},

@@ -104,7 +104,7 @@ func TestWhatIsTooOldLeadsToSigningInAgainAndBack(t *testing.T) {
 	t.Parallel()
 	s := webuitest.New(t, nodetest.Options{})
 	b := s.Ada(t)
-	b.Submit(t, "/auth/tokens", "name", "laptop").Is(http.StatusCreated)
+	b.Submit(t, "/auth/tokens", "name", "laptop", "scope", "read", "scope", "write").Is(http.StatusCreated)
 	list, err := s.TokenList(t.Context(), caller.Operator(), records.TokenQuery{Limit: 10})
 	nodetest.Must(t, err)
 	s.Advance(16 * time.Minute)
@@ -123,6 +123,9 @@ func TestWhatIsTooOldLeadsToSigningInAgainAndBack(t *testing.T) {
 		if one.Name == "laptop" {
 			again(b.Get(t, "/auth/tokens/"+one.ID+"/regenerate"), "/auth/tokens/"+one.ID+"/regenerate")
 			again(b.Submit(t, "/auth/tokens/"+one.ID+"/regenerate"), "/auth/tokens/"+one.ID+"/regenerate")
+			smaller := "/auth/tokens/" + one.ID + "/smaller"
+			again(b.Submit(t, smaller, "scope", "read", "overlap", "60"), smaller)
+			b.Get(t, smaller).Leads("/auth/tokens/" + one.ID + "/uses")
 		}
 	}
 	b.Submit(t, "/auth/login", "username", "ada", "password", "correct horse", "next", back).Leads(back)

@@ -75,7 +75,7 @@ var watching = map[string]string{
 	identity.ScopeSCIM:        "provision users and groups (SCIM)",
 }
 
-// mayHave reports whether the caller may give a scope to a token.
+// mayHave reports whether a token of the caller may have a scope.
 func mayHave(c *caller.Caller, name string) bool {
 	switch _, watches := watching[name]; {
 	case watches:

@@ -81,14 +81,14 @@ func TestTheListOfTokensPages(t *testing.T) {
 	}
 	b.Get(t, "/auth/tokens?q=JOB+00").Is(http.StatusOK, "10 tokens found", "job 009", ">Clear<").Lacks("job 010")
 	b.Get(t, "/auth/tokens?q=0123").Is(http.StatusOK, "1 token found", "job 123")
-	b.Get(t, "/auth/tokens?q=%25").Is(http.StatusOK, "No token is like that.", `value="%"`)
-	b.Get(t, "/auth/tokens?q=job_").Is(http.StatusOK, "No token is like that.")
-	b.Get(t, "/auth/tokens?q=%3Cb%3E%F0%9F%99%82%00%ff").Is(http.StatusOK, "No token is like that.", "&lt;b&gt;🙂").Lacks("<b>")
+	b.Get(t, "/auth/tokens?q=%25").Is(http.StatusOK, "No token matches.", `value="%"`)
+	b.Get(t, "/auth/tokens?q=job_").Is(http.StatusOK, "No token matches.")
+	b.Get(t, "/auth/tokens?q=%3Cb%3E%F0%9F%99%82%00%ff").Is(http.StatusOK, "No token matches.", "&lt;b&gt;🙂").Lacks("<b>")
 	b.Get(t, "/auth/tokens?only=never-used&q=job").Is(http.StatusOK, "230 tokens found")
-	b.Get(t, "/auth/tokens?only=7d").Is(http.StatusOK, "No token is like that.")
+	b.Get(t, "/auth/tokens?only=7d").Is(http.StatusOK, "No token matches.")
 	b.Get(t, "/auth/tokens?state=nonsense&sort=nonsense").Is(http.StatusOK, "230 tokens")
 	b.Get(t, "/auth/tokens?after=nonsense").Is(http.StatusBadRequest)
-	s.SignedIn(t, "eve", "battery staple").Get(t, "/auth/tokens?q=job").Is(http.StatusOK, "No token is like that.")
+	s.SignedIn(t, "eve", "battery staple").Get(t, "/auth/tokens?q=job").Is(http.StatusOK, "No token matches.")
 }
 
 // A token's page says what it is and what was done with it; somebody else's is no page.

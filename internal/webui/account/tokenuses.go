@@ -2,6 +2,7 @@ package account
 
 import (
 	"net/http"
+	"net/url"
 	"slices"
 	"time"
 
@@ -26,6 +27,7 @@ type usePages struct {
 // register mounts the pages.
 func (p *usePages) register(mux *http.ServeMux) {
 	p.User(mux, "GET /auth/tokens/{id}/uses", p.page)
+	p.User(mux, "GET /auth/tokens/{id}/smaller", p.back)
 	p.User(mux, "POST /auth/tokens/{id}/smaller", p.shrink)
 }
 
@@ -101,6 +103,11 @@ func (p *usePages) page(w http.ResponseWriter, r *kit.Request) error {
 		return err
 	}
 	return p.render(w, r, http.StatusOK, x)
+}
+
+// back leads somebody who had to sign in to send the form to the page that it stands on.
+func (p *usePages) back(w http.ResponseWriter, r *kit.Request) error {
+	return p.SeeOther(w, kit.PathTokens+"/"+url.PathEscape(r.PathValue("id"))+"/uses")
 }
 
 func (p *usePages) render(w http.ResponseWriter, r *kit.Request, status int, x tokenUses) error {

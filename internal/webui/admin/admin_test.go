@@ -76,7 +76,7 @@ func TestUsersAreMadeFoundAndChanged(t *testing.T) {
 	a.Leads("/auth/admin/users/" + id + "?notice=made")
 	b.Get(t, "/auth/admin/users/"+id+"?notice=made").Is(http.StatusOK, "Created.", "Lis &lt;b&gt;", "curators, fish &amp; co", id)
 	b.Get(t, "/auth/admin/users?q=lis").Is(http.StatusOK, ">lis</bdi></a>", "lis@example.org").Lacks(">ada</bdi></a>")
-	b.Get(t, "/auth/admin/users?q=%3Cnobody%3E").Is(http.StatusOK, "No user is like that.", `value="&lt;nobody&gt;"`)
+	b.Get(t, "/auth/admin/users?q=%3Cnobody%3E").Is(http.StatusOK, "No user matches.", `value="&lt;nobody&gt;"`)
 	s.SignedIn(t, "lis", "a good password")
 
 	b.Submit(t, "/auth/admin/users", "do", "create", "username", "lis", "name", "Another", "password", "a good password").

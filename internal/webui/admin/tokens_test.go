@@ -35,7 +35,7 @@ func TestEverybodysTokensAreListed(t *testing.T) {
 		case "eves":
 			a.Is(http.StatusOK, "eves robot", "1 token found").Lacks("laptop&gt;")
 		default:
-			a.Is(http.StatusOK, "No token is like that.", "0 tokens found")
+			a.Is(http.StatusOK, "No token matches.", "0 tokens found")
 		}
 	}
 	root.Get(t, "/auth/admin/tokens?user=nobody").Is(http.StatusOK, "There is no user nobody.").Lacks("laptop")
@@ -75,7 +75,7 @@ func TestEveryListPagesAndSearches(t *testing.T) {
 		}
 		root.Get(t, page+"?after=100").Is(http.StatusOK, c.last, "First page").Lacks(`rel="next"`)
 		root.Get(t, page+"?q="+c.search).Is(http.StatusOK, "10 "+c.noun+"s found", ">Clear<", c.one).Lacks(c.other)
-		root.Get(t, page+"?q=%25").Is(http.StatusOK, "0 "+c.noun+"s found", " is like that.")
+		root.Get(t, page+"?q=%25").Is(http.StatusOK, "0 "+c.noun+"s found", " matches.")
 		root.Get(t, page+"?after=nonsense").Is(http.StatusOK, `rel="next"`)
 		root.Get(t, page+"?after=-1").Is(http.StatusOK, `rel="next"`)
 	}

@@ -48,7 +48,8 @@ func OpenAPI(sources, front bool) [][]byte {
 // program gets what it gets for every path that isn't there.
 func (p *SignIn) front(w http.ResponseWriter, r *kit.Request) error {
 	if !strings.Contains(r.Header.Get("Accept"), "text/html") {
-		return fault.New(fault.NotFound, "there is nothing at this path")
+		p.Refuse(w, r.Request, fault.New(fault.NotFound, "there is nothing at this path"))
+		return nil
 	}
 	return p.Render(w, r, http.StatusOK, "front", "Welcome", struct{ Site, Username string }{p.Name, username(r)})
 }
