@@ -9,10 +9,12 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"os"
 	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
+	"golang.org/x/term"
 
 	"github.com/bearerd/bearerd/internal/login"
 )
@@ -84,12 +86,7 @@ func (p *program) callAPI(cmd *cobra.Command, path string, c apiCall) error {
 		return err
 	}
 	defer func() { _ = resp.Body.Close() }()
-	if c.include {
-		_, _ = fmt.Fprintf(p.stdout, "%s %s\n", resp.Proto, resp.Status)
-		_ = resp.Header.Write(p.stdout)
-		_, _ = fmt.Fprintln(p.stdout)
-	}
-	if err := p.printBody(resp); err != nil {
+	if err := p.printAnswer(resp, c.include); err != nil {
 		return err
 	}
 	if resp.StatusCode < http.StatusBadRequest {
@@ -117,27 +114,43 @@ func (p *program) refreshed(ctx context.Context, s *login.Server, folder login.F
 	return l, folder.Save(l)
 }
 
-// printBody prints a body; JSON is indented for a person.
-func (p *program) printBody(resp *http.Response) error {
-	media, _, _ := strings.Cut(resp.Header.Get("Content-Type"), ";")
-	if !strings.HasSuffix(strings.TrimSpace(media), "json") {
-		_, err := io.Copy(p.stdout, resp.Body)
-		return err
-	}
+// printAnswer prints an answer: the body, and before it the status and the headers where
+// they are asked for. A terminal is sent nothing that could make it do something.
+func (p *program) printAnswer(resp *http.Response, include bool) error {
 	body, err := io.ReadAll(resp.Body)
 	if err != nil {
 		return err
 	}
 	var out bytes.Buffer
+	if include {
+		_, _ = fmt.Fprintf(&out, "%s %s\n", resp.Proto, resp.Status)
+		_ = resp.Header.Write(&out)
+		_, _ = fmt.Fprintln(&out)
+	}
+	media, _, _ := strings.Cut(resp.Header.Get("Content-Type"), ";")
+	if strings.HasSuffix(strings.TrimSpace(media), "json") {
+		body = indented(body)
+	}
+	out.Write(body)
+	text := out.Bytes()
+	if f, ok := p.stdout.(*os.File); ok && term.IsTerminal(int(f.Fd())) {
+		text = []byte(printable(strings.ReplaceAll(out.String(), "\r\n", "\n")))
+	}
+	_, err = p.stdout.Write(text)
+	return err
+}
+
+// indented returns JSON as a person reads it; what is no JSON is returned as it is.
+func indented(body []byte) []byte {
+	var out bytes.Buffer
 	if json.Indent(&out, body, "", "  ") != nil {
-		out.Reset()
-		out.Write(body)
+		return body
 	}
 	text := bytes.TrimRight(out.Bytes(), "\n")
 	if len(text) > 0 {
-		_, err = fmt.Fprintf(p.stdout, "%s\n", text)
+		text = append(text, '\n')
 	}
-	return err
+	return text
 }
 
 // prepare makes a request of what was asked for.

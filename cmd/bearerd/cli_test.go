@@ -25,8 +25,8 @@ with the prefix ` + "`bearerd: `" + `; an error may be followed by a ` + "`hint:
 The exit code is 0, or 1 for a command that failed; a failed command has changed nothing,
 or says what it has changed. A command that was asked whether something is allowed exits
 with 3 when it isn't. A secret is never an argument: bearerd prompts for it at a
-terminal, and otherwise reads it from standard input or a file. Every command but ` + "`serve`" + `
-and ` + "`demo`" + ` works on the database directly, beside a running server.
+terminal, and otherwise reads it from standard input or a file. Every command but ` + "`serve`, `demo`," + `
+` + "`login`, `api` and `logout`" + ` works on the database directly, beside a running server.
 ` + "`bearerd completion SHELL`" + ` prints completions for a shell, which complete the names
 of users, roles, clients, scopes, tokens and keys too.
 

@@ -367,6 +367,7 @@ func (p *program) begin(ctx context.Context, c config.Config, w *wishes) (err er
 		return err
 	}
 	defer func() { err = errors.Join(err, s.Close()) }()
+	p.warnOfRestore(s)
 	if len(s.Migrated()) > 0 {
 		p.say("created the database %s", c.Database)
 	} else {

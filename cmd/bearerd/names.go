@@ -75,7 +75,7 @@ const completionTimeout = 2 * time.Second
 
 // complete returns names that begin with what was typed. Where anything is wrong, there are
 // none: a shell has no place for an error. It changes nothing: a database that has yet to be
-// created or migrated has no names.
+// created, migrated, or opened after it was restored has no names.
 func (p *program) complete(cmd *cobra.Command, n *noun, begin string) ([]string, cobra.ShellCompDirective) {
 	const none = cobra.ShellCompDirectiveNoFileComp
 	ctx, cancel := context.WithTimeout(cmd.Context(), completionTimeout)
@@ -84,8 +84,8 @@ func (p *program) complete(cmd *cobra.Command, n *noun, begin string) ([]string,
 	if err != nil {
 		return nil, none
 	}
-	pending, err := store.Pending(ctx, c.Database.Reveal(), storeOptions(c, store.Options{Now: p.now}))
-	if err != nil || len(pending) > 0 {
+	in, err := store.Inspect(ctx, c.Database.Reveal(), storeOptions(c, store.Options{Now: p.now}))
+	if err != nil || len(in.Pending) > 0 || in.Moved {
 		return nil, none
 	}
 	s, err := openStore(ctx, c, store.Options{Now: p.now, MustExist: true})

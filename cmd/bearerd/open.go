@@ -100,6 +100,7 @@ func (p *program) with(cmd *cobra.Command, need needs, do func(context.Context, 
 		return err
 	}
 	defer func() { err = errors.Join(err, s.Close()) }()
+	p.warnOfRestore(s)
 	i, err := assemble(cmd.Context(), parts{
 		config: c, store: s, log: &readOnlyLog{Store: s, all: need.judges}, now: p.now, logger: silentLog(),
 	})
@@ -108,6 +109,15 @@ func (p *program) with(cmd *cobra.Command, need needs, do func(context.Context, 
 	}
 	err = p.named(cmd.Context(), cmd, i, do(cmd.Context(), i))
 	return errors.Join(err, i.Journal.FlushRefusals(cmd.Context(), true))
+}
+
+// warnOfRestore says that this command is the first to open a database that was restored. No
+// later one can say it.
+func (p *program) warnOfRestore(s *store.Store) {
+	if s.Restored() {
+		p.say("warning: the database was restored from a backup, or its server failed over; what was revoked in between may be accepted again")
+		p.say("hint: to be certain, stop every server and run \"bearerd migrate --restored --revoke-all\"")
+	}
 }
 
 // onDatabase returns what a command runs that does nothing but what needs the database.

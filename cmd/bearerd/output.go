@@ -23,9 +23,9 @@ import (
 
 const prefix = "bearerd: "
 
-// say prints a message on standard error.
+// say prints a message on standard error, made printable.
 func (p *program) say(text string, args ...any) {
-	for line := range strings.SplitSeq(fmt.Sprintf(text, args...), "\n") {
+	for line := range strings.SplitSeq(printable(fmt.Sprintf(text, args...)), "\n") {
 		_, _ = fmt.Fprintln(p.stderr, prefix+strings.TrimSpace(line))
 	}
 }
@@ -39,7 +39,7 @@ func (p *program) complain(err error) {
 		}
 		return
 	}
-	p.say("%s", printable(err.Error()))
+	p.say("%s", err)
 	if h, ok := errors.AsType[*hintedError](err); ok {
 		p.say("hint: %s", h.hint)
 	}

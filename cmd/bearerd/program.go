@@ -78,8 +78,9 @@ everywhere at once.
 
 Begin with "bearerd demo", which starts a server with sample data and prints
 commands to paste, or with "bearerd init", which begins an installation of your
-own. "bearerd serve" is the server; every other command works on
-the same database beside it, and what it changes reaches the server at once.
+own. "bearerd serve" is the server; "bearerd login" and "bearerd api" ask a server
+that is somewhere else; every other command works on the same database beside the
+server, and what it changes reaches the server at once.
 
 Results and secrets are printed to standard output, all else to standard error.
 A command that fails exits with 1 and has changed nothing, or says what it has. One

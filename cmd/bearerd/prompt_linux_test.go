@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"io"
+	"net/http"
 	"os"
 	"os/exec"
 	"strconv"
@@ -98,4 +99,27 @@ func waitForNoEcho(t *testing.T, program *os.File) {
 		}
 	}
 	t.Fatal("the terminal shows what is typed")
+}
+
+// What a server answers is shown on a terminal without what could make it do something; a
+// file has it as it came.
+func TestAnAnswerDoesNotControlTheTerminal(t *testing.T) {
+	t.Parallel()
+	const body = "one\r\n\x1b[31mtwo\u009b0m\n"
+	answer := func() *http.Response {
+		return &http.Response{Proto: "HTTP/1.1", Status: "200 OK", Header: http.Header{"X-Name": {"a\u009b1m"}}, Body: io.NopCloser(strings.NewReader(body))}
+	}
+	person, screen := terminal(t)
+	if err := (&program{stdout: screen}).printAnswer(answer(), true); err != nil {
+		t.Fatal(err)
+	}
+	var seen strings.Builder
+	readUntil(t, person, &seen, "0m\n")
+	if strings.ContainsAny(seen.String(), "\x1b\u009b") || !strings.Contains(seen.String(), "one\n\ufffd[31mtwo\ufffd0m") {
+		t.Errorf("the terminal was sent %q", seen.String())
+	}
+	var file bytes.Buffer
+	if err := (&program{stdout: &file}).printAnswer(answer(), false); err != nil || file.String() != body {
+		t.Errorf("%v, the file has %q", err, file.String())
+	}
 }

@@ -39,7 +39,7 @@ last minute may be missing.`,
 						}
 					}
 					table(w, "ROUTE\tMETHODS\tSCOPE\tCOLLECTION\tCOUNT\tFIRST\tLAST", rows)
-					_, _ = fmt.Fprintf(w, "\nnever asked for: %s\n", orDash(strings.Join(report.Unused, " ")))
+					_, _ = fmt.Fprintf(w, "\nnever asked for: %s\n", orDash(printable(strings.Join(report.Unused, " "))))
 					if out.Unseen {
 						_, _ = fmt.Fprintln(w, "it may have been used elsewhere too: others verify it, or tokens created from it")
 					}

@@ -78,13 +78,14 @@ func (c Client) OldSecretGood(now time.Time) bool {
 }
 
 // CheckSecret reports, in constant time, whether raw is the client's secret, or the
-// previous one while that is accepted at now. It is false for a client without a secret, and
-// for one with keys, which are the only way for it.
+// previous one while that is accepted at now. It is false for a client without a secret, for
+// one with keys, which are the only way for it, and for an empty text: an access file may name
+// a secret by its digest alone, and that of an empty one is known.
 func (c Client) CheckSecret(raw string, now time.Time) bool {
 	digest := sha256.Sum256([]byte(raw))
 	present := subtle.ConstantTimeCompare(digest[:], c.SecretDigest)
 	old := subtle.ConstantTimeCompare(digest[:], c.OldSecretDigest)
-	return !c.Keys.Any() && (present == 1 || old == 1 && c.OldSecretGood(now))
+	return raw != "" && !c.Keys.Any() && (present == 1 || old == 1 && c.OldSecretGood(now))
 }
 
 // DigestSecret checks a chosen secret and returns its SHA-256, which is what is stored.

@@ -43,6 +43,16 @@ func TestCheckSecretAcceptsTheSecretAlone(t *testing.T) {
 	}
 }
 
+// The digest of an empty secret, as another system may have exported it, lets nobody in.
+func TestAnEmptySecretIsNone(t *testing.T) {
+	t.Parallel()
+	empty := sha256.Sum256(nil)
+	c := identity.Client{ID: "ci", SecretDigest: empty[:], OldSecretDigest: empty[:], OldSecretUntil: now.Add(time.Hour)}
+	if c.CheckSecret("", now) {
+		t.Error("an empty secret is accepted")
+	}
+}
+
 // During an overlap there are two secrets, and at its end one.
 func TestTheOldSecretIsGoodUntilItsOverlapEnds(t *testing.T) {
 	t.Parallel()
