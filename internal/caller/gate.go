@@ -152,6 +152,21 @@ func RequireIntrospect(c *Caller) error {
 	return needsScope(scope)
 }
 
+// RequireFacts admits clients that have both scopes introspect and revocations: a
+// confidential client that lists both, and the token of a client with both. They follow the
+// log, and may know of a token's user what a node knows. The error is InsufficientScope.
+func RequireFacts(c *Caller) error {
+	for _, scope := range []string{identity.ScopeIntrospect, identity.ScopeRevocations} {
+		client := c.Client()
+		if client != nil && slices.Contains(client.Scopes, scope) ||
+			client == nil && c.byBearer() && c.role == ordinary && c.Subject.Client && c.HasScope(scope) {
+			continue
+		}
+		return needsScope(scope)
+	}
+	return nil
+}
+
 // PathOfScope returns where a user needs the permission of a scope's name to have that
 // scope; "" for a scope that every user may have.
 func PathOfScope(scope string) access.Path {

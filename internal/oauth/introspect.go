@@ -39,6 +39,8 @@ type introspection struct {
 	Networks   []string       `json:"networks,omitempty"` // that it may be used from; none: any
 	Seq        revocation.Seq `json:"seq"`
 	LogSeq     revocation.Seq `json:"log_seq"` // the log's sequence as of which the answer is true
+
+	*facts // where they were asked for
 }
 
 // inactive is the whole answer about every other token.
@@ -68,11 +70,24 @@ func (e *Edge) introspect(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	q, err := questionOf(form)
+	if err != nil {
+		return err
+	}
+	if q.facts {
+		if err := caller.RequireFacts(c); err != nil {
+			return err
+		}
+	}
 	if err := e.ClientAuth.UseUp(r.Context(), c); err != nil {
 		return err
 	}
 	asOf := e.Applied() // before anything is looked up
-	t, active, err := e.SignIn.Introspect(r.Context(), c, raw)
+	inspect := e.SignIn.Introspect
+	if q.facts {
+		inspect = e.SignIn.Facts
+	}
+	t, active, err := inspect(r.Context(), c, raw)
 	if err != nil {
 		return err
 	}
@@ -85,6 +100,15 @@ func (e *Edge) introspect(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	answer.LogSeq = asOf
+	if q.facts {
+		gone, err := e.addFacts(r.Context(), answer, t, q)
+		if err != nil {
+			return err
+		}
+		if gone {
+			return httpkit.WriteJSON(w, http.StatusOK, inactive{})
+		}
+	}
 	return httpkit.WriteJSON(w, http.StatusOK, answer)
 }
 

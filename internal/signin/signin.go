@@ -168,6 +168,20 @@ func (a *Authenticator) Introspect(ctx context.Context, c *caller.Caller, raw st
 	return a.verifier.Inspect(quota.ForClient(ctx), raw)
 }
 
+// factKinds are the kinds of token that an edge accepts: what calls APIs, and the sessions of
+// dialects.
+var factKinds = append(verification.APIKinds(), token.KindSession)
+
+// Facts is Introspect for a client that keeps what it learns under the log. A session is
+// live for it as well. The error is InsufficientScope for a caller who may not ask, or
+// Unavailable.
+func (a *Authenticator) Facts(ctx context.Context, c *caller.Caller, raw string) (t *verification.Token, live bool, err error) {
+	if err := caller.RequireFacts(c); err != nil {
+		return nil, false, err
+	}
+	return a.verifier.Inspect(quota.ForClient(ctx), raw, factKinds...)
+}
+
 type noMeter struct{}
 
 func (noMeter) LoginTried(string) {}

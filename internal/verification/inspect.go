@@ -31,8 +31,9 @@ func (v *Verifier) Genuine(ctx context.Context, raw string) (*Token, error) {
 // access token; the error is that of Verify and Unavailable alone. The request comes from
 // the resource server, so the token's networks are not judged: they are judged by the
 // address of the resource server's client.
-func (v *Verifier) Inspect(ctx context.Context, raw string) (t *Token, live bool, err error) {
-	r := Requirements{AnyAudience: true, AnyNetwork: true, Route: uses.Introspection, SafeMethod: true}
+// The kinds are those that can be live; none: those that call APIs.
+func (v *Verifier) Inspect(ctx context.Context, raw string, kinds ...token.Kind) (t *Token, live bool, err error) {
+	r := Requirements{AnyAudience: true, AnyNetwork: true, Route: uses.Introspection, SafeMethod: true, Kinds: kinds}
 	t, err = v.examine(ctx, raw, &r)
 	if refusal, refused := RefusalOf(err); refused {
 		v.cfg.Meter.VerifyRefused(refusal.Check)

@@ -39,6 +39,21 @@ func (v *Verifier) Subject(ctx context.Context, t *Token) (*Subject, error) {
 	return nil, errBehind
 }
 
+// CollectionExists reports whether a collection exists, for the subject of a token. The error
+// is Unavailable when that can't be read now.
+func (v *Verifier) CollectionExists(ctx context.Context, t *Token, id int64) (bool, error) {
+	for attempt := range attempts {
+		exists, err := v.facts.collectionExists(ctx, "", t, id)
+		if !errors.Is(err, errBehind) {
+			return exists, err
+		}
+		if err := pauseBehind(ctx, attempt); err != nil {
+			return false, err
+		}
+	}
+	return false, errBehind
+}
+
 // subject returns the subject of a token from a reading since which the log has had no
 // entry about it, or reads it. The error is fault.NotFound for a subject that does not
 // exist, and errBehind when the source's answer is older than the entries that are
