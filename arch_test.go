@@ -130,7 +130,7 @@ var mayImport = map[string][]string{
 	"internal/dialect/gen3":       and(edge, "internal/signin", "internal/credentials", "internal/issuance", "internal/revoking", "internal/trust"),
 	"internal/server":             and(domains, "internal/shadow", "internal/httpkit", "internal/node", "internal/credentials", "internal/journal", "internal/quota", "internal/secretfile", "internal/traffic"),
 	"verify": {
-		"internal/foreign", "internal/verification", "internal/revocation", "internal/token", "internal/keyring", "internal/fault", "internal/cache", "internal/ratelimit",
+		"internal/foreign", "internal/verification", "internal/revocation", "internal/token", "internal/keyring", "internal/access", "internal/fault", "internal/cache", "internal/ratelimit",
 		"internal/networks", "internal/strictjson",
 	},
 

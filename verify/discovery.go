@@ -18,6 +18,8 @@ type site struct {
 	introspection string
 	revocations   string        // "": it has no stream
 	staleness     time.Duration // 0: it doesn't say
+	scopes        []string      // that people can have
+	date          time.Time     // of the answer; zero: it doesn't say
 }
 
 const wellKnown = "/.well-known/oauth-authorization-server"
@@ -48,6 +50,7 @@ func (w *web) discover(ctx context.Context, c Config) (*site, error) {
 	if err != nil {
 		return nil, fmt.Errorf("the metadata of %s: %w", c.Issuer, err)
 	}
+	s.date, _ = http.ParseTime(a.header.Get("Date"))
 	return s, nil
 }
 
@@ -63,7 +66,7 @@ func parseMetadata(body []byte, c Config) (*site, error) {
 	if err := firstError(
 		o.Read("issuer", &issuer), o.Read("jwks_uri", &s.jwks), o.Optional("token_endpoint", &s.token),
 		o.Optional("introspection_endpoint", &s.introspection), o.Optional("revocations_endpoint", &s.revocations),
-		o.Optional("revocations_max_staleness", &seconds),
+		o.Optional("revocations_max_staleness", &seconds), o.Optional("scopes_supported", &s.scopes),
 	); err != nil {
 		return nil, err
 	}

@@ -11,6 +11,7 @@ import (
 	"github.com/bearerd/bearerd/internal/revocation"
 	"github.com/bearerd/bearerd/internal/strictjson"
 	"github.com/bearerd/bearerd/internal/token"
+	"github.com/bearerd/bearerd/internal/verification"
 )
 
 const entrySeed = "event: revocation\nid: 1\ndata: {\"seq\":1,\"what\":\"token\",\"id\":\"x\",\"until\":null,\"at\":\"2026-01-02T03:04:05Z\"}\n\n"
@@ -100,7 +101,7 @@ func FuzzIntrospection(f *testing.F) {
 	f.Add([]byte(`{"active":true,"jti":"x","sub":"ada","iss":"i","aud":["a"],"exp":9,"iat":1,"token_kind":"api-token","seq":0,"log_seq":3,"scope":"a b","chain":["c"]}`))
 	f.Add([]byte(`{"active":true,"jti":"x","sub":"ada","iss":"i","aud":["a"],"exp":9,"iat":1,"token_kind":"access","seq":0,"log_seq":3,"act":{"sub":"b","act":{"sub":"c"}}}`))
 	f.Fuzz(func(t *testing.T, body []byte) {
-		got, err := parseIntrospection(body, "i")
+		got, err := parseIntrospection(body, "i", verification.APIKinds())
 		if err == nil && got.active && (len(got.token.Actors) > token.MaxActors || slices.Contains(got.token.Actors, "")) {
 			t.Fatalf("the actors %q", got.token.Actors)
 		}
@@ -116,12 +117,12 @@ func FuzzIntrospection(f *testing.F) {
 func TestAnIntrospectionNamesActorsAsATokenDoes(t *testing.T) {
 	t.Parallel()
 	const answer = `{"active":true,"jti":"x","sub":"ada","iss":"i","aud":"a","exp":9,"iat":1,"token_kind":"access","seq":0,"log_seq":3`
-	got, err := parseIntrospection([]byte(answer+`,"act":{"sub":"b","act":{"sub":"c"}}}`), "i")
+	got, err := parseIntrospection([]byte(answer+`,"act":{"sub":"b","act":{"sub":"c"}}}`), "i", verification.APIKinds())
 	if err != nil || !slices.Equal(got.token.Actors, []string{"b", "c"}) {
 		t.Fatalf("%+v, %v", got.token, err)
 	}
 	for _, act := range []string{`null`, `"b"`, `{}`, `{"sub":"b","iss":"x"}`, `{"sub":"b","act":{"sub":""}}`} {
-		if got, err := parseIntrospection([]byte(answer+`,"act":`+act+`}`), "i"); err == nil {
+		if got, err := parseIntrospection([]byte(answer+`,"act":`+act+`}`), "i", verification.APIKinds()); err == nil {
 			t.Errorf("%s is read as %q", act, got.token.Actors)
 		}
 	}

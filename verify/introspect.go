@@ -39,6 +39,7 @@ type finding struct {
 	active bool
 	asked  time.Duration // on the clock, before the question
 	token  *verification.Token
+	facts  *verification.Subject // who the token's user is, where that was asked for
 }
 
 // asker asks the issuer about tokens, within limits.
@@ -47,6 +48,7 @@ type asker struct {
 	web    *web
 	ledger *revocation.Ledger
 	site   func() *site // nil: not known yet
+	facts  bool         // ask for who the user is too
 	spawn  func(func(context.Context)) bool
 
 	unknown, known turns
@@ -96,7 +98,12 @@ type question struct {
 	raw   string
 	known bool // it was accepted here before
 	fresh bool // the answer must be to a question that begins later than this call
+	// collection is asked about too; "": none.
+	collection string
 }
+
+// key is the same for questions that have one answer.
+func (q question) key() string { return q.raw + "\x00" + q.collection }
 
 var errBusy = unavailable(nil, "too many tokens are being asked about")
 
@@ -128,7 +135,7 @@ func (a *asker) ask(ctx context.Context, q question) (finding, error) {
 func (a *asker) join(q question) (*flight, error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if f, ok := a.flights[q.raw]; ok {
+	if f, ok := a.flights[q.key()]; ok {
 		return f, nil
 	}
 	p := &a.unknown
@@ -140,20 +147,19 @@ func (a *asker) join(q question) (*flight, error) {
 	}
 	a.began++
 	f := &flight{number: a.began, done: make(chan struct{}), err: errClosed}
-	a.flights[q.raw] = f
-	raw := q.raw
+	a.flights[q.key()] = f
 	if !a.spawn(func(ctx context.Context) {
-		f.finding, f.err = a.inTurn(ctx, raw, p)
-		a.finish(raw, f)
+		f.finding, f.err = a.inTurn(ctx, q, p)
+		a.finish(q, f)
 	}) {
-		delete(a.flights, raw)
+		delete(a.flights, q.key())
 		close(f.done)
 	}
 	return f, nil
 }
 
 // inTurn waits until the number of questions under way allows it, and then asks.
-func (a *asker) inTurn(ctx context.Context, raw string, p *turns) (finding, error) {
+func (a *asker) inTurn(ctx context.Context, q question, p *turns) (finding, error) {
 	ctx, cancel := context.WithTimeout(ctx, questionTimeout)
 	defer cancel()
 	select {
@@ -162,32 +168,44 @@ func (a *asker) inTurn(ctx context.Context, raw string, p *turns) (finding, erro
 		return finding{}, errBusy
 	}
 	defer func() { <-p.slots }()
-	return a.question(ctx, raw)
+	return a.question(ctx, q)
 }
 
-func (a *asker) finish(raw string, f *flight) {
+func (a *asker) finish(q question, f *flight) {
 	if f.err == nil && !f.active {
-		a.negatives.Put(raw, a.ledger.Clock()+negativeFor, a.ledger.Now())
+		a.negatives.Put(q.raw, a.ledger.Clock()+negativeFor, a.ledger.Now())
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	delete(a.flights, raw)
+	delete(a.flights, q.key())
 	a.lastErr = f.err
 	close(f.done)
 }
 
 // question asks the issuer once.
-func (a *asker) question(ctx context.Context, raw string) (finding, error) {
+func (a *asker) question(ctx context.Context, q question) (finding, error) {
 	s := a.site()
 	if s == nil {
 		return finding{}, unavailable(nil, noNews)
 	}
 	asked := a.ledger.Clock()
-	got, err := a.web.post(ctx, "an introspection", s.introspection, a.cfg, url.Values{"token": {raw}})
+	form := url.Values{"token": {q.raw}}
+	kinds := verification.APIKinds()
+	if a.facts {
+		form.Set("facts", "true")
+		kinds = append(kinds, token.KindSession)
+	}
+	if q.collection != "" {
+		form.Set("collection", q.collection)
+	}
+	got, err := a.web.post(ctx, "an introspection", s.introspection, a.cfg, form)
 	if err != nil {
 		return finding{}, unavailable(err, cantAsk)
 	}
-	f, err := parseIntrospection(got.body, a.cfg.Issuer)
+	f, err := parseIntrospection(got.body, a.cfg.Issuer, kinds)
+	if err == nil && f.active && a.facts {
+		f.facts, err = parseFacts(got.body, f.token)
+	}
 	if err == nil && f.active && f.token.AsOf < 0 && !a.cfg.InsecureWithoutRevocation {
 		err = errors.New("it has no log_seq (the version of the issuer is too old)")
 	}
@@ -206,6 +224,9 @@ func (f *finding) share() {
 	if f.token.Collection != nil {
 		f.token.SetSubject(subjectOf(*f))
 	}
+	if f.facts != nil {
+		f.token.SetSubject(f.facts)
+	}
 	verification.Index(f.token)
 }
 
@@ -217,7 +238,7 @@ func (a *asker) health() error {
 
 // parseIntrospection reads an answer of RFC 7662 §2.2 with bearerd's members. AsOf is -1
 // where the answer has none.
-func parseIntrospection(body []byte, issuer string) (finding, error) {
+func parseIntrospection(body []byte, issuer string, kinds []token.Kind) (finding, error) {
 	o, err := strictjson.Parse(body)
 	if err != nil {
 		return finding{}, err
@@ -238,7 +259,7 @@ func parseIntrospection(body []byte, issuer string) (finding, error) {
 	}
 	var known bool
 	t.Kind, known = token.ParseKind(kind)
-	if !known || !slices.Contains(verification.APIKinds(), t.Kind) || t.ID == "" || t.Subject == "" || t.Seq < 0 || len(t.Chain) > maxChain {
+	if !known || !slices.Contains(kinds, t.Kind) || t.ID == "" || t.Subject == "" || t.Seq < 0 || len(t.Chain) > maxChain {
 		return finding{}, errors.New("it is about no token that calls APIs")
 	}
 	if iss != issuer {

@@ -41,6 +41,7 @@ type source struct {
 	asker  *asker // nil: without a client
 	ledger *revocation.Ledger
 	health func() error    // the error of following the log
+	spread *spread         // of an edge; nil: questions are not delayed
 	closed <-chan struct{} // closed when the verifier is closed
 }
 
@@ -63,7 +64,7 @@ func (s *source) Opaque(ctx context.Context, raw string, known *verification.Tok
 	if err != nil {
 		return nil, err
 	}
-	if o.Kind != token.KindAPIToken || s.asker == nil {
+	if s.asker == nil || o.Kind != token.KindAPIToken && !(o.Kind == token.KindSession && s.asker.facts) {
 		return nil, token.Malformed()
 	}
 	if !s.cfg.InsecureWithoutRevocation && s.cfg.OnStale == Refuse && !s.ledger.Lease().Holds() {
@@ -73,7 +74,7 @@ func (s *source) Opaque(ctx context.Context, raw string, known *verification.Tok
 	if err != nil {
 		return nil, err
 	}
-	if found.token.Kind != token.KindAPIToken {
+	if found.token.Kind != o.Kind {
 		return nil, unavailable(errors.New("an introspection of an opaque token is about a JWT"), cantAsk)
 	}
 	return found.token, nil
@@ -82,6 +83,9 @@ func (s *source) Opaque(ctx context.Context, raw string, known *verification.Tok
 // ask introspects. An inactive token is refused: as revoked, or for lack of access where
 // the access may have changed; one that was never accepted here is refused as unknown.
 func (s *source) ask(ctx context.Context, q question, known *verification.Token) (finding, error) {
+	if q.known && !q.fresh {
+		s.spread.wait(ctx, s.ledger.Clock())
+	}
 	found, err := s.asker.ask(ctx, q)
 	switch {
 	case err != nil:
@@ -102,6 +106,9 @@ func (s *source) ask(ctx context.Context, q question, known *verification.Token)
 // the issuer says a token is active only then. About other collections nothing is known
 // here.
 func (s *source) Subject(ctx context.Context, raw string, t *verification.Token, collection *int64) (*verification.Subject, error) {
+	if s.asker != nil && s.asker.facts {
+		return s.factsOf(ctx, raw, t, collection)
+	}
 	if s.asker == nil || collection == nil || t.Collection == nil || *collection != *t.Collection {
 		return nil, unavailable(errors.New("the issuer's answer has no other permissions"), cantAsk)
 	}

@@ -32,6 +32,7 @@ type Verifier struct {
 	ledger *revocation.Ledger
 	stream *follower // nil: without revocation
 	asker  *asker    // nil: without a client
+	forms  token.Forms
 
 	decision *verification.Verifier
 
@@ -68,7 +69,10 @@ func newVerifier(ctx context.Context, c Config, clock func() time.Duration) (*Ve
 	return v, nil
 }
 
-func build(c Config, clock func() time.Duration) (*Verifier, error) {
+func build(c Config, clock func() time.Duration) (*Verifier, error) { return buildWith(c, clock, nil) }
+
+// buildWith returns a verifier; with e, that of an edge.
+func buildWith(c Config, clock func() time.Duration, e *EdgeConfig) (*Verifier, error) {
 	if err := c.check(); err != nil {
 		return nil, err
 	}
@@ -83,7 +87,7 @@ func build(c Config, clock func() time.Duration) (*Verifier, error) {
 	if forms, err = withForeign(forms, c.ForeignTokens); err != nil {
 		return nil, fmt.Errorf("ForeignTokens: %w", err)
 	}
-	v := &Verifier{cfg: c, web: newWeb(c.HTTPClient)}
+	v := &Verifier{cfg: c, web: newWeb(c.HTTPClient), forms: forms}
 	v.ctx, v.end = context.WithCancel(context.Background())
 	v.ledger = revocation.NewLedger(clock, c.Now)
 	v.keys = newKeys(c, v.web, shared)
@@ -99,7 +103,7 @@ func build(c Config, clock func() time.Duration) (*Verifier, error) {
 	}
 	if c.hasClient() {
 		v.asker = newAsker(c, v.web, v.ledger)
-		v.asker.site, v.asker.spawn = v.site.Load, v.spawn
+		v.asker.site, v.asker.spawn, v.asker.facts = v.site.Load, v.spawn, e != nil
 	}
 	if !c.InsecureWithoutRevocation {
 		v.stream = &follower{
@@ -107,7 +111,7 @@ func build(c Config, clock func() time.Duration) (*Verifier, error) {
 			own: &credentials{cfg: c, web: v.web, clock: clock},
 		}
 	}
-	return v, v.decide(forms)
+	return v, v.decide(forms, e)
 }
 
 // withForeign adds the shapes of other systems' tokens.
@@ -125,7 +129,7 @@ func withForeign(forms token.Forms, declared []ForeignToken) (token.Forms, error
 }
 
 // decide returns the decision on top of the issuer's answers.
-func (v *Verifier) decide(forms token.Forms) (err error) {
+func (v *Verifier) decide(forms token.Forms, e *EdgeConfig) (err error) {
 	src := &source{
 		cfg: v.cfg, forms: forms, keys: v.keys, asker: v.asker, ledger: v.ledger, closed: v.ctx.Done(),
 		health: func() error { return nil },
@@ -133,10 +137,16 @@ func (v *Verifier) decide(forms token.Forms) (err error) {
 	if v.stream != nil {
 		src.health = v.stream.health
 	}
-	v.decision, err = verification.New(verification.Config{
+	cfg := verification.Config{
 		Source: src, Ledger: v.ledger, Forms: forms, Issuer: v.cfg.Issuer, DefaultAudience: v.cfg.Audience,
 		CacheBytes: v.cfg.CacheBytes, MaxFactAge: maxFindingAge, InsecureWithoutRevocation: v.cfg.InsecureWithoutRevocation,
-	})
+	}
+	if e != nil {
+		cfg.AddressOf, cfg.Meter, cfg.MaxFactAge = e.AddressOf, e.Meter, maxEdgeFactAge
+		src.spread = &spread{}
+		src.spread.watch(v.ledger)
+	}
+	v.decision, err = verification.New(cfg)
 	return err
 }
 

@@ -17,6 +17,7 @@ import (
 const (
 	maxDocument = 256 << 10 // metadata, JWK Set
 	maxAnswer   = 64 << 10  // introspection, token
+	maxFacts    = 4 << 20   // introspection with all that a user may do
 	askTimeout  = 10 * time.Second
 )
 
@@ -119,6 +120,9 @@ func (w *web) post(ctx context.Context, what, address string, c Config, form url
 	r.Header.Set("Accept", "application/json")
 	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 	r.SetBasicAuth(url.QueryEscape(c.ClientID), url.QueryEscape(c.ClientSecret))
+	if form.Has("facts") {
+		return w.ask(r, what, maxFacts)
+	}
 	return w.ask(r, what, maxAnswer)
 }
 

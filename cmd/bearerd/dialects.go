@@ -1,6 +1,8 @@
 package main
 
 import (
+	"context"
+
 	"github.com/bearerd/bearerd/internal/config"
 	"github.com/bearerd/bearerd/internal/dialect/gen3"
 	"github.com/bearerd/bearerd/internal/dialect/hypothesis"
@@ -39,7 +41,10 @@ func (s *shared) addSpecify(e *edges) {
 		SessionCookies: s.sessionCookies, Challenge: s.challenge,
 	})
 	if s.config.Specify.Login {
-		s.finders = append(s.finders, &specify.Sessions{SignIn: s.SignIn})
+		s.finders = append(s.finders, &specify.Sessions{Check: func(ctx context.Context, raw string) error {
+			_, err := s.SignIn.Session(ctx, raw)
+			return err
+		}})
 	}
 }
 

@@ -2,6 +2,7 @@ package gateway_test
 
 import (
 	"cmp"
+	"context"
 	"encoding/base64"
 	"net/http"
 	"testing"
@@ -32,7 +33,10 @@ func bySessionOf(t *testing.T, o nodetest.Options) (w *world, session string) {
 	origin, err := httpkit.NewCrossOrigin(nodetest.Issuer)
 	must(t, err)
 	w.gate.CrossOrigin = origin
-	w.gate.Finders = []httpkit.CredentialFinder{&specify.Sessions{SignIn: w.Authenticator}}
+	w.gate.Finders = []httpkit.CredentialFinder{&specify.Sessions{Check: func(ctx context.Context, raw string) error {
+		_, err := w.Session(ctx, raw)
+		return err
+	}}}
 	four := int64(4)
 	issued, err := w.StartSession(t.Context(), w.Login(t, "ada", password, four), &four)
 	must(t, err)

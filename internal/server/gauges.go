@@ -19,7 +19,7 @@ type reading struct {
 }
 
 // watch adds the metrics that others keep. The streams are those of the edges.
-func (m *Metrics) watch(n *node.Node, streams func() int) error {
+func (m *Metrics) watch(n Node, streams func() int) error {
 	for _, g := range []reading{
 		{
 			name: "token_cache_bytes", help: "Memory used by facts about tokens seen before.",
@@ -118,7 +118,7 @@ func asNumber(is bool) float64 {
 // nodesTimeout is how long a reading of the metrics waits for the store.
 const nodesTimeout = 500 * time.Millisecond
 
-func nodes(n *node.Node) float64 {
+func nodes(n Node) float64 {
 	ctx, cancel := context.WithTimeout(context.Background(), nodesTimeout)
 	defer cancel()
 	count, err := n.Nodes(ctx)

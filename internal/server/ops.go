@@ -39,6 +39,9 @@ func (s *Server) unready() string {
 	if s.state.stopping.Load() {
 		return "stopping"
 	}
+	if s.Unready != nil {
+		return s.Unready()
+	}
 	return s.Node.Status().Unready()
 }
 

@@ -39,6 +39,15 @@ type Edge interface {
 	Register(mux *http.ServeMux)
 }
 
+// Node is what runs behind the endpoints: a [node.Node], or what takes its place where
+// there is no database.
+type Node interface {
+	Status() node.Status
+	Nodes(ctx context.Context) (int, error) // that a revocation waits for; an error where that is not known
+	Follow(ctx context.Context) error       // the revocation log, until ctx ends
+	Run(ctx context.Context) error          // the housekeeping, until ctx ends
+}
+
 // Streaming is an edge with answers that go on by themselves. The server counts
 // them, and ends them when it stops.
 type Streaming interface {
@@ -90,7 +99,7 @@ type Build struct {
 // Config is what a server serves and where. All of Node, Metrics, Issuer, Now, Log
 // and Listen must be set.
 type Config struct {
-	Node    *node.Node
+	Node    Node
 	Metrics *Metrics // the node's Meter
 	Issuer  string   // the realm of challenges; its path is cut from what is requested
 	Now     func() time.Time
@@ -106,6 +115,9 @@ type Config struct {
 	Inner   []Inner // more listeners, apart from these
 	Loops   []Loop  // beside the follower, the housekeeping and the server's own
 
+	// Unready returns why this process should get no requests, "" when it should; nil: what
+	// the node's status says.
+	Unready func() string
 	// Refuse answers a request that nobody serves; nil: with a problem of RFC 9457.
 	Refuse httpkit.ErrorWriter
 

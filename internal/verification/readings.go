@@ -12,8 +12,8 @@ import (
 )
 
 // identity returns who presented a token that was accepted.
-func (v *Verifier) identity(ctx context.Context, t *Token, asOf revocation.Seq) (*Identity, error) {
-	s, err := v.Subject(ctx, t)
+func (v *Verifier) identity(ctx context.Context, raw string, t *Token, asOf revocation.Seq) (*Identity, error) {
+	s, err := v.currentSubject(ctx, raw, t)
 	if fault.Is(err, fault.NotFound) {
 		err = fault.New(fault.InvalidToken, token.ReasonRevoked)
 	}
@@ -27,8 +27,13 @@ func (v *Verifier) identity(ctx context.Context, t *Token, asOf revocation.Seq) 
 // the log says that something about the subject changed. The error is fault.NotFound when
 // the subject no longer exists.
 func (v *Verifier) Subject(ctx context.Context, t *Token) (*Subject, error) {
+	return v.currentSubject(ctx, "", t)
+}
+
+// currentSubject is Subject for a source that needs the value of the token.
+func (v *Verifier) currentSubject(ctx context.Context, raw string, t *Token) (*Subject, error) {
 	for attempt := range attempts {
-		s, err := v.facts.subject(ctx, "", t)
+		s, err := v.facts.subject(ctx, raw, t)
 		if !errors.Is(err, errBehind) {
 			return s, err
 		}
@@ -60,6 +65,9 @@ func (v *Verifier) CollectionExists(ctx context.Context, t *Token, id int64) (bo
 // applied here.
 func (f *facts) subject(ctx context.Context, raw string, t *Token) (*Subject, error) {
 	if s, ok := f.subjects.Get(t.Subject, f.ledger.Now()); ok && f.stands(s, t) {
+		return s, nil
+	}
+	if s := t.whole.Load(); s != nil && f.stands(s, t) { // came with the token
 		return s, nil
 	}
 	s, err := f.readSubject(ctx, raw, t, nil)

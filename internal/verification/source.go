@@ -26,7 +26,7 @@ type Source interface {
 	RefreshKeys(ctx context.Context, kid string) error
 	// Opaque reads an opaque token by its value. known are the facts that are read again;
 	// nil for a token that was not seen before. A source whose answer has the subject too
-	// attaches it with SetSubject. It calls Index before it returns one token to several
+	// attaches it with SetSubject, and is then not asked for it. It calls Index before it returns one token to several
 	// callers.
 	Opaque(ctx context.Context, raw string, known *Token) (*Token, error)
 	// Subject reads the user or client that a token was issued to and, where collection

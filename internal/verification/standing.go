@@ -50,5 +50,5 @@ func (v *Verifier) StillGood(ctx context.Context, id *Identity, raw string, r Re
 	if t.OfClient() { // needs no look-up: its right to be let in is the token's scope alone
 		return &Identity{Token: t, Subject: id.Subject, AsOf: id.AsOf}, nil
 	}
-	return v.identity(ctx, t, id.AsOf)
+	return v.identity(ctx, raw, t, id.AsOf)
 }

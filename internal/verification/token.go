@@ -49,6 +49,7 @@ type Token struct {
 	lines   *uses.Lines             // what it was used for lately; nil: that is not noted of it
 	used    atomic.Int64            // when its last use was noted, Unix seconds
 	subject atomic.Pointer[Subject] // what a source said that is about this token alone
+	whole   atomic.Pointer[Subject] // what it said of the subject itself
 	view    atomic.Pointer[View]
 }
 
@@ -65,9 +66,15 @@ func (t *Token) View() *View { return t.view.Load() }
 // SetView keeps a view in place of an earlier one.
 func (t *Token) SetView(v *View) { t.view.Store(v) }
 
-// SetSubject attaches a Partial reading of the subject to the token, before it is
-// shared.
-func (t *Token) SetSubject(s *Subject) { t.subject.Store(s) }
+// SetSubject attaches a reading of the subject to the token, before it is shared: one that
+// is Partial, one that is not, or both.
+func (t *Token) SetSubject(s *Subject) {
+	if s.Partial {
+		t.subject.Store(s)
+	} else {
+		t.whole.Store(s)
+	}
+}
 
 // OfClient reports whether the token was issued to a client and not to a user.
 func (t *Token) OfClient() bool { return t.Subject == t.ClientID }

@@ -104,7 +104,7 @@ func (v *Verifier) Identify(ctx context.Context, raw string, r Requirements) (*I
 	if err != nil {
 		return nil, err
 	}
-	return v.identity(ctx, t, asOf)
+	return v.identity(ctx, raw, t, asOf)
 }
 
 // Verify decides whether a token may do what it was presented for, by every check,

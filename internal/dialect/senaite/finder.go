@@ -104,6 +104,19 @@ func (c *Credentials) place(pair httpkit.BasicPair, address string) string {
 	return string(mac.Sum(nil))
 }
 
+// Tokens finds what Credentials finds, passwords aside: where no password can be checked.
+type Tokens struct{}
+
+var _ httpkit.CredentialFinder = Tokens{}
+
+// Find implements httpkit.CredentialFinder.
+func (Tokens) Find(r *http.Request) (httpkit.Credential, error) { return findToken(r) }
+
+// Places implements httpkit.CredentialFinder.
+func (Tokens) Places() httpkit.Places {
+	return httpkit.Places{Headers: []string{tokenHeader}, Cookies: []string{tokenCookie}}
+}
+
 // findToken returns the token in the cookie token or in the header X-JWT-Auth-Token.
 func findToken(r *http.Request) (httpkit.Credential, error) {
 	raw, err := httpkit.OnlyToken(httpkit.TokenCookies(r, tokenCookie), "more than one cookie holds a token")

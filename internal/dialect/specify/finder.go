@@ -6,7 +6,6 @@ import (
 
 	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/httpkit"
-	"github.com/bearerd/bearerd/internal/signin"
 )
 
 // Sessions finds the session that /context/login/ starts, so that the application can use
@@ -14,7 +13,8 @@ import (
 // where a request may change something. An invalid session counts as none, as in the
 // original, so that the sign-in page can still be reached.
 type Sessions struct {
-	SignIn *signin.Authenticator
+	// Check judges a session; the error is fault.InvalidToken for one that isn't valid.
+	Check func(ctx context.Context, raw string) error
 }
 
 var _ httpkit.CredentialFinder = (*Sessions)(nil)
@@ -24,8 +24,7 @@ var sessionCookies = []string{SessionCookie}
 // Find implements httpkit.CredentialFinder.
 func (s *Sessions) Find(r *http.Request) (httpkit.Credential, error) {
 	raw, found, err := httpkit.Session(r, sessionCookies, func(ctx context.Context, raw string) (string, error) {
-		_, err := s.SignIn.Session(ctx, raw)
-		return raw, err
+		return raw, s.Check(ctx, raw)
 	})
 	switch {
 	case !found || fault.Is(err, fault.InvalidToken):

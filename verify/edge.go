@@ -1,0 +1,186 @@
+package verify
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"net/netip"
+	"strconv"
+	"sync/atomic"
+	"time"
+
+	"github.com/bearerd/bearerd/internal/access"
+	"github.com/bearerd/bearerd/internal/revocation"
+	"github.com/bearerd/bearerd/internal/strictjson"
+	"github.com/bearerd/bearerd/internal/token"
+	"github.com/bearerd/bearerd/internal/verification"
+)
+
+// Edge is a Verifier that decides everything that a node of bearerd decides: it knows who a
+// token's user is and what the user may do, and accepts the sessions of dialects. It is what
+// "bearerd edge" is made of, and its methods have types of bearerd's own packages; other
+// programs use Verifier.
+type Edge struct {
+	*Verifier
+}
+
+// EdgeConfig is what an edge has besides a Config.
+type EdgeConfig struct {
+	// AddressOf returns the address of a request's client; it must be set.
+	AddressOf func(context.Context) netip.Addr
+	Meter     verification.Meter // nil: nothing is counted
+}
+
+// maxEdgeFactAge is how long an edge keeps what the log says nothing about.
+const maxEdgeFactAge = verification.DefaultMaxFactAge
+
+// NewEdge returns an edge at once. Until the issuer has been reached, everything is refused
+// with 503. The error is that of the configuration.
+func NewEdge(c Config, e EdgeConfig) (*Edge, error) {
+	v, err := buildWith(c, revocation.BootClock, &e)
+	if err != nil {
+		return nil, fmt.Errorf("verify: %w", err)
+	}
+	return &Edge{Verifier: v}, nil
+}
+
+// Start begins to follow the issuer, in the background, until Close.
+func (e *Edge) Start() { e.spawn(e.begin) }
+
+// Decision returns what decides.
+func (e *Edge) Decision() *verification.Verifier { return e.decision }
+
+// Forms returns what opaque tokens look like.
+func (e *Edge) Forms() token.Forms { return e.forms }
+
+// Ledger returns what is known of the issuer's log.
+func (e *Edge) Ledger() *revocation.Ledger { return e.ledger }
+
+// Probe is what a look at the issuer found.
+type Probe struct {
+	Scopes    []string      // that people can have; empty: any
+	Staleness time.Duration // L
+	Skew      time.Duration // by how much the clock here is ahead of the issuer's
+}
+
+// Probe asks the issuer for its metadata and keys, gets a token as the client, and
+// introspects it, without following the log. The error is the first that would keep this
+// edge from accepting tokens.
+func (e *Edge) Probe(ctx context.Context) (Probe, error) {
+	s, err := e.web.discover(ctx, e.cfg)
+	if err != nil {
+		return Probe{}, err
+	}
+	p := Probe{Scopes: s.scopes, Staleness: s.staleness}
+	if !s.date.IsZero() {
+		p.Skew = e.cfg.Now().Sub(s.date)
+	}
+	e.site.CompareAndSwap(nil, s)
+	if err := e.keys.fetch(ctx); err != nil {
+		return p, err
+	}
+	raw, _, err := e.stream.own.bearer(ctx, s)
+	if err != nil {
+		return p, err
+	}
+	f, err := e.asker.question(ctx, question{raw: raw})
+	switch {
+	case err != nil:
+		if cause := errors.Unwrap(err); cause != nil {
+			err = cause
+		}
+		return p, err
+	case !f.active:
+		return p, errors.New("it says that the token that it has just issued is not active")
+	}
+	return p, nil
+}
+
+// IsRefused reports whether an error is that the issuer answered and refused, with that
+// error code of OAuth.
+func IsRefused(err error, code string) bool {
+	e, ok := errors.AsType[*statusError](err)
+	return ok && e.code == code
+}
+
+// factsOf asks who the token's user is and, where a collection is named, whether that
+// exists.
+func (s *source) factsOf(ctx context.Context, raw string, t *verification.Token, collection *int64) (*verification.Subject, error) {
+	if raw == "" {
+		return nil, unavailable(errors.New("the value of the token is not known"), cantAsk)
+	}
+	q := question{raw: raw, known: true}
+	if collection != nil {
+		q.collection = strconv.FormatInt(*collection, 10)
+	}
+	found, err := s.ask(ctx, q, t)
+	if err != nil {
+		return nil, err
+	}
+	return found.facts, nil
+}
+
+// spreadOver is the time over which edges ask again after the log has said that facts which
+// all of them keep may have changed.
+const spreadOver = 100 * time.Millisecond
+
+// spread delays the questions that follow news of the log, each by another time, so that
+// many edges don't ask at one moment.
+type spread struct{ news atomic.Int64 } // on the clock
+
+// watch notes when the log has had an entry by which facts are asked for again.
+func (d *spread) watch(l *revocation.Ledger) {
+	l.OnApply(func(c revocation.Change) {
+		for _, e := range c.Entries {
+			switch e.What { //nolint:exhaustive // what revokes needs no question
+			case revocation.Access, revocation.Role, revocation.Group, revocation.Collection:
+				d.news.Store(int64(l.Clock()))
+			}
+		}
+	})
+}
+
+// wait waits for a random part of what is left of spreadOver since the last news.
+func (d *spread) wait(ctx context.Context, now time.Duration) {
+	if d == nil {
+		return
+	}
+	news := time.Duration(d.news.Load())
+	if left := news + spreadOver - now; news > 0 && left > 0 {
+		sleep(ctx, rand.N(left)) //nolint:gosec // spreads the questions, hides nothing
+	}
+}
+
+// errNoFacts is the error of an issuer that doesn't know facts=true.
+var errNoFacts = errors.New("it does not say what the user may do (the version of the issuer is too old)")
+
+// parseFacts reads what an introspection says of the user of an active token.
+func parseFacts(body []byte, t *verification.Token) (*verification.Subject, error) {
+	o, err := strictjson.Parse(body)
+	if err != nil {
+		return nil, err
+	}
+	if !o.Has("permissions") || !o.Has("groups") {
+		return nil, errNoFacts
+	}
+	s := &verification.Subject{ID: t.Subject, Client: t.OfClient(), Username: t.Username, Seq: t.AsOf}
+	var permissions []struct {
+		Action string `json:"action"`
+		Path   string `json:"path"`
+	}
+	if err := firstError(
+		o.Optional("name", &s.Name), o.Optional("email", &s.Email), o.Read("groups", &s.Groups), o.Read("permissions", &permissions),
+		o.Optional("collection_exists", &s.CollectionExists),
+	); err != nil {
+		return nil, err
+	}
+	for _, p := range permissions {
+		permission := access.Permission{Action: p.Action, Path: access.Path(p.Path)}
+		if err := permission.Validate(); err != nil {
+			return nil, fmt.Errorf("a permission: %w", err)
+		}
+		s.Grants = append(s.Grants, access.Grant{Action: p.Action, Path: permission.Path, Via: access.ViaUser})
+	}
+	return s, nil
+}
