@@ -129,6 +129,7 @@ var mayImport = map[string][]string{
 	"internal/dialect/hypothesis": and(edge, "internal/signin", "internal/issuance", "internal/revoking"),
 	"internal/dialect/gen3":       and(edge, "internal/signin", "internal/credentials", "internal/issuance", "internal/revoking", "internal/trust"),
 	"internal/server":             and(domains, "internal/shadow", "internal/httpkit", "internal/node", "internal/credentials", "internal/journal", "internal/quota", "internal/secretfile", "internal/traffic"),
+	"internal/edge": {"verify", "internal/audit", "internal/fault", "internal/identity", "internal/remote", "internal/revocation", "internal/token", "internal/verification"},
 	"verify": {
 		"internal/foreign", "internal/verification", "internal/revocation", "internal/token", "internal/keyring", "internal/access", "internal/fault", "internal/cache", "internal/ratelimit",
 		"internal/networks", "internal/strictjson",
@@ -144,7 +145,7 @@ var mayImport = map[string][]string{
 	"verify/verifytest":          {"verify", "internal/networks", "internal/token", "internal/revocation"},
 	"examples/protected-service": {"verify"},
 	"cmd/bearerd": and(and(and(edge, edges...), pages...),
-		"internal/doctor", "internal/echo", "internal/export", "internal/login", "internal/setup", "internal/suggest",
+		"internal/doctor", "internal/echo", "internal/edge", "internal/export", "internal/login", "internal/setup", "internal/suggest",
 		"internal/webui/admin", "internal/webui/kit", "internal/webui/login", "internal/node", "internal/apply", "internal/quota", "internal/server", "internal/store", "internal/config", "internal/mail", "internal/notice",
 		"internal/foreign", "internal/importing", "internal/shadow", "internal/assertion", "internal/census", "internal/clientdoc", "internal/openid", "internal/remote", "internal/secretfile", "internal/sso"),
 }

@@ -54,6 +54,13 @@ func (w *web) discover(ctx context.Context, c Config) (*site, error) {
 	return s, nil
 }
 
+// otherIssuerError is the error of metadata that names another issuer.
+type otherIssuerError struct{ name string }
+
+func (e *otherIssuerError) Error() string {
+	return fmt.Sprintf("it is that of another issuer, %q", e.name)
+}
+
 // parseMetadata reads metadata. That of another issuer is refused (RFC 8414 §3.3).
 func parseMetadata(body []byte, c Config) (*site, error) {
 	o, err := strictjson.Parse(body)
@@ -71,7 +78,7 @@ func parseMetadata(body []byte, c Config) (*site, error) {
 		return nil, err
 	}
 	if issuer != c.Issuer {
-		return nil, fmt.Errorf("it is that of another issuer, %q", issuer)
+		return nil, &otherIssuerError{issuer}
 	}
 	for _, address := range []string{s.jwks, s.token, s.introspection, s.revocations} {
 		if address == "" {

@@ -97,6 +97,15 @@ func (e *Edge) Probe(ctx context.Context) (Probe, error) {
 	return p, nil
 }
 
+// OtherIssuer returns the name in an error that the metadata is that of another issuer; ""
+// for every other error.
+func OtherIssuer(err error) string {
+	if e, ok := errors.AsType[*otherIssuerError](err); ok {
+		return e.name
+	}
+	return ""
+}
+
 // IsRefused reports whether an error is that the issuer answered and refused, with that
 // error code of OAuth.
 func IsRefused(err error, code string) bool {

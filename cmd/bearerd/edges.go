@@ -2,11 +2,9 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
-	"net/url"
 	"slices"
 	"strings"
 
@@ -138,51 +136,27 @@ func sessionCookies(c config.Config) []string {
 
 // addGateway mounts forward auth and, where there is an upstream, the proxy.
 func (s *shared) addGateway(e *edges) error {
-	c := s.config.Upstream
-	announcement := gateway.Announcement{Headers: c.Headers, Encoding: gateway.Encoding(c.Encoding), Groups: c.Groups, Now: s.now}
-	if c.AssertionAudience != "" {
-		announcement.Assert = func(ctx context.Context, id *verification.Identity) (string, error) {
-			return s.Issuance.Assert(ctx, id, c.AssertionAudience)
+	parts := gatewayParts{
+		gate: gateway.Gate{
+			Verifier: s.Verifier, Now: s.now, Challenge: s.challenge, CrossOrigin: s.crossOrigin, Finders: s.finders, Forms: s.forms, Shadow: s.shadow,
+			Metadata: metadataOf(s.config), TokensPage: s.config.Issuer + "/auth/tokens",
+		},
+		now: s.now, staleness: s.config.Revocation.MaxStaleness, log: s.logger,
+	}
+	if audience := s.config.Upstream.AssertionAudience; audience != "" {
+		parts.assert = func(ctx context.Context, id *verification.Identity) (string, error) {
+			return s.Issuance.Assert(ctx, id, audience)
 		}
 	}
-	announcer, errAnnouncer := gateway.NewAnnouncer(announcement)
-	if errAnnouncer != nil {
-		errAnnouncer = fmt.Errorf("upstream.%w", errAnnouncer)
-	}
-	requirements, errRequirements := gateway.NewRequirements(requirementsOf(s.config))
-	if errRequirements != nil {
-		errRequirements = fmt.Errorf("requirements: %w", errRequirements)
-	}
-	if err := errors.Join(errAnnouncer, errRequirements); err != nil {
+	g, err := mountGateway(s.config, parts)
+	if err != nil {
 		return err
 	}
-	gate := &gateway.Gate{
-		Verifier: s.Verifier, Now: s.now, Challenge: s.challenge, CrossOrigin: s.crossOrigin, Finders: s.finders, Forms: s.forms, Shadow: s.shadow,
-		Metadata: metadataOf(s.config), Announcer: *announcer, TokensPage: s.config.Issuer + "/auth/tokens",
+	if g.proxy != nil {
+		s.proxy = g.proxy
 	}
-	e.gateway = append(e.gateway, &gateway.ForwardAuth{Gate: gate, Requirements: requirements})
-	e.loops = append(e.loops, server.Loop{Name: "writing what would have been refused", Run: s.shadow.Run})
-	for _, name := range s.config.ReportOnly() {
-		s.logger.Warn("this is not enforced: what would have been refused is counted alone", slog.String("route", name))
-	}
-	if c.URL == "" {
-		return nil
-	}
-	upstream, err := url.Parse(c.URL)
-	if err != nil {
-		return fmt.Errorf("upstream.url: %w", err)
-	}
-	proxy, err := gateway.NewProxy(gateway.ProxyConfig{
-		Gate: gate, Upstream: upstream, Routes: routesOf(s.config), PassToken: c.PassToken, KeepCookies: c.Cookies == config.CookiesKeep,
-		Origins: s.config.CORS.Origins, Log: s.logger,
-		TrustedProxies: httpkit.Proxies(s.config.TrustedProxies), Staleness: s.config.Revocation.MaxStaleness,
-	})
-	if err != nil {
-		return fmt.Errorf("upstream: %w", err)
-	}
-	s.proxy = proxy
-	e.gateway = append(e.gateway, proxy)
-	e.loops = append(e.loops, server.Loop{Name: "ending what is no longer allowed", Run: proxy.Run})
+	e.gateway = append(e.gateway, g.edges...)
+	e.loops = append(append(e.loops, server.Loop{Name: "writing what would have been refused", Run: s.shadow.Run}), g.loops...)
 	return nil
 }
 

@@ -101,7 +101,7 @@ that was asked whether something is allowed exits with 3 when it isn't.`,
 		flags.String(o.flag, "", o.usage+", instead of the configuration's")
 	}
 	root.AddCommand(
-		p.initCommand(), p.serveCommand(), p.demoCommand(), p.applyCommand(), p.exportCommand(),
+		p.initCommand(), p.serveCommand(), p.edgeCommand(), p.demoCommand(), p.applyCommand(), p.exportCommand(),
 		p.userCommands(), p.roleCommands(), p.bindingCommands(), p.collectionCommands(), p.clientCommands(),
 		p.tokenCommands(), p.revokeAllCommand(), p.keysCommands(),
 		p.auditCommand(), p.shadowCommand(), p.backupCommand(), p.migrateCommand(),
@@ -115,6 +115,11 @@ that was asked whether something is allowed exits with 3 when it isn't.`,
 // loadConfig returns the configuration with the flags of cmd over it. Flags that
 // only this command has are named in more, by key.
 func (p *program) loadConfig(cmd *cobra.Command, more ...string) (config.Config, error) {
+	return config.Load(p.configFile, p.env, changedFlags(cmd, more...))
+}
+
+// changedFlags returns the values of the flags of cmd that stand for keys, by key.
+func changedFlags(cmd *cobra.Command, more ...string) map[string]string {
 	over := map[string]string{}
 	for _, o := range overrides {
 		more = append(more, o.key)
@@ -124,7 +129,7 @@ func (p *program) loadConfig(cmd *cobra.Command, more ...string) (config.Config,
 			over[key] = f.Value.String()
 		}
 	}
-	return config.Load(p.configFile, p.env, over)
+	return over
 }
 
 // group is a command that does nothing but hold others.

@@ -27,56 +27,16 @@ const (
 // the algorithm that nobody set is RS256. The error is a
 // [ProblemsError] with all that is wrong; a file that can't be read is another.
 func Load(path string, env []string, overrides map[string]string) (Config, error) {
-	variables := map[string]string{} // those that are bearerd's
-	for _, variable := range env {
-		name, value, _ := strings.Cut(variable, "=")
-		if strings.HasPrefix(name, envPrefix) && !strings.HasPrefix(name, envTest) {
-			variables[name] = value
-		}
-	}
-	if path == "" {
-		path = variables[envConfig]
-	}
 	cfg := Default()
-	d := &decoder{origin: map[string]string{}}
-	if path != "" {
-		text, err := readFile(path, maxConfigFile)
-		if err != nil {
-			return Config{}, fmt.Errorf("reading the configuration: %w", err)
-		}
-		d.source, d.isFile = path, true
-		d.document("", string(text), reflect.ValueOf(&cfg).Elem())
+	d, err := loadInto(reflect.ValueOf(&cfg).Elem(), path, env, overrides)
+	if err != nil {
+		return Config{}, err
 	}
-	d.isFile = false
-	keys := map[string]string{}
-	for _, key := range leaves(reflect.TypeFor[Config](), "") {
-		keys[variableOf(key)] = key
-	}
-	for _, name := range slices.Sorted(maps.Keys(variables)) {
-		if name == envConfig {
-			continue
-		}
-		d.source = name
-		key, known := keys[name]
-		if !known && isServiceLink(name, variables[name]) {
-			continue
-		}
-		if !known {
-			d.fail(nil, "", "unknown variable", "the variable of access_token.ttl is "+variableOf("access_token.ttl"))
-			continue
-		}
-		d.set(key, variables[name], &cfg)
-	}
-	d.overrides(overrides, &cfg)
 	if _, set := d.origin["signing.algorithm"]; !set && slices.Contains(cfg.Dialects, DialectGen3) {
 		cfg.Signing.Algorithm = algorithmOfGen3
 	}
 	// An element of a list gets what it leaves out.
-	for i := range cfg.Upstream.Routes {
-		if r := &cfg.Upstream.Routes[i]; r.Require == "" {
-			r.Require = RequireToken
-		}
-	}
+	cfg.Upstream.complete()
 	for i := range cfg.SignIn.Sources {
 		cfg.SignIn.Sources[i].complete()
 	}
@@ -89,8 +49,66 @@ func Load(path string, env []string, overrides map[string]string) (Config, error
 	return cfg, nil
 }
 
-func (d *decoder) overrides(overrides map[string]string, cfg *Config) {
-	keys := leaves(reflect.TypeFor[Config](), "")
+// loadInto fills a configuration, a struct that holds its defaults, as Load does.
+func loadInto(cfg reflect.Value, path string, env []string, overrides map[string]string) (*decoder, error) {
+	variables := map[string]string{} // those that are bearerd's
+	for _, variable := range env {
+		name, value, _ := strings.Cut(variable, "=")
+		if strings.HasPrefix(name, envPrefix) && !strings.HasPrefix(name, envTest) {
+			variables[name] = value
+		}
+	}
+	if path == "" {
+		path = variables[envConfig]
+	}
+	d := &decoder{origin: map[string]string{}}
+	if path != "" {
+		text, err := readFile(path, maxConfigFile)
+		if err != nil {
+			return nil, fmt.Errorf("reading the configuration: %w", err)
+		}
+		d.source, d.isFile = path, true
+		d.document("", string(text), cfg)
+	}
+	d.isFile = false
+	d.variables(variables, cfg)
+	d.overrides(overrides, cfg)
+	return d, nil
+}
+
+// variables sets the keys that have a variable.
+func (d *decoder) variables(variables map[string]string, cfg reflect.Value) {
+	keys := map[string]string{}
+	all := leaves(cfg.Type(), "")
+	for _, key := range all {
+		keys[variableOf(key)] = key
+	}
+	for _, name := range slices.Sorted(maps.Keys(variables)) {
+		if name == envConfig {
+			continue
+		}
+		d.source = name
+		key, known := keys[name]
+		if !known && isServiceLink(name, variables[name]) {
+			continue
+		}
+		if !known {
+			example := exampleKey
+			if !slices.Contains(all, example) {
+				example = "verify.cache"
+			}
+			d.fail(nil, "", "unknown variable", "the variable of "+example+" is "+variableOf(example))
+			continue
+		}
+		d.set(key, variables[name], cfg)
+	}
+}
+
+// exampleKey is a key that shows how variables are named.
+const exampleKey = "access_token.ttl"
+
+func (d *decoder) overrides(overrides map[string]string, cfg reflect.Value) {
+	keys := leaves(cfg.Type(), "")
 	for _, key := range slices.Sorted(maps.Keys(overrides)) {
 		d.source = "--" + strings.NewReplacer(".", "-", "_", "-").Replace(key)
 		if !slices.Contains(keys, key) {
@@ -102,8 +120,8 @@ func (d *decoder) overrides(overrides map[string]string, cfg *Config) {
 }
 
 // set sets the value at the key, a leaf, from one text.
-func (d *decoder) set(key, text string, cfg *Config) {
-	v := leaf(reflect.ValueOf(cfg).Elem(), key)
+func (d *decoder) set(key, text string, cfg reflect.Value) {
+	v := leaf(cfg, key)
 	d.origin[key] = d.source
 	switch {
 	case isScalar(v.Type()):

@@ -37,6 +37,26 @@ func validate(c Config, origin map[string]string) []Problem {
 	k.checkLogin()
 	k.checkSignIn()
 	k.checkAuthorization()
+	k.checkOrigins()
+	k.checkLifetimes()
+	k.checkNames()
+	k.checkForeignTokens()
+	k.checkCache()
+	k.checkUpstream()
+	k.checkWebhook()
+	k.checkSite()
+	k.checkNotices()
+	k.checkMail()
+	return k.problems
+}
+
+func (k *checker) checkCache() {
+	if c := k.Verify.Cache; c < 1<<20 || c > 64<<30 {
+		k.fail("verify.cache", "", "must be from 1MiB to 64GiB, not %s", c)
+	}
+}
+
+func (k *checker) checkOrigins() {
 	for i, origin := range k.CORS.Origins {
 		u, err := url.Parse(origin)
 		if origin == "*" || err == nil && u.Host != "" && origin == u.Scheme+"://"+strings.ToLower(u.Host) &&
@@ -46,18 +66,6 @@ func validate(c Config, origin map[string]string) []Problem {
 		k.fail(fmt.Sprintf("cors.origins[%d]", i), `write https://app.example.org, or "*" for every origin`,
 			"must be an origin as browsers send it: scheme, host in lower case, no path; not %q", origin)
 	}
-	k.checkLifetimes()
-	k.checkNames()
-	k.checkForeignTokens()
-	if c := k.Verify.Cache; c < 1<<20 || c > 64<<30 {
-		k.fail("verify.cache", "", "must be from 1MiB to 64GiB, not %s", c)
-	}
-	k.checkUpstream()
-	k.checkWebhook()
-	k.checkSite()
-	k.checkNotices()
-	k.checkMail()
-	return k.problems
 }
 
 // fail reports a problem with the value at the key, and where that was set: at

@@ -41,21 +41,31 @@ func NewClient(caFile string) (*http.Client, error) {
 		MaxIdleConnsPerHost: 4, MaxResponseHeaderBytes: 64 << 10,
 		TLSClientConfig: &tls.Config{MinVersion: tls.VersionTLS12},
 	}
-	if caFile != "" {
-		pem, err := os.ReadFile(caFile) //nolint:gosec // the operator names the file
-		if err != nil {
-			return nil, fmt.Errorf("ca_file: %w", err)
-		}
-		roots := x509.NewCertPool()
-		if !roots.AppendCertsFromPEM(pem) {
-			return nil, fmt.Errorf("ca_file: %s holds no PEM certificate", caFile)
-		}
-		transport.TLSClientConfig.RootCAs = roots
+	var err error
+	if transport.TLSClientConfig.RootCAs, err = Roots(caFile); err != nil {
+		return nil, err
 	}
 	return &http.Client{
 		Transport: &bounded{next: transport}, Timeout: Timeout,
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}, nil
+}
+
+// Roots returns the certificates of the authorities in a PEM file; nil, which stands for
+// those of the system, without one.
+func Roots(caFile string) (*x509.CertPool, error) {
+	if caFile == "" {
+		return nil, nil
+	}
+	pem, err := os.ReadFile(caFile) //nolint:gosec // the operator names the file
+	if err != nil {
+		return nil, fmt.Errorf("ca_file: %w", err)
+	}
+	roots := x509.NewCertPool()
+	if !roots.AppendCertsFromPEM(pem) {
+		return nil, fmt.Errorf("ca_file: %s holds no PEM certificate", caFile)
+	}
+	return roots, nil
 }
 
 // bounded checks addresses and limits bodies of every request.
