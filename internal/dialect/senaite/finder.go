@@ -104,18 +104,28 @@ func (c *Credentials) place(pair httpkit.BasicPair, address string) string {
 	return string(mac.Sum(nil))
 }
 
-// Tokens finds what Credentials finds, passwords aside: where no password can be checked.
+// Tokens finds what Credentials finds where no password can be checked: a request with one
+// is refused, so that the password reaches no application.
 type Tokens struct{}
+
+var errNoPassword = fault.New(fault.Unauthenticated, "passwords are not checked here: get a token from the issuer and send that")
 
 var _ httpkit.CredentialFinder = Tokens{}
 
 // Find implements httpkit.CredentialFinder.
-func (Tokens) Find(r *http.Request) (httpkit.Credential, error) { return findToken(r) }
+func (Tokens) Find(r *http.Request) (httpkit.Credential, error) {
+	_, found, err := httpkit.Basic(r)
+	switch {
+	case err != nil:
+		return httpkit.Credential{}, err
+	case found:
+		return httpkit.Credential{}, errNoPassword
+	}
+	return findToken(r)
+}
 
 // Places implements httpkit.CredentialFinder.
-func (Tokens) Places() httpkit.Places {
-	return httpkit.Places{Headers: []string{tokenHeader}, Cookies: []string{tokenCookie}}
-}
+func (Tokens) Places() httpkit.Places { return (*Credentials)(nil).Places() }
 
 // findToken returns the token in the cookie token or in the header X-JWT-Auth-Token.
 func findToken(r *http.Request) (httpkit.Credential, error) {
