@@ -53,6 +53,8 @@ type Things interface {
 	BindingPage(ctx context.Context, q BindingListQuery) (CountedPage[access.Binding], error)
 	// CollectionNames returns the names of those of at most MaxNames ids that are collections.
 	CollectionNames(ctx context.Context, ids []int64) (map[int64]string, error)
+	// Collection returns the collection that has an id.
+	Collection(ctx context.Context, id int64) (Collection, error)
 	// RolesNamed returns those of at most MaxNames names that are roles.
 	RolesNamed(ctx context.Context, names []string) ([]access.Role, error)
 }

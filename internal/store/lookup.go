@@ -69,6 +69,15 @@ func (s *Store) CollectionNames(ctx context.Context, ids []int64) (map[int64]str
 	return names, err
 }
 
+// Collection returns the collection that has an id. If there is none, the error is
+// fault.NotFound.
+func (s *Store) Collection(ctx context.Context, id int64) (n records.Collection, err error) {
+	err = s.read(ctx, func(ctx context.Context, c conn) error {
+		return orNotFound(c.row(ctx, "SELECT id, name, owner FROM collections WHERE id = $1", []any{id}, &n.ID, &n.Name, &n.Owner), "there is no such collection")
+	})
+	return n, err
+}
+
 // RolesNamed returns those of at most records.MaxNames names that are roles, in the order
 // of their names.
 func (s *Store) RolesNamed(ctx context.Context, names []string) ([]access.Role, error) {

@@ -298,6 +298,9 @@ func (s *Store) BindingPage(ctx context.Context, q records.BindingListQuery) (re
 	}
 	l.is("b.user_id", q.User)
 	l.is("b.group_name", q.Group)
+	if q.Role != "" {
+		l.where = append(l.where, "b.role IS NOT NULL")
+	}
 	l.is("b.role", q.Role)
 	if at := string(q.At); at != "" && q.At != access.Root {
 		// '0' is the character after '/'.
