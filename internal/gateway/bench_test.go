@@ -18,7 +18,9 @@ import (
 
 	"github.com/bearerd/bearerd/internal/gateway"
 	"github.com/bearerd/bearerd/internal/httpkit"
+	"github.com/bearerd/bearerd/internal/localaddr"
 	"github.com/bearerd/bearerd/internal/node/nodetest"
+	"github.com/bearerd/bearerd/internal/server"
 )
 
 const (
@@ -60,6 +62,55 @@ func BenchmarkBudgetForwardAuthSeen(b *testing.B) {
 	b.ReportMetric(float64(w.Store.Queries()-before)/float64(max(asked, 1)), "queries/op")
 }
 
+// BenchmarkBudgetVerifyListen is for the budget of verify_listen, 1.30 of the bare net/http
+// handler that answers 204, both by TCP and as BenchmarkBudgetForwardAuthSeen measures: with
+// all that a server puts around a request, its metrics among it.
+func BenchmarkBudgetVerifyListen(b *testing.B) {
+	m := server.NewMetrics()
+	w := newWorld(b, nodetest.Options{Meter: m, Settings: func(p *parts.Settings) { p.Staleness = time.Hour }})
+	issued := w.issue(b, func(r *issuance.Request) { r.Scope = []string{"read"} })
+	loads := []*load{
+		newLoadAt(b, "tcp", verifyListener(b, w, m, "127.0.0.1:0"), bearer(issued)),
+		newLoad(b, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNoContent) }), bearer(issued)),
+	}
+	for _, l := range loads {
+		l.run(b, benchSlice)
+	}
+	var ofBare, rate []float64
+	for i := 0; b.Loop(); i++ {
+		var n [2]float64
+		for j := range loads {
+			k := (i + j) % len(loads)
+			n[k] = loads[k].run(b, benchSlice)
+		}
+		ofBare, rate = append(ofBare, n[0]/n[1]), append(rate, n[0])
+	}
+	b.ReportMetric(median(ofBare), "ratio-bare")
+	b.ReportMetric(median(rate), "req/s")
+}
+
+// verifyListener starts a server with verify_listen and returns where that is open.
+func verifyListener(b *testing.B, w *world, m *server.Metrics, at string) string {
+	b.Helper()
+	auth := &gateway.ForwardAuth{Gate: w.gate}
+	address, err := localaddr.Parse(at)
+	must(b, err)
+	s, err := server.New(server.Config{
+		Node: w.Node, Issuer: nodetest.Issuer, Now: time.Now, Log: slog.New(slog.DiscardHandler), Metrics: m, Listen: "127.0.0.1:0",
+		Gateway: []server.Edge{auth}, Verify: &server.Verify{Address: address, Auth: auth},
+	})
+	must(b, err)
+	must(b, s.Listen(b.Context()))
+	ctx, end := context.WithCancel(context.Background())
+	ended := make(chan error, 1)
+	go func() { ended <- s.Run(ctx) }()
+	b.Cleanup(func() {
+		end()
+		must(b, <-ended)
+	})
+	return s.VerifyAddr().String()
+}
+
 func median(f []float64) float64 {
 	slices.Sort(f)
 	return f[len(f)/2]
@@ -93,15 +144,19 @@ type load struct {
 
 func newLoad(b *testing.B, handler http.Handler, h http.Header) *load {
 	b.Helper()
-	host := parseURL(b, serve(b, handler)).Host
+	return newLoadAt(b, "tcp", parseURL(b, serve(b, handler)).Host, h)
+}
+
+func newLoadAt(b *testing.B, network, host string, h http.Header) *load {
+	b.Helper()
 	l := &load{}
 	for range benchConnections {
-		conn, err := new(net.Dialer).DialContext(b.Context(), "tcp", host)
+		conn, err := new(net.Dialer).DialContext(b.Context(), network, host)
 		must(b, err)
 		b.Cleanup(func() { _ = conn.Close() })
 		l.connections = append(l.connections, conn)
 	}
-	r := httptest.NewRequestWithContext(context.Background(), http.MethodGet, "http://"+host+"/auth/verify", nil)
+	r := httptest.NewRequestWithContext(context.Background(), http.MethodGet, "http://127.0.0.1:8080/auth/verify", nil)
 	r.Header = h
 	var text bytes.Buffer
 	must(b, r.Write(&text))
