@@ -18,7 +18,6 @@ import (
 
 	"github.com/bearerd/bearerd/internal/gateway"
 	"github.com/bearerd/bearerd/internal/httpkit"
-	"github.com/bearerd/bearerd/internal/localaddr"
 	"github.com/bearerd/bearerd/internal/node/nodetest"
 	"github.com/bearerd/bearerd/internal/server"
 )
@@ -70,7 +69,7 @@ func BenchmarkBudgetVerifyListen(b *testing.B) {
 	w := newWorld(b, nodetest.Options{Meter: m, Settings: func(p *parts.Settings) { p.Staleness = time.Hour }})
 	issued := w.issue(b, func(r *issuance.Request) { r.Scope = []string{"read"} })
 	loads := []*load{
-		newLoadAt(b, "tcp", verifyListener(b, w, m, "127.0.0.1:0"), bearer(issued)),
+		newLoadAt(b, "tcp", listenBoth(b, w, server.Config{Metrics: m}, both{auth: &gateway.ForwardAuth{Gate: w.gate}, at: "127.0.0.1:0"}).VerifyAddr().String(), bearer(issued)),
 		newLoad(b, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNoContent) }), bearer(issued)),
 	}
 	for _, l := range loads {
@@ -87,28 +86,6 @@ func BenchmarkBudgetVerifyListen(b *testing.B) {
 	}
 	b.ReportMetric(median(ofBare), "ratio-bare")
 	b.ReportMetric(median(rate), "req/s")
-}
-
-// verifyListener starts a server with verify_listen and returns where that is open.
-func verifyListener(b *testing.B, w *world, m *server.Metrics, at string) string {
-	b.Helper()
-	auth := &gateway.ForwardAuth{Gate: w.gate}
-	address, err := localaddr.Parse(at)
-	must(b, err)
-	s, err := server.New(server.Config{
-		Node: w.Node, Issuer: nodetest.Issuer, Now: time.Now, Log: slog.New(slog.DiscardHandler), Metrics: m, Listen: "127.0.0.1:0",
-		Gateway: []server.Edge{auth}, Verify: &server.Verify{Address: address, Auth: auth},
-	})
-	must(b, err)
-	must(b, s.Listen(b.Context()))
-	ctx, end := context.WithCancel(context.Background())
-	ended := make(chan error, 1)
-	go func() { ended <- s.Run(ctx) }()
-	b.Cleanup(func() {
-		end()
-		must(b, <-ended)
-	})
-	return s.VerifyAddr().String()
 }
 
 func median(f []float64) float64 {
