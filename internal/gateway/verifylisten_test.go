@@ -3,7 +3,6 @@ package gateway_test
 import (
 	"bufio"
 	"bytes"
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -90,9 +89,9 @@ func requirements(t testing.TB) gateway.Requirements {
 // after follows each request on its connection.
 const after = "GET /auth/verify?optional=true HTTP/1.1\r\nHost: b\r\nConnection: close\r\n\r\n"
 
-// exchange sends a request, and another one when that is answered, and returns both answers
+// talk sends a request, and another one when that is answered, and returns both answers
 // as text, without what differs by nature.
-func exchange(t testing.TB, to net.Addr, request string, silence time.Duration) string {
+func talk(t testing.TB, to net.Addr, request string, silence time.Duration) string {
 	t.Helper()
 	conn, err := new(net.Dialer).DialContext(t.Context(), to.Network(), to.String())
 	must(t, err)
@@ -146,7 +145,7 @@ func described(resp *http.Response) string {
 func alike(t testing.TB, s *server.Server, name, request string) {
 	t.Helper()
 	for silence := 300 * time.Millisecond; ; silence *= 10 {
-		want, got := exchange(t, s.Addr(), request, silence), exchange(t, s.VerifyAddr(), request, silence)
+		want, got := talk(t, s.Addr(), request, silence), talk(t, s.VerifyAddr(), request, silence)
 		if want == got {
 			return
 		}
@@ -213,7 +212,7 @@ func shapes(good string) []string {
 	}
 	for _, h := range []string{
 		"", host, host + host, "Host: \r\n", "Host: a b\r\n", "Host: a/b\r\n", "Host: a_b.c:80\r\n", "Host: a:b\r\n", "Host: [::1]:80\r\n", "Host: a:99999\r\n", "host:b\r\n", "Host : b\r\n",
-		host + auth, host + auth + auth, host + "authorization:Bearer  " + good + " \r\n", host + "Authorization: Basic eDp5\r\n", host + "Authorization: Bearer x\r\n",
+		host + auth, host + auth + auth, host + "authorization:Bearer  " + good + " \r\n", host + "Authorization: Basic eDp\r\n", host + "Authorization: Bearer x\r\n",
 		host + "Authorization: Bearer\r\n x\r\n", host + "Authorization: Token x\r\n", host + auth + "Cookie: token=" + good + "\r\n", host + "Cookie: token=" + good + "\r\n",
 		host + "X-JWT-Auth-Token: " + good + "\r\n", host + "X-API-Key: " + good + "\r\n",
 		host + auth + " folded: x\r\n", host + "X: a\r\n\tb\r\n" + auth, host + auth + "X\x00: y\r\n", host + auth + "X: \x00\r\n", host + auth + "X: \x7f\r\n", host + auth + "X: \x80\r\n",
@@ -329,7 +328,7 @@ func TestAUnixSocketsPeerCountsAsLoopback(t *testing.T) {
 			{local, "X-Forwarded-For: 198.51.100.1\r\n", !trusted},
 		} {
 			request := "GET /auth/verify HTTP/1.1\r\nHost: b\r\nAuthorization: Bearer " + q.token + "\r\n" + q.forwarded + "\r\n"
-			if got := exchange(t, s.VerifyAddr(), request, 20*time.Second); strings.HasPrefix(got, "200") != q.allowed {
+			if got := talk(t, s.VerifyAddr(), request, 20*time.Second); strings.HasPrefix(got, "200") != q.allowed {
 				t.Errorf("trusted: %v, %q: %.200s", trusted, q.forwarded, got)
 			}
 			alike(t, s, q.forwarded, request)
@@ -353,8 +352,8 @@ func TestVerifyListenIsCountedAndLoggedAsTheMainListener(t *testing.T) {
 		both{auth: &gateway.ForwardAuth{Gate: w.gate, Requirements: requirements(t)}})
 	good := w.issue(t, nil).Value.Reveal()
 	for _, to := range []net.Addr{s.Addr(), s.VerifyAddr()} {
-		exchange(t, to, "GET /auth/verify HTTP/1.1\r\nHost: b\r\nAuthorization: Bearer "+good+"\r\n\r\n", 20*time.Second)
-		exchange(t, to, "GET /auth/ext-authz/any/secret/x HTTP/1.1\r\nHost: b\r\n\r\n", 20*time.Second)
+		talk(t, to, "GET /auth/verify HTTP/1.1\r\nHost: b\r\nAuthorization: Bearer "+good+"\r\n\r\n", 20*time.Second)
+		talk(t, to, "GET /auth/ext-authz/any/secret/x HTTP/1.1\r\nHost: b\r\n\r\n", 20*time.Second)
 	}
 	text := get(t, "http://"+s.OpsAddr().String()+"/metrics", nil).body
 	for _, line := range []string{
@@ -422,8 +421,8 @@ func TestNginxAsksByAUnixSocket(t *testing.T) {
 	issued := w.issue(t, nil)
 	for range 3 {
 		got := through(t, client, http.MethodGet, "/x", bearer(issued), nil).reached(t)
-		if user := cmp.Or(got.Header.Get("Remote-User"), "nobody"); user != "ada" {
-			t.Errorf("the application was told of %s", user)
+		if user := got.Header.Get("Remote-User"); user != "ada" {
+			t.Errorf("the application was told of %q", user)
 		}
 	}
 	w.revoke(t, issued)

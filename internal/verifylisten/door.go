@@ -21,6 +21,8 @@ type door struct {
 	net.Listener
 
 	listener *Listener
+	first    sync.Once
+	begun    chan struct{} // closed when Accept has been called
 	once     sync.Once
 	closing  chan struct{} // closed by Close, and guards until
 	until    time.Time
@@ -62,6 +64,7 @@ func (d *door) stopped() bool {
 // Accept waits for the next connection. After Close it returns those that wait, and then
 // net.ErrClosed.
 func (d *door) Accept() (net.Conn, error) {
+	d.first.Do(func() { close(d.begun) })
 	for !d.stopped() {
 		c, err := d.Listener.Accept()
 		if err == nil {

@@ -71,7 +71,7 @@ func (l *Listener) Listen(ctx context.Context) error {
 	if err != nil {
 		return err //nolint:wrapcheck // the caller names the listener
 	}
-	l.door = &door{Listener: opened, listener: l, closing: make(chan struct{})}
+	l.door = &door{Listener: opened, listener: l, begun: make(chan struct{}), closing: make(chan struct{})}
 	l.rest = newDiversion(opened.Addr())
 	return nil
 }
@@ -108,6 +108,10 @@ func (l *Listener) Serve() error {
 // others, and returns an error.
 func (l *Listener) Drain(ctx context.Context) error {
 	defer l.end()
+	select {
+	case <-l.door.begun: // fasthttp can't be ended before
+	case <-ctx.Done():
+	}
 	_ = l.door.Close()
 	errFast := l.fast.ShutdownWithContext(ctx) // waits for Accept to end too
 	_ = l.rest.Close()
