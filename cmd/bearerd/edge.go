@@ -62,11 +62,7 @@ without a database".`,
 }
 
 func (p *program) loadEdge(cmd *cobra.Command, more ...string) (config.Edge, error) {
-	c, err := config.LoadEdge(p.configFile, p.env, changedFlags(cmd, more...))
-	if err == nil && c.VerifyListen != "" {
-		return c, hint(errors.New("verify_listen: this version has no such listener"), "leave it out; /auth/verify is on listen")
-	}
-	return c, err
+	return config.LoadEdge(p.configFile, p.env, changedFlags(cmd, more...))
 }
 
 // newEdge returns what an edge decides with. Nothing is asked yet.
@@ -150,7 +146,7 @@ func (p *program) serveEdge(ctx context.Context, c config.Edge) error {
 	}
 	err = srv.Listen(ctx)
 	if errors.Is(err, syscall.EADDRINUSE) {
-		return hint(err, "another program uses this address, maybe another bearerd; choose other addresses in listen and ops_listen")
+		return hint(err, "another program uses this address, maybe another bearerd; choose other addresses in listen, ops_listen and verify_listen")
 	}
 	if err != nil {
 		return err
@@ -200,7 +196,7 @@ func (p *program) edgeServer(c config.Edge, e *edge.Edge, parts edgeParts) (*ser
 	return server.New(server.Config{
 		Node: edgeNode{e}, Unready: e.Unready, Metrics: parts.metrics, Build: metricsBuild(), Issuer: c.Issuer, Now: p.now, Log: parts.log,
 		Listen: c.Listen, OpsListen: c.OpsListen, TLS: server.TLS{CertFile: c.TLS.CertFile, KeyFile: c.TLS.KeyFile},
-		Gateway: g.edges, Loops: append(parts.loops, g.loops...),
+		Gateway: g.edges, Verify: g.verify, Loops: append(parts.loops, g.loops...),
 		CORS: c.CORS.Origins, Proxies: httpkit.Proxies(c.TrustedProxies), Notice: like.Shutdown.Notice.For(p.env),
 	})
 }

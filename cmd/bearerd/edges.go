@@ -32,6 +32,7 @@ const resourcePath = "/.well-known/oauth-protected-resource"
 type edges struct {
 	own, gateway []server.Edge
 	inner        []server.Inner
+	verify       *server.Verify // nil: none
 	loops        []server.Loop
 	refuse       httpkit.ErrorWriter // for what nobody serves
 }
@@ -155,6 +156,7 @@ func (s *shared) addGateway(e *edges) error {
 	if g.proxy != nil {
 		s.proxy = g.proxy
 	}
+	e.verify = g.verify
 	e.gateway = append(e.gateway, g.edges...)
 	e.loops = append(append(e.loops, server.Loop{Name: "writing what would have been refused", Run: s.shadow.Run}), g.loops...)
 	return nil

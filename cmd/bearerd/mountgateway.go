@@ -11,6 +11,7 @@ import (
 	"github.com/bearerd/bearerd/internal/config"
 	"github.com/bearerd/bearerd/internal/gateway"
 	"github.com/bearerd/bearerd/internal/httpkit"
+	"github.com/bearerd/bearerd/internal/localaddr"
 	"github.com/bearerd/bearerd/internal/server"
 	"github.com/bearerd/bearerd/internal/verification"
 )
@@ -29,6 +30,8 @@ type mounted struct {
 	edges []server.Edge
 	loops []server.Loop
 	proxy *gateway.Proxy // nil: there is no upstream
+	// verify is the listener for proxies on this machine; nil: none.
+	verify *server.Verify
 }
 
 // mountGateway returns forward auth and, where there is an upstream, the proxy, as the
@@ -49,7 +52,15 @@ func mountGateway(c config.Config, p gatewayParts) (mounted, error) {
 	}
 	gate := &p.gate
 	gate.Announcer = *announcer
-	m := mounted{edges: []server.Edge{&gateway.ForwardAuth{Gate: gate, Requirements: requirements}}}
+	auth := &gateway.ForwardAuth{Gate: gate, Requirements: requirements}
+	m := mounted{edges: []server.Edge{auth}}
+	if c.VerifyListen != "" {
+		address, err := localaddr.Parse(c.VerifyListen)
+		if err != nil {
+			return mounted{}, fmt.Errorf("verify_listen: %w", err)
+		}
+		m.verify = &server.Verify{Address: address, Auth: auth}
+	}
 	for _, name := range c.ReportOnly() {
 		p.log.Warn("this is not enforced: what would have been refused is counted alone", slog.String("route", name))
 	}

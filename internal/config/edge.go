@@ -42,7 +42,7 @@ func (e Edge) Config() Config {
 	c := Default()
 	c.Issuer, c.Listen, c.OpsListen, c.TLS, c.Audience = e.Issuer, e.Listen, e.OpsListen, e.TLS, e.Audience
 	c.TrustedProxies, c.CORS, c.Upstream, c.Requirements = e.TrustedProxies, e.CORS, e.Upstream, e.Requirements
-	c.Verify, c.Dialects = e.Verify, e.Dialects
+	c.Verify, c.Dialects, c.VerifyListen = e.Verify, e.Dialects, e.VerifyListen
 	return c
 }
 
