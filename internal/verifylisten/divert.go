@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"net/http"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -15,8 +16,9 @@ type conn struct {
 	net.Conn
 
 	listener *Listener
-	remote   string    // the peer's address
-	armed    time.Time // when the read deadline was last set
+	remote   string      // the peer's address
+	header   http.Header // of the request that is under way: nobody needs it later
+	armed    time.Time   // when the read deadline was last set
 	diverted atomic.Bool
 }
 

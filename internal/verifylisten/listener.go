@@ -132,7 +132,7 @@ func (l *Listener) Drain(ctx context.Context) error {
 
 // admit returns a connection as fasthttp reads it.
 func (l *Listener) admit(inner net.Conn) net.Conn {
-	c := &conn{Conn: inner, listener: l}
+	c := &conn{Conn: inner, listener: l, header: http.Header{}}
 	c.remote = c.RemoteAddr().String()
 	l.mu.Lock()
 	defer l.mu.Unlock()
