@@ -102,7 +102,7 @@ func talk(t testing.TB, to net.Addr, request string, silence time.Duration) stri
 	r, out := bufio.NewReader(conn), ""
 	for i, wait := range []time.Duration{silence, 20 * time.Second} {
 		must(t, conn.SetReadDeadline(time.Now().Add(wait)))
-		resp, err := http.ReadResponse(r, &http.Request{Method: method})
+		resp, err := http.ReadResponse(r, &http.Request{Method: method}) //nolint:bodyclose // described closes it
 		switch {
 		case errors.Is(err, os.ErrDeadlineExceeded):
 			return out + "silence\n"

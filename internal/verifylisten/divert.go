@@ -57,7 +57,7 @@ func (c *conn) arm() {
 	} else {
 		c.armed = now
 	}
-	_ = c.Conn.SetReadDeadline(now.Add(timeout))
+	_ = c.SetReadDeadline(now.Add(timeout))
 }
 
 // RemoteAddr returns the peer's address; on a Unix socket that of a local peer.

@@ -95,8 +95,7 @@ func (l *Listener) Serve() error {
 	err := l.fast.Serve(l.door)
 	if !l.door.stopped() {
 		_ = l.rest.Close()
-		<-ended
-		return err //nolint:wrapcheck // the caller names the listener
+		return errors.Join(err, <-ended)
 	}
 	if err := <-ended; !errors.Is(err, net.ErrClosed) && !errors.Is(err, http.ErrServerClosed) {
 		return err //nolint:wrapcheck // the caller names the listener
