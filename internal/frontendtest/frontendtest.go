@@ -28,6 +28,7 @@ import (
 const (
 	Host      = "museum.example.org"      // an API alone
 	LoginHost = "collections.example.org" // an application with a login of its own
+	TrialHost = "trial.example.org"       // an application whose own checks count, while bearerd only reports
 )
 
 // A Starter runs a web server until the test ends. Its arguments are the URLs of bearerd
@@ -232,7 +233,7 @@ func nginx(t testing.TB, at *Server, bearerd, application string) *Server {
 	files := Documented(t, "nginx")
 	for _, name := range []string{
 		"bearerd-verify.conf", "bearerd-application.conf", "bearerd-refusal.conf", "bearerd-endpoint.conf", "bearerd-locations.conf",
-		"conf.d/application.conf", "conf.d/api.conf", "conf.d/bearerd-maps.conf",
+		"conf.d/application.conf", "conf.d/api.conf", "conf.d/report-only.conf", "conf.d/bearerd-maps.conf",
 	} {
 		if files[name] == "" {
 			t.Fatalf("the document doesn't show %s", name)
@@ -246,7 +247,9 @@ func nginx(t testing.TB, at *Server, bearerd, application string) *Server {
 	site = replaceOnce(t, site, "server 127.0.0.1:8080;", "server "+hostOf(t, bearerd)+";")
 	site = replaceOnce(t, site, "server 127.0.0.1:8000;", "server "+hostOf(t, application)+";")
 	files["conf.d/application.conf"] = replaceOnce(t, site, "listen 80;", listen)
-	files["conf.d/api.conf"] = replaceOnce(t, files["conf.d/api.conf"], "listen 80;", listen)
+	for _, name := range []string{"conf.d/api.conf", "conf.d/report-only.conf"} {
+		files[name] = replaceOnce(t, files[name], "listen 80;", listen)
+	}
 	files["nginx.conf"] = "daemon off; master_process off; pid nginx.pid;\nevents {}\nhttp {\n  access_log off;\n  client_body_temp_path body;" +
 		" proxy_temp_path proxy; fastcgi_temp_path fastcgi; uwsgi_temp_path uwsgi; scgi_temp_path scgi;\n  include conf.d/*.conf;\n}\n"
 	for name, text := range files {
@@ -277,7 +280,7 @@ func caddy(t testing.TB, bearerd, application string, more []string) *Server {
 	socket := filepath.Join(dir, "socket")
 	text := Documented(t, "caddy")["Caddyfile"]
 	text = replaceOnce(t, text, " X-Bearerd-Audience\n", " X-Bearerd-Audience "+strings.Join(more, " ")+"\n")
-	for _, host := range []string{Host, LoginHost} {
+	for _, host := range []string{Host, LoginHost, TrialHost} {
 		text = replaceOnce(t, text, "\n"+host+" {\n", "\nhttp://"+host+" {\nbind unix/"+socket+"\n")
 	}
 	text = strings.ReplaceAll(text, "127.0.0.1:8000", hostOf(t, application))
