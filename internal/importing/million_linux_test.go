@@ -22,7 +22,7 @@ import (
 
 // BenchmarkMillion imports so many tokens as BEARERD_IMPORT_LINES says, a million unless it
 // says so, of a thousand users, into SQLite and PostgreSQL. Meanwhile another node creates a
-// user every 20 ms.
+// user every 100 ms.
 func BenchmarkMillion(b *testing.B) {
 	lines := 1_000_000
 	if n, err := strconv.Atoi(os.Getenv("BEARERD_IMPORT_LINES")); err == nil {
@@ -96,7 +96,7 @@ func writeBeside(b *testing.B, f *nodetest.Fixture) func() []time.Duration {
 			select {
 			case <-stop:
 				return
-			case <-time.After(20 * time.Millisecond):
+			case <-time.After(100 * time.Millisecond):
 			}
 		}
 	}()
