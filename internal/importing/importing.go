@@ -79,7 +79,7 @@ type Report struct {
 }
 
 const (
-	windowLines = 20_000 // read and checked at a time
+	windowLines = 20_000      // read and checked at a time
 	staleImport = time.Minute // an import that has stored nothing for so long has ended
 	pauseShare  = 8           // a pause is this part of what the step took
 	retries     = 20
