@@ -72,7 +72,7 @@ golden: ## write the golden files again; read the diff before you commit it
 
 screenshots: ## a picture of every page, into docs/screenshots; look at them
 	@rm -f docs/screenshots/*.png
-	$(GO) test -count=1 ./internal/webui/browsertest -run EveryPage -screenshots $(CURDIR)/docs/screenshots
+	$(GO) test -count=1 ./internal/webui/browsertest -run 'EveryPage|LongLists' -screenshots $(CURDIR)/docs/screenshots
 
 vuln: ## known vulnerabilities in what the binary uses
 	$(TOOL) govulncheck ./...

@@ -27,6 +27,7 @@ var sections = []section{
 		{what: "verify, token seen before, to the raw Ed25519 check", metric: "BenchmarkBudgetVerifySeen ratio", budget: 0.01},
 		{what: "its store queries, the follower's own among them", metric: "BenchmarkBudgetVerifySeen queries/op", budget: 0.001},
 		{what: "verify, token new, to the raw Ed25519 check", metric: "BenchmarkBudgetVerifyNew ratio", budget: 1.25},
+		{what: "verify, imported token seen before, to an API token of bearerd's own", metric: "BenchmarkBudgetVerifyImported ratio"},
 		{what: "`/auth/verify`, to a handler with the same ten headers", metric: "BenchmarkBudgetForwardAuthSeen ratio", budget: 0.85, least: true},
 		{what: "`/auth/verify`, to a bare 204 handler", metric: "BenchmarkBudgetForwardAuthSeen ratio-bare", budget: 0.70, least: true},
 		{what: "`/auth/verify` on `verify_listen`, to a bare 204 handler", metric: "BenchmarkBudgetVerifyListen ratio-bare", budget: 1.30, least: true},

@@ -28,6 +28,7 @@ import (
 const (
 	Host      = "museum.example.org"      // an API alone
 	LoginHost = "collections.example.org" // an application with a login of its own
+	TrialHost = "trial.example.org"       // an application whose own checks count, while bearerd only reports
 )
 
 // A Starter runs a web server until the test ends. Its arguments are the URLs of bearerd
@@ -243,7 +244,8 @@ func nginx(t testing.TB, at *Server, bearerd, application, verify string) *Serve
 	files := Documented(t, "nginx")
 	for _, name := range []string{
 		"bearerd-verify.conf", "bearerd-application.conf", "bearerd-refusal.conf", "bearerd-endpoint.conf", "bearerd-locations.conf",
-		"conf.d/application.conf", "conf.d/api.conf", "conf.d/bearerd-maps.conf", "conf.d/bearerd-verify-listen.conf",
+		"conf.d/application.conf", "conf.d/api.conf", "conf.d/report-only.conf", "conf.d/bearerd-maps.conf",
+		"conf.d/bearerd-verify-listen.conf",
 	} {
 		if files[name] == "" {
 			t.Fatalf("the document doesn't show %s", name)
@@ -257,7 +259,9 @@ func nginx(t testing.TB, at *Server, bearerd, application, verify string) *Serve
 	site = replaceOnce(t, site, "server 127.0.0.1:8080;", "server "+hostOf(t, bearerd)+";")
 	site = replaceOnce(t, site, "server 127.0.0.1:8000;", "server "+hostOf(t, application)+";")
 	files["conf.d/application.conf"] = replaceOnce(t, site, "listen 80;", listen)
-	files["conf.d/api.conf"] = replaceOnce(t, files["conf.d/api.conf"], "listen 80;", listen)
+	for _, name := range []string{"conf.d/api.conf", "conf.d/report-only.conf"} {
+		files[name] = replaceOnce(t, files[name], "listen 80;", listen)
+	}
 	if verify != "" {
 		files["conf.d/bearerd-verify-listen.conf"] = replaceOnce(t, files["conf.d/bearerd-verify-listen.conf"], "unix:/run/bearerd/verify.sock", verify)
 		for _, name := range []string{"bearerd-verify.conf", "bearerd-refusal.conf"} {
@@ -308,7 +312,7 @@ func caddy(t testing.TB, bearerd, application string, c caddyChanges) *Server {
 	socket := filepath.Join(dir, "socket")
 	text := Documented(t, "caddy")["Caddyfile"]
 	text = replaceOnce(t, text, " X-Bearerd-Audience\n", " X-Bearerd-Audience "+strings.Join(c.more, " ")+"\n")
-	for _, host := range []string{Host, LoginHost} {
+	for _, host := range []string{Host, LoginHost, TrialHost} {
 		text = replaceOnce(t, text, "\n"+host+" {\n", "\nhttp://"+host+" {\nbind unix/"+socket+"\n")
 	}
 	if c.verify != "" {
