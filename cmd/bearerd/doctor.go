@@ -30,18 +30,19 @@ func (p *program) doctorCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "doctor",
 		Short: "Check an installation, and the way to it through the proxy",
-		Long: `Check an installation that runs, and say what to do about each thing that is wrong:
-the configuration and its files, the master key and the signing keys, the database
-and its settings, the clocks, this machine's server, and the way to it. For the
-latter it asks at the issuer's URL, as clients do: whether this bearerd answers
-there, until when the certificate is valid, whether /auth/, /oauth2/ and the paths of
-each dialect reach it, whether Authorization arrives, and whether the proxy says who
-the client is (X-Forwarded-For and trusted_proxies) and lets nobody choose that.
+		Long: `Check an installation that runs, and say what to do about each thing that is
+wrong: the configuration and its files, the master key and the signing keys, the
+database and its settings, the clocks, this machine's server, and the way to it.
+For the latter it asks at the issuer's URL, as clients do: whether this bearerd
+answers there, until when the certificate is valid, whether /auth/, /oauth2/ and
+the paths of each dialect reach it, whether Authorization arrives, and whether
+the proxy says who the client is (X-Forwarded-For and trusted_proxies) and lets
+nobody choose that.
 
-It changes nothing. The server says whether and how requests arrive only to those who
-have the master key, at /auth/doctor and at the paths of the dialects, whose endpoints
-are not called. The exit code is 1 when a check failed; a warning is about what
-works and should not stay.`,
+It changes nothing. The server says whether and how requests arrive only to
+those who have the master key, at /auth/doctor and at the paths of the dialects,
+whose endpoints are not called. The exit code is 1 when a check failed; a
+warning is about what works and should not stay.`,
 		Example: `  bearerd doctor --config bearerd.yaml
   bearerd doctor --local --output json`,
 		Args: takes(),
