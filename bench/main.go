@@ -33,7 +33,7 @@ type suite struct {
 var suites = []suite{
 	{dir: "./internal/token", bench: "BudgetVerifyNew", time: "1s", count: 5},
 	{dir: "./internal/verification", bench: "BudgetVerifySeen", time: "1s", count: 5},
-	{dir: "./internal/gateway", bench: "BudgetForwardAuthSeen", time: "6s", count: 5},
+	{dir: "./internal/gateway", bench: "BudgetForwardAuthSeen|BudgetVerifyListen", time: "6s", count: 5},
 	{dir: "./internal/server", bench: "BudgetIntrospection|BudgetIssue", time: "1s", count: 5},
 	{dir: "./internal/revocation", bench: "Budget", time: "1x", count: 1},
 	{dir: "./internal/verification", bench: "Growth", time: "1x", count: 1},

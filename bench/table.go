@@ -29,6 +29,7 @@ var sections = []section{
 		{what: "verify, token new, to the raw Ed25519 check", metric: "BenchmarkBudgetVerifyNew ratio", budget: 1.25},
 		{what: "`/auth/verify`, to a handler with the same ten headers", metric: "BenchmarkBudgetForwardAuthSeen ratio", budget: 0.85, least: true},
 		{what: "`/auth/verify`, to a bare 204 handler", metric: "BenchmarkBudgetForwardAuthSeen ratio-bare", budget: 0.70, least: true},
+		{what: "`/auth/verify` on `verify_listen`, to a bare 204 handler", metric: "BenchmarkBudgetVerifyListen ratio-bare", budget: 1.30, least: true},
 		{what: "introspection, to the ten-header handler", metric: "BenchmarkBudgetIntrospection ratio", budget: 0.50, least: true},
 		{what: "issuing, client credentials, to the ten-header handler", metric: "BenchmarkBudgetIssue ratio", budget: 0.20, least: true},
 		{what: "resident memory, idle, all dialects", metric: "BenchmarkBudgetResidentMemory idle-MiB", budget: 40, unit: "MiB"},

@@ -283,19 +283,36 @@ func Caddy(t testing.TB, bearerd, application string) *Server {
 func CaddyWith(more ...string) Starter {
 	return func(t testing.TB, bearerd, application string) *Server {
 		t.Helper()
-		return caddy(t, bearerd, application, more)
+		return caddy(t, bearerd, application, caddyChanges{more: more})
 	}
 }
 
-func caddy(t testing.TB, bearerd, application string, more []string) *Server {
+// CaddyVerifyListen is Caddy that asks by a Unix socket, as the page says of verify_listen.
+func CaddyVerifyListen(socket string) Starter {
+	return func(t testing.TB, bearerd, application string) *Server {
+		t.Helper()
+		return caddy(t, bearerd, application, caddyChanges{verify: socket})
+	}
+}
+
+// caddyChanges are what a test changes of the page's file.
+type caddyChanges struct {
+	more   []string // headers that bearerd sends beside the ten
+	verify string   // the socket that is asked; "": bearerd's main listener
+}
+
+func caddy(t testing.TB, bearerd, application string, c caddyChanges) *Server {
 	t.Helper()
 	binary := Program(t, "caddy")
 	dir := socketDir(t)
 	socket := filepath.Join(dir, "socket")
 	text := Documented(t, "caddy")["Caddyfile"]
-	text = replaceOnce(t, text, " X-Bearerd-Audience\n", " X-Bearerd-Audience "+strings.Join(more, " ")+"\n")
+	text = replaceOnce(t, text, " X-Bearerd-Audience\n", " X-Bearerd-Audience "+strings.Join(c.more, " ")+"\n")
 	for _, host := range []string{Host, LoginHost} {
 		text = replaceOnce(t, text, "\n"+host+" {\n", "\nhttp://"+host+" {\nbind unix/"+socket+"\n")
+	}
+	if c.verify != "" {
+		text = strings.ReplaceAll(text, "forward_auth 127.0.0.1:8080 {", "forward_auth unix/"+c.verify+" {")
 	}
 	text = strings.ReplaceAll(text, "127.0.0.1:8000", hostOf(t, application))
 	text = "{\nadmin off\nauto_https off\n}\n" + strings.ReplaceAll(text, "127.0.0.1:8080", hostOf(t, bearerd))

@@ -193,7 +193,9 @@ func New(c Config) (*Server, error) {
 	observer := httpkit.NewObserver(httpkit.ObserverConfig{
 		Logger: s.log, Now: s.Now, Proxies: s.Proxies,
 		Context: func(ctx context.Context, e *httpkit.Event) context.Context {
-			return audit.WithOrigin(ctx, audit.Origin{Address: e.ClientAddress(), RequestID: e.RequestID(), Agent: e.Agent()})
+			return audit.WithOriginFunc(ctx, func() audit.Origin {
+				return audit.Origin{Address: e.ClientAddress(), RequestID: e.RequestID(), Agent: e.Agent()}
+			})
 		},
 		Done: func(r *http.Request, status int, took time.Duration) { s.Metrics.Ended(r.Pattern, status, took) },
 	})
