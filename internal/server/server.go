@@ -96,6 +96,14 @@ type Build struct {
 	Version, Revision, GoVersion string
 }
 
+// Probe answers requests that ask whether the path of an endpoint leads to this server.
+type Probe interface {
+	// Asks reports whether a request asks that about the path.
+	Asks(r *http.Request, path string) bool
+	// Reached answers that it does. The endpoint isn't called.
+	Reached(w http.ResponseWriter)
+}
+
 // Config is what a server serves and where. All of Node, Metrics, Issuer, Now, Log
 // and Listen must be set.
 type Config struct {
@@ -118,6 +126,9 @@ type Config struct {
 
 	// Refuse answers a request that nobody serves; nil: with a problem of RFC 9457.
 	Refuse httpkit.ErrorWriter
+	// Probe answers in place of any endpoint those who ask whether its path leads here; nil:
+	// nobody may ask.
+	Probe Probe
 
 	CORS    []string        // origins whose scripts may call with a Bearer token
 	Proxies httpkit.Proxies // whose X-Forwarded-For is believed
