@@ -63,7 +63,8 @@ var mayImport = map[string][]string{
 	"internal/keyring":              {"internal/fault", "internal/token", "internal/strictjson"},
 	"internal/access":               {"internal/fault"},
 	"internal/identity":             {"internal/fault", "internal/token"}, // a new user's password and a client's secret are token.Secret
-	"internal/revocation":           {"internal/fault"},
+	"internal/machine":              nil,
+	"internal/revocation":           {"internal/fault", "internal/machine"},
 	"internal/audit":                {"internal/fault", "internal/redact"},
 	"internal/quota":                {"internal/ratelimit", "internal/fault", "internal/audit"},
 	"internal/httpkit":              {"internal/fault", "internal/networks", "internal/redact", "internal/strictjson", "internal/token"},
@@ -105,7 +106,7 @@ var mayImport = map[string][]string{
 	"clustertest":                   {"internal/pgtest"},
 	"internal/frontendtest":         nil,
 	"internal/gateway":              {"internal/shadow", "internal/verification", "internal/httpkit", "internal/token", "internal/access", "internal/identity", "internal/uses", "internal/fault"},
-	"internal/feed":                 {"internal/verification", "internal/httpkit", "internal/revocation", "internal/access", "internal/identity", "internal/fault"},
+	"internal/feed":                 {"internal/machine", "internal/verification", "internal/httpkit", "internal/revocation", "internal/access", "internal/identity", "internal/fault"},
 	"internal/oauth":                and(edge, "internal/clientauth", "internal/signin", "internal/authorizing", "internal/issuance", "internal/revoking", "internal/quota", "internal/ratelimit", "internal/trust"),
 	"internal/adminapi":             and(and(edge, pages...), "internal/provisioning", "internal/shadow"),
 	"internal/adminapi/openapitest": {"internal/adminapi"},
@@ -131,7 +132,7 @@ var mayImport = map[string][]string{
 	"internal/server":             and(domains, "internal/shadow", "internal/httpkit", "internal/node", "internal/credentials", "internal/journal", "internal/quota", "internal/secretfile", "internal/traffic"),
 	"verify": {
 		"internal/foreign", "internal/verification", "internal/revocation", "internal/token", "internal/keyring", "internal/fault", "internal/cache", "internal/ratelimit",
-		"internal/networks", "internal/strictjson",
+		"internal/machine", "internal/networks", "internal/strictjson",
 	},
 
 	"internal/remote":                  {"internal/fault", "internal/token"},

@@ -6,12 +6,12 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"math/rand/v2"
 	"net/http"
 	"strconv"
 	"sync"
 	"time"
 
+	"github.com/bearerd/bearerd/internal/machine"
 	"github.com/bearerd/bearerd/internal/revocation"
 )
 
@@ -63,7 +63,7 @@ func (f *follower) run(ctx context.Context) {
 			return
 		case errors.Is(err, errTurn):
 			again, pause = false, firstPause
-			sleep(ctx, rand.N(firstPause/5)) //nolint:gosec // as below
+			sleep(ctx, machine.Within(ctx, firstPause/5))
 			continue
 		}
 		again = true
@@ -71,17 +71,17 @@ func (f *follower) run(ctx context.Context) {
 		if renewed {
 			pause = firstPause
 		}
-		sleep(ctx, f.pause(err, pause))
+		sleep(ctx, f.pause(ctx, err, pause))
 		pause = min(2*pause, lastPause)
 	}
 }
 
 // pause returns a random time to wait, so that verifiers don't all connect at once.
-func (f *follower) pause(err error, usual time.Duration) time.Duration {
+func (f *follower) pause(ctx context.Context, err error, usual time.Duration) time.Duration {
 	if e, ok := errors.AsType[*statusError](err); ok && e.after > usual {
 		usual = e.after
 	}
-	return usual/2 + rand.N(usual) //nolint:gosec // spreads the questions, hides nothing
+	return usual/2 + machine.Within(ctx, usual)
 }
 
 // connect reads one connection to its end, and reports whether it renewed the lease.
