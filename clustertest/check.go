@@ -11,6 +11,9 @@ import (
 type Promise struct {
 	Staleness time.Duration // L
 	Nodes     int           // how many run at most at the same time
+	// FollowerRecovery is how long after a fault, in addition to L, a follower may answer
+	// 503; 0: as long as a node.
+	FollowerRecovery time.Duration
 }
 
 // recovery is how long after a fault, in addition to L, a node may answer 503.
@@ -337,12 +340,20 @@ func (c *checker) maybeIn(acts []*Op, in, out Kind, o *Op) bool {
 	})
 }
 
+// recovery returns how long after a fault, in addition to L, there may be no answer.
+func (c *checker) recovery(o *Op) time.Duration {
+	if o.byFollower() {
+		return max(recovery, c.promise.FollowerRecovery)
+	}
+	return recovery
+}
+
 // disturbed reports whether a fault can be the cause of an operation's outcome.
 func (c *checker) disturbed(o *Op) bool {
 	return slices.ContainsFunc(c.faults, func(f Fault) bool {
 		until := f.To
 		if until != forEver {
-			until += c.promise.Staleness + recovery
+			until += c.promise.Staleness + c.recovery(o)
 		}
 		// A follower depends on whichever node it is connected to.
 		return (f.Node == o.Node || f.Node == everyNode || o.byFollower()) && f.From < o.End && o.Start < until
