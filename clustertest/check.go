@@ -192,20 +192,20 @@ func (c *checker) judgeYes(o *Op, t *Token) (rule, why string) {
 	return "", ""
 }
 
-// mayBeLost reports whether a final no may rest on nothing but revocations that were not
-// acknowledged and were lost with the primary.
+// mayBeLost reports whether a final no may rest on a revocation that was lost with the
+// primary: none was acknowledged, and of those that were not, others need not have happened.
 func (c *checker) mayBeLost(t *Token, no *Op) bool {
 	lost := false
 	for v := range c.concerning(t) {
 		if !v.maybe(t, no.End) {
 			continue
 		}
-		lost = v.Outcome != Yes && slices.ContainsFunc(c.faults, func(f Fault) bool {
-			return strings.HasPrefix(f.Kind, Lost) && f.From < no.End && f.From < v.End+recovery && v.Start < f.To
-		})
-		if !lost {
+		if v.Outcome == Yes {
 			return false
 		}
+		lost = lost || slices.ContainsFunc(c.faults, func(f Fault) bool {
+			return strings.HasPrefix(f.Kind, Lost) && f.From < no.End && f.From < v.End+recovery && v.Start < f.To
+		})
 	}
 	return lost
 }
@@ -320,10 +320,11 @@ func (c *checker) keyUnknown(o *Op) bool {
 }
 
 // notReplicated reports whether a token was called unknown at a node on a former primary,
-// which lacks what was issued since the promotion.
+// which lacks what was issued since the promotion. A follower may have asked that node, and
+// remembers the answer.
 func (c *checker) notReplicated(t *Token, o *Op) bool {
 	return strings.HasSuffix(o.Reason, unknownReason) && slices.ContainsFunc(c.faults, func(f Fault) bool {
-		return f.Kind == formerPrimary && f.Node == o.Node && f.From < t.To && f.From < o.End && o.Start < f.To
+		return f.Kind == formerPrimary && (f.Node == o.Node || o.byFollower()) && f.From < t.To && f.From < o.End && o.Start < f.To+o.remembered()
 	})
 }
 

@@ -41,25 +41,25 @@ func (w *World) breakNode(c *chance, n *node, long time.Duration) {
 	i := n.now()
 	switch c.index(5) {
 	case 0:
-		defer w.History.Break("stopped", n.number)()
+		defer w.fault("stopped", n.number)()
 		i.stop(long)
 		time.Sleep(long)
 	case 1:
-		defer w.History.Break("killed", n.number)()
+		defer w.fault("killed", n.number)()
 		i.crash()
 		i.running.Wait()
 		time.Sleep(long)
 		n.start()
 		time.Sleep(w.Staleness)
 	case 2:
-		defer w.History.Break("restarted", n.number)()
+		defer w.fault("restarted", n.number)()
 		i.leave()
 		time.Sleep(long)
 		n.start()
 		time.Sleep(w.Staleness)
 	default:
 		kind, bad := w.foul(c)
-		defer w.History.Break(kind, n.number)()
+		defer w.fault(kind, n.number)()
 		n.line.set(bad)
 		time.Sleep(long)
 		n.line.set(weather{})
@@ -69,17 +69,17 @@ func (w *World) breakNode(c *chance, n *node, long time.Duration) {
 func (w *World) breakVerifier(c *chance, v *verifier, long time.Duration) {
 	switch c.index(4) {
 	case 0:
-		defer w.History.Break("stopped", v.number)()
+		defer w.fault("stopped", v.number)()
 		v.machine().stop(long)
 		time.Sleep(long)
 	case 1:
-		defer w.History.Break("killed", v.number)()
+		defer w.fault("killed", v.number)()
 		v.crash()
 		time.Sleep(long)
 		v.start()
 	default:
 		kind, bad := w.foul(c)
-		defer w.History.Break(kind, v.number)()
+		defer w.fault(kind, v.number)()
 		for _, l := range v.lines {
 			l.set(bad)
 		}
@@ -107,7 +107,7 @@ func (w *World) breakDatabase(c *chance) {
 }
 
 func (w *World) silenceStandby(c *chance) {
-	defer w.History.Break("the standby is silent", -1)()
+	defer w.fault("the standby is silent", -1)()
 	w.db.silence()
 	time.Sleep(c.upTo(w.Staleness))
 	if c.oneIn(3) {
@@ -120,7 +120,7 @@ func (w *World) silenceStandby(c *chance) {
 // failOver loses the primary: behind a silent standby or not, at once or left to some nodes
 // as the former one.
 func (w *World) failOver(c *chance) {
-	repaired := w.History.Break(clustertest.Lost, -1)
+	repaired := w.fault(clustertest.Lost, -1)
 	if c.oneIn(2) {
 		w.db.silence()
 		time.Sleep(c.upTo(w.Staleness))
@@ -133,7 +133,7 @@ func (w *World) failOver(c *chance) {
 	fenced := c.oneIn(2)
 	forgotten := func() {}
 	if !fenced {
-		forgotten = w.History.Break(formerPrimary, behind.number)
+		forgotten = w.fault(formerPrimary, behind.number)
 		behind.line.set(weather{former: true, both: c.oneIn(2)})
 	}
 	w.db.promote(fenced)
@@ -151,4 +151,10 @@ func (w *World) failOver(c *chance) {
 	repaired()
 	time.Sleep(c.upTo(w.Staleness))
 	w.db.attach()
+}
+
+// fault records that something is broken. What happens at the same instant comes later.
+func (w *World) fault(kind string, node int) (repaired func()) {
+	defer time.Sleep(1)
+	return w.History.Break(kind, node)
 }

@@ -189,6 +189,7 @@ type want struct {
 	scope      []string
 	collection bool
 	parent     *verification.Token
+	asOf       revocation.Seq // as of which the parent was accepted
 }
 
 var errNoAccess = errors.New("the user has no access to the collection")
@@ -215,6 +216,9 @@ func (i *incarnation) issue(ctx context.Context, w want) (raw, id string, err er
 	err = i.store.write(ctx, "", func(st *state) {
 		row := row
 		row.Seq = st.head
+		if w.parent != nil {
+			row.Seq = min(row.Seq, w.asOf)
+		}
 		may := !w.collection || st.access[w.subject]
 		if may && w.opaque {
 			st.tokens[row.Digest] = row

@@ -40,3 +40,22 @@ func TestSeed(t *testing.T) {
 		}
 	}
 }
+
+func TestMany(t *testing.T) {
+	file := secretFile(t)
+	begun := time.Now()
+	var lasted time.Duration
+	n, bad := 0, 0
+	for s := uint64(1); time.Since(begun) < 25*time.Second && bad < 6; s++ {
+		o := simulation.Draw(s)
+		o.Secret = file
+		r := simulation.Run(t, o)
+		lasted += r.Lasted
+		n++
+		if len(r.Violations) > 0 {
+			bad++
+			t.Errorf("seed %d: %d nodes, %d verifiers, L %v: %d violations\n%v\n%s", s, o.Nodes, o.Verifiers, o.Staleness, len(r.Violations), r.Violations[0], r.History.Story(r.Violations[0]))
+		}
+	}
+	t.Logf("%d seeds, %v", n, lasted)
+}

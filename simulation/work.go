@@ -191,6 +191,7 @@ func (w *World) issueSome(c *chance, n *node, parent *clustertest.Token) {
 	w.do(n, clustertest.Op{Kind: clustertest.Issue, Subject: t.Subject, Collection: t.Collection, Parent: parent},
 		func(ctx context.Context, i *incarnation, o *clustertest.Op) (err error) {
 			if parent != nil {
+				ask.asOf = i.follower.Applied()
 				if ask.parent, err = i.verifier.Verify(ctx, parent.Value, verification.Requirements{}); err != nil {
 					return err
 				}
