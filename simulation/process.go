@@ -20,6 +20,7 @@ type process struct {
 
 	mu      sync.Mutex
 	stopped time.Time // until then it does nothing
+	waiting time.Duration // a nanosecond for each who waits for that, so that they go on in order
 	killed  bool
 	dead    chan struct{} // closed when it was killed
 }
@@ -42,7 +43,7 @@ func (p *process) clock() time.Duration {
 func (p *process) stop(d time.Duration) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.stopped = time.Now().Add(d)
+	p.stopped, p.waiting = time.Now().Add(d), 0
 }
 
 // crash ends the process: what it does from now on reaches nobody.
@@ -68,11 +69,13 @@ func (p *process) awake(ctx context.Context) bool {
 	for {
 		p.mu.Lock()
 		d, killed := time.Until(p.stopped), p.killed
+		p.waiting++
+		turn := p.waiting
 		p.mu.Unlock()
 		if killed || d <= 0 {
 			return !killed && ctx.Err() == nil
 		}
-		pause(context.WithoutCancel(ctx), d) // a stopped process doesn't notice that ctx ends
+		pause(context.WithoutCancel(ctx), d+turn) // a stopped process doesn't notice that ctx ends
 	}
 }
 

@@ -5,13 +5,23 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"runtime"
 	"testing"
 	"time"
 
 	"github.com/bearerd/bearerd/simulation"
 )
 
-var seed = flag.Uint64("seed", 0, "run this seed alone")
+var (
+	seed   = flag.Uint64("seed", 0, "run this seed alone")
+	first  = flag.Uint64("first", 0, "run seeds from this one on; 0: from a random one")
+	length = flag.Duration("for", 10*time.Second, "run seeds for as long")
+)
+
+func TestMain(m *testing.M) {
+	runtime.GOMAXPROCS(1) // what can run at the same instant mostly runs in the same order each time
+	os.Exit(m.Run())
+}
 
 // secretFile returns a file with the secret that the tokens are signed with.
 func secretFile(tb testing.TB) string {
@@ -23,39 +33,59 @@ func secretFile(tb testing.TB) string {
 	return file
 }
 
-func TestSeed(t *testing.T) {
-	s := *seed
-	if s == 0 {
-		s = rand.Uint64()
-	}
+// options are those of a seed. The rules of the store that a mutant breaks are broken by the
+// simulation, because the store is its own.
+func options(s uint64, secret string) simulation.Options {
 	o := simulation.Draw(s)
-	o.Secret = secretFile(t)
-	begun := time.Now()
-	r := simulation.Run(t, o)
-	t.Logf("seed %d: %d nodes, %d verifiers, L %v: %v in %v; %d ops", s, o.Nodes, o.Verifiers, o.Staleness, r.Lasted, time.Since(begun), len(r.History.Ops()))
-	for i, v := range r.Violations {
-		t.Errorf("%v\n%s", v, r.History.Story(v))
-		if i == 3 {
-			break
-		}
-	}
+	o.Secret, o.Breaks = secret, os.Getenv("SABOTAGE")
+	return o
 }
 
-func TestMany(t *testing.T) {
-	file := secretFile(t)
-	begun := time.Now()
-	var lasted time.Duration
-	n, bad := 0, 0
-	for s := uint64(1); time.Since(begun) < 25*time.Second && bad < 6; s++ {
-		o := simulation.Draw(s)
-		o.Secret = file
-		r := simulation.Run(t, o)
-		lasted += r.Lasted
-		n++
-		if len(r.Violations) > 0 {
-			bad++
-			t.Errorf("seed %d: %d nodes, %d verifiers, L %v: %d violations\n%v\n%s", s, o.Nodes, o.Verifiers, o.Staleness, len(r.Violations), r.Violations[0], r.History.Story(r.Violations[0]))
-		}
+// keeps runs a seed, and fails the test with the first violations and how to see them again.
+func keeps(t *testing.T, o simulation.Options) simulation.Result {
+	t.Helper()
+	const enough = 3
+	r := simulation.Run(t, o)
+	for _, v := range r.Violations[:min(enough, len(r.Violations))] {
+		t.Errorf("%v\n%s", v, r.History.Story(v))
 	}
-	t.Logf("%d seeds, %v", n, lasted)
+	if n := len(r.Violations); n > 0 {
+		t.Errorf("%d violations: %d nodes, %d verifiers, L %v: go test ./simulation -run TestSeed$ -seed %d", n, o.Nodes, o.Verifiers, o.Staleness, o.Seed)
+	}
+	return r
+}
+
+// TestSeed runs the seed that -seed names.
+func TestSeed(t *testing.T) {
+	o := options(max(*seed, 1), secretFile(t))
+	begun := time.Now()
+	r := keeps(t, o)
+	t.Logf("seed %d: %d nodes, %d verifiers, L %v: %v of the cluster in %v, %d operations",
+		o.Seed, o.Nodes, o.Verifiers, o.Staleness, r.Lasted.Round(time.Second), time.Since(begun).Round(time.Millisecond), len(r.History.Ops()))
+}
+
+// TestSeeds runs a few seeds that are always the same, and then others for as long as -for
+// says. It ends at the first that violates a rule.
+func TestSeeds(t *testing.T) {
+	const always = 5
+	secret := secretFile(t)
+	begun := time.Now()
+	next := *first
+	if next == 0 {
+		next = rand.Uint64() >> 1
+		t.Logf("after the first %d, seeds from %d on", always, next)
+	}
+	var lasted time.Duration
+	seeds, operations := 0, 0
+	for s := uint64(1); !t.Failed() && (s <= always || time.Since(begun) < *length); s++ {
+		now := s
+		if s > always {
+			now = next + s
+		}
+		r := keeps(t, options(now, secret))
+		lasted += r.Lasted
+		operations += len(r.History.Ops())
+		seeds++
+	}
+	t.Logf("%d seeds: %v of the cluster in %v, %d operations", seeds, lasted.Round(time.Minute), time.Since(begun).Round(time.Second), operations)
 }

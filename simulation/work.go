@@ -104,10 +104,10 @@ func (w *World) act(c *chance) {
 	case k < 4:
 		w.issueSome(c, n, t)
 	case k < 7:
-		w.revoke(n, t, wait)
+		w.revoke(c, n, t, wait)
 		w.look(c, t)
 	case k < 8:
-		w.revokeAll(n, t.Subject, wait)
+		w.revokeAll(c, n, t.Subject, wait)
 		w.look(c, t)
 	case k < 9:
 		w.move(c, n, t.Subject, wait)
@@ -121,22 +121,22 @@ func (w *World) act(c *chance) {
 func (w *World) look(c *chance, t *clustertest.Token) {
 	var all sync.WaitGroup
 	for range 2 {
-		n := w.nodes[c.index(len(w.nodes))]
-		all.Go(func() { w.verifyAtNode(n, t) })
-		v := w.verifiers[c.index(len(w.verifiers))]
-		all.Go(func() { w.verifyAtVerifier(v, t) })
+		n, v := w.nodes[c.index(len(w.nodes))], w.verifiers[c.index(len(w.verifiers))]
+		there, elsewhere := c.upTo(mostDelay), c.upTo(mostDelay)
+		all.Go(func() { w.verifyAtNode(n, t, there) })
+		all.Go(func() { w.verifyAtVerifier(v, t, elsewhere) })
 	}
 	all.Wait()
 }
 
-// do does something at a node and records it.
-func (w *World) do(n *node, o clustertest.Op, f func(context.Context, *incarnation, *clustertest.Op) error) clustertest.Op {
+// do does something at a node, which the request reaches after a delay, and records it.
+func (w *World) do(n *node, delay time.Duration, o clustertest.Op, f func(context.Context, *incarnation, *clustertest.Op) error) clustertest.Op {
 	o.Node, o.Start = n.number, w.History.Now()
 	i := n.now()
 	ctx, cancel := context.WithTimeout(i.ctx, askPatience)
 	defer cancel()
 	err := errConnection
-	if pause(ctx, i.chance.upTo(mostDelay)) && i.awake(ctx) {
+	if pause(ctx, delay) && i.awake(ctx) {
 		err = f(ctx, i, &o)
 	}
 	i.awake(ctx)
@@ -188,7 +188,7 @@ func (w *World) issueSome(c *chance, n *node, parent *clustertest.Token) {
 		t.Collection = collection
 	}
 	ask.subject = t.Subject
-	w.do(n, clustertest.Op{Kind: clustertest.Issue, Subject: t.Subject, Collection: t.Collection, Parent: parent},
+	w.do(n, c.upTo(mostDelay), clustertest.Op{Kind: clustertest.Issue, Subject: t.Subject, Collection: t.Collection, Parent: parent},
 		func(ctx context.Context, i *incarnation, o *clustertest.Op) (err error) {
 			if parent != nil {
 				ask.asOf = i.follower.Applied()
@@ -203,21 +203,21 @@ func (w *World) issueSome(c *chance, n *node, parent *clustertest.Token) {
 		})
 }
 
-func (w *World) verifyAtNode(n *node, t *clustertest.Token) {
-	w.do(n, clustertest.Op{Kind: clustertest.Verify, Token: t}, func(ctx context.Context, i *incarnation, _ *clustertest.Op) error {
+func (w *World) verifyAtNode(n *node, t *clustertest.Token, delay time.Duration) {
+	w.do(n, delay, clustertest.Op{Kind: clustertest.Verify, Token: t}, func(ctx context.Context, i *incarnation, _ *clustertest.Op) error {
 		_, err := i.verifier.Verify(ctx, t.Value, verification.Requirements{})
 		return err
 	})
 }
 
-func (w *World) revoke(n *node, t *clustertest.Token, wait bool) {
-	w.do(n, clustertest.Op{Kind: clustertest.Revoke, Token: t, Wait: wait}, func(ctx context.Context, i *incarnation, o *clustertest.Op) error {
+func (w *World) revoke(c *chance, n *node, t *clustertest.Token, wait bool) {
+	w.do(n, c.upTo(mostDelay), clustertest.Op{Kind: clustertest.Revoke, Token: t, Wait: wait}, func(ctx context.Context, i *incarnation, o *clustertest.Op) error {
 		return acknowledged(o)(i.revoke(ctx, t.Value, waitFor(wait)))
 	})
 }
 
-func (w *World) revokeAll(n *node, subject string, wait bool) {
-	w.do(n, clustertest.Op{Kind: clustertest.RevokeAll, Subject: subject, Wait: wait}, func(ctx context.Context, i *incarnation, o *clustertest.Op) error {
+func (w *World) revokeAll(c *chance, n *node, subject string, wait bool) {
+	w.do(n, c.upTo(mostDelay), clustertest.Op{Kind: clustertest.RevokeAll, Subject: subject, Wait: wait}, func(ctx context.Context, i *incarnation, o *clustertest.Op) error {
 		return acknowledged(o)(i.journal.Revoke(ctx, i.journal.EndSubject(subject, "all tokens revoked"), waitFor(wait)))
 	})
 }
@@ -232,7 +232,7 @@ func (w *World) move(c *chance, n *node, subject string, wait bool) {
 	if c.oneIn(2) {
 		kind, op = clustertest.Bind, records.AddBinding{Binding: access.Binding{ID: subject}}
 	}
-	w.do(n, clustertest.Op{Kind: kind, Subject: subject, Collection: collection, Wait: wait}, func(ctx context.Context, i *incarnation, o *clustertest.Op) error {
+	w.do(n, c.upTo(mostDelay), clustertest.Op{Kind: kind, Subject: subject, Collection: collection, Wait: wait}, func(ctx context.Context, i *incarnation, o *clustertest.Op) error {
 		return acknowledged(o)(i.journal.Revoke(ctx, records.Batch{
 			Ops: []records.Op{op}, Log: []revocation.Entry{i.journal.CutOff(revocation.Access, subject)},
 		}, waitFor(wait)))
@@ -256,12 +256,12 @@ func acknowledged(o *clustertest.Op) func(revocation.Receipt, error) error {
 	}
 }
 
-func (w *World) verifyAtVerifier(v *verifier, t *clustertest.Token) {
+func (w *World) verifyAtVerifier(v *verifier, t *clustertest.Token, delay time.Duration) {
 	o := clustertest.Op{Kind: clustertest.Verify, Token: t, Node: v.number, Start: w.History.Now()}
 	p, service := v.machine(), v.now()
 	ctx, cancel := context.WithTimeout(p.ctx, askPatience)
 	defer cancel()
-	if !pause(ctx, p.chance.upTo(mostDelay)) || !p.awake(ctx) {
+	if !pause(ctx, delay) || !p.awake(ctx) {
 		return // nobody asked it
 	}
 	_, err := service.Verify(ctx, t.Value)
