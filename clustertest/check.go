@@ -361,6 +361,14 @@ func (c *checker) disturbed(o *Op) bool {
 	})
 }
 
+// allDropped reports whether every node may have been dropped from the list: while all were
+// broken none of them confirmed.
+func (c *checker) allDropped(o *Op) bool {
+	return slices.ContainsFunc(c.faults, func(f Fault) bool {
+		return f.Node == everyNode && f.From < o.End && (f.To == forEver || o.Start < f.To+c.promise.Staleness+recovery)
+	})
+}
+
 // judgeAcknowledgement judges the numbers of nodes in an acknowledgement. While nothing
 // is broken, every node confirms.
 func (c *checker) judgeAcknowledgement(o *Op) (rule, why string) {
@@ -383,7 +391,7 @@ func (c *checker) judgeAcknowledgement(o *Op) (rule, why string) {
 		}
 	}
 	switch why := fmt.Sprintf("%+v", n); {
-	case n.Nodes < 1, n.Confirmed < 0, n.Expired < 0, n.Confirmed+n.Expired != n.Nodes, n.Nodes > c.promise.Nodes+left:
+	case n.Nodes < 1 && !c.allDropped(o), n.Confirmed < 0, n.Expired < 0, n.Confirmed+n.Expired != n.Nodes, n.Nodes > c.promise.Nodes+left:
 		return RuleAcknowledgement, why
 	case calm && (n.Expired > 0 || n.Confirmed != c.promise.Nodes):
 		return RuleAcknowledgement, why + " while nothing was broken"

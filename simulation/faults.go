@@ -11,12 +11,21 @@ func (w *World) breakThings(c *chance) {
 	until := time.Now().Add(w.Length)
 	for time.Now().Before(until) {
 		time.Sleep(c.upTo(3 * w.Staleness))
-		long := c.upTo(2 * w.Staleness)
 		if c.oneIn(3) {
-			w.breakVerifier(c, w.verifiers[c.index(len(w.verifiers))], long)
-		} else {
-			w.breakNode(c, w.nodes[c.index(len(w.nodes))], long)
+			v := w.verifiers[c.index(len(w.verifiers))]
+			for range 1 + c.index(3) {
+				w.breakVerifier(c, v, c.upTo(2*w.Staleness))
+			}
+			continue
 		}
+		n := w.nodes[c.index(len(w.nodes))]
+		if !n.broken.TryLock() {
+			continue
+		}
+		for range 1 + c.index(3) {
+			w.breakNode(c, n, c.upTo(2*w.Staleness))
+		}
+		n.broken.Unlock()
 	}
 }
 
@@ -50,7 +59,7 @@ func (w *World) breakNode(c *chance, n *node, long time.Duration) {
 		i.running.Wait()
 		time.Sleep(long)
 		n.start()
-		time.Sleep(w.Staleness)
+		time.Sleep(w.Staleness / 2)
 	case 2:
 		defer w.fault("restarted", n.number)()
 		i.leave()
@@ -126,7 +135,7 @@ func (w *World) failOver(c *chance) {
 		time.Sleep(c.upTo(w.Staleness))
 		if c.oneIn(2) {
 			w.db.cancel()
-			time.Sleep(c.upTo(w.Staleness))
+			time.Sleep(c.upTo(3 * w.Staleness))
 		}
 	}
 	behind := w.nodes[c.index(len(w.nodes))]
@@ -137,6 +146,9 @@ func (w *World) failOver(c *chance) {
 		behind.line.set(weather{former: true, both: c.oneIn(2)})
 	}
 	w.db.promote(fenced)
+	if fenced && c.oneIn(2) {
+		w.killNodes()
+	}
 	if !fenced {
 		time.Sleep(c.upTo(3 * w.Staleness))
 		if c.oneIn(3) {
@@ -151,6 +163,19 @@ func (w *World) failOver(c *chance) {
 	repaired()
 	time.Sleep(c.upTo(w.Staleness))
 	w.db.attach()
+}
+
+// killNodes kills every node that isn't being broken already, and starts them again.
+func (w *World) killNodes() {
+	for _, n := range w.nodes {
+		if n.broken.TryLock() {
+			defer w.fault("killed", n.number)()
+			n.now().crash()
+			n.now().running.Wait()
+			n.start()
+			n.broken.Unlock()
+		}
+	}
 }
 
 // fault records that something is broken. What happens at the same instant comes later.

@@ -21,7 +21,7 @@ type weather struct {
 	holdAsk      bool          // it is held until the weather changes
 	holdReply    bool          // or what comes back
 	losesReplies bool          // what comes back is lost in half of all cases, after it was done
-	slow         time.Duration // in addition, each way
+	slow         time.Duration // everything may take as much longer, each time another while
 	former       bool          // it leads to the former primary while there is one
 	both         bool          // it leads to either of the two
 }
@@ -64,6 +64,15 @@ const (
 	mostDelay  = 2 * time.Millisecond
 )
 
+// delay is how long something takes to the other end.
+func (l *line) delay(w weather) time.Duration {
+	d := l.chance.between(leastDelay, mostDelay)
+	if w.slow > 0 {
+		d += l.chance.upTo(w.slow)
+	}
+	return d
+}
+
 // pass brings something to the other end, or back.
 func (l *line) pass(ctx context.Context, back bool) error {
 	w, changed := l.weather()
@@ -75,7 +84,7 @@ func (l *line) pass(ctx context.Context, back bool) error {
 		}
 		w, changed = l.weather()
 	}
-	if !pause(ctx, l.chance.between(leastDelay, mostDelay)+w.slow) {
+	if !pause(ctx, l.delay(w)) {
 		return ctx.Err()
 	}
 	if w, _ = l.weather(); w.cut {

@@ -42,7 +42,7 @@ func TestEveryMutantIsCaught(t *testing.T) {
 			cmd := exec.CommandContext(t.Context(), binary, "-test.run", "^TestSeeds$", "-test.v", "-for", "20s", "-first", "1") //nolint:gosec // built above
 			cmd.Env = append(cmd.Environ(), "SABOTAGE="+how)
 			text, err := cmd.CombinedOutput()
-			line := found(string(text))
+			line := violationIn(string(text))
 			if err == nil || line == "" {
 				t.Fatalf("not caught in %v:\n%s", time.Since(begun), text)
 			}
@@ -51,8 +51,8 @@ func TestEveryMutantIsCaught(t *testing.T) {
 	}
 }
 
-// found returns the first violation in the output of a run.
-func found(text string) string {
+// violationIn returns the first violation in the output of a run.
+func violationIn(text string) string {
 	for line := range strings.Lines(text) {
 		for _, rule := range []string{
 			clustertest.RuleRevoked, clustertest.RuleRevived, clustertest.RuleRefused, clustertest.RuleSilent, clustertest.RuleAcknowledgement,
@@ -64,4 +64,3 @@ func found(text string) string {
 	}
 	return ""
 }
-

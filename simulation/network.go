@@ -145,7 +145,7 @@ func (w *writer) FlushError() error {
 		w.wake()
 		return w.err
 	}
-	at := time.Now().Add(w.line.chance.between(leastDelay, mostDelay) + now.slow)
+	at := time.Now().Add(w.line.delay(now))
 	if at.Before(w.last) {
 		at = w.last
 	}

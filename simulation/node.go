@@ -34,6 +34,7 @@ type node struct {
 	number int
 	line   *line // to the database
 
+	broken  sync.Mutex // held by who breaks it; nobody waits for it
 	mu      sync.Mutex
 	current *incarnation
 	count   int

@@ -19,7 +19,7 @@ type process struct {
 	kill   context.CancelFunc
 
 	mu      sync.Mutex
-	stopped time.Time // until then it does nothing
+	stopped time.Time     // until then it does nothing
 	waiting time.Duration // a nanosecond for each who waits for that, so that they go on in order
 	killed  bool
 	dead    chan struct{} // closed when it was killed

@@ -57,7 +57,7 @@ type Result struct {
 }
 
 // calm is how long the work goes on after the last fault.
-func (w *World) calm() time.Duration { return 30*time.Second + 4*w.Staleness }
+func (w *World) calm() time.Duration { return 60*time.Second + 4*w.Staleness }
 
 // Run runs a world to its end, on its own clock, and checks what happened.
 func Run(t *testing.T, o Options) (r Result) {
@@ -82,7 +82,7 @@ func Run(t *testing.T, o Options) (r Result) {
 		w.stop()
 		r.History = w.History
 		r.Violations = clustertest.Check(w.History, clustertest.Promise{
-			Staleness: o.Staleness + o.Staleness/1000, Nodes: o.Nodes, FollowerRecovery: w.calm() - 10*time.Second,
+			Staleness: o.Staleness + o.Staleness/1000, Nodes: o.Nodes, FollowerRecovery: w.calm() - 15*time.Second,
 		})
 	})
 	return r

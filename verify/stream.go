@@ -105,7 +105,14 @@ func (f *follower) connect(ctx context.Context, s *site) (renewed bool, err erro
 	if f.afresh {
 		f.ledger.Restart()
 	}
-	err = f.read(ctx, r, request{s.revocations, bearer}, func() { watch.Reset(idle) })
+	err = f.read(ctx, r, request{s.revocations, bearer}, listener{
+		answered: func(took time.Duration) {
+			if took > staleness/8 {
+				turn.Reset(minTurn)
+			}
+		},
+		came: func() { watch.Reset(idle) },
+	})
 	if cause := context.Cause(ctx); cause != nil {
 		err = cause
 	}
@@ -128,7 +135,16 @@ func isBad(err error) bool {
 // request is the address to ask, and the credentials.
 type request struct{ address, bearer string }
 
-func (f *follower) read(ctx context.Context, r *reading, q request, came func()) error {
+// listener is called while a connection is read.
+type listener struct {
+	// answered is called when the answer begins, with how long the request took. The lease
+	// counts from before the request, so as long as this connection lasts it may be shorter
+	// by that time.
+	answered func(took time.Duration)
+	came     func() // when something was received
+}
+
+func (f *follower) read(ctx context.Context, r *reading, q request, l listener) error {
 	if !r.snapshot {
 		r.last = f.ledger.Applied()
 		q.address += "?after=" + strconv.FormatInt(r.last, 10)
@@ -149,7 +165,8 @@ func (f *follower) read(ctx context.Context, r *reading, q request, came func())
 	if err := f.checkStatus(res); err != nil {
 		return err
 	}
-	for stream := newEvents(res.Body); ; came() {
+	l.answered(f.ledger.Clock() - r.started)
+	for stream := newEvents(res.Body); ; l.came() {
 		e, err := stream.next()
 		if errors.Is(err, errLineLong) || errors.Is(err, errEventLong) || errors.Is(err, errLineBytes) {
 			return badStream{fmt.Errorf("refusing the revocations: %w", err)}
