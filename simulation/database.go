@@ -83,7 +83,6 @@ type database struct {
 
 // The rules of the store that a test breaks.
 const (
-	breaksOrder       = "appended without order"
 	breaksReplication = "commits that don't wait for the standby"
 	breaksWarning     = "a cancelled commit counts"
 )

@@ -43,7 +43,7 @@ func (w *World) foul(c *chance) (string, weather) {
 	case 4:
 		return "answers are lost", weather{losesReplies: true}
 	}
-	return "slow", weather{slow: c.upTo(w.Staleness / 2)}
+	return "slow", weather{slow: c.upTo(w.Staleness / time.Duration(2+c.index(10)))}
 }
 
 func (w *World) breakNode(c *chance, n *node, long time.Duration) {

@@ -105,13 +105,16 @@ func (w *World) act(c *chance) {
 		w.issueSome(c, n, t)
 	case k < 7:
 		w.revoke(c, n, t, wait)
-		w.look(c, t)
+		w.lookEverywhere(c, t)
 	case k < 8:
 		w.revokeAll(c, n, t.Subject, wait)
 		w.look(c, t)
 	case k < 9:
+		var looking sync.WaitGroup
+		looking.Go(func() { w.lookEverywhere(newChance(uint64(c.Below(1<<62)), t.Name), t) }) //nolint:gosec // not negative
 		w.move(c, n, t.Subject, wait)
-		w.look(c, t)
+		looking.Wait()
+		w.lookEverywhere(c, t)
 	default:
 		w.look(c, t)
 	}
@@ -126,6 +129,17 @@ func (w *World) look(c *chance, t *clustertest.Token) {
 		all.Go(func() { w.verifyAtNode(n, t, there) })
 		all.Go(func() { w.verifyAtVerifier(v, t, elsewhere) })
 	}
+	all.Wait()
+}
+
+// lookEverywhere verifies a token at every node at once, and at some verifiers.
+func (w *World) lookEverywhere(c *chance, t *clustertest.Token) {
+	var all sync.WaitGroup
+	for _, n := range w.nodes {
+		delay := c.upTo(mostDelay)
+		all.Go(func() { w.verifyAtNode(n, t, delay) })
+	}
+	w.look(c, t)
 	all.Wait()
 }
 

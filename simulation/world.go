@@ -122,6 +122,7 @@ func (w *World) wake() {
 	for _, n := range w.nodes {
 		i := n.now()
 		now, _ := n.line.weather()
+		now.slow = 0
 		if now == (weather{}) && !i.crashed() {
 			i.follower.Wake()
 		}
