@@ -1,5 +1,7 @@
 package clustertest
 
+import "slices"
+
 // Mutants returns one change to bearerd's sources that holds all mutants, because building
 // takes longer than most of the tests. The environment variable SABOTAGE of a process selects
 // one of them.
@@ -17,81 +19,91 @@ func Mutants() Mutation {
 			"internal/node/sabotage.go":         brokenPurge,
 			"internal/store/sabotage.go":        brokenStore,
 		},
-		Edits: []Edit{{
-			File: "internal/revocation/lease.go", Old: "return instant < l.end }", New: `return instant < l.end || sabotage == "no lease" }`,
-		}, {
-			File: "internal/verification/readings.go",
-			Old:  "\tswitch {\n\tcase epoch != f.ledger.Epoch():",
-			New: "\tif sabotage == \"cache filled without a sequence\" {\n\t\ts.Seq = f.ledger.Applied()\n\t}\n" +
-				"\tswitch {\n\tcase epoch != f.ledger.Epoch():",
-		}, {
-			File: "internal/store/migrate.go", Old: "string(text)}", New: "sabotageMigration(string(text))}",
-		}, {
-			File: "internal/revocation/question.go", Old: "missing > last && missing > p.Purged",
-			New: `missing > last && missing > p.Purged && sabotage != "appended without order"`,
-		}, {
-			File: "internal/revocation/question.go", Old: "len(p.Entries) == 0 && p.last(after) != p.Head",
-			New: `len(p.Entries) == 0 && p.last(after) != p.Head && sabotage != "appended without order"`,
-		}, {
-			File: "internal/store/pglisten.go", Old: `"LISTEN bearerd_log"`, New: "sabotageListen()",
-		}, {
-			File: "internal/store/postgres.go", Old: `"synchronous_commit":                  "on"`, New: `"synchronous_commit": sabotageCommit()`,
-		}, {
-			File: "internal/revocation/await.go", Old: "case c.Seq >= cfg.Target:",
-			New: `case c.Seq >= cfg.Target, sabotage == "a wait that doesn't wait":`,
-		}, {
-			File: "internal/journal/acknowledge.go",
-			Old:  "defer cancel()\n\tif err := j.cfg.Follower.CatchUp(ctx); err != nil {",
-			New: "defer cancel()\n\tcatchUp := j.cfg.Follower.CatchUp\n\tif sabotage == \"acknowledged before it is honoured here\" {\n" +
-				"\t\tcatchUp = func(context.Context) error { return nil }\n\t}\n\tif err := catchUp(ctx); err != nil {",
-		}, {
-			File: "internal/journal/acknowledge.go", Old: "Ledger().Applied() < seq {",
-			New: "Ledger().Applied() < seq && sabotage != \"acknowledged before it is honoured here\" {",
-		}, {
-			File: "internal/node/node.go", Old: "time.NewTicker(purgeEvery)", New: "time.NewTicker(sabotagePurge(purgeEvery))",
-		}, {
-			File: "internal/node/node.go", Old: "n.try(ctx, \"purging\", n.purge)",
-			New: "n.try(ctx, \"purging\", n.purge)\n\t\t\tprintln(\"sabotage: purged\")",
-		}, {
-			File: "internal/node/node.go", Old: "offset.Abs() > maxClockOffset {",
-			New: `offset.Abs() > maxClockOffset && sabotage != "purged by the node's clock" {`,
-		}, {
-			File: "internal/store/clock.go", Old: "end := min(micros(now), micros(at))", New: "end := sabotageEnd(micros(now), micros(at))",
-		}, {
-			File: "internal/journal/acknowledge.go", Old: "head, err := j.settler.settle(ctx, j.cfg.Store)",
-			New: "settle := j.settler.settle\n\tif sabotage == \"acknowledged from a read\" {\n" +
-				"\t\tsettle = func(ctx context.Context, _ Store) (revocation.Seq, error) {\n" +
-				"\t\t\terr := j.CatchUp(ctx)\n\t\t\treturn j.cfg.Follower.Applied(), err\n\t\t}\n\t}\n" +
-				"\thead, err := settle(ctx, j.cfg.Store)",
-		}, {
-			File: "internal/store/pgconn.go", Old: "warned; w != nil {", New: `warned; w != nil && sabotage != "a cancelled commit counts" {`,
-		}, {
-			File: "internal/revocation/lease.go", Old: "case f.cfg.ConfirmAlways && !a.confirmed:",
-			New: `case f.cfg.ConfirmAlways && !a.confirmed && sabotage != "a lease from a read":`,
-		}, {
-			File: "internal/revocation/follower.go", Old: "again, err := f.renewLease(ctx, started)",
-			New: "if sabotage == \"heartbeats from a read\" {\n\t\t\tf.known.Store(&Known{Seq: f.Applied(), Started: started, Purged: f.purged})\n\t\t\tf.ledger.notify()\n\t\t}\n" +
-				"\t\tagain, err := f.renewLease(ctx, started)",
-		}, {
-			File: "internal/revocation/clocks.go", Old: "origin: start.UnixNano()", New: "origin: start.UnixNano() + clockShift(start)",
-		}, {
-			File: "internal/revocation/clocks.go", Old: "c.forward(wall.UnixNano(), ", New: "c.forward(wall.UnixNano()+clockShift(wall), ",
-		}, {
-			File: "internal/revocation/lease.go", Old: "\tf.ledger.renew(started, f.cfg.Staleness)",
-			New: "\tif sabotage == \"a lease from the answer\" {\n\t\tstarted = f.ledger.Clock()\n\t}\n\tf.ledger.renew(started, f.cfg.Staleness)",
-		}, {
-			File: "internal/revocation/await.go", Old: "case c.expiredAfter(elapsed) ||",
-			New: `case c.expiredAfter(elapsed) || sabotage == "a silent node isn't waited for" && elapsed > 100*time.Millisecond ||`,
-		}, {
-			File: "internal/revocation/lease.go", Old: "\tif !inTime {", New: "\tif !inTime && sabotage != \"one question makes a lease\" {",
-		}, {
-			File: "internal/revocation/question.go", Old: "\tf.ledger.Apply(page.Entries)\n",
-			New: "\tif sabotage == \"applied after the answer\" {\n\t\tdefer time.AfterFunc(50*time.Millisecond, func() { f.ledger.set.Apply(page.Entries) })\n\t} else {\n\t\tf.ledger.Apply(page.Entries)\n\t}\n",
-		}, {
-			File: "verify/reading.go", Old: "asOf := r.started + b.asOf - max(b.asOf, -b.asOf)/1000",
-			New: "asOf := r.started + b.asOf - max(b.asOf, -b.asOf)/1000\n\tif sabotage == \"a verifier's lease from the heartbeat\" {\n\t\tasOf = r.ledger.Clock()\n\t}",
-		}},
+		Edits: slices.Concat(mutants(), moreMutants()),
 	}
+}
+
+// mutants returns the first half of the edits.
+func mutants() []Edit {
+	return []Edit{{
+		File: "internal/revocation/lease.go", Old: "return instant < l.end }", New: `return instant < l.end || sabotage == "no lease" }`,
+	}, {
+		File: "internal/verification/readings.go",
+		Old:  "\tswitch {\n\tcase epoch != f.ledger.Epoch():",
+		New: "\tif sabotage == \"cache filled without a sequence\" {\n\t\ts.Seq = f.ledger.Applied()\n\t}\n" +
+			"\tswitch {\n\tcase epoch != f.ledger.Epoch():",
+	}, {
+		File: "internal/store/migrate.go", Old: "string(text)}", New: "sabotageMigration(string(text))}",
+	}, {
+		File: "internal/revocation/question.go", Old: "missing > last && missing > p.Purged",
+		New: `missing > last && missing > p.Purged && sabotage != "appended without order"`,
+	}, {
+		File: "internal/revocation/question.go", Old: "len(p.Entries) == 0 && p.last(after) != p.Head",
+		New: `len(p.Entries) == 0 && p.last(after) != p.Head && sabotage != "appended without order"`,
+	}, {
+		File: "internal/store/pglisten.go", Old: `"LISTEN bearerd_log"`, New: "sabotageListen()",
+	}, {
+		File: "internal/store/postgres.go", Old: `"synchronous_commit":                  "on"`, New: `"synchronous_commit": sabotageCommit()`,
+	}, {
+		File: "internal/revocation/await.go", Old: "case c.Seq >= cfg.Target:",
+		New: `case c.Seq >= cfg.Target, sabotage == "a wait that doesn't wait":`,
+	}, {
+		File: "internal/journal/acknowledge.go",
+		Old:  "defer cancel()\n\tif err := j.cfg.Follower.CatchUp(ctx); err != nil {",
+		New: "defer cancel()\n\tcatchUp := j.cfg.Follower.CatchUp\n\tif sabotage == \"acknowledged before it is honoured here\" {\n" +
+			"\t\tcatchUp = func(context.Context) error { return nil }\n\t}\n\tif err := catchUp(ctx); err != nil {",
+	}, {
+		File: "internal/journal/acknowledge.go", Old: "Ledger().Applied() < seq {",
+		New: "Ledger().Applied() < seq && sabotage != \"acknowledged before it is honoured here\" {",
+	}, {
+		File: "internal/node/node.go", Old: "time.NewTicker(purgeEvery)", New: "time.NewTicker(sabotagePurge(purgeEvery))",
+	}, {
+		File: "internal/node/node.go", Old: "n.try(ctx, \"purging\", n.purge)",
+		New: "n.try(ctx, \"purging\", n.purge)\n\t\t\tprintln(\"sabotage: purged\")",
+	}}
+}
+
+// moreMutants returns the other half.
+func moreMutants() []Edit {
+	return []Edit{{
+		File: "internal/node/node.go", Old: "offset.Abs() > maxClockOffset {",
+		New: `offset.Abs() > maxClockOffset && sabotage != "purged by the node's clock" {`,
+	}, {
+		File: "internal/store/clock.go", Old: "end := min(micros(now), micros(at))", New: "end := sabotageEnd(micros(now), micros(at))",
+	}, {
+		File: "internal/journal/acknowledge.go", Old: "head, err := j.settler.settle(ctx, j.cfg.Store)",
+		New: "settle := j.settler.settle\n\tif sabotage == \"acknowledged from a read\" {\n" +
+			"\t\tsettle = func(ctx context.Context, _ Store) (revocation.Seq, error) {\n" +
+			"\t\t\terr := j.CatchUp(ctx)\n\t\t\treturn j.cfg.Follower.Applied(), err\n\t\t}\n\t}\n" +
+			"\thead, err := settle(ctx, j.cfg.Store)",
+	}, {
+		File: "internal/store/pgconn.go", Old: "warned; w != nil {", New: `warned; w != nil && sabotage != "a cancelled commit counts" {`,
+	}, {
+		File: "internal/revocation/lease.go", Old: "case f.cfg.ConfirmAlways && !a.confirmed:",
+		New: `case f.cfg.ConfirmAlways && !a.confirmed && sabotage != "a lease from a read":`,
+	}, {
+		File: "internal/revocation/follower.go", Old: "again, err := f.renewLease(ctx, started)",
+		New: "if sabotage == \"heartbeats from a read\" {\n\t\t\tf.known.Store(&Known{Seq: f.Applied(), Started: started, Purged: f.purged})\n\t\t\tf.ledger.notify()\n\t\t}\n" +
+			"\t\tagain, err := f.renewLease(ctx, started)",
+	}, {
+		File: "internal/revocation/clocks.go", Old: "origin: start.UnixNano()", New: "origin: start.UnixNano() + clockShift(start)",
+	}, {
+		File: "internal/revocation/clocks.go", Old: "c.forward(wall.UnixNano(), ", New: "c.forward(wall.UnixNano()+clockShift(wall), ",
+	}, {
+		File: "internal/revocation/lease.go", Old: "\tf.ledger.renew(started, f.cfg.Staleness)",
+		New: "\tif sabotage == \"a lease from the answer\" {\n\t\tstarted = f.ledger.Clock()\n\t}\n\tf.ledger.renew(started, f.cfg.Staleness)",
+	}, {
+		File: "internal/revocation/await.go", Old: "case c.expiredAfter(elapsed) ||",
+		New: `case c.expiredAfter(elapsed) || sabotage == "a silent node isn't waited for" && elapsed > 100*time.Millisecond ||`,
+	}, {
+		File: "internal/revocation/lease.go", Old: "\tif !inTime {", New: "\tif !inTime && sabotage != \"one question makes a lease\" {",
+	}, {
+		File: "internal/revocation/question.go", Old: "\tf.ledger.Apply(page.Entries)\n",
+		New: "\tif sabotage == \"applied after the answer\" {\n\t\tdefer time.AfterFunc(50*time.Millisecond, func() { f.ledger.set.Apply(page.Entries) })\n\t} else {\n\t\tf.ledger.Apply(page.Entries)\n\t}\n",
+	}, {
+		File: "verify/reading.go", Old: "asOf := r.started + b.asOf - max(b.asOf, -b.asOf)/1000",
+		New: "asOf := r.started + b.asOf - max(b.asOf, -b.asOf)/1000\n\tif sabotage == \"a verifier's lease from the heartbeat\" {\n\t\tasOf = r.ledger.Clock()\n\t}",
+	}}
 }
 
 // Without order, the procedure that revokes assigns sequences in a transaction of its

@@ -25,7 +25,8 @@ const (
 	issuer    = "https://auth.example.org"
 	clientID  = "verifier" // of all verifiers
 	tokenLife = 12 * time.Hour
-	Secret    = "k7Qw1ZtR9mXbV3nLcJ5hGfD8sYpA2uEo0iTyWqKx"
+	// Secret is what all tokens are signed with, by HS256.
+	Secret = "k7Qw1ZtR9mXbV3nLcJ5hGfD8sYpA2uEo0iTyWqKx" //nolint:gosec // of the simulation alone
 )
 
 // node is one of the cluster's nodes: one process after another.

@@ -82,7 +82,7 @@ func TestSeeds(t *testing.T) {
 	var lasted time.Duration
 	seeds, operations := 0, 0
 	for i := 0; !t.Failed() && (i < len(always) || time.Since(begun) < *length); i++ {
-		now := next + uint64(i) //nolint:gosec // counts up from 0
+		now := next + uint64(i)
 		if i < len(always) {
 			now = always[i]
 		}
