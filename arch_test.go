@@ -105,7 +105,8 @@ var mayImport = map[string][]string{
 	"clustertest":                   {"internal/pgtest"},
 	"internal/frontendtest":         nil,
 	"internal/gateway":              {"internal/shadow", "internal/verification", "internal/httpkit", "internal/token", "internal/access", "internal/identity", "internal/uses", "internal/fault"},
-	"internal/feed":                 {"internal/verification", "internal/httpkit", "internal/revocation", "internal/access", "internal/identity", "internal/fault"},
+	"internal/confirming":           {"internal/fault", "internal/records", "internal/revocation"},
+	"internal/feed":                 {"internal/confirming", "internal/verification", "internal/httpkit", "internal/revocation", "internal/access", "internal/identity", "internal/fault"},
 	"internal/oauth":                and(edge, "internal/clientauth", "internal/signin", "internal/authorizing", "internal/issuance", "internal/revoking", "internal/quota", "internal/ratelimit", "internal/trust"),
 	"internal/adminapi":             and(and(edge, pages...), "internal/provisioning", "internal/shadow"),
 	"internal/adminapi/openapitest": {"internal/adminapi"},
@@ -128,7 +129,7 @@ var mayImport = map[string][]string{
 	"internal/dialect/senaite":    and(edge, "internal/cache", "internal/signin", "internal/issuance", "internal/revoking", "internal/directory"),
 	"internal/dialect/hypothesis": and(edge, "internal/signin", "internal/issuance", "internal/revoking"),
 	"internal/dialect/gen3":       and(edge, "internal/signin", "internal/credentials", "internal/issuance", "internal/revoking", "internal/trust"),
-	"internal/server":             and(domains, "internal/shadow", "internal/httpkit", "internal/node", "internal/credentials", "internal/journal", "internal/quota", "internal/secretfile", "internal/traffic"),
+	"internal/server":             and(domains, "internal/confirming", "internal/shadow", "internal/httpkit", "internal/node", "internal/credentials", "internal/journal", "internal/quota", "internal/secretfile", "internal/traffic"),
 	"verify": {
 		"internal/foreign", "internal/verification", "internal/revocation", "internal/token", "internal/keyring", "internal/fault", "internal/cache", "internal/ratelimit",
 		"internal/networks", "internal/strictjson",
@@ -143,7 +144,7 @@ var mayImport = map[string][]string{
 
 	"verify/verifytest":          {"verify", "internal/networks", "internal/token", "internal/revocation"},
 	"examples/protected-service": {"verify"},
-	"cmd/bearerd": and(and(and(edge, edges...), pages...),
+	"cmd/bearerd": and(and(and(edge, edges...), pages...), "internal/confirming",
 		"internal/doctor", "internal/echo", "internal/export", "internal/login", "internal/setup", "internal/suggest",
 		"internal/webui/admin", "internal/webui/kit", "internal/webui/login", "internal/node", "internal/apply", "internal/quota", "internal/server", "internal/store", "internal/config", "internal/mail", "internal/notice",
 		"internal/foreign", "internal/importing", "internal/shadow", "internal/assertion", "internal/census", "internal/clientdoc", "internal/openid", "internal/remote", "internal/secretfile", "internal/sso"),

@@ -82,7 +82,7 @@ func (i *instance) edges(logger *slog.Logger) (edges, error) {
 		&echo.Edge{Key: doctor, Proxies: httpkit.Proxies(i.config.TrustedProxies), Now: i.now},
 		&feed.Edge{
 			Verifier: i.Verifier, Log: i.follower, Tail: i.tail, Issuer: i.config.Issuer,
-			Staleness: i.config.Revocation.MaxStaleness, Clock: revocation.BootClock,
+			Staleness: i.config.Revocation.MaxStaleness, Clock: revocation.BootClock, Confirming: i.room,
 		},
 		&scim.Edge{SignIn: i.SignIn, Directory: i.Provisioner, Issuer: i.config.Issuer},
 		&adminapi.API{

@@ -22,6 +22,7 @@ type Store interface {
 	Tokens
 	Imports
 	Shadows
+	Confirmations
 	Attempts
 	Devices
 	Authorizations
