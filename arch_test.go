@@ -96,7 +96,7 @@ var mayImport = map[string][]string{
 	"internal/doctor":               {"internal/echo", "internal/keyring", "internal/store", "internal/token"},
 	"internal/export":               {"internal/access", "internal/caller", "internal/identity", "internal/records"},
 	"internal/node":                 and(operations, "internal/notice", "internal/account", "internal/apply", "internal/authorizing", "internal/changes", "internal/clientauth", "internal/credentials", "internal/directory", "internal/issuance", "internal/provisioning", "internal/revoking", "internal/signin", "internal/explain", "internal/trust", "internal/usage"),
-	"internal/node/nodetest":        and(operations, "internal/foreign", "internal/usage", "internal/node", "internal/account", "internal/apply", "internal/authorizing", "internal/credentials", "internal/directory", "internal/provisioning", "internal/issuance", "internal/revoking", "internal/signin", "internal/explain", "internal/trust", "internal/store", "internal/pgtest", "internal/assertion/assertiontest"),
+	"internal/node/nodetest":        and(operations, "internal/confirming", "internal/foreign", "internal/usage", "internal/node", "internal/account", "internal/apply", "internal/authorizing", "internal/credentials", "internal/directory", "internal/provisioning", "internal/issuance", "internal/revoking", "internal/signin", "internal/explain", "internal/trust", "internal/store", "internal/pgtest", "internal/assertion/assertiontest"),
 	"internal/store":                and(domains, "internal/records"),
 	"internal/store/storetest":      and(domains, "internal/records"),
 	"internal/freeport":             nil,
