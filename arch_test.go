@@ -67,7 +67,7 @@ var mayImport = map[string][]string{
 	"internal/audit":                {"internal/fault", "internal/redact"},
 	"internal/quota":                {"internal/ratelimit", "internal/fault", "internal/audit"},
 	"internal/httpkit":              {"internal/fault", "internal/networks", "internal/redact", "internal/strictjson", "internal/token"},
-	"internal/config":               {"internal/fault", "internal/foreign", "internal/token"},
+	"internal/config":               {"internal/fault", "internal/foreign", "internal/localaddr", "internal/token"},
 	"internal/records":              domains,
 	"internal/verification":         {"internal/token", "internal/networks", "internal/uses", "internal/revocation", "internal/access", "internal/fault", "internal/cache"},
 	"internal/journal":              {"internal/records", "internal/revocation", "internal/audit", "internal/fault"},
@@ -100,6 +100,7 @@ var mayImport = map[string][]string{
 	"internal/store":                and(domains, "internal/records"),
 	"internal/store/storetest":      and(domains, "internal/records"),
 	"internal/freeport":             nil,
+	"internal/localaddr":            nil,
 	"internal/foreign":              nil,
 	"internal/pgtest":               {"internal/freeport"},
 	"clustertest":                   {"internal/pgtest"},
@@ -129,7 +130,8 @@ var mayImport = map[string][]string{
 	"internal/dialect/senaite":    and(edge, "internal/cache", "internal/signin", "internal/issuance", "internal/revoking", "internal/directory"),
 	"internal/dialect/hypothesis": and(edge, "internal/signin", "internal/issuance", "internal/revoking"),
 	"internal/dialect/gen3":       and(edge, "internal/signin", "internal/credentials", "internal/issuance", "internal/revoking", "internal/trust"),
-	"internal/server":             and(domains, "internal/confirming", "internal/shadow", "internal/httpkit", "internal/node", "internal/credentials", "internal/journal", "internal/quota", "internal/secretfile", "internal/traffic"),
+	"internal/verifylisten":       {"internal/gateway", "internal/httpkit", "internal/localaddr"},
+	"internal/server":             and(domains, "internal/confirming", "internal/gateway", "internal/localaddr", "internal/verifylisten", "internal/shadow", "internal/httpkit", "internal/node", "internal/credentials", "internal/journal", "internal/quota", "internal/secretfile", "internal/traffic"),
 	"verify": {
 		"internal/foreign", "internal/verification", "internal/revocation", "internal/token", "internal/keyring", "internal/fault", "internal/cache", "internal/ratelimit",
 		"internal/networks", "internal/strictjson",
@@ -147,7 +149,7 @@ var mayImport = map[string][]string{
 	"cmd/bearerd": and(and(and(edge, edges...), pages...), "internal/confirming",
 		"internal/doctor", "internal/echo", "internal/export", "internal/login", "internal/setup", "internal/suggest",
 		"internal/webui/admin", "internal/webui/kit", "internal/webui/login", "internal/node", "internal/apply", "internal/quota", "internal/server", "internal/store", "internal/config", "internal/mail", "internal/notice",
-		"internal/foreign", "internal/importing", "internal/shadow", "internal/assertion", "internal/census", "internal/clientdoc", "internal/openid", "internal/remote", "internal/secretfile", "internal/sso"),
+		"internal/foreign", "internal/importing", "internal/localaddr", "internal/shadow", "internal/assertion", "internal/census", "internal/clientdoc", "internal/openid", "internal/remote", "internal/secretfile", "internal/sso"),
 }
 
 func and(list []string, more ...string) []string { return slices.Concat(list, more) }

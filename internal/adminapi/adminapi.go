@@ -83,7 +83,10 @@ type route struct {
 // endpoint decides again, for each of its callers.
 type gate func(r *request) error
 
-const paging = "cursor limit"
+const (
+	paging  = "cursor limit"
+	listing = "search sort total " + paging // of things
+)
 
 func (a *API) routes() []route {
 	return []route{
@@ -106,24 +109,24 @@ func (a *API) routes() []route {
 		{"POST", "/users/{id}/unlock", a.unlockUser, "", a.mayDo(audit.UserUnlock)},
 		{"GET", "/users/{id}/access", a.access, "", a.mayReadUser},
 		{"DELETE", "/users/{id}/access", a.removeAccess, "path wait", a.mayDo(audit.UserAccess)},
-		{"GET", "/collections", a.collections, paging, administrator},
+		{"GET", "/collections", a.collections, listing, administrator},
 		{"POST", "/collections", a.createCollection, "", a.mayDo(audit.CollectionCreate)},
 		{"PATCH", "/collections/{id}", a.updateCollection, "wait", a.mayDo(audit.CollectionUpdate)},
 		{"DELETE", "/collections/{id}", a.removeCollection, "wait", a.mayDo(audit.CollectionRemove)},
-		{"GET", "/roles", a.roles, paging, administrator},
+		{"GET", "/roles", a.roles, listing, administrator},
 		{"POST", "/roles", a.createRole, "", a.mayDo(audit.RoleCreate)},
 		{"PATCH", "/roles/{id}", a.updateRole, "wait", a.mayDo(audit.RoleUpdate)},
 		{"DELETE", "/roles/{id}", revokes(func() operation { return a.Directory.RemoveRole }), "wait", a.mayDo(audit.RoleRemove)},
-		{"GET", "/bindings", a.bindings, "user group " + paging, administrator},
+		{"GET", "/bindings", a.bindings, "user group role path " + listing, administrator},
 		{"POST", "/bindings", a.createBinding, "", a.mayDo(audit.BindingCreate)},
 		{"PATCH", "/bindings/{id}", a.updateBinding, "wait", a.mayDo(audit.BindingUpdate)},
 		{"DELETE", "/bindings/{id}", revokes(func() operation { return a.Directory.RemoveBinding }), "wait", a.mayDo(audit.BindingRemove)},
-		{"GET", "/clients", a.clients, paging, administrator},
+		{"GET", "/clients", a.clients, listing, administrator},
 		{"POST", "/clients", a.createClient, "", a.mayDo(audit.ClientCreate)},
 		{"PATCH", "/clients/{id}", a.updateClient, "wait", a.mayDo(audit.ClientUpdate)},
 		{"DELETE", "/clients/{id}", revokes(func() operation { return a.Directory.RemoveClient }), "wait", a.mayDo(audit.ClientRemove)},
 		{"POST", "/clients/{id}/secret", a.rotateSecret, "wait", a.mayDo(audit.ClientSecret)},
-		{"GET", "/issuers", a.issuers, paging, administrator},
+		{"GET", "/issuers", a.issuers, listing, administrator},
 		{"GET", "/shadow", a.shadow, paging, administrator},
 		{"GET", "/sources/{name}/users", a.sourceUsers, paging, a.mayReadSource},
 		{"PATCH", "/sources/{name}/users/{external_id}", a.updateSourceUser, "wait", a.mayDisable},

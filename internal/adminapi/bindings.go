@@ -4,6 +4,7 @@ import (
 	"net/http"
 
 	"github.com/bearerd/bearerd/internal/access"
+	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/httpkit"
 	"github.com/bearerd/bearerd/internal/records"
 )
@@ -48,26 +49,26 @@ func (c bindingChange) on(b access.Binding) (access.Binding, error) {
 	return b, err
 }
 
-var bindingOrder = order[access.Binding, Binding]{
-	list: "bindings", key: func(b access.Binding) string { return string(b.Path) + "\x00" + b.ID },
-}
-
 func (a *API) bindings(w http.ResponseWriter, r *request) error {
-	all, err := a.Directory.BindingList(r.Context(), r.caller, records.BindingQuery{
-		User: r.query.get("user"), Group: r.query.get("group"),
-	})
+	things, err := r.query.things("path")
 	if err != nil {
 		return err
 	}
-	page, next, err := bindingOrder.cut(all, r.query)
+	q := records.BindingListQuery{ThingQuery: things, User: r.query.get("user"), Group: r.query.get("group"), Role: r.query.get("role")}
+	if at := r.query.get("path"); at != "" {
+		if q.At, err = access.ParsePath(at); err != nil {
+			return fault.In("path", err)
+		}
+	}
+	page, err := a.Directory.BindingPage(r.Context(), r.caller, q)
 	if err != nil {
 		return err
 	}
-	render, err := a.bindingsOf(r, page)
+	render, err := a.bindingsOf(r, page.Items)
 	if err != nil {
 		return err
 	}
-	return writeList(w, page, next, render)
+	return writeCounted(w, r.query, page, render)
 }
 
 // bindingsOf returns what renders these bindings, by the names of their users.

@@ -138,10 +138,7 @@ func forPublic(grants []string) bool {
 }
 
 func (a *API) clients(w http.ResponseWriter, r *request) error {
-	byID := order[identity.Client, Client]{"clients", func(c identity.Client) string { return c.ID }, func(c identity.Client) Client {
-		return ClientOf(c, a.Now())
-	}}
-	return byID.serve(w, r, a.Directory.ClientList)
+	return serveCounted(w, r, "id", a.Directory.ClientPage, func(c identity.Client) Client { return ClientOf(c, a.Now()) })
 }
 
 func (a *API) createClient(w http.ResponseWriter, r *request) error {

@@ -1,7 +1,6 @@
 package adminapi
 
 import (
-	"fmt"
 	"net/http"
 
 	"github.com/bearerd/bearerd/internal/access"
@@ -26,12 +25,8 @@ type newCollection struct {
 	Name string `json:"name"`
 }
 
-var collectionOrder = order[records.Collection, Collection]{"collections", func(c records.Collection) string {
-	return fmt.Sprintf("%019d", c.ID)
-}, CollectionOf}
-
 func (a *API) collections(w http.ResponseWriter, r *request) error {
-	return collectionOrder.serve(w, r, a.Directory.CollectionList)
+	return serveCounted(w, r, "id", a.Directory.CollectionPage, CollectionOf)
 }
 
 func (a *API) createCollection(w http.ResponseWriter, r *request) error {
@@ -60,11 +55,7 @@ func (a *API) updateCollection(w http.ResponseWriter, r *request) error {
 	if err := httpkit.DecodeJSON(w, r.Request, &body); err != nil {
 		return err
 	}
-	all, err := a.Directory.CollectionList(r.Context(), r.caller)
-	if err != nil {
-		return err
-	}
-	c, err := find(all, "collection", func(c records.Collection) bool { return c.ID == id })
+	c, err := a.Directory.Collection(r.Context(), r.caller, id)
 	if err != nil {
 		return err
 	}

@@ -59,8 +59,6 @@ func keysOf(s records.Issuer) string {
 	return "discovery"
 }
 
-var issuerOrder = order[records.Issuer, Issuer]{"issuers", func(s records.Issuer) string { return s.Name }, IssuerOf}
-
 func (a *API) issuers(w http.ResponseWriter, r *request) error {
-	return issuerOrder.serve(w, r, a.Directory.IssuerList)
+	return serveCounted(w, r, "name", a.Directory.IssuerPage, IssuerOf)
 }

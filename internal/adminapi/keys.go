@@ -30,9 +30,9 @@ func KeyOf(k keyring.Key) Key {
 	}
 }
 
-var keyOrder = order[keyring.Key, Key]{"keys", func(k keyring.Key) string {
+var keyOrder = order[keyring.Key]{"keys", func(k keyring.Key) string {
 	return k.CreatedAt.UTC().Format("20060102150405.000000") + k.KID
-}, KeyOf}
+}}
 
 func (a *API) keys(w http.ResponseWriter, r *request) error {
 	return a.writeKeys(w, r, http.StatusOK)

@@ -13,6 +13,7 @@ import (
 	"github.com/bearerd/bearerd/internal/caller"
 	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/httpkit"
+	"github.com/bearerd/bearerd/internal/records"
 )
 
 // parameters are those of a query, each of which the endpoint knows.
@@ -118,27 +119,54 @@ func unseal(list, cursor string) (string, error) {
 
 // order says how a list that is read as a whole is cut into pages: it is sorted by
 // the key, which is different for each item and never empty.
-type order[S, T any] struct {
-	list   string
-	key    func(S) string
-	render func(S) T // nil: each request has its own
+type order[S any] struct {
+	list string
+	key  func(S) string
 }
 
-// serve answers with one page of the list that read returns.
-func (o order[S, T]) serve(w http.ResponseWriter, r *request, read func(context.Context, *caller.Caller) ([]S, error)) error {
-	all, err := read(r.Context(), r.caller)
+// serveCounted answers with one page of a list of things, whose key is what its items are
+// sorted by, and with its total where that is asked for.
+func serveCounted[S, T any](w http.ResponseWriter, r *request, key string,
+	read func(context.Context, *caller.Caller, records.ThingQuery) (records.CountedPage[S], error), render func(S) T,
+) error {
+	q, err := r.query.things(key)
 	if err != nil {
 		return err
 	}
-	page, next, err := o.cut(all, r.query)
+	page, err := read(r.Context(), r.caller, q)
 	if err != nil {
 		return err
 	}
-	return writeList(w, page, next, o.render)
+	return writeCounted(w, r.query, page, render)
+}
+
+// things reads what a list of things is asked for.
+func (p parameters) things(key string) (q records.ThingQuery, err error) {
+	q = records.ThingQuery{Search: p.get("search"), After: p.get("cursor")}
+	switch p.get("sort") {
+	case "", key:
+	case "-" + key:
+		q.Descending = true
+	default:
+		return q, fault.New(fault.Invalid, "the parameter \"sort\" must be %s or -%s", key, key).In("sort")
+	}
+	if q.Count, err = p.flag("total"); err != nil {
+		return q, err
+	}
+	q.Limit, err = p.limit()
+	return q, err
+}
+
+func writeCounted[S, T any](w http.ResponseWriter, p parameters, page records.CountedPage[S], render func(S) T) error {
+	out := countedList[T]{list: listOf(page.Items, page.Next, render)}
+	if p.get("total") == "true" {
+		out.Total = &total{page.Total.Count, page.Total.More}
+	}
+	return httpkit.WriteJSON(w, http.StatusOK, out)
 }
 
 // cut returns one page of the whole list.
-func (o order[S, T]) cut(all []S, p parameters) (page []S, next string, err error) {
+func (o order[S]) cut(all []S, p parameters) (page []S, next string, err error) {
 	limit, err := p.limit()
 	if err != nil {
 		return nil, "", err
@@ -214,14 +242,4 @@ func instant(t time.Time) *time.Time {
 	}
 	t = t.UTC()
 	return &t
-}
-
-// find returns the item that is meant.
-func find[T any](items []T, what string, is func(T) bool) (T, error) {
-	i := slices.IndexFunc(items, is)
-	if i < 0 {
-		var none T
-		return none, fault.New(fault.NotFound, "there is no such %s", what)
-	}
-	return items[i], nil
 }

@@ -35,10 +35,8 @@ func permissionsOf(all []Permission) []access.Permission {
 	return each(all, func(p Permission) access.Permission { return access.Permission(p) })
 }
 
-var roleOrder = order[access.Role, Role]{"roles", func(r access.Role) string { return r.Name }, RoleOf}
-
 func (a *API) roles(w http.ResponseWriter, r *request) error {
-	return roleOrder.serve(w, r, a.Directory.RoleList)
+	return serveCounted(w, r, "name", a.Directory.RolePage, RoleOf)
 }
 
 func (a *API) createRole(w http.ResponseWriter, r *request) error {
@@ -60,11 +58,7 @@ func (a *API) updateRole(w http.ResponseWriter, r *request) error {
 	if err := httpkit.DecodeJSON(w, r.Request, &body); err != nil {
 		return err
 	}
-	all, err := a.Directory.RoleList(r.Context(), r.caller)
-	if err != nil {
-		return err
-	}
-	changed, err := find(all, "role", func(one access.Role) bool { return one.Name == r.id })
+	changed, err := a.Directory.Role(r.Context(), r.caller, r.id)
 	if err != nil {
 		return err
 	}

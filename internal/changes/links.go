@@ -112,7 +112,31 @@ func ValidateSource(name, besides string) error {
 // MightyStore reads which groups have bindings.
 type MightyStore interface {
 	Bindings(ctx context.Context, q records.BindingQuery) ([]access.Binding, error)
-	Roles(ctx context.Context) ([]access.Role, error)
+	RolesNamed(ctx context.Context, names []string) ([]access.Role, error)
+}
+
+// RolesOf returns the roles that bindings grant, by their names.
+func RolesOf(ctx context.Context, store interface {
+	RolesNamed(ctx context.Context, names []string) ([]access.Role, error)
+}, bindings []access.Binding,
+) (map[string]access.Role, error) {
+	var names []string
+	for _, b := range bindings {
+		if b.Role != "" {
+			names = append(names, b.Role)
+		}
+	}
+	roles := make(map[string]access.Role)
+	for some := range slices.Chunk(slices.Compact(slices.Sorted(slices.Values(names))), records.MaxNames) {
+		found, err := store.RolesNamed(ctx, some)
+		if err != nil {
+			return nil, err
+		}
+		for _, r := range found {
+			roles[r.Name] = r
+		}
+	}
+	return roles, nil
 }
 
 // MightyGroups returns the groups that have a binding which allows everything. A source may
@@ -122,17 +146,13 @@ func MightyGroups(ctx context.Context, store MightyStore) (map[string]bool, erro
 	if err != nil || len(bindings) == 0 {
 		return nil, err
 	}
-	roles, err := store.Roles(ctx)
+	roles, err := RolesOf(ctx, store, bindings)
 	if err != nil {
 		return nil, err
 	}
 	mighty := map[string]bool{}
 	for _, b := range bindings {
-		var role access.Role
-		if i := slices.IndexFunc(roles, func(r access.Role) bool { return r.Name == b.Role }); i >= 0 {
-			role = roles[i]
-		}
-		if access.Allows(access.Expand(b, role), access.Any, access.Root) {
+		if access.Allows(access.Expand(b, roles[b.Role]), access.Any, access.Root) {
 			mighty[b.Group] = true
 		}
 	}

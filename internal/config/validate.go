@@ -14,6 +14,7 @@ import (
 	"unicode"
 	"unicode/utf8"
 
+	"github.com/bearerd/bearerd/internal/localaddr"
 	"github.com/bearerd/bearerd/internal/token"
 )
 
@@ -113,8 +114,25 @@ func (k *checker) checkListeners() {
 		}
 		seen[l.address] = l.key
 	}
+	k.checkVerifyListen(seen)
 	if (k.TLS.CertFile == "") != (k.TLS.KeyFile == "") {
 		k.fail("tls", "", "needs both cert_file and key_file, or neither")
+	}
+}
+
+// checkVerifyListen checks the listener that is for proxies on this machine alone; seen are
+// the addresses of the others.
+func (k *checker) checkVerifyListen(seen map[string]string) {
+	const key = "verify_listen"
+	if k.VerifyListen == "" {
+		return
+	}
+	if _, err := localaddr.Parse(k.VerifyListen); err != nil {
+		k.fail(key, "write unix:/run/bearerd/verify.sock or 127.0.0.1:8081", "%v", err)
+		return
+	}
+	if other, taken := seen[k.VerifyListen]; taken && !strings.HasSuffix(k.VerifyListen, ":0") {
+		k.fail(key, "use another port for each listener", "is the same as %s", other)
 	}
 }
 

@@ -2,19 +2,20 @@ package directory
 
 import (
 	"context"
-	"slices"
+	"maps"
 
 	"github.com/bearerd/bearerd/internal/access"
 	"github.com/bearerd/bearerd/internal/audit"
 	"github.com/bearerd/bearerd/internal/caller"
 	"github.com/bearerd/bearerd/internal/changes"
+	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/records"
 	"github.com/bearerd/bearerd/internal/revocation"
 )
 
 // Access reads and changes collections, roles and bindings.
 type Access struct {
-	store  records.Directory
+	store  thingStore
 	editor *changes.Editor
 }
 
@@ -61,21 +62,72 @@ func (a *Access) CollectionList(ctx context.Context, c *caller.Caller) ([]record
 	return a.store.Collections(ctx)
 }
 
+// CollectionPage returns a page of the collections, for administrators.
+func (a *Access) CollectionPage(ctx context.Context, c *caller.Caller, q records.ThingQuery) (records.CountedPage[records.Collection], error) {
+	if err := c.RequireAdministrator(); err != nil {
+		return records.CountedPage[records.Collection]{}, err
+	}
+	return a.store.CollectionPage(ctx, q)
+}
+
+// Collection returns the collection that has this id, for administrators.
+func (a *Access) Collection(ctx context.Context, c *caller.Caller, id int64) (records.Collection, error) {
+	if err := c.RequireAdministrator(); err != nil {
+		return records.Collection{}, err
+	}
+	return a.store.Collection(ctx, id)
+}
+
+// CollectionNames returns the names of those of at most records.MaxNames collections that
+// the caller has access to; of an administrator, of all.
+func (a *Access) CollectionNames(ctx context.Context, c *caller.Caller, ids []int64) (map[int64]string, error) {
+	if err := c.RequireSignedIn(); err != nil {
+		return nil, err
+	}
+	names, err := a.store.CollectionNames(ctx, ids)
+	if c.RequireAdministrator() == nil {
+		return names, err
+	}
+	maps.DeleteFunc(names, func(id int64, _ string) bool { return !c.May(access.ActionAccess, access.CollectionPath(id)) })
+	return names, err
+}
+
 // PublicCollections returns every collection, for anybody: a login form that asks for
 // a collection must offer them.
 func (a *Access) PublicCollections(ctx context.Context) ([]records.Collection, error) {
 	return a.store.Collections(ctx)
 }
 
-// CollectionsOpenTo returns the collections that the caller has access to.
-func (a *Access) CollectionsOpenTo(ctx context.Context, c *caller.Caller) ([]records.Collection, error) {
+// MaxChoices is how many collections are offered for a choice.
+const MaxChoices = 1000
+
+// CollectionsOpenTo returns the collections that the caller has access to, in the order of
+// their ids: at most MaxChoices, and among the first records.MaxTotal of all. It reports
+// whether there may be more.
+func (a *Access) CollectionsOpenTo(ctx context.Context, c *caller.Caller) (open []records.Collection, more bool, err error) {
 	if err := c.RequireSignedIn(); err != nil {
-		return nil, err
+		return nil, false, err
 	}
-	all, err := a.store.Collections(ctx)
-	return slices.DeleteFunc(all, func(n records.Collection) bool {
-		return !c.May(access.ActionAccess, access.CollectionPath(n.ID))
-	}), err
+	q := records.ThingQuery{Limit: MaxChoices}
+	for range records.MaxTotal / MaxChoices {
+		page, err := a.store.CollectionPage(ctx, q)
+		if err != nil {
+			return nil, false, err
+		}
+		for _, n := range page.Items {
+			if !c.May(access.ActionAccess, access.CollectionPath(n.ID)) {
+				continue
+			}
+			if len(open) == MaxChoices {
+				return open, true, nil
+			}
+			open = append(open, n)
+		}
+		if q.After = page.Next; q.After == "" {
+			return open, false, nil
+		}
+	}
+	return open, true, nil
 }
 
 // CreateRole creates a role.
@@ -108,6 +160,31 @@ func (a *Access) RemoveRole(ctx context.Context, c *caller.Caller, name string) 
 		return revocation.Receipt{}, err
 	}
 	return a.editor.Commit(ctx, c, a.editor.RemoveRole(name))
+}
+
+// RolePage returns a page of the roles, for administrators.
+func (a *Access) RolePage(ctx context.Context, c *caller.Caller, q records.ThingQuery) (records.CountedPage[access.Role], error) {
+	if err := c.RequireAdministrator(); err != nil {
+		return records.CountedPage[access.Role]{}, err
+	}
+	return a.store.RolePage(ctx, q)
+}
+
+var errNoRole = fault.New(fault.NotFound, "there is no such role")
+
+// Role returns the role of this name, for administrators.
+func (a *Access) Role(ctx context.Context, c *caller.Caller, name string) (access.Role, error) {
+	if err := c.RequireAdministrator(); err != nil {
+		return access.Role{}, err
+	}
+	found, err := a.store.RolesNamed(ctx, []string{name})
+	if err == nil && len(found) == 0 {
+		err = errNoRole
+	}
+	if err != nil {
+		return access.Role{}, err
+	}
+	return found[0], nil
 }
 
 // RoleList returns every role, for administrators.

@@ -269,11 +269,11 @@ func TestCollectionsOpenToACallerAreThoseWithAccess(t *testing.T) {
 	f.Collection(t, 4, "Fish")
 	f.Collection(t, 42, "Birds")
 	f.User(t, "ada", "", nodetest.May(access.ActionAccess, "/collections/4"))
-	got, err := f.CollectionsOpenTo(t.Context(), f.SignedIn(t, "ada"))
-	if err != nil || len(got) != 1 || got[0].ID != 4 {
+	got, more, err := f.CollectionsOpenTo(t.Context(), f.SignedIn(t, "ada"))
+	if err != nil || more || len(got) != 1 || got[0].ID != 4 {
 		t.Errorf("open: %v %v", got, err)
 	}
-	if _, err := f.CollectionsOpenTo(t.Context(), nil); !fault.Is(err, fault.Unauthenticated) {
+	if _, _, err := f.CollectionsOpenTo(t.Context(), nil); !fault.Is(err, fault.Unauthenticated) {
 		t.Errorf("nobody: %v", err)
 	}
 }

@@ -74,6 +74,22 @@ func (a *Access) BindingList(ctx context.Context, c *caller.Caller, q records.Bi
 	return a.store.Bindings(ctx, q)
 }
 
+// BindingPage returns a page of the bindings, for administrators. The query's User is a
+// subject or a username.
+func (a *Access) BindingPage(ctx context.Context, c *caller.Caller, q records.BindingListQuery) (records.CountedPage[access.Binding], error) {
+	if err := c.RequireAdministrator(); err != nil {
+		return records.CountedPage[access.Binding]{}, err
+	}
+	if q.User != "" {
+		u, err := findUser(ctx, a.store, q.User)
+		if err != nil {
+			return records.CountedPage[access.Binding]{}, err
+		}
+		q.User = u.ID
+	}
+	return a.store.BindingPage(ctx, q)
+}
+
 // Binding returns the binding that has this id, for administrators.
 func (a *Access) Binding(ctx context.Context, c *caller.Caller, id string) (access.Binding, error) {
 	if err := c.RequireAdministrator(); err != nil {

@@ -17,7 +17,7 @@ import (
 
 // Clients reads and changes OAuth clients.
 type Clients struct {
-	store  records.Directory
+	store  thingStore
 	editor *changes.Editor
 	forms  token.Forms
 }
@@ -113,6 +113,14 @@ func (cl *Clients) Client(ctx context.Context, c *caller.Caller, id string) (ide
 		return identity.Client{}, err
 	}
 	return cl.find(ctx, id)
+}
+
+// ClientPage returns a page of the clients, for administrators.
+func (cl *Clients) ClientPage(ctx context.Context, c *caller.Caller, q records.ThingQuery) (records.CountedPage[identity.Client], error) {
+	if err := c.RequireAdministrator(); err != nil {
+		return records.CountedPage[identity.Client]{}, err
+	}
+	return cl.store.ClientPage(ctx, q)
 }
 
 // ClientList returns every client, for administrators.

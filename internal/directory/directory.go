@@ -27,10 +27,17 @@ import (
 type Store interface {
 	records.Directory
 	records.Lists
+	records.Things
 	records.Provisioning
 	records.AuditLog
 	records.Issuers
 	changes.LinkStore
+}
+
+// thingStore is what is read of users, clients, collections, roles and bindings.
+type thingStore interface {
+	records.Directory
+	records.Things
 }
 
 // Config configures a directory. All fields must be set.

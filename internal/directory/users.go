@@ -21,6 +21,7 @@ import (
 type userStore interface {
 	records.Directory
 	records.Lists
+	records.Things
 }
 
 // Users reads and changes users and the groups they are in.
@@ -205,13 +206,9 @@ func (u *Users) bindingsAt(ctx context.Context, subject string, at access.Path) 
 	if err != nil {
 		return nil, nil, err
 	}
-	list, err := u.store.Roles(ctx)
+	roles, err := changes.RolesOf(ctx, u.store, bindings)
 	if err != nil {
 		return nil, nil, err
-	}
-	roles := make(map[string]access.Role, len(list))
-	for _, r := range list {
-		roles[r.Name] = r
 	}
 	removed, remaining = access.Remove(bindings, roles, at)
 	return removed, remaining, nil

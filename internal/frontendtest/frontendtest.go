@@ -215,24 +215,35 @@ func (b *lockedBuffer) String() string {
 func Nginx(t testing.TB, bearerd, application string) *Server {
 	t.Helper()
 	socket := filepath.Join(socketDir(t), "socket")
-	return nginx(t, &Server{network: "unix", address: socket}, bearerd, application)
+	return nginx(t, &Server{network: "unix", address: socket}, bearerd, application, "")
+}
+
+// NginxVerifyListen is nginx that asks at another address, unix:PATH or host:port, as the page
+// says of verify_listen.
+func NginxVerifyListen(at string) Starter {
+	return func(t testing.TB, bearerd, application string) *Server {
+		t.Helper()
+		socket := filepath.Join(socketDir(t), "socket")
+		return nginx(t, &Server{network: "unix", address: socket}, bearerd, application, at)
+	}
 }
 
 // NginxAt runs nginx on a port of this machine, host and port.
 func NginxAt(address string) Starter {
 	return func(t testing.TB, bearerd, application string) *Server {
 		t.Helper()
-		return nginx(t, &Server{network: "tcp", address: address}, bearerd, application)
+		return nginx(t, &Server{network: "tcp", address: address}, bearerd, application, "")
 	}
 }
 
-func nginx(t testing.TB, at *Server, bearerd, application string) *Server {
+// nginx runs it; verify is verify_listen, "" for none.
+func nginx(t testing.TB, at *Server, bearerd, application, verify string) *Server {
 	t.Helper()
 	binary := Program(t, "nginx", "/usr/sbin/nginx", "/usr/local/sbin/nginx")
 	files := Documented(t, "nginx")
 	for _, name := range []string{
 		"bearerd-verify.conf", "bearerd-application.conf", "bearerd-refusal.conf", "bearerd-endpoint.conf", "bearerd-locations.conf",
-		"conf.d/application.conf", "conf.d/api.conf", "conf.d/bearerd-maps.conf",
+		"conf.d/application.conf", "conf.d/api.conf", "conf.d/bearerd-maps.conf", "conf.d/bearerd-verify-listen.conf",
 	} {
 		if files[name] == "" {
 			t.Fatalf("the document doesn't show %s", name)
@@ -247,6 +258,12 @@ func nginx(t testing.TB, at *Server, bearerd, application string) *Server {
 	site = replaceOnce(t, site, "server 127.0.0.1:8000;", "server "+hostOf(t, application)+";")
 	files["conf.d/application.conf"] = replaceOnce(t, site, "listen 80;", listen)
 	files["conf.d/api.conf"] = replaceOnce(t, files["conf.d/api.conf"], "listen 80;", listen)
+	if verify != "" {
+		files["conf.d/bearerd-verify-listen.conf"] = replaceOnce(t, files["conf.d/bearerd-verify-listen.conf"], "unix:/run/bearerd/verify.sock", verify)
+		for _, name := range []string{"bearerd-verify.conf", "bearerd-refusal.conf"} {
+			files[name] = replaceOnce(t, files[name], "proxy_pass http://bearerd/auth/verify", "proxy_pass http://bearerd_verify/auth/verify")
+		}
+	}
 	files["nginx.conf"] = "daemon off; master_process off; pid nginx.pid;\nevents {}\nhttp {\n  access_log off;\n  client_body_temp_path body;" +
 		" proxy_temp_path proxy; fastcgi_temp_path fastcgi; uwsgi_temp_path uwsgi; scgi_temp_path scgi;\n  include conf.d/*.conf;\n}\n"
 	for name, text := range files {

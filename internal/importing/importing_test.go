@@ -295,7 +295,7 @@ func TestAValueWithTwoRowsIsOneToken(t *testing.T) {
 			if _, err := f.Identify(t.Context(), hexValue(1), verification.Requirements{}); !fault.Is(err, fault.InvalidToken) {
 				t.Errorf("it is still accepted: %v", err)
 			}
-			f.Verifier.Flush()
+			f.Flush()
 			if _, err := f.Identify(t.Context(), hexValue(1), verification.Requirements{}); !fault.Is(err, fault.InvalidToken) {
 				t.Errorf("read again: it is still accepted: %v", err)
 			}

@@ -18,6 +18,7 @@ type Store interface {
 	Directory
 	PasswordLinks
 	Lists
+	Things
 	Provisioning
 	Tokens
 	Imports

@@ -30,8 +30,11 @@ import (
 	"time"
 
 	"github.com/bearerd/bearerd/internal/audit"
+	"github.com/bearerd/bearerd/internal/gateway"
 	"github.com/bearerd/bearerd/internal/httpkit"
+	"github.com/bearerd/bearerd/internal/localaddr"
 	"github.com/bearerd/bearerd/internal/node"
+	"github.com/bearerd/bearerd/internal/verifylisten"
 )
 
 // Edge mounts its endpoints.
@@ -76,6 +79,12 @@ type Inner struct {
 	Edges  []Edge
 }
 
+// Verify is the listener verify_listen: forward auth alone, for proxies on this machine.
+type Verify struct {
+	Address localaddr.Address
+	Auth    *gateway.ForwardAuth
+}
+
 // TLS names a certificate chain and its key in PEM. With neither the main listener
 // speaks plain HTTP. A file that changes is read again.
 type TLS struct {
@@ -104,6 +113,7 @@ type Config struct {
 	Edges   []Edge  // bearerd's own endpoints
 	Gateway []Edge  // forward auth, and at "/" the proxied application
 	Inner   []Inner // more listeners, apart from these
+	Verify  *Verify // nil: none
 	Loops   []Loop  // beside the follower, the housekeeping and the server's own
 
 	// Refuse answers a request that nobody serves; nil: with a problem of RFC 9457.
@@ -125,8 +135,9 @@ type Server struct {
 	Config
 	log     *slog.Logger
 	main    *listener
-	ops     *listener   // nil: none
-	inner   []*listener // those of Config.Inner
+	ops     *listener              // nil: none
+	inner   []*listener            // those of Config.Inner
+	verify  *verifylisten.Listener // nil: none
 	handler http.Handler
 	state   state
 	tls     *certificate // nil: the main listener speaks plain HTTP
@@ -179,6 +190,12 @@ func New(c Config) (*Server, error) {
 	s.main = s.listen("main", c.Listen, s.handler)
 	for _, i := range c.Inner {
 		s.inner = append(s.inner, s.listen("inner", i.Listen, s.mount(observer, i.Edges, nil)))
+	}
+	if v := c.Verify; v != nil {
+		s.verify = verifylisten.New(verifylisten.Config{
+			Address: v.Address, Auth: v.Auth, Observer: observer, Varies: len(c.CORS) > 0, Log: s.log,
+			HTTP: s.httpServer(s.mount(observer, nil, []Edge{v.Auth})),
+		})
 	}
 	if c.OpsListen != "" {
 		s.ops = s.listen("ops", c.OpsListen, s.opsHandler())

@@ -33,7 +33,7 @@ type Store interface {
 	DecoyHash(ctx context.Context, decoy string) (identity.PasswordHash, error)
 	Links(ctx context.Context, q records.LinkQuery) ([]records.Link, error)
 	Bindings(ctx context.Context, q records.BindingQuery) ([]access.Binding, error)
-	Roles(ctx context.Context) ([]access.Role, error)
+	RolesNamed(ctx context.Context, names []string) ([]access.Role, error)
 	// DocumentKeys returns the keys of a client that nobody registered.
 	DocumentKeys(ctx context.Context, clientID string) (identity.ClientKeys, error)
 	records.Attempts

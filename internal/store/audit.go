@@ -6,6 +6,9 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"strconv"
+	"strings"
+	"time"
 
 	"github.com/bearerd/bearerd/internal/audit"
 )
@@ -23,25 +26,14 @@ VALUES (` + eventValues + `)`
 VALUES (` + eventValues + `, $13, $14)
 ON CONFLICT (tally) WHERE tally <> '' DO UPDATE SET count = audit_events.count + excluded.count, reason = excluded.reason`
 
-	// The index on at is for purging: events are listed in the order of their ids.
 	selectEvents = `SELECT id, at, actor, action, target, token_id, address, request_id, outcome, reason, actor_name, target_name, count
-FROM audit_events WHERE id < $1 AND +at >= $2 AND +at < $3 AND ($4 = '' OR action = $4) AND ($8 = '' OR outcome = $8)`
+FROM audit_events`
 
-	// The one narrowing that has an index comes first, the others only filter.
-	filterActor  = ` AND ($5 = '' OR actor = $5)`
-	filterTarget = ` AND ($6 = '' OR target = $6)`
-	filterAbout  = ` AND ($7 = '' OR token_id = $7)`
-	filterFrom   = ` AND ($9 = '' OR address_key >= $9 AND address_key <= $10)`
-	newestEvents = ` ORDER BY id DESC LIMIT $11`
-
-	eventsOfAll    = selectEvents + filterActor + filterTarget + filterAbout + filterFrom + newestEvents
-	eventsOfActor  = selectEvents + ` AND actor = $5` + filterTarget + filterAbout + filterFrom + newestEvents
-	eventsOfTarget = selectEvents + filterActor + ` AND target = $6` + filterAbout + filterFrom + newestEvents
-	eventsOfToken  = selectEvents + filterActor + filterTarget + ` AND token_id = $7` + filterFrom + newestEvents
-	// Of one address the index has the events in their order. Those of a network are found by
-	// it and sorted; a network so large that many may be in it filters the newest events.
-	eventsFromOne = selectEvents + filterActor + filterTarget + filterAbout + ` AND address_key <> '' AND address_key = $9 AND $10 = $9` + newestEvents
-	eventsFromFew = selectEvents + filterActor + filterTarget + filterAbout + ` AND address_key <> '' AND address_key >= $9 AND address_key <= $10` + newestEvents
+	// About where a time stands in the order of the ids: clocks of nodes differ by less than an
+	// hour, and an event's row is written within it.
+	eventBefore = `SELECT id FROM audit_events WHERE at < $1 ORDER BY at DESC LIMIT 1`
+	eventAfter  = `SELECT id FROM audit_events WHERE at > $1 ORDER BY at LIMIT 1`
+	eventSlack  = time.Hour
 )
 
 // counted reports whether an event is one of a row that is counted up.
@@ -93,31 +85,78 @@ func (s *Store) auditEvents(ctx context.Context, f audit.Filter) ([]audit.Event,
 			return nil, err
 		}
 	}
+	l := eventList{}
+	if err := l.between(ctx, s, f.Since, f.Until); err != nil {
+		return nil, err
+	}
+	l.narrow(f, before, until, first, last)
 	return query(ctx, s, func(scan scanner) (e audit.Event, err error) {
 		return e, scan(&e.ID, stamp{&e.At}, &e.Actor, &e.Action, &e.Target, &e.TokenID, &e.Address, &e.RequestID, &e.Outcome, &e.Reason,
 			&e.ActorName, &e.TargetName, &e.Count)
-	}, eventsFor(f, first, last), before, micros(f.Since), until, f.Action, f.Actor, f.Target, f.TokenID, f.Outcome, first, last, f.Limit)
+	}, selectEvents+" WHERE "+strings.Join(l.where, " AND ")+" ORDER BY id DESC LIMIT "+l.arg(f.Limit), l.args...)
+}
+
+// eventList is a query for events, as it is put together.
+type eventList struct {
+	where []string
+	args  []any
+}
+
+func (l *eventList) arg(v any) string {
+	l.args = append(l.args, v)
+	return "$" + strconv.Itoa(len(l.args))
+}
+
+func (l *eventList) and(condition string) { l.where = append(l.where, condition) }
+
+// between narrows the list to the ids that events of a time can have, so that no other
+// event is read: the index on the time is not in the order of the list.
+func (l *eventList) between(ctx context.Context, s *Store, since, until time.Time) error {
+	for _, bound := range []struct {
+		at         time.Time
+		text, than string
+	}{{since.Add(-eventSlack), eventBefore, "id > "}, {until.Add(eventSlack), eventAfter, "id < "}} {
+		if since.IsZero() && bound.than == "id > " || until.IsZero() && bound.than == "id < " {
+			continue
+		}
+		ids, err := query(ctx, s, func(scan scanner) (id int64, err error) { return id, scan(&id) }, bound.text, micros(bound.at))
+		if err != nil {
+			return err
+		}
+		if len(ids) > 0 {
+			l.and(bound.than + l.arg(ids[0]))
+		}
+	}
+	return nil
+}
+
+// narrow adds what the filter asks for. An index finds the events of one token, target,
+// actor, address, action, or outcome but success.
+func (l *eventList) narrow(f audit.Filter, before, until int64, first, last string) {
+	l.and("id < " + l.arg(before))
+	// Not by the index on the time: events are listed in the order of their ids.
+	l.and("+at >= " + l.arg(micros(f.Since)) + " AND +at < " + l.arg(until))
+	for _, one := range []struct{ column, value string }{
+		{"token_id", f.TokenID}, {"target", f.Target}, {"actor", f.Actor}, {"action", f.Action}, {"outcome", f.Outcome},
+	} {
+		if one.value != "" {
+			l.and(one.column + " = " + l.arg(one.value))
+		}
+	}
+	if f.Outcome != "" && f.Outcome != audit.OK {
+		l.and("outcome <> 'ok'")
+	}
+	switch {
+	case first == "":
+	case first == last:
+		l.and("address_key <> '' AND address_key = " + l.arg(first))
+	case first[:fewAddresses] == last[:fewAddresses]:
+		l.and("address_key <> '' AND address_key >= " + l.arg(first) + " AND address_key <= " + l.arg(last))
+	default: // so many addresses that the newest events are filtered
+		l.and("address_key || '' >= " + l.arg(first) + " AND address_key || '' <= " + l.arg(last))
+	}
 }
 
 // fewAddresses is how much of the keys of a network's addresses is equal when it is a /16 of
 // IPv4 or smaller, and so far its events are found by the index.
 const fewAddresses = len("4c0a8")
-
-// eventsFor is the statement whose index finds the fewest events.
-func eventsFor(f audit.Filter, first, last string) string {
-	switch {
-	case f.TokenID != "":
-		return eventsOfToken
-	case f.Target != "":
-		return eventsOfTarget
-	case f.Actor != "":
-		return eventsOfActor
-	case first == "":
-		return eventsOfAll
-	case first == last:
-		return eventsFromOne
-	case first[:fewAddresses] == last[:fewAddresses]:
-		return eventsFromFew
-	}
-	return eventsOfAll
-}

@@ -5,6 +5,7 @@ import (
 	"math"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/records"
@@ -31,6 +32,17 @@ func paged[T any](items []T, limit int, cursor func(last T) string) records.Page
 	}
 	items = items[:limit]
 	return records.Page[T]{Items: items, Next: cursor(items[limit-1])}
+}
+
+// checkSearch refuses a search that is longer than what it looks at, or that is no text.
+func checkSearch(search string, most int) error {
+	if len(search) > most {
+		return fault.New(fault.Invalid, "the search is longer than %d bytes", most).In("search")
+	}
+	if !utf8.ValidString(search) || strings.ContainsRune(search, 0) {
+		return fault.New(fault.Invalid, "the search is no text").In("search")
+	}
+	return nil
 }
 
 var errCursor = fault.New(fault.Invalid, "the cursor is not one of this list")

@@ -5,7 +5,6 @@ import (
 	"database/sql"
 	"errors"
 	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/bearerd/bearerd/internal/access"
@@ -52,9 +51,10 @@ FROM clients c WHERE c.id = $1`
 	selectCollections = `SELECT id, name, owner FROM collections ORDER BY id`
 	selectRoles       = `SELECT name, permissions, owner FROM roles ORDER BY name`
 
-	selectLinks = `SELECT source, external_id, user_id, linked_at FROM user_links
-WHERE ($1 = '' OR user_id = $1) AND ($2 = '' OR source = $2) ORDER BY source, external_id`
-	selectLinked = selectUser + `, l.external_id
+	selectLinks   = `SELECT source, external_id, user_id, linked_at FROM user_links WHERE `
+	linksOfUser   = selectLinks + `user_id = $1 AND ($2 = '' OR source = $2) ORDER BY source, external_id`
+	linksOfSource = selectLinks + `source = $1 ORDER BY external_id`
+	selectLinked  = selectUser + `, l.external_id
 FROM user_links l JOIN users u ON u.id = l.user_id WHERE l.source = $1 AND l.external_id > $2 ORDER BY l.external_id LIMIT $3`
 	insertLink = `INSERT INTO user_links (source, external_id, user_id, linked_at) VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING`
 	deleteLink = `DELETE FROM user_links WHERE source = $1 AND external_id = $2`
@@ -200,16 +200,18 @@ func (s *Store) Collections(ctx context.Context) ([]records.Collection, error) {
 
 // Roles returns every role in the order of their names.
 func (s *Store) Roles(ctx context.Context) ([]access.Role, error) {
-	return query(ctx, s, func(scan scanner) (r access.Role, err error) {
-		return r, scan(&r.Name, listOf(&r.Permissions), &r.Owner)
-	}, selectRoles)
+	return query(ctx, s, scanRole, selectRoles)
 }
 
 // Links returns the links of a user or a source, by source and external id.
 func (s *Store) Links(ctx context.Context, q records.LinkQuery) ([]records.Link, error) {
+	text, args := linksOfUser, []any{q.User, q.Source}
+	if q.User == "" {
+		text, args = linksOfSource, []any{q.Source}
+	}
 	return query(ctx, s, func(scan scanner) (l records.Link, err error) {
 		return l, scan(&l.Source, &l.ExternalID, &l.UserID, stamp{&l.LinkedAt})
-	}, selectLinks, q.User, q.Source)
+	}, text, args...)
 }
 
 // LinkedUsers returns the users who are linked to a source, in the order of their external
@@ -230,42 +232,4 @@ func (s *Store) LinkedUsers(ctx context.Context, q records.LinkedQuery) (records
 		return records.Page[records.LinkedUser]{}, err
 	}
 	return paged(users, limit, func(l records.LinkedUser) string { return seal(linkedCursor, l.ExternalID) }), nil
-}
-
-// usernamesAt is how many usernames one statement looks up.
-const usernamesAt = 100
-
-// Usernames returns the usernames of those of at most records.MaxNames subjects who are
-// users.
-func (s *Store) Usernames(ctx context.Context, subjects []string) (map[string]string, error) {
-	if len(subjects) > records.MaxNames {
-		return nil, fault.New(fault.Invalid, "at most %d names are looked up at a time", records.MaxNames)
-	}
-	ids := slices.Clone(subjects)
-	slices.Sort(ids)
-	ids = slices.DeleteFunc(slices.Compact(ids), func(id string) bool { return id == "" })
-	names := make(map[string]string, len(ids))
-	for some := range slices.Chunk(ids, usernamesAt) {
-		args := make([]any, usernamesAt) // one length, one statement to prepare
-		for i := range args {
-			args[i] = some[min(i, len(some)-1)]
-		}
-		pairs, err := query(ctx, s, func(scan scanner) (p [2]string, err error) { return p, scan(&p[0], &p[1]) }, selectUsernames(), args...)
-		if err != nil {
-			return nil, err
-		}
-		for _, p := range pairs {
-			names[p[0]] = p[1]
-		}
-	}
-	return names, nil
-}
-
-func selectUsernames() string {
-	var text strings.Builder
-	text.WriteString("SELECT id, username FROM users WHERE id IN ($1")
-	for i := 2; i <= usernamesAt; i++ {
-		text.WriteString(", $" + strconv.Itoa(i))
-	}
-	return text.String() + ")"
 }

@@ -9,7 +9,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"unicode/utf8"
 
 	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/records"
@@ -53,11 +52,8 @@ func (l *tokenList) arg(v any) string {
 // newTokenList decides in which order the list is read.
 func newTokenList(q records.TokenQuery) (*tokenList, error) {
 	l := &tokenList{TokenQuery: q, across: q.Owner == "" && q.ClientID == "", key: "t.created_at", id: "t.id"}
-	if len(q.Search) > maxTokenSearch {
-		return nil, fault.New(fault.Invalid, "the search is longer than %d bytes", maxTokenSearch).In("search")
-	}
-	if !utf8.ValidString(q.Search) || strings.ContainsRune(q.Search, 0) {
-		return nil, fault.New(fault.Invalid, "the search is no text").In("search")
+	if err := checkSearch(q.Search, maxTokenSearch); err != nil {
+		return nil, err
 	}
 	if q.Order == records.NaturalOrder {
 		switch {

@@ -6,7 +6,6 @@ import (
 	"strings"
 	"unicode/utf8"
 
-	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/identity"
 	"github.com/bearerd/bearerd/internal/records"
 )
@@ -36,11 +35,8 @@ func (l *userList) arg(v any) string {
 }
 
 func (s *Store) newUserList(q records.UserQuery) (*userList, error) {
-	if len(q.Search) > maxSearch {
-		return nil, fault.New(fault.Invalid, "the search is longer than %d bytes", maxSearch).In("search")
-	}
-	if !utf8.ValidString(q.Search) || strings.ContainsRune(q.Search, 0) {
-		return nil, fault.New(fault.Invalid, "the search is no text").In("search")
+	if err := checkSearch(q.Search, maxSearch); err != nil {
+		return nil, err
 	}
 	return &userList{UserQuery: q, search: strings.ToLower(q.Search), indexed: s.engine.schema().usersContaining}, nil
 }

@@ -35,11 +35,8 @@ func (p *tokenPages) find(r *kit.Request) (oneToken, error) {
 	if err != nil {
 		return oneToken{}, err
 	}
-	names, err := p.Directory.CollectionsOpenTo(r.Context(), r.Caller)
-	if err != nil {
-		return oneToken{}, err
-	}
-	return oneToken{Token: tokenrow.Of(t, tokenrow.Names(names), p.Now())}, nil
+	names, err := tokenrow.Names(r, p.Directory, t)
+	return oneToken{Token: tokenrow.Of(t, names, p.Now())}, err
 }
 
 func (p *tokenPages) regeneratePage(w http.ResponseWriter, r *kit.Request) error {

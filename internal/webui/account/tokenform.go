@@ -33,6 +33,7 @@ type tokenForm struct {
 	OtherScope  string // what was typed
 	ScopeError  string
 	Collections []records.Collection
+	Further     bool // there are more: an id is typed
 	Collection  kit.Field
 	Networks    kit.Field
 	Expiry      expiry
@@ -41,7 +42,7 @@ type tokenForm struct {
 
 // newTokenForm offers what the caller may ask for.
 func (p *tokenPages) newTokenForm(r *kit.Request) (tokenForm, error) {
-	open, err := p.Directory.CollectionsOpenTo(r.Context(), r.Caller)
+	open, more, err := p.Directory.CollectionsOpenTo(r.Context(), r.Caller)
 	policy := p.Policy
 	// The operator's scopes first, then the built-in ones. What the caller can't have is left
 	// out.
@@ -63,7 +64,7 @@ func (p *tokenPages) newTokenForm(r *kit.Request) (tokenForm, error) {
 		}
 	}
 	return tokenForm{
-		Username: r.Caller.Subject.Username, Scopes: slices.Concat(list, strong), AnyScope: len(policy.Scopes) == 0, Collections: open,
+		Username: r.Caller.Subject.Username, Scopes: slices.Concat(list, strong), AnyScope: len(policy.Scopes) == 0, Collections: open, Further: more,
 		Expiry: newExpiry(p.Now(), policy.APITokenMax),
 	}, err
 }
@@ -145,7 +146,7 @@ func (f *tokenForm) readCollection(value string) *int64 {
 		return nil
 	}
 	id, err := access.ParseCollection(value)
-	if err != nil || !slices.ContainsFunc(f.Collections, func(c records.Collection) bool { return c.ID == id }) {
+	if err != nil || !f.Further && !slices.ContainsFunc(f.Collections, func(c records.Collection) bool { return c.ID == id }) {
 		f.Collection.Error = "Choose a collection that you have access to."
 	}
 	return &id
@@ -202,6 +203,8 @@ func (f tokenForm) Sentence() string {
 	text := "Anyone who has the token can act as " + f.Username
 	if i := slices.IndexFunc(f.Collections, func(c records.Collection) bool { return strconv.FormatInt(c.ID, 10) == f.Collection.Value }); i >= 0 {
 		text += " in the collection " + f.Collections[i].Name + " alone"
+	} else if f.Further && f.Collection.Value != "" && f.Collection.Error == "" {
+		text += " in the collection " + f.Collection.Value + " alone"
 	}
 	if f.Networks.Value != "" {
 		text += ", from " + f.Networks.Value + " alone"
@@ -245,7 +248,16 @@ func (p *tokenPages) createToken(w http.ResponseWriter, r *kit.Request) error {
 		}
 		return err
 	}
-	return p.renderMade(w, r, http.StatusCreated, newMade(p.Issuer, issued, n.Name, tokenrow.Names(f.Collections)))
+	return p.renderMade(w, r, http.StatusCreated, newMade(p.Issuer, issued, n.Name, f.names()))
+}
+
+// names returns the names of the collections that the form offers, by their ids.
+func (f tokenForm) names() map[int64]string {
+	names := make(map[int64]string, len(f.Collections))
+	for _, c := range f.Collections {
+		names[c.ID] = c.Name
+	}
+	return names
 }
 
 // made is the page that shows a new value.

@@ -66,11 +66,6 @@ type tokenList struct {
 func (p *tokenPages) list(w http.ResponseWriter, r *kit.Request) error {
 	asked := r.URL.Query()
 	list := tokenList{List: tokenrow.NewList(kit.PathTokens, asked), Notice: kit.Notice(asked.Get("notice"))}
-	open, err := p.Directory.CollectionsOpenTo(r.Context(), r.Caller)
-	if err != nil {
-		return err
-	}
-	names := tokenrow.Names(open)
 	q := tokenrow.Query(list.List, asked.Get("after"), p.Now())
 	q.Owner = r.Caller.ID()
 	page, err := p.Tokens.TokenList(r.Context(), r.Caller, q)
@@ -84,9 +79,13 @@ func (p *tokenPages) list(w http.ResponseWriter, r *kit.Request) error {
 	list.After(page.Next)
 	list.Counted(total)
 	if list.First && !list.Narrow {
-		if list.Connected, err = p.connected(r, names); err != nil {
+		if list.Connected, err = p.connected(r); err != nil {
 			return err
 		}
+	}
+	names, err := tokenrow.Names(r, p.Directory, page.Items...)
+	if err != nil {
+		return err
 	}
 	for _, t := range page.Items {
 		row := tokenrow.Of(t, names, p.Now())
@@ -101,10 +100,14 @@ func (p *tokenPages) list(w http.ResponseWriter, r *kit.Request) error {
 }
 
 // connected returns the clients that somebody has allowed to act as them.
-func (p *tokenPages) connected(r *kit.Request, names map[int64]string) (rows []tokenrow.Row, err error) {
+func (p *tokenPages) connected(r *kit.Request) (rows []tokenrow.Row, err error) {
 	page, err := p.Tokens.TokenList(r.Context(), r.Caller, records.TokenQuery{
 		Owner: r.Caller.ID(), Kinds: []token.Kind{token.KindGrant}, State: records.ValidOnly, Limit: kit.Listed,
 	})
+	if err != nil {
+		return nil, err
+	}
+	names, err := tokenrow.Names(r, p.Directory, page.Items...)
 	if err != nil {
 		return nil, err
 	}

@@ -69,11 +69,19 @@ func (p *usePages) report(r *kit.Request) (x tokenUses, err error) {
 	if err != nil {
 		return x, err
 	}
-	open, err := p.Directory.CollectionsOpenTo(r.Context(), r.Caller)
+	ids := []int64{}
+	if c := report.Token.Collection; c != nil {
+		ids = append(ids, *c)
+	}
+	for _, u := range report.Lines {
+		if u.Collection != uses.NoCollection {
+			ids = append(ids, u.Collection)
+		}
+	}
+	names, err := p.Directory.CollectionNames(r.Context(), r.Caller, ids)
 	if err != nil {
 		return x, err
 	}
-	names := tokenrow.Names(open)
 	x = tokenUses{
 		Token: tokenrow.Of(report.Token, names, p.Now()), Unused: report.Unused, Unseen: report.Unseen, Unasked: report.Unasked,
 	}

@@ -27,7 +27,8 @@ type bindingsView struct {
 	Wrong       string // with it
 	List        kit.List
 	Bindings    []bindingRow
-	Roles       []access.Role
+	Roles       []access.Role // to choose from
+	Further     bool          // there are more: a name is typed
 }
 
 // bindingRow is a binding with its user's name.
@@ -41,29 +42,39 @@ const toBindings = kit.PathAdmin + "bindings"
 func (p *bindingPages) showBindings(w http.ResponseWriter, r *kit.Request, status int, s kit.State) error {
 	q := r.URL.Query()
 	view := bindingsView{State: s, List: kit.NewList(toBindings, "binding", "role, action or path", q,
-		kit.Filter{Name: "user", Label: "User", Hint: "any"}, kit.Filter{Name: "group", Label: "Group", Hint: "any"})}
+		kit.Filter{Name: "user", Label: "User", Hint: "any"}, kit.Filter{Name: "group", Label: "Group", Hint: "any"},
+		kit.Filter{Name: "role", Label: "Role", Hint: "any"}, kit.Filter{Name: "at", Label: "At and beneath", Hint: "any path"}, kit.Sorted())}
 	view.User, view.Group = view.List.Asked("user"), view.List.Asked("group")
-	found, err := p.Directory.BindingList(r.Context(), r.Caller, records.BindingQuery{User: view.User, Group: view.Group})
-	if fault.Is(err, fault.NotFound) {
+	asked := records.BindingListQuery{ThingQuery: view.List.Things(q), User: view.User, Group: view.Group, Role: view.List.Asked("role")}
+	found, err := p.page(r, asked, view.List.Asked("at"))
+	if fault.Is(err, fault.NotFound) || fault.FieldOf(err) == "at" {
 		view.Wrong, err = kit.Sentence(fault.Message(err)), nil
 	}
 	if err != nil {
 		return err
 	}
-	found = kit.Match(view.List, found, func(b access.Binding) []string {
-		texts := []string{b.Group, b.Role, string(b.Path)}
-		if b.Permission != nil {
-			texts = append(texts, b.Permission.Action+" "+string(b.Permission.Path))
-		}
-		return texts
-	})
-	if view.Bindings, err = p.bindingRows(r, kit.Slice(&view.List, found, q.Get("after"))); err != nil {
+	if view.Bindings, err = p.bindingRows(r, kit.PageOf(&view.List, found)); err != nil {
 		return err
 	}
-	if view.Roles, err = p.Directory.RoleList(r.Context(), r.Caller); err != nil {
+	roles, err := p.Directory.RolePage(r.Context(), r.Caller, records.ThingQuery{Limit: offered})
+	if err != nil {
 		return err
 	}
+	view.Roles, view.Further = roles.Items, roles.Next != ""
 	return p.Render(w, r, status, "bindings", "Bindings", view)
+}
+
+// offered is how many roles are offered for a choice.
+const offered = 200
+
+// page reads the bindings that the query asks for, at and beneath a path that was typed.
+func (p *bindingPages) page(r *kit.Request, q records.BindingListQuery, at string) (none records.CountedPage[access.Binding], err error) {
+	if at != "" {
+		if q.At, err = access.ParsePath(at); err != nil {
+			return none, fault.In("at", err)
+		}
+	}
+	return p.Directory.BindingPage(r.Context(), r.Caller, q)
 }
 
 func (p *bindingPages) bindingRows(r *kit.Request, all []access.Binding) ([]bindingRow, error) {

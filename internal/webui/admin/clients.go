@@ -73,27 +73,35 @@ func showOnce(secret clientSecret) kit.Result {
 const toClients = kit.PathAdmin + "clients"
 
 func (p *clientPages) showClients(w http.ResponseWriter, r *kit.Request, status int, s kit.State) error {
-	all, err := p.Directory.ClientList(r.Context(), r.Caller)
-	if err != nil {
-		return err
-	}
 	q := r.URL.Query()
-	view := clientsView{State: s, List: kit.NewList(toClients, "client", "id or name", q), Grants: grantTypes, now: p.Now()}
+	view := clientsView{State: s, List: kit.NewList(toClients, "client", "id or name", q, kit.Sorted()), Grants: grantTypes, now: p.Now()}
 	edit := q.Get("edit")
 	if s.At == "update" {
 		edit = s.Typed.Get("id")
 	}
-	for i := range all {
-		if all[i].ID == edit {
-			view.Edit = &all[i]
-			view.Scopes, view.Targets = identity.FormatScope(all[i].Scopes), strings.Join(all[i].Audiences, "\n")
-			view.From, view.Redirects = strings.Join(all[i].ExchangeFrom, "\n"), strings.Join(all[i].RedirectURIs, "\n")
-			view.JWKS, view.JWKSURI = all[i].Keys.JWKS, all[i].Keys.URI
+	if edit != "" {
+		c, err := p.Directory.Client(r.Context(), r.Caller, edit)
+		switch {
+		case err == nil:
+			view.edit(c)
+		case !fault.Is(err, fault.NotFound):
+			return err
 		}
 	}
-	found := kit.Match(view.List, all, func(c identity.Client) []string { return []string{c.ID, c.Name} })
-	view.Clients = kit.Slice(&view.List, found, q.Get("after"))
+	page, err := p.Directory.ClientPage(r.Context(), r.Caller, view.List.Things(q))
+	if err != nil {
+		return err
+	}
+	view.Clients = kit.PageOf(&view.List, page)
 	return p.Render(w, r, status, "clients", "Clients", view)
+}
+
+// edit shows a client in the form.
+func (v *clientsView) edit(c identity.Client) {
+	v.Edit = &c
+	v.Scopes, v.Targets = identity.FormatScope(c.Scopes), strings.Join(c.Audiences, "\n")
+	v.From, v.Redirects = strings.Join(c.ExchangeFrom, "\n"), strings.Join(c.RedirectURIs, "\n")
+	v.JWKS, v.JWKSURI = c.Keys.JWKS, c.Keys.URI
 }
 
 func (p *clientPages) clientForms() map[string]kit.Action {

@@ -4,8 +4,6 @@ import (
 	"context"
 	"net/http"
 	"net/url"
-	"slices"
-	"strconv"
 
 	"github.com/bearerd/bearerd/internal/access"
 	"github.com/bearerd/bearerd/internal/caller"
@@ -33,20 +31,29 @@ type collectionsView struct {
 const toCollections = kit.PathAdmin + "collections"
 
 func (p *collectionPages) showCollections(w http.ResponseWriter, r *kit.Request, status int, s kit.State) error {
-	all, err := p.Directory.CollectionList(r.Context(), r.Caller)
-	if err != nil {
-		return err
-	}
 	q := r.URL.Query()
-	view := collectionsView{State: s, List: kit.NewList(toCollections, "collection", "id or name", q), Edit: q.Get("edit")}
+	view := collectionsView{State: s, List: kit.NewList(toCollections, "collection", "id or name", q, kit.Filter{
+		Name: "sort", Label: "Sort", Options: []kit.Choice{{Text: "lowest id first"}, {Value: kit.Backward, Text: "highest id first"}},
+	}), Edit: q.Get("edit")}
 	if s.At == "update" {
 		view.Edit = s.Typed.Get("id")
 	}
-	all = kit.Match(view.List, all, func(c records.Collection) []string { return []string{strconv.FormatInt(c.ID, 10), c.Name} })
-	if view.Edit != "" { // it alone, or it might be on another page
-		all = slices.DeleteFunc(all, func(c records.Collection) bool { return strconv.FormatInt(c.ID, 10) != view.Edit })
+	if id, err := access.ParseCollection(view.Edit); err == nil { // it alone, or it might be on another page
+		one, err := p.Directory.Collection(r.Context(), r.Caller, id)
+		if err == nil {
+			view.Collections = []records.Collection{one}
+			view.List.Counted(records.Total{Count: 1})
+			return p.Render(w, r, status, "collections", "Collections", view)
+		}
+		if !fault.Is(err, fault.NotFound) {
+			return err
+		}
 	}
-	view.Collections = kit.Slice(&view.List, all, q.Get("after"))
+	page, err := p.Directory.CollectionPage(r.Context(), r.Caller, view.List.Things(q))
+	if err != nil {
+		return err
+	}
+	view.Collections = kit.PageOf(&view.List, page)
 	return p.Render(w, r, status, "collections", "Collections", view)
 }
 

@@ -39,13 +39,13 @@ type issuersView struct {
 
 // issuersPage lists the trusted issuers with their rules. The access file changes them.
 func (p *issuerPages) issuersPage(w http.ResponseWriter, r *kit.Request) error {
-	all, err := p.Directory.IssuerList(r.Context(), r.Caller)
+	q := r.URL.Query()
+	list := kit.NewList(kit.PathAdmin+"issuers", "issuer", "name or address", q, kit.Sorted())
+	page, err := p.Directory.IssuerPage(r.Context(), r.Caller, list.Things(q))
 	if err != nil {
 		return err
 	}
-	q := r.URL.Query()
-	list := kit.NewList(kit.PathAdmin+"issuers", "issuer", "name or address", q)
-	all = kit.Slice(&list, kit.Match(list, all, func(one records.Issuer) []string { return []string{one.Name, one.Issuer} }), q.Get("after"))
+	all := kit.PageOf(&list, page)
 	views := make([]issuerView, len(all))
 	for i, one := range all {
 		views[i].Issuer = one

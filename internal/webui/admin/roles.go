@@ -30,23 +30,26 @@ type rolesView struct {
 const toRoles = kit.PathAdmin + "roles"
 
 func (p *rolePages) showRoles(w http.ResponseWriter, r *kit.Request, status int, s kit.State) error {
-	all, err := p.Directory.RoleList(r.Context(), r.Caller)
-	if err != nil {
-		return err
-	}
 	q := r.URL.Query()
-	view := rolesView{State: s, List: kit.NewList(toRoles, "role", "name or permission", q)}
+	view := rolesView{State: s, List: kit.NewList(toRoles, "role", "name or permission", q, kit.Sorted())}
 	edit := q.Get("edit")
 	if s.At == "update" {
 		edit = s.Typed.Get("name")
 	}
-	for i := range all {
-		if all[i].Name == edit {
-			view.Edit, view.Lines = &all[i], permissionLines(all[i].Permissions)
+	if edit != "" {
+		role, err := p.Directory.Role(r.Context(), r.Caller, edit)
+		switch {
+		case err == nil:
+			view.Edit, view.Lines = &role, permissionLines(role.Permissions)
+		case !fault.Is(err, fault.NotFound):
+			return err
 		}
 	}
-	found := kit.Match(view.List, all, func(role access.Role) []string { return []string{role.Name, permissionLines(role.Permissions)} })
-	view.Roles = kit.Slice(&view.List, found, q.Get("after"))
+	page, err := p.Directory.RolePage(r.Context(), r.Caller, view.List.Things(q))
+	if err != nil {
+		return err
+	}
+	view.Roles = kit.PageOf(&view.List, page)
 	return p.Render(w, r, status, "roles", "Roles", view)
 }
 

@@ -57,11 +57,10 @@ func (p *tokenPages) show(w http.ResponseWriter, r *kit.Request) error {
 	}
 	view.After(page.Next)
 	view.Counted(total)
-	collections, err := p.Directory.CollectionList(r.Context(), r.Caller)
+	names, err := tokenrow.Names(r, p.Directory, page.Items...)
 	if err != nil {
 		return err
 	}
-	names := tokenrow.Names(collections)
 	subjects := make([]string, len(page.Items))
 	for i, t := range page.Items {
 		subjects[i] = t.Owner

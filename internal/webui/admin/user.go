@@ -34,20 +34,19 @@ type userPage struct {
 // userView is the page of one user.
 type userView struct {
 	kit.State
-	User        identity.User
-	Groups      string
-	Self        bool
-	Lock        account.Lock
-	Active      []tokenrow.Row
-	Ended       int
-	More        bool
-	Links       []records.Link
-	Grants      []access.Grant
-	Collections []records.Collection
-	Action      string // what was asked about
-	Path        string
-	Answer      *explain.Explanation
-	Question    kit.State // what is wrong with the question
+	User     identity.User
+	Groups   string
+	Self     bool
+	Lock     account.Lock
+	Active   []tokenrow.Row
+	Ended    int
+	More     bool
+	Links    []records.Link
+	Grants   []access.Grant
+	Action   string // what was asked about
+	Path     string
+	Answer   *explain.Explanation
+	Question kit.State // what is wrong with the question
 }
 
 func (p *userPage) showUser(w http.ResponseWriter, r *kit.Request, status int, s kit.State) error {
@@ -65,9 +64,6 @@ func (p *userPage) showUser(w http.ResponseWriter, r *kit.Request, status int, s
 	if view.Grants, err = p.Directory.UserAccess(r.Context(), r.Caller, u.ID); err != nil {
 		return err
 	}
-	if view.Collections, err = p.Directory.CollectionList(r.Context(), r.Caller); err != nil {
-		return err
-	}
 	if err := p.addTokens(r, &view); err != nil {
 		return err
 	}
@@ -83,7 +79,10 @@ func (p *userPage) addTokens(r *kit.Request, view *userView) error {
 	if err != nil {
 		return err
 	}
-	names := tokenrow.Names(view.Collections)
+	names, err := tokenrow.Names(r, p.Directory, page.Items...)
+	if err != nil {
+		return err
+	}
 	for _, t := range page.Items {
 		if row := tokenrow.Of(t, names, p.Now()); row.Reason == "" {
 			view.Active = append(view.Active, row)

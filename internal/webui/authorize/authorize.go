@@ -252,6 +252,7 @@ type consentView struct {
 	Resource string // "" where there is only one
 	Scopes   []kit.ScopeChoice
 	Listed   []collectionChoice
+	Further  bool // there are more: an id is typed
 	Lives    []expiryChoice
 	Problem  string
 }
@@ -284,10 +285,11 @@ func (a *Consent) page(w http.ResponseWriter, r *kit.Request, status int, x *aut
 		strong := name == identity.ScopeAdmin || name == identity.ScopeCredentials
 		view.Scopes = append(view.Scopes, kit.ScopeChoice{Name: name, Text: described[name], Strong: strong})
 	}
-	open, err := a.Directory.CollectionsOpenTo(r.Context(), r.Caller)
+	open, more, err := a.Directory.CollectionsOpenTo(r.Context(), r.Caller)
 	if err != nil {
 		return err
 	}
+	view.Further = more
 	for _, c := range open {
 		view.Listed = append(view.Listed, collectionChoice{c.ID, c.Name})
 	}

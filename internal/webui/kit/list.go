@@ -4,7 +4,6 @@ import (
 	"html/template"
 	"maps"
 	"net/url"
-	"strconv"
 	"strings"
 	"unicode/utf8"
 
@@ -110,33 +109,22 @@ func (l List) Start() template.URL { return template.URL(l.asked.Encode()) } //n
 // Listed is how many items a page of a list has.
 const Listed = 100
 
-// Match returns those items of a list that is read as a whole of which one of the texts
-// contains the search, in any case.
-func Match[T any](l List, all []T, texts func(T) []string) []T {
-	if l.Search == "" {
-		return all
-	}
-	var found []T
-	search := strings.ToLower(l.Search)
-	for _, one := range all {
-		if strings.Contains(strings.ToLower(strings.Join(texts(one), "\n")), search) {
-			found = append(found, one)
-		}
-	}
-	return found
+// Things returns the query of a page of a list of things.
+func (l List) Things(q url.Values) records.ThingQuery {
+	return records.ThingQuery{Search: l.Search, After: q.Get("after"), Descending: l.Asked("sort") == Backward, Limit: Listed, Count: true}
 }
 
-// Slice returns the page of a list that is read as a whole: the items from a place on that
-// its cursor names, which is a number.
-func Slice[T any](l *List, all []T, cursor string) []T {
-	from, err := strconv.Atoi(cursor)
-	if err != nil || from < 0 || from > len(all) {
-		from = 0
-	}
-	l.First = from == 0
-	l.Counted(records.Total{Count: len(all)})
-	if from+Listed < len(all) {
-		l.After(strconv.Itoa(from + Listed))
-	}
-	return all[from:min(from+Listed, len(all))]
+// Backward is the value of a list's sort from the end.
+const Backward = "-"
+
+// Sorted is the filter of the two orders of a list of things.
+func Sorted() Filter {
+	return Filter{Name: "sort", Label: "Sort", Options: []Choice{{Text: "A to Z"}, {Value: Backward, Text: "Z to A"}}}
+}
+
+// PageOf notes what a page of a list is of, and returns its items.
+func PageOf[T any](l *List, page records.CountedPage[T]) []T {
+	l.After(page.Next)
+	l.Counted(page.Total)
+	return page.Items
 }

@@ -109,13 +109,20 @@ func CollectionName(id int64, names map[int64]string) string {
 	return number
 }
 
-// Names returns the names of collections by their ids.
-func Names(collections []records.Collection) map[int64]string {
-	names := make(map[int64]string, len(collections))
-	for _, c := range collections {
-		names[c.ID] = c.Name
+// Namer names collections.
+type Namer interface {
+	CollectionNames(ctx context.Context, c *caller.Caller, ids []int64) (map[int64]string, error)
+}
+
+// Names returns the names of the collections of tokens that the caller may know.
+func Names(r *kit.Request, n Namer, tokens ...records.StoredToken) (map[int64]string, error) {
+	var ids []int64
+	for _, t := range tokens {
+		if t.Collection != nil {
+			ids = append(ids, *t.Collection)
+		}
 	}
-	return names
+	return n.CollectionNames(r.Context(), r.Caller, ids)
 }
 
 // Lister lists stored tokens.
