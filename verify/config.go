@@ -55,6 +55,15 @@ type Config struct {
 	// outages, and revocations take effect that much later during them; a shorter one is
 	// an error.
 	MaxStaleness time.Duration
+	// Confirm is a label for this process, which makes it confirm each revocation to the
+	// issuer after it has applied it: a revocation with wait=all is acknowledged only when
+	// this verifier refuses what was revoked too, or refuses everything. The label is shown
+	// to people and need not be unique. A lease is then at most as long as the issuer's own
+	// L, whatever MaxStaleness says. Empty: it confirms nothing.
+	Confirm string
+	// Edge says that this process is one of the issuer's own edges, such as `bearerd edge`:
+	// revocations wait for it as for a node, with wait=true too. It needs Confirm.
+	Edge bool
 	// StartRefusing makes New return at once: until the issuer has been reached, every
 	// token is refused with 503. Zero: New waits, and its error says why the issuer can't
 	// be used.
@@ -165,6 +174,13 @@ func (c *Config) checkRequired() error {
 		return errors.New("a client needs both ClientID and its secret")
 	case !c.hasClient() && !c.InsecureWithoutRevocation:
 		return errors.New("ClientID is missing: the revocation log is read as a client of the issuer")
+	case c.Edge && c.Confirm == "":
+		return errors.New("an Edge confirms revocations: Confirm is missing")
+	case c.Confirm != "" && c.InsecureWithoutRevocation:
+		return errors.New("Confirm and InsecureWithoutRevocation are both set")
+	}
+	if err := checkLabel(c.Confirm); err != nil {
+		return err
 	}
 	_, err := checkURL(c.Issuer, c.InsecureAllowHTTP)
 	if err != nil {

@@ -104,9 +104,9 @@ func (s *site) check(c Config) error {
 	return nil
 }
 
-// lease returns L.
+// lease returns L: the issuer's own for who confirms, because it waits no longer.
 func (s *site) lease(c Config) time.Duration {
-	if c.MaxStaleness != 0 {
+	if c.MaxStaleness != 0 && c.Confirm == "" {
 		return c.MaxStaleness
 	}
 	return s.staleness

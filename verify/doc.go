@@ -39,9 +39,9 @@
 // 503, unless [Config.OnStale] is set to ask the issuer about each token.
 //
 // Once the verifier has applied an entry of the log, no Verify that begins later accepts
-// what the entry revokes. But the issuer's answer to a revocation with wait=true waits
-// for the nodes of bearerd itself and not for other verifiers: for these the limit is T +
-// L.
+// what the entry revokes. The issuer's answer to a revocation with wait=true waits for the
+// nodes of bearerd itself and not for other verifiers: for these the limit is T + L. With
+// wait=all it waits for those that confirm too: see [Config.Confirm].
 //
 // A user who loses access to a collection is refused within the same time: when the log
 // says that something about the access changed after a token was decided, the issuer is

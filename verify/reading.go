@@ -14,6 +14,7 @@ import (
 const (
 	eventRevocation = "revocation"
 	eventHeartbeat  = "heartbeat"
+	eventHello      = "hello"
 )
 
 const (
@@ -43,18 +44,39 @@ type reading struct {
 	snapshot bool           // all live entries come first, and purged ones are missing
 	last     revocation.Seq // what was read last
 	count    int
-	renewed  bool // whether a heartbeat counted
+	renewed  bool          // whether a heartbeat counted
+	asOf     time.Duration // on the clock: of the last heartbeat
+
+	confirms bool         // the stream was asked for with a label
+	begun    bool         // the first event came
+	hello    registration // what it said, where it was a hello
 }
 
 // take applies one event. After an error nothing more may be read.
 func (r *reading) take(e event) error {
+	first := !r.begun
+	r.begun = true
 	switch e.name {
+	case eventHello:
+		if first && r.confirms {
+			return r.register(e.data)
+		}
 	case eventRevocation:
 		return r.entry(e)
 	case eventHeartbeat:
 		return r.heartbeat(e.data)
 	}
 	return fmt.Errorf("an event of unknown name %.40q", e.name)
+}
+
+// register takes over what the issuer says of the stream that is confirmed. A lease that
+// comes of it is no longer than the issuer waits.
+func (r *reading) register(data []byte) (err error) {
+	if r.hello, err = parseHello(data); err != nil {
+		return err
+	}
+	r.staleness = min(r.staleness, r.hello.staleness)
+	return nil
 }
 
 // entry applies an entry of the log if it is the next one.
@@ -106,7 +128,7 @@ func (r *reading) heartbeat(data []byte) error {
 	case seq > r.last && !r.snapshot:
 		return fmt.Errorf("entry %d is missing before the heartbeat at %d", r.last+1, seq)
 	}
-	r.snapshot, r.last, r.renewed = false, seq, true
+	r.snapshot, r.last, r.renewed, r.asOf = false, seq, true, asOf
 	r.ledger.Purged(b.purged)
 	r.ledger.Advance(seq)
 	r.ledger.Renew(asOf, r.staleness)

@@ -39,6 +39,7 @@ type script struct {
 
 // stream is one connection to the stream, for a test to write to.
 type stream struct {
+	query    url.Values
 	after    string // the parameter, or "none"
 	boot     *bootClock
 	received time.Duration // on it
@@ -189,7 +190,7 @@ func (s *script) metadata(extra string) string {
 // stream writes what a test says. Connections that the test doesn't take, where auto is
 // set, say that the log is empty.
 func (s *script) stream(w http.ResponseWriter, r *http.Request, auto bool, boot *bootClock) {
-	c := &stream{boot: boot, received: boot.read(), after: "none", lines: make(chan string, 100), ended: make(chan struct{})}
+	c := &stream{query: r.URL.Query(), boot: boot, received: boot.read(), after: "none", lines: make(chan string, 100), ended: make(chan struct{})}
 	if r.URL.Query().Has("after") {
 		c.after = r.URL.Query().Get("after")
 	}

@@ -7,7 +7,6 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
-	"strconv"
 	"sync"
 	"time"
 
@@ -39,12 +38,15 @@ type follower struct {
 	// discover returns the metadata, reading it again when the last connection failed.
 	discover func(ctx context.Context, again bool) (*site, error)
 
-	afresh     bool // the next connection begins with a snapshot; used only by run
-	overBudget bool // whether it was logged that the set is over budget; used only by run
+	afresh     bool           // the next connection begins with a snapshot; used only by run
+	overBudget bool           // whether it was logged that the set is over budget; used only by run
+	silent     bool           // whether it was logged that the issuer takes no confirmations; used only by run
+	held       []registration // the issuer may wait for them, the latest last; used by run, and after it by leave
 
-	mu      sync.Mutex
-	lastErr error
-	failed  chan error // receives the first error
+	mu         sync.Mutex
+	lastErr    error
+	confirmErr error      // of the last confirmation
+	failed     chan error // receives the first error
 }
 
 // run follows the log until ctx ends.
@@ -101,17 +103,23 @@ func (f *follower) connect(ctx context.Context, s *site) (renewed bool, err erro
 	watch := time.AfterFunc(max(idle, askTimeout), func() { cancel(errIdle) })
 	defer watch.Stop()
 
-	r := &reading{ledger: f.ledger, staleness: staleness, onKey: f.onKey, snapshot: f.afresh}
+	r := &reading{ledger: f.ledger, staleness: staleness, onKey: f.onKey, snapshot: f.afresh, confirms: f.cfg.Confirm != ""}
 	if f.afresh {
 		f.ledger.Restart()
 	}
+	c := &confirmer{follower: f, news: make(chan struct{}, 1), lost: func() { cancel(errLost) }}
+	defer c.aside.Wait()
+	defer cancel(nil) // before the wait
 	err = f.read(ctx, r, request{s.revocations, bearer}, listener{
 		answered: func(took time.Duration) {
 			if took > staleness/8 {
 				turn.Reset(minTurn)
 			}
 		},
-		came: func() { watch.Reset(idle) },
+		came: func(event string) {
+			watch.Reset(idle)
+			c.saw(ctx, r, event)
+		},
 	})
 	if cause := context.Cause(ctx); cause != nil {
 		err = cause
@@ -141,15 +149,15 @@ type listener struct {
 	// counts from before the request, so as long as this connection lasts it may be shorter
 	// by that time.
 	answered func(took time.Duration)
-	came     func() // when something was received
+	came     func(event string) // with the name of each event, when it was applied
 }
 
+// read applies event after event.
 func (f *follower) read(ctx context.Context, r *reading, q request, l listener) error {
 	if !r.snapshot {
 		r.last = f.ledger.Applied()
-		q.address += "?after=" + strconv.FormatInt(r.last, 10)
 	}
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, q.address, http.NoBody)
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, q.address+f.query(r), http.NoBody)
 	if err != nil {
 		return fmt.Errorf("asking for the revocations: %w", err)
 	}
@@ -166,7 +174,7 @@ func (f *follower) read(ctx context.Context, r *reading, q request, l listener) 
 		return err
 	}
 	l.answered(f.ledger.Clock() - r.started)
-	for stream := newEvents(res.Body); ; l.came() {
+	for stream := newEvents(res.Body); ; {
 		e, err := stream.next()
 		if errors.Is(err, errLineLong) || errors.Is(err, errEventLong) || errors.Is(err, errLineBytes) {
 			return badStream{fmt.Errorf("refusing the revocations: %w", err)}
@@ -184,6 +192,7 @@ func (f *follower) read(ctx context.Context, r *reading, q request, l listener) 
 			f.report(nil)
 			f.checkMemory()
 		}
+		l.came(e.name)
 	}
 }
 
@@ -247,5 +256,5 @@ func (f *follower) checkMemory() {
 func (f *follower) health() error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	return f.lastErr
+	return errors.Join(f.lastErr, f.confirmErr)
 }

@@ -220,7 +220,8 @@ func (v *Verifier) spawn(f func(context.Context)) bool {
 }
 
 // Close ends what runs in the background and waits for it. The verifier refuses
-// everything from then on.
+// everything from then on. With Config.Confirm it says so to the issuer, which needs not
+// wait for it any more; an issuer that doesn't answer is waited for two seconds.
 func (v *Verifier) Close() {
 	v.mu.Lock()
 	v.closed = true
@@ -228,6 +229,9 @@ func (v *Verifier) Close() {
 	v.end()
 	v.running.Wait()
 	v.ledger.Distrust()
+	if v.stream != nil {
+		v.stream.leave()
+	}
 	v.web.client.CloseIdleConnections()
 }
 

@@ -124,6 +124,23 @@ func (w *web) post(ctx context.Context, what, address string, c Config, form url
 
 // ask returns an answer of status 200; every other one is an error.
 func (w *web) ask(r *http.Request, what string, limit int64) (answer, error) {
+	a, err := w.do(r, what, limit)
+	if err == nil && a.status != http.StatusOK {
+		return answer{}, refusedStatus(what, a.status, a.header, a.body)
+	}
+	return a, err
+}
+
+// tell sends what has no answer but its status, 204.
+func (w *web) tell(r *http.Request, what string) error {
+	a, err := w.do(r, what, maxAnswer)
+	if err == nil && a.status != http.StatusNoContent {
+		return refusedStatus(what, a.status, a.header, a.body)
+	}
+	return err
+}
+
+func (w *web) do(r *http.Request, what string, limit int64) (answer, error) {
 	res, err := w.client.Do(r)
 	if err != nil {
 		return answer{}, fmt.Errorf("asking for %s: %w", what, err)
@@ -135,8 +152,6 @@ func (w *web) ask(r *http.Request, what string, limit int64) (answer, error) {
 		return answer{}, fmt.Errorf("reading %s: %w", what, err)
 	case int64(len(body)) > limit:
 		return answer{}, fmt.Errorf("reading %s: more than %d bytes", what, limit)
-	case res.StatusCode != http.StatusOK:
-		return answer{}, refusedStatus(what, res.StatusCode, res.Header, body)
 	}
 	return answer{status: res.StatusCode, header: res.Header, body: body}, nil
 }

@@ -86,7 +86,7 @@ func (i *instance) edges(logger *slog.Logger) (edges, error) {
 		probe,
 		&feed.Edge{
 			Verifier: i.Verifier, Log: i.follower, Tail: i.tail, Issuer: i.config.Issuer,
-			Staleness: i.config.Revocation.MaxStaleness, Clock: revocation.BootClock,
+			Staleness: i.config.Revocation.MaxStaleness, Clock: revocation.BootClock, Confirming: i.room,
 		},
 		&scim.Edge{SignIn: i.SignIn, Directory: i.Provisioner, Issuer: i.config.Issuer},
 		&adminapi.API{

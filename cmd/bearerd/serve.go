@@ -102,6 +102,10 @@ func (p *program) serve(ctx context.Context, sv service) (err error) {
 			Run:  func(ctx context.Context) error { return s.Listen(ctx, i.follower.Wake) },
 		})
 	}
+	loops = append(loops, server.Loop{Name: "registering verifiers that confirm", Run: i.room.Run})
+	if err := metrics.CountVerifiers(i.room.Status); err != nil {
+		return err
+	}
 	sending, err := i.noticeLoops(metrics, logger)
 	if err != nil {
 		return err

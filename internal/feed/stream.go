@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/bearerd/bearerd/internal/confirming"
 	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/machine"
 	"github.com/bearerd/bearerd/internal/revocation"
@@ -24,6 +25,7 @@ type stream struct {
 	raw      string        // the token that it came with
 	received time.Duration // when its request came, on the clock
 
+	confirms *confirming.Stream // nil: nobody waits for it
 	place
 	resumes bool      // it follows a sequence without a gap
 	then    int64     // what has run out by then isn't in a snapshot; Unix seconds
@@ -107,6 +109,8 @@ func (s *stream) run(ctx context.Context) error {
 		case <-news:
 		case <-s.ended:
 			return errStopping
+		case <-s.mustEnd():
+			return s.confirms.Why()
 		case <-ctx.Done():
 			return errLeft
 		}
@@ -178,7 +182,10 @@ func (s *stream) head() error {
 	h.Set("X-Accel-Buffering", "no")
 	s.w.WriteHeader(http.StatusOK)
 	retry := max(s.Staleness/4, time.Millisecond).Milliseconds()
-	return s.write([]byte("retry: " + strconv.FormatInt(retry, 10) + "\n\n"))
+	if err := s.write([]byte("retry: " + strconv.FormatInt(retry, 10) + "\n\n")); err != nil {
+		return err
+	}
+	return s.greet()
 }
 
 // turn writes what there is to write, and returns the reason if the stream ends.
@@ -247,14 +254,14 @@ func (s *stream) next(ctx context.Context) ([]byte, source, error) {
 	return text, fromTail, nil
 }
 
-// beat writes a heartbeat, unless the last one said the same, and sends all that
-// was written. What is known was known before the entries were looked for, so
+// beat writes a heartbeat, unless the last one said the same or the node has no lease, and
+// sends all that was written. What is known was known before the entries were looked for, so
 // everything up to its sequence is written; and what isn't was committed later than
 // its question.
 func (s *stream) beat(known revocation.Known) error {
 	s.seq = max(s.seq, known.Seq)
 	now := told{s.seq, known.Started}
-	if now == s.told {
+	if now == s.told || !s.Log.Fresh() || s.confirms != nil && !s.confirms.Write(now.seq, now.started) {
 		return nil
 	}
 	var purged time.Time

@@ -11,7 +11,8 @@ import (
 	"github.com/bearerd/bearerd/internal/machine"
 )
 
-// Config configures a follower. All fields but Logger and ConfirmAlways must be set.
+// Config configures a follower. All fields but Logger, ConfirmAlways and
+// Outside must be set.
 type Config struct {
 	Log       Log
 	Ledger    *Ledger       // is fed by this follower alone
@@ -21,6 +22,11 @@ type Config struct {
 	// ConfirmAlways makes the node confirm with every answer, even without new entries,
 	// so that a NodeWatcher sees when its lease has expired.
 	ConfirmAlways bool
+	// Outside is called each time this node confirms that it has applied the log up to a
+	// sequence, and returns what is written with it. From then on nobody outside may
+	// register at an earlier sequence than that of its group; and once the node leaves, no
+	// heartbeat may be written. Nil: no verifiers outside are registered here.
+	Outside func(applied Seq, leaves bool) Outside
 }
 
 // Follower keeps a ledger up to date with the log in the store, renews its lease, and

@@ -204,7 +204,7 @@ CREATE TABLE nodes (
     seq     INTEGER NOT NULL,
     lease   INTEGER NOT NULL, -- microseconds
     seen_at INTEGER NOT NULL
-, verifiers INTEGER NOT NULL DEFAULT 0, verifiers_seq INTEGER NOT NULL DEFAULT 0) STRICT, WITHOUT ROWID;
+, verifiers INTEGER NOT NULL DEFAULT 0, verifiers_seq INTEGER NOT NULL DEFAULT 0, verifiers_behind INTEGER NOT NULL DEFAULT 0, edges INTEGER NOT NULL DEFAULT 0, edges_behind INTEGER NOT NULL DEFAULT 0, edges_seq INTEGER NOT NULL DEFAULT 0) STRICT, WITHOUT ROWID;
 
 CREATE TABLE outbox (
     seq      INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT,
@@ -231,6 +231,17 @@ CREATE TABLE outbox_turns (
     node     TEXT    NOT NULL,
     until    INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
+
+CREATE TABLE passed_confirmations (
+    to_node       TEXT    NOT NULL,
+    from_node     TEXT    NOT NULL,
+    n             INTEGER NOT NULL, -- counts those of from_node
+    confirmations TEXT    NOT NULL, -- as JSON
+    at            INTEGER NOT NULL,
+    PRIMARY KEY (to_node, from_node, n)
+) STRICT, WITHOUT ROWID;
+
+CREATE INDEX passed_confirmations_at ON passed_confirmations (at);
 
 CREATE TABLE password_links (
     digest     BLOB    NOT NULL PRIMARY KEY,
