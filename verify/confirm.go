@@ -28,7 +28,7 @@ const (
 )
 
 var (
-	errLabel = fmt.Errorf("Confirm must be at most %d printable characters, without spaces at its ends", maxLabel)
+	errLabel = fmt.Errorf("the label in Confirm must be at most %d printable characters, without spaces at its ends", maxLabel)
 	errLost  = errors.New("the issuer no longer knows the stream whose entries are confirmed")
 )
 

@@ -20,11 +20,15 @@ CREATE TABLE audit_events (
     reason     TEXT    NOT NULL
 , count INTEGER NOT NULL DEFAULT 1, tally TEXT NOT NULL DEFAULT '', actor_name TEXT NOT NULL DEFAULT '', target_name TEXT NOT NULL DEFAULT '', address_key TEXT NOT NULL DEFAULT '') STRICT;
 
+CREATE INDEX audit_events_action ON audit_events (action, id);
+
 CREATE INDEX audit_events_actor ON audit_events (actor, id);
 
 CREATE INDEX audit_events_address ON audit_events (address_key, id) WHERE address_key <> '';
 
 CREATE INDEX audit_events_at ON audit_events (at);
+
+CREATE INDEX audit_events_outcome ON audit_events (outcome, id) WHERE outcome <> 'ok';
 
 CREATE UNIQUE INDEX audit_events_tally ON audit_events (tally) WHERE tally <> '';
 
@@ -56,7 +60,11 @@ CREATE UNIQUE INDEX bindings_equal ON bindings (
 
 CREATE INDEX bindings_group ON bindings (group_name, path);
 
+CREATE INDEX bindings_listed ON bindings (path, id);
+
 CREATE INDEX bindings_role ON bindings (role);
+
+CREATE INDEX bindings_role_listed ON bindings (role, path, id) WHERE role IS NOT NULL;
 
 CREATE INDEX bindings_user ON bindings (user_id, path);
 
