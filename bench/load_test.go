@@ -15,7 +15,7 @@ import (
 // does as little work of its own as can be, since it shares the processors.
 type load struct {
 	connections []net.Conn
-	request     []byte
+	requests    [][]byte // a connection asks one of them, again and again
 }
 
 // request is what a load asks; a body makes it a POST of a form.
@@ -38,9 +38,12 @@ func (r request) bytes(host string) []byte {
 	return out.Bytes()
 }
 
-func newLoad(b *testing.B, address string, connections int, r request) *load {
+func newLoad(b *testing.B, address string, connections int, requests ...request) *load {
 	b.Helper()
-	l := &load{request: r.bytes(address)}
+	l := &load{}
+	for _, r := range requests {
+		l.requests = append(l.requests, r.bytes(address))
+	}
 	for range connections {
 		conn, err := (&net.Dialer{Timeout: 5 * time.Second}).DialContext(b.Context(), "tcp", address)
 		must(b, err)
@@ -63,7 +66,7 @@ func (l *load) run(b *testing.B, d time.Duration) result {
 	var all sync.WaitGroup
 	start := time.Now()
 	for i, conn := range l.connections {
-		all.Go(func() { took[i] = l.ask(b, conn, start.Add(d)) })
+		all.Go(func() { took[i] = ask(b, conn, l.requests[i%len(l.requests)], start.Add(d)) })
 	}
 	all.Wait()
 	elapsed := time.Since(start)
@@ -78,10 +81,10 @@ func (l *load) run(b *testing.B, d time.Duration) result {
 	}
 }
 
-func (l *load) ask(b *testing.B, conn net.Conn, until time.Time) (took []time.Duration) {
+func ask(b *testing.B, conn net.Conn, request []byte, until time.Time) (took []time.Duration) {
 	buf := make([]byte, 16<<10)
 	for sent := time.Now(); sent.Before(until); {
-		if _, err := conn.Write(l.request); err != nil {
+		if _, err := conn.Write(request); err != nil {
 			b.Error(err)
 			return took
 		}

@@ -151,6 +151,7 @@ issuer: http://%[1]s
 listen: %[1]s
 ops_listen: %[2]s
 dialects: [specify, senaite, hypothesis, gen3]
+signing: {algorithm: EdDSA} # with gen3 it would be RS256
 login: {account_failures: 1000000, address_failures: 1000000}
 `
 

@@ -56,18 +56,32 @@ func accessToken(b *testing.B, p *process) string {
 }
 
 // signedIn returns a client with ada's session.
-func signedIn(b *testing.B, p *process) *http.Client {
+func signedIn(b *testing.B, p *process, username string) *http.Client {
 	b.Helper()
 	jar, err := cookiejar.New(nil)
 	must(b, err)
 	client := &http.Client{Jar: jar, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
-	post(b, client, "http://"+p.address+"/auth/login", url.Values{"username": {"ada"}, "password": {"correct horse"}})
+	post(b, client, "http://"+p.address+"/auth/login", url.Values{"username": {username}, "password": {"correct horse"}})
 	return client
 }
 
-func apiKey(b *testing.B, p *process) string {
+func apiKey(b *testing.B, p *process, username string) string {
 	b.Helper()
-	return member(b, post(b, signedIn(b, p), "http://"+p.address+"/credentials/api", url.Values{}), "api_key")
+	return member(b, post(b, signedIn(b, p, username), "http://"+p.address+"/credentials/api", url.Values{}), "api_key")
+}
+
+// moreUsers adds users with ada's password, and returns their names.
+func moreUsers(b *testing.B, p *process, n int) (usernames []string) {
+	b.Helper()
+	var file strings.Builder
+	file.WriteString("users:\n")
+	for i := range n {
+		usernames = append(usernames, fmt.Sprintf("user%d", i))
+		fmt.Fprintf(&file, "  - {username: user%d, password: \"correct horse\"}\n", i)
+	}
+	must(b, os.WriteFile(filepath.Join(p.cmd.Dir, "more.yaml"), []byte(file.String()), 0o600))
+	command(b, p.cmd.Dir, "apply", "-f", "more.yaml")
+	return usernames
 }
 
 func apiToken(b *testing.B, p *process) string {
@@ -142,21 +156,28 @@ func BenchmarkNginx(b *testing.B) {
 }
 
 // BenchmarkIssuing asks the real server for tokens, beside the handler with the ten
-// headers. Each is a token of its own, and a durable line in the audit log.
+// headers. Each is a token of its own, and a durable line in the audit log. API keys are
+// traded by as many users as there are connections, since one user may do so only so often.
 func BenchmarkIssuing(b *testing.B) {
+	const connections = 32
 	p, headers := startBearerd(b), startControl(b, "headers")
-	key := apiKey(b, p)
-	basic := "Basic " + base64.StdEncoding.EncodeToString([]byte("ci:"+url.QueryEscape("a client secret of more than 32 characters")))
-	for name, q := range map[string]request{
-		"client-credentials": {"/oauth2/token", basic, "grant_type=client_credentials&scope=read"},
-		"token-exchange": {"/oauth2/token", "", url.Values{
+	var exchange, gen3 []request
+	for _, username := range moreUsers(b, p, connections) {
+		key := apiKey(b, p, username)
+		exchange = append(exchange, request{"/oauth2/token", "", url.Values{
 			"grant_type": {"urn:ietf:params:oauth:grant-type:token-exchange"}, "subject_token": {key},
 			"subject_token_type": {"urn:ietf:params:oauth:token-type:jwt"},
-		}.Encode()},
-		"gen3": {"/credentials/api/access_token", "", url.Values{"api_key": {key}}.Encode()},
+		}.Encode()})
+		gen3 = append(gen3, request{"/credentials/api/access_token", "", url.Values{"api_key": {key}}.Encode()})
+	}
+	basic := "Basic " + base64.StdEncoding.EncodeToString([]byte("ci:"+url.QueryEscape("a client secret of more than 32 characters")))
+	for name, requests := range map[string][]request{
+		"client-credentials": {{"/oauth2/token", basic, "grant_type=client_credentials&scope=read"}},
+		"token-exchange":     exchange,
+		"gen3":               gen3,
 	} {
 		b.Run(name, func(b *testing.B) {
-			r := interleave(b, newLoad(b, p.address, 32, q), newLoad(b, headers.address, 32, q))
+			r := interleave(b, newLoad(b, p.address, connections, requests...), newLoad(b, headers.address, connections, requests...))
 			b.ReportMetric(r.ratio(1), "ratio")
 			b.ReportMetric(r.rate(0), "tokens/s")
 			b.ReportMetric(r.median(0, func(r result) float64 { return micros(r.p99) }), "p99-us")

@@ -6,12 +6,12 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"math/rand/v2"
 	"net/http"
 	"strconv"
 	"sync"
 	"time"
 
+	"github.com/bearerd/bearerd/internal/machine"
 	"github.com/bearerd/bearerd/internal/revocation"
 )
 
@@ -63,7 +63,7 @@ func (f *follower) run(ctx context.Context) {
 			return
 		case errors.Is(err, errTurn):
 			again, pause = false, firstPause
-			sleep(ctx, rand.N(firstPause/5)) //nolint:gosec // as below
+			sleep(ctx, machine.Within(ctx, firstPause/5))
 			continue
 		}
 		again = true
@@ -71,17 +71,17 @@ func (f *follower) run(ctx context.Context) {
 		if renewed {
 			pause = firstPause
 		}
-		sleep(ctx, f.pause(err, pause))
+		sleep(ctx, f.pause(ctx, err, pause))
 		pause = min(2*pause, lastPause)
 	}
 }
 
 // pause returns a random time to wait, so that verifiers don't all connect at once.
-func (f *follower) pause(err error, usual time.Duration) time.Duration {
+func (f *follower) pause(ctx context.Context, err error, usual time.Duration) time.Duration {
 	if e, ok := errors.AsType[*statusError](err); ok && e.after > usual {
 		usual = e.after
 	}
-	return usual/2 + rand.N(usual) //nolint:gosec // spreads the questions, hides nothing
+	return usual/2 + machine.Within(ctx, usual)
 }
 
 // connect reads one connection to its end, and reports whether it renewed the lease.
@@ -105,7 +105,14 @@ func (f *follower) connect(ctx context.Context, s *site) (renewed bool, err erro
 	if f.afresh {
 		f.ledger.Restart()
 	}
-	err = f.read(ctx, r, request{s.revocations, bearer}, func() { watch.Reset(idle) })
+	err = f.read(ctx, r, request{s.revocations, bearer}, listener{
+		answered: func(took time.Duration) {
+			if took > staleness/8 {
+				turn.Reset(minTurn)
+			}
+		},
+		came: func() { watch.Reset(idle) },
+	})
 	if cause := context.Cause(ctx); cause != nil {
 		err = cause
 	}
@@ -128,7 +135,16 @@ func isBad(err error) bool {
 // request is the address to ask, and the credentials.
 type request struct{ address, bearer string }
 
-func (f *follower) read(ctx context.Context, r *reading, q request, came func()) error {
+// listener is called while a connection is read.
+type listener struct {
+	// answered is called when the answer begins, with how long the request took. The lease
+	// counts from before the request, so as long as this connection lasts it may be shorter
+	// by that time.
+	answered func(took time.Duration)
+	came     func() // when something was received
+}
+
+func (f *follower) read(ctx context.Context, r *reading, q request, l listener) error {
 	if !r.snapshot {
 		r.last = f.ledger.Applied()
 		q.address += "?after=" + strconv.FormatInt(r.last, 10)
@@ -149,7 +165,8 @@ func (f *follower) read(ctx context.Context, r *reading, q request, came func())
 	if err := f.checkStatus(res); err != nil {
 		return err
 	}
-	for stream := newEvents(res.Body); ; came() {
+	l.answered(f.ledger.Clock() - r.started)
+	for stream := newEvents(res.Body); ; l.came() {
 		e, err := stream.next()
 		if errors.Is(err, errLineLong) || errors.Is(err, errEventLong) || errors.Is(err, errLineBytes) {
 			return badStream{fmt.Errorf("refusing the revocations: %w", err)}

@@ -13,6 +13,7 @@ import (
 
 	"github.com/bearerd/bearerd/internal/config"
 	"github.com/bearerd/bearerd/internal/keyring"
+	"github.com/bearerd/bearerd/internal/localaddr"
 	"github.com/bearerd/bearerd/internal/secretfile"
 	"github.com/bearerd/bearerd/internal/server"
 	"github.com/bearerd/bearerd/internal/store"
@@ -156,7 +157,29 @@ func (p *program) checkAddresses(ctx context.Context, c config.Config) error {
 			errs = append(errs, listener.Close())
 		}
 	}
-	return errors.Join(errs...)
+	return errors.Join(append(errs, p.checkVerifyListen(ctx, c))...)
+}
+
+// checkVerifyListen opens the listener for proxies for a moment. A socket that a server left
+// behind is removed, as a start would do.
+func (p *program) checkVerifyListen(ctx context.Context, c config.Config) error {
+	const key = "verify_listen"
+	if c.VerifyListen == "" {
+		return nil
+	}
+	address, err := localaddr.Parse(c.VerifyListen)
+	if err != nil {
+		return fmt.Errorf("%s: %w", key, err)
+	}
+	listener, err := address.Listen(ctx)
+	switch {
+	case errors.Is(err, syscall.EADDRINUSE):
+		p.say("warning: %s: %s is in use; that is as it should be if this server runs", key, address)
+		return nil
+	case err != nil:
+		return hint(fmt.Errorf("%s: %w", key, err), "name a file in a folder that the user that bearerd runs as may write to, or another port on loopback")
+	}
+	return listener.Close()
 }
 
 // rehearse puts a whole server together on an empty database of its own, without

@@ -18,6 +18,7 @@ import (
 	"github.com/bearerd/bearerd/internal/feed"
 	"github.com/bearerd/bearerd/internal/gateway"
 	"github.com/bearerd/bearerd/internal/httpkit"
+	"github.com/bearerd/bearerd/internal/localaddr"
 	"github.com/bearerd/bearerd/internal/oauth"
 	"github.com/bearerd/bearerd/internal/revocation"
 	"github.com/bearerd/bearerd/internal/scim"
@@ -34,8 +35,10 @@ const resourcePath = "/.well-known/oauth-protected-resource"
 type edges struct {
 	own, gateway []server.Edge
 	inner        []server.Inner
+	verify       *server.Verify // nil: none
 	loops        []server.Loop
 	refuse       httpkit.ErrorWriter // for what nobody serves
+	probe        server.Probe        // for "bearerd doctor"
 }
 
 // shared is what several edges are made with.
@@ -77,9 +80,10 @@ func (i *instance) edges(logger *slog.Logger) (edges, error) {
 	if err != nil {
 		return edges{}, err
 	}
-	e := edges{own: []server.Edge{
+	probe := &echo.Edge{Key: doctor, Proxies: httpkit.Proxies(i.config.TrustedProxies), Now: i.now}
+	e := edges{probe: probe, own: []server.Edge{
 		s.oauth,
-		&echo.Edge{Key: doctor, Proxies: httpkit.Proxies(i.config.TrustedProxies), Now: i.now},
+		probe,
 		&feed.Edge{
 			Verifier: i.Verifier, Log: i.follower, Tail: i.tail, Issuer: i.config.Issuer,
 			Staleness: i.config.Revocation.MaxStaleness, Clock: revocation.BootClock,
@@ -160,7 +164,15 @@ func (s *shared) addGateway(e *edges) error {
 		Verifier: s.Verifier, Now: s.now, Challenge: s.challenge, CrossOrigin: s.crossOrigin, Finders: s.finders, Forms: s.forms, Shadow: s.shadow,
 		Metadata: metadataOf(s.config), Announcer: *announcer, TokensPage: s.config.Issuer + "/auth/tokens",
 	}
-	e.gateway = append(e.gateway, &gateway.ForwardAuth{Gate: gate, Requirements: requirements})
+	auth := &gateway.ForwardAuth{Gate: gate, Requirements: requirements}
+	e.gateway = append(e.gateway, auth)
+	if s.config.VerifyListen != "" {
+		address, err := localaddr.Parse(s.config.VerifyListen)
+		if err != nil {
+			return fmt.Errorf("verify_listen: %w", err)
+		}
+		e.verify = &server.Verify{Address: address, Auth: auth}
+	}
 	e.loops = append(e.loops, server.Loop{Name: "writing what would have been refused", Run: s.shadow.Run})
 	for _, name := range s.config.ReportOnly() {
 		s.logger.Warn("this is not enforced: what would have been refused is counted alone", slog.String("route", name))

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"errors"
 	"io"
 	"net/http"
 	"os"
@@ -106,11 +107,12 @@ func waitForNoEcho(t *testing.T, program *os.File) {
 func TestAnAnswerDoesNotControlTheTerminal(t *testing.T) {
 	t.Parallel()
 	const body = "one\r\n\x1b[31mtwo\u009b0m\n"
-	answer := func() *http.Response {
-		return &http.Response{Proto: "HTTP/1.1", Status: "200 OK", Header: http.Header{"X-Name": {"a\u009b1m"}}, Body: io.NopCloser(strings.NewReader(body))}
+	printTo := func(stdout io.Writer, include bool) error {
+		answer := &http.Response{Proto: "HTTP/1.1", Status: "200 OK", Header: http.Header{"X-Name": {"a\u009b1m"}}, Body: io.NopCloser(strings.NewReader(body))}
+		return errors.Join((&program{stdout: stdout}).printAnswer(answer, include), answer.Body.Close())
 	}
 	person, screen := terminal(t)
-	if err := (&program{stdout: screen}).printAnswer(answer(), true); err != nil {
+	if err := printTo(screen, true); err != nil {
 		t.Fatal(err)
 	}
 	var seen strings.Builder
@@ -119,7 +121,7 @@ func TestAnAnswerDoesNotControlTheTerminal(t *testing.T) {
 		t.Errorf("the terminal was sent %q", seen.String())
 	}
 	var file bytes.Buffer
-	if err := (&program{stdout: &file}).printAnswer(answer(), false); err != nil || file.String() != body {
+	if err := printTo(&file, false); err != nil || file.String() != body {
 		t.Errorf("%v, the file has %q", err, file.String())
 	}
 }

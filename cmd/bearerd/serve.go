@@ -115,7 +115,7 @@ func (p *program) serve(ctx context.Context, sv service) (err error) {
 	srv, err := server.New(server.Config{
 		Node: i.Node, Metrics: metrics, Build: metricsBuild(), Issuer: c.Issuer, Now: i.now, Log: logger, Listen: c.Listen, OpsListen: c.OpsListen,
 		TLS:   server.TLS{CertFile: c.TLS.CertFile, KeyFile: c.TLS.KeyFile},
-		Edges: e.own, Gateway: e.gateway, Inner: e.inner, Loops: loops, Refuse: e.refuse,
+		Edges: e.own, Gateway: e.gateway, Inner: e.inner, Verify: e.verify, Loops: loops, Refuse: e.refuse, Probe: e.probe,
 		CORS: c.CORS.Origins, Proxies: httpkit.Proxies(c.TrustedProxies), Notice: c.Shutdown.Notice.For(p.env),
 	})
 	if err != nil {
@@ -129,7 +129,7 @@ func (p *program) serve(ctx context.Context, sv service) (err error) {
 	}
 	err = srv.Listen(ctx)
 	if errors.Is(err, syscall.EADDRINUSE) {
-		return hint(err, "another program uses this address, maybe another bearerd; choose other addresses in listen and ops_listen")
+		return hint(err, "another program uses this address, maybe another bearerd; choose other addresses in listen, ops_listen and verify_listen")
 	}
 	if err != nil {
 		return err

@@ -13,9 +13,10 @@ import (
 // Config is all that an operator can set. [Default] returns the defaults, [Load] a
 // value that has passed every check. Lifetimes are whole seconds.
 type Config struct {
-	Issuer         string                      `yaml:"issuer"`     // an http or https URL without a slash at the end
-	Listen         string                      `yaml:"listen"`     // host:port of the endpoints
-	OpsListen      string                      `yaml:"ops_listen"` // host:port of health and metrics
+	Issuer         string                      `yaml:"issuer"`        // an http or https URL without a slash at the end
+	Listen         string                      `yaml:"listen"`        // host:port of the endpoints
+	OpsListen      string                      `yaml:"ops_listen"`    // host:port of health and metrics
+	VerifyListen   string                      `yaml:"verify_listen"` // unix:PATH or host:port on loopback, see localaddr; empty: none
 	Log            Log                         `yaml:"log"`
 	Shutdown       Shutdown                    `yaml:"shutdown"`
 	TLS            TLS                         `yaml:"tls"`             // empty: plain HTTP, TLS ends at a proxy in front

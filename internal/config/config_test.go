@@ -72,7 +72,7 @@ func TestEveryKeyIsRead(t *testing.T) {
 		return p
 	}
 	want := config.Config{
-		Issuer: "https://auth.example.org/sso", Listen: ":443", OpsListen: "[::1]:9180",
+		Issuer: "https://auth.example.org/sso", Listen: ":443", OpsListen: "[::1]:9180", VerifyListen: "unix:/run/bearerd/verify.sock",
 		Log: config.Log{Level: config.LogWarn}, Shutdown: config.Shutdown{Notice: "20s"},
 		TLS:            config.TLS{CertFile: "/etc/bearerd/cert.pem", KeyFile: "/etc/bearerd/key.pem"},
 		Database:       "postgres://bearerd:hunter2@db.example.org/bearerd?sslmode=require",

@@ -14,6 +14,7 @@ import (
 	"unicode"
 	"unicode/utf8"
 
+	"github.com/bearerd/bearerd/internal/localaddr"
 	"github.com/bearerd/bearerd/internal/token"
 )
 
@@ -113,8 +114,25 @@ func (k *checker) checkListeners() {
 		}
 		seen[l.address] = l.key
 	}
+	k.checkVerifyListen(seen)
 	if (k.TLS.CertFile == "") != (k.TLS.KeyFile == "") {
 		k.fail("tls", "", "needs both cert_file and key_file, or neither")
+	}
+}
+
+// checkVerifyListen checks the listener that is for proxies on this machine alone; seen are
+// the addresses of the others.
+func (k *checker) checkVerifyListen(seen map[string]string) {
+	const key = "verify_listen"
+	if k.VerifyListen == "" {
+		return
+	}
+	if _, err := localaddr.Parse(k.VerifyListen); err != nil {
+		k.fail(key, "write unix:/run/bearerd/verify.sock or 127.0.0.1:8081", "%v", err)
+		return
+	}
+	if other, taken := seen[k.VerifyListen]; taken && !strings.HasSuffix(k.VerifyListen, ":0") {
+		k.fail(key, "use another port for each listener", "is the same as %s", other)
 	}
 }
 
@@ -254,7 +272,7 @@ func (k *checker) positive(key string, d time.Duration) {
 // maxLifetime bounds lifetimes, so that sums of them can't overflow.
 const maxLifetime = 100 * 365 * 24 * time.Hour
 
-// lifetime checks how long a token lives: tokens count in seconds.
+// lifetime checks how long a token is valid: tokens count in seconds.
 func (k *checker) lifetime(key string, d time.Duration) {
 	switch {
 	case d <= 0:
@@ -404,7 +422,7 @@ func (k *checker) checkDoors(key string, list []string) {
 	}
 }
 
-// toldFields are what a header can tell the application.
+// toldFields are what a header can say of the caller.
 var toldFields = []string{
 	"username", "name", "email", "groups", "subject", "token_id", "token_kind", "scope", "collection", "audience",
 }

@@ -4,12 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math/rand/v2"
 	"net/http"
 	"strconv"
 	"time"
 
 	"github.com/bearerd/bearerd/internal/fault"
+	"github.com/bearerd/bearerd/internal/machine"
 	"github.com/bearerd/bearerd/internal/revocation"
 	"github.com/bearerd/bearerd/internal/verification"
 )
@@ -61,7 +61,7 @@ func (s *stream) begin(ctx context.Context, from position) error {
 		return nil
 	}
 	if !s.queue(ctx) {
-		return fault.After(fault.Unavailable, retryAfter+rand.N(retryAfter), "too many subscribers are catching up") //nolint:gosec // spreads who comes back
+		return fault.After(fault.Unavailable, retryAfter+machine.Within(ctx, retryAfter), "too many subscribers are catching up")
 	}
 	s.page, err = s.readPage(ctx)
 	if err == nil || isGone(err) {
@@ -94,7 +94,7 @@ func (s *stream) reach(ctx context.Context, after revocation.Seq) (revocation.Kn
 
 // run writes until there is a reason to end, and returns it.
 func (s *stream) run(ctx context.Context) error {
-	end := s.received + s.life()
+	end := s.received + s.life(ctx)
 	if err := s.head(); err != nil {
 		return err
 	}
@@ -125,9 +125,9 @@ func (s *stream) run(ctx context.Context) error {
 // life is how long the stream goes on: a hundred times L at most. Within that two
 // clocks that nobody can set, slewed by at most 500 millionths each, part by no more
 // than a tenth of L.
-func (s *stream) life() time.Duration {
+func (s *stream) life(ctx context.Context) time.Duration {
 	longest := 100 * s.Staleness
-	return longest - rand.N(longest/8) //nolint:gosec // spreads who comes back, hides nothing
+	return longest - machine.Within(ctx, longest/8)
 }
 
 // Of n subscribers who are woken together, each waits up to n times this: so all
@@ -140,7 +140,7 @@ func (s *stream) spread(ctx context.Context) bool {
 	if window < time.Millisecond {
 		return true
 	}
-	timer := time.NewTimer(rand.N(window)) //nolint:gosec // spreads the work, hides nothing
+	timer := time.NewTimer(machine.Within(ctx, window))
 	defer timer.Stop()
 	select {
 	case <-timer.C:

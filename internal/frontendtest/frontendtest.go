@@ -28,6 +28,7 @@ import (
 const (
 	Host      = "museum.example.org"      // an API alone
 	LoginHost = "collections.example.org" // an application with a login of its own
+	TrialHost = "trial.example.org"       // an application whose own checks count, while bearerd only reports
 )
 
 // A Starter runs a web server until the test ends. Its arguments are the URLs of bearerd
@@ -215,24 +216,36 @@ func (b *lockedBuffer) String() string {
 func Nginx(t testing.TB, bearerd, application string) *Server {
 	t.Helper()
 	socket := filepath.Join(socketDir(t), "socket")
-	return nginx(t, &Server{network: "unix", address: socket}, bearerd, application)
+	return nginx(t, &Server{network: "unix", address: socket}, bearerd, application, "")
+}
+
+// NginxVerifyListen is nginx that asks at another address, unix:PATH or host:port, as the page
+// says of verify_listen.
+func NginxVerifyListen(at string) Starter {
+	return func(t testing.TB, bearerd, application string) *Server {
+		t.Helper()
+		socket := filepath.Join(socketDir(t), "socket")
+		return nginx(t, &Server{network: "unix", address: socket}, bearerd, application, at)
+	}
 }
 
 // NginxAt runs nginx on a port of this machine, host and port.
 func NginxAt(address string) Starter {
 	return func(t testing.TB, bearerd, application string) *Server {
 		t.Helper()
-		return nginx(t, &Server{network: "tcp", address: address}, bearerd, application)
+		return nginx(t, &Server{network: "tcp", address: address}, bearerd, application, "")
 	}
 }
 
-func nginx(t testing.TB, at *Server, bearerd, application string) *Server {
+// nginx runs it; verify is verify_listen, "" for none.
+func nginx(t testing.TB, at *Server, bearerd, application, verify string) *Server {
 	t.Helper()
 	binary := Program(t, "nginx", "/usr/sbin/nginx", "/usr/local/sbin/nginx")
 	files := Documented(t, "nginx")
 	for _, name := range []string{
 		"bearerd-verify.conf", "bearerd-application.conf", "bearerd-refusal.conf", "bearerd-endpoint.conf", "bearerd-locations.conf",
-		"conf.d/application.conf", "conf.d/api.conf", "conf.d/bearerd-maps.conf",
+		"conf.d/application.conf", "conf.d/api.conf", "conf.d/report-only.conf", "conf.d/bearerd-maps.conf",
+		"conf.d/bearerd-verify-listen.conf",
 	} {
 		if files[name] == "" {
 			t.Fatalf("the document doesn't show %s", name)
@@ -246,7 +259,15 @@ func nginx(t testing.TB, at *Server, bearerd, application string) *Server {
 	site = replaceOnce(t, site, "server 127.0.0.1:8080;", "server "+hostOf(t, bearerd)+";")
 	site = replaceOnce(t, site, "server 127.0.0.1:8000;", "server "+hostOf(t, application)+";")
 	files["conf.d/application.conf"] = replaceOnce(t, site, "listen 80;", listen)
-	files["conf.d/api.conf"] = replaceOnce(t, files["conf.d/api.conf"], "listen 80;", listen)
+	for _, name := range []string{"conf.d/api.conf", "conf.d/report-only.conf"} {
+		files[name] = replaceOnce(t, files[name], "listen 80;", listen)
+	}
+	if verify != "" {
+		files["conf.d/bearerd-verify-listen.conf"] = replaceOnce(t, files["conf.d/bearerd-verify-listen.conf"], "unix:/run/bearerd/verify.sock", verify)
+		for _, name := range []string{"bearerd-verify.conf", "bearerd-refusal.conf"} {
+			files[name] = replaceOnce(t, files[name], "proxy_pass http://bearerd/auth/verify", "proxy_pass http://bearerd_verify/auth/verify")
+		}
+	}
 	files["nginx.conf"] = "daemon off; master_process off; pid nginx.pid;\nevents {}\nhttp {\n  access_log off;\n  client_body_temp_path body;" +
 		" proxy_temp_path proxy; fastcgi_temp_path fastcgi; uwsgi_temp_path uwsgi; scgi_temp_path scgi;\n  include conf.d/*.conf;\n}\n"
 	for name, text := range files {
@@ -266,19 +287,36 @@ func Caddy(t testing.TB, bearerd, application string) *Server {
 func CaddyWith(more ...string) Starter {
 	return func(t testing.TB, bearerd, application string) *Server {
 		t.Helper()
-		return caddy(t, bearerd, application, more)
+		return caddy(t, bearerd, application, caddyChanges{more: more})
 	}
 }
 
-func caddy(t testing.TB, bearerd, application string, more []string) *Server {
+// CaddyVerifyListen is Caddy that asks by a Unix socket, as the page says of verify_listen.
+func CaddyVerifyListen(socket string) Starter {
+	return func(t testing.TB, bearerd, application string) *Server {
+		t.Helper()
+		return caddy(t, bearerd, application, caddyChanges{verify: socket})
+	}
+}
+
+// caddyChanges are what a test changes of the page's file.
+type caddyChanges struct {
+	more   []string // headers that bearerd sends beside the ten
+	verify string   // the socket that is asked; "": bearerd's main listener
+}
+
+func caddy(t testing.TB, bearerd, application string, c caddyChanges) *Server {
 	t.Helper()
 	binary := Program(t, "caddy")
 	dir := socketDir(t)
 	socket := filepath.Join(dir, "socket")
 	text := Documented(t, "caddy")["Caddyfile"]
-	text = replaceOnce(t, text, " X-Bearerd-Audience\n", " X-Bearerd-Audience "+strings.Join(more, " ")+"\n")
-	for _, host := range []string{Host, LoginHost} {
+	text = replaceOnce(t, text, " X-Bearerd-Audience\n", " X-Bearerd-Audience "+strings.Join(c.more, " ")+"\n")
+	for _, host := range []string{Host, LoginHost, TrialHost} {
 		text = replaceOnce(t, text, "\n"+host+" {\n", "\nhttp://"+host+" {\nbind unix/"+socket+"\n")
+	}
+	if c.verify != "" {
+		text = strings.ReplaceAll(text, "forward_auth 127.0.0.1:8080 {", "forward_auth unix/"+c.verify+" {")
 	}
 	text = strings.ReplaceAll(text, "127.0.0.1:8000", hostOf(t, application))
 	text = "{\nadmin off\nauto_https off\n}\n" + strings.ReplaceAll(text, "127.0.0.1:8080", hostOf(t, bearerd))

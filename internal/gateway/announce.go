@@ -65,7 +65,7 @@ type Announcement struct {
 	Now    func() time.Time // needed with Assert
 }
 
-// Announcer makes the headers that tell the application who is calling. The zero value
+// Announcer returns the headers that name the caller to the application. The zero value
 // does so as the zero Announcement says.
 type Announcer struct {
 	Announcement
@@ -140,37 +140,70 @@ type assertion struct {
 	until time.Time
 }
 
-// announce puts the headers for a caller into h in place of any that are there; nil is
-// nobody. The error is Forbidden where the application can't be told who is calling.
-func (a *Announcer) announce(ctx context.Context, h http.Header, id *verification.Identity) error {
-	out := a.rendered(id)
-	if out.err != nil {
-		return out.err
-	}
-	for i, name := range identityHeaders {
-		h[name] = out.values[i : i+1 : i+1]
-	}
-	for _, m := range a.more {
-		h[m.name] = out.values[m.field : m.field+1 : m.field+1]
-	}
-	if a.Assert == nil {
-		return nil
-	}
-	if id == nil {
-		h[assertionHeader] = []string{""}
-		return nil
+// announced is what is sent of one caller.
+type announced struct {
+	*identification
+
+	more      []header // beside the ten
+	asserted  bool     // an assertion is sent, an empty one for nobody
+	signature string   // the assertion
+}
+
+// announcement returns what is sent of a caller; nil is nobody. The error is Forbidden where
+// the application can't be told who is calling.
+func (a *Announcer) announcement(ctx context.Context, id *verification.Identity) (announced, error) {
+	out := announced{a.rendered(id), a.more, a.Assert != nil, ""}
+	if out.err != nil || a.Assert == nil || id == nil {
+		return out, out.err
 	}
 	kept := out.assertion.Load()
 	if now := a.Now(); kept == nil || !now.Before(kept.until) {
 		value, err := a.Assert(ctx, id)
 		if err != nil {
-			return err
+			return announced{}, err
 		}
 		kept = &assertion{value, now.Add(assertionKept)}
 		out.assertion.Store(kept)
 	}
-	h[assertionHeader] = []string{kept.value}
+	out.signature = kept.value
+	return out, nil
+}
+
+// announce puts the headers for a caller into h in place of any that are there; nil is
+// nobody. The error is that of announcement.
+func (a *Announcer) announce(ctx context.Context, h http.Header, id *verification.Identity) error {
+	out, err := a.announcement(ctx, id)
+	if err != nil {
+		return err
+	}
+	out.put(h)
 	return nil
+}
+
+// put puts the headers into h.
+func (a announced) put(h http.Header) {
+	for i, name := range identityHeaders {
+		h[name] = a.values[i : i+1 : i+1]
+	}
+	for _, m := range a.more {
+		h[m.name] = a.values[m.field : m.field+1 : m.field+1]
+	}
+	if a.asserted {
+		h[assertionHeader] = []string{a.signature}
+	}
+}
+
+// each calls yield with each header.
+func (a announced) each(yield func(name, value string)) {
+	for i, name := range identityHeaders {
+		yield(name, a.values[i])
+	}
+	for _, m := range a.more {
+		yield(m.name, a.values[m.field])
+	}
+	if a.asserted {
+		yield(assertionHeader, a.signature)
+	}
 }
 
 // rendered returns what is told of a caller, made once for each token that is kept:

@@ -53,54 +53,128 @@ func (f *ForwardAuth) Beneath() (path string, h http.Handler) {
 	return pathExtAuthz, httpkit.Handle(f.extAuthz, f.refuse)
 }
 
-// noStore keeps an answer out of every cache: a yes that is a second old could be
+// noStore keeps an answer out of every cache: an allowing answer that is a second old could be
 // a second older than the revocation that it should have known of.
 var noStore = []string{"no-store"}
 
 // verify answers 200 with who is calling. The body of the request is not read.
 func (f *ForwardAuth) verify(w http.ResponseWriter, r *http.Request) error {
-	m := methodAskedAbout(r)
-	a, err := f.asks.of(r, f.Requirements)
+	a, err := f.askVerify(r)
 	if err != nil {
 		return err
 	}
-	return f.answer(w, r, a, m)
+	return a.write(w)
+}
+
+// extAuthz answers Envoy's HTTP ext_authz.
+func (f *ForwardAuth) extAuthz(w http.ResponseWriter, r *http.Request) error {
+	a, err := f.askExtAuthz(r)
+	if err != nil {
+		return err
+	}
+	return a.write(w)
+}
+
+// Pattern returns the pattern of the endpoint that a request is for; "" where it is for none
+// of ForwardAuth's.
+func (f *ForwardAuth) Pattern(r *http.Request) string {
+	switch {
+	case r.URL.Path == pathVerify && r.URL.RawPath == "":
+		return pathVerify
+	case strings.HasPrefix(r.URL.EscapedPath(), pathExtAuthz):
+		return pathExtAuthz
+	}
+	return ""
+}
+
+// Ask returns the answer to a request for which Pattern returns a pattern, for a server that
+// writes it by other means than net/http's. The error is for Refuse.
+func (f *ForwardAuth) Ask(r *http.Request) (Answer, error) {
+	if f.Pattern(r) == pathVerify {
+		return f.askVerify(r)
+	}
+	return f.askExtAuthz(r)
+}
+
+// Refuse writes the response to an error of Ask.
+func (f *ForwardAuth) Refuse(w http.ResponseWriter, r *http.Request, err error) { f.refuse(w, r, err) }
+
+// askVerify reads the query, and of the headers which method is asked about.
+func (f *ForwardAuth) askVerify(r *http.Request) (Answer, error) {
+	m := methodAskedAbout(r)
+	a, err := f.asks.of(r, f.Requirements)
+	if err != nil {
+		return Answer{}, err
+	}
+	return f.answer(r, a, m)
 }
 
 var errNoRequirement = fault.New(fault.Forbidden, "there is no requirement of this name")
 
-// extAuthz answers Envoy's HTTP ext_authz. The requirement's name is the one thing that is
-// read of the path; the method is the request's own.
-func (f *ForwardAuth) extAuthz(w http.ResponseWriter, r *http.Request) error {
+// askExtAuthz reads of the path the requirement's name alone; the method is the request's
+// own.
+func (f *ForwardAuth) askExtAuthz(r *http.Request) (Answer, error) {
 	name, _, _ := strings.Cut(strings.TrimPrefix(pathAsSent(r.URL), pathExtAuthz), "/")
 	a := f.Requirements[name]
 	if a == nil {
-		return errNoRequirement
+		return Answer{}, errNoRequirement
 	}
-	return f.answer(w, r, a, method{name: r.Method, named: true})
+	return f.answer(r, a, method{name: r.Method, named: true})
+}
+
+// Answer lets a request pass, with status 200 and no body, and says who sent it.
+type Answer struct {
+	announced
+
+	expires    string // when the caller's token expires, where that is soon; else ""
+	reportOnly bool   // nothing was enforced
+}
+
+// Each calls yield with each header field of the answer.
+func (a Answer) Each(yield func(name, value string)) {
+	a.each(yield)
+	if a.expires != "" {
+		yield(httpkit.HeaderTokenExpires, a.expires)
+	}
+	if a.reportOnly {
+		yield(reportOnlyHeader, "true")
+	}
+	yield("Cache-Control", noStore[0])
+}
+
+// write writes the answer by net/http.
+func (a Answer) write(w http.ResponseWriter) error {
+	h := w.Header()
+	a.put(h)
+	if a.expires != "" {
+		h.Set(httpkit.HeaderTokenExpires, a.expires)
+	}
+	if a.reportOnly {
+		h.Set(reportOnlyHeader, "true")
+	}
+	h["Cache-Control"] = noStore
+	w.WriteHeader(http.StatusOK)
+	return nil
 }
 
 // answer judges a request and says who is calling.
-func (f *ForwardAuth) answer(w http.ResponseWriter, r *http.Request, a *ask, m method) error {
+func (f *ForwardAuth) answer(r *http.Request, a *ask, m method) (Answer, error) {
 	if a.reportOnly {
-		return f.report(w, r, a, m)
+		return f.report(r, a, m)
 	}
 	var c admitted
 	if !a.preflight || !m.named || !m.agreed || m.name != http.MethodOptions || !isPreflight(r.Header) {
 		var err error
 		if c, err = f.Gate.admit(r, a, m, r.Header.Get("X-Forwarded-Uri")); err != nil {
-			return a.refusal(err)
+			return Answer{}, a.refusal(err)
 		}
 	}
-	h := w.Header()
-	if err := f.Gate.Announcer.announce(r.Context(), h, c.identity); err != nil {
-		return err
+	who, err := f.Gate.Announcer.announcement(r.Context(), c.identity)
+	if err != nil {
+		return Answer{}, err
 	}
 	httpkit.EventOf(r.Context()).Mute()
-	f.Gate.warn(h, c.identity)
-	h["Cache-Control"] = noStore
-	w.WriteHeader(http.StatusOK)
-	return nil
+	return Answer{announced: who, expires: f.Gate.expiry(c.identity)}, nil
 }
 
 // refuse says no. A proxy takes any status but 401 and 403 for a fault of its own,

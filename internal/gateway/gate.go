@@ -185,9 +185,17 @@ func closedDoor(r *http.Request, d *doors) error {
 	return fault.New(fault.Unauthenticated, "credentials of the scheme %.20q are not taken here: send the token as %s", scheme, d)
 }
 
+// expiry returns when the caller's token expires, where that is soon; else "".
+func (g *Gate) expiry(id *verification.Identity) string {
+	if id == nil || !id.Token.ExpiringSoon(g.Now()) {
+		return ""
+	}
+	return httpkit.Expiry(id.Token.Expiry)
+}
+
 // warn says in the answer that the caller's token ends soon.
 func (g *Gate) warn(h http.Header, id *verification.Identity) {
-	if id != nil && id.Token.ExpiringSoon(g.Now()) {
-		httpkit.WarnOfExpiry(h, id.Token.Expiry)
+	if soon := g.expiry(id); soon != "" {
+		h.Set(httpkit.HeaderTokenExpires, soon)
 	}
 }

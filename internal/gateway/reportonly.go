@@ -60,21 +60,18 @@ func (p *Proxy) report(w http.ResponseWriter, r *http.Request, f *forwarding, j 
 
 // report answers that a request may pass, as nobody, and counts what would have been
 // refused. What the application answers is not known here.
-func (f *ForwardAuth) report(w http.ResponseWriter, r *http.Request, a *ask, m method) error {
+func (f *ForwardAuth) report(r *http.Request, a *ask, m method) (Answer, error) {
 	var j judgement
 	if !m.named || m.name != http.MethodOptions || !isPreflight(r.Header) {
 		j = f.Gate.judge(r, a, m, r.Header.Get("X-Forwarded-Uri"))
 	}
 	f.Gate.shadow(r, j, shadow.Refusal{Route: a.label, Method: m.name, Path: pathAskedAbout(r)})
-	h := w.Header()
-	if err := f.Gate.Announcer.announce(r.Context(), h, nil); err != nil {
-		return err
+	nobody, err := f.Gate.Announcer.announcement(r.Context(), nil)
+	if err != nil {
+		return Answer{}, err
 	}
 	httpkit.EventOf(r.Context()).Mute()
-	h.Set(reportOnlyHeader, "true")
-	h["Cache-Control"] = noStore
-	w.WriteHeader(http.StatusOK)
-	return nil
+	return Answer{announced: nobody, reportOnly: true}, nil
 }
 
 // pathAskedAbout returns the path of the request that a proxy asks about, with its query,

@@ -28,7 +28,7 @@ type Event struct {
 	// Of the URI the path is logged, and no query.
 	AskedMethod, AskedURI string
 
-	id      string
+	id      id
 	address netip.Addr
 	agent   string
 	err     error
@@ -37,7 +37,22 @@ type Event struct {
 
 // RequestID returns the id of the request: the one that a trusted proxy sent, or a new
 // unique one. Outside of a request it is empty.
-func (e *Event) RequestID() string { return e.id }
+func (e *Event) RequestID() string { return e.id.String() }
+
+// id is the id of a request, written out when it is asked for.
+type id struct {
+	given  string // by a trusted proxy
+	prefix string // else the observer's; "": there is none
+	number uint64
+}
+
+// String returns the id.
+func (i id) String() string {
+	if i.given != "" || i.prefix == "" {
+		return i.given
+	}
+	return i.prefix + strconv.FormatUint(i.number, 36)
+}
 
 // Address returns the client's address, see [Proxies]; zero when it has none.
 func (e *Event) Address() netip.Addr { return e.address }
@@ -109,23 +124,56 @@ func NewObserver(cfg ObserverConfig) *Observer {
 // Wrap returns a handler that serves each request with next and an [Event], recovers
 // from panics outside of [Handle], and writes the event when the request has ended.
 func (o *Observer) Wrap(next http.Handler) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		start := o.cfg.Now()
-		rec := &recorder{ResponseWriter: w}
-		event := &Event{id: o.requestID(r), address: o.cfg.Proxies.Client(r), agent: r.UserAgent()}
-		r = r.WithContext(o.cfg.Context(context.WithValue(r.Context(), eventKey{}, event), event))
-		defer func() {
-			v := recover()
-			aborted := settle(rec, event, v)
-			took := o.cfg.Now().Sub(start)
-			o.write(r, rec, event, took)
-			o.cfg.Done(r, rec.final(), took)
-			if aborted {
-				panic(http.ErrAbortHandler)
-			}
-		}()
-		next.ServeHTTP(rec, r)
-	})
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { o.Begin(r).Serve(w, next) })
+}
+
+// Observation is one request under way. It is ended once, by [Observation.Serve] or by
+// [Observation.End].
+type Observation struct {
+	// Request is the request with its [Event] in its context.
+	Request *http.Request
+
+	observer *Observer
+	event    Event
+	start    time.Time
+}
+
+// Begin begins the observation of a request.
+func (o *Observer) Begin(r *http.Request) *Observation {
+	b := &Observation{observer: o, start: o.cfg.Now(), event: Event{id: o.requestID(r), address: o.cfg.Proxies.Client(r), agent: r.UserAgent()}}
+	b.Request = r.WithContext(o.cfg.Context(context.WithValue(r.Context(), eventKey{}, &b.event), &b.event))
+	return b
+}
+
+// Serve has next respond to the request, recovers from its panics, and ends the
+// observation. It panics with http.ErrAbortHandler where the connection must be cut.
+func (b *Observation) Serve(w http.ResponseWriter, next http.Handler) {
+	rec := &recorder{ResponseWriter: w}
+	defer func() {
+		v := recover()
+		aborted := settle(rec, &b.event, v)
+		b.End(rec.final(), rec.bytes)
+		if aborted {
+			panic(http.ErrAbortHandler)
+		}
+	}()
+	next.ServeHTTP(rec, b.Request)
+}
+
+// End writes the event and counts the request, whose response has that status and so many
+// bytes in its body.
+func (b *Observation) End(status int, bytes int64) {
+	o := b.observer
+	took := o.cfg.Now().Sub(b.start)
+	o.write(b, response{status, bytes, took})
+	o.cfg.Done(b.Request, status, took)
+}
+
+// response is what the log says of a response.
+type response struct {
+	status int
+	bytes  int64
+	took   time.Duration
 }
 
 // settle ends a request whose handler panicked with v, if it did, and reports
@@ -147,11 +195,11 @@ func settle(rec *recorder, event *Event, v any) bool {
 }
 
 // requestID returns the id of a trusted proxy if it is well formed, or else a new one.
-func (o *Observer) requestID(r *http.Request) string {
+func (o *Observer) requestID(r *http.Request) id {
 	if ids := r.Header[HeaderRequestID]; len(ids) == 1 && saneID(ids[0]) && o.cfg.Proxies.Trusts(peer(r)) {
-		return ids[0]
+		return id{given: ids[0]}
 	}
-	return o.prefix + strconv.FormatUint(o.count.Add(1), 36)
+	return id{prefix: o.prefix, number: o.count.Add(1)}
 }
 
 const maxRequestID = 64
@@ -176,8 +224,8 @@ func isAlphanumeric(c byte) bool {
 // maxLoggedPath is how much of a path is logged, in bytes.
 const maxLoggedPath = 512
 
-func (o *Observer) write(r *http.Request, rec *recorder, event *Event, took time.Duration) {
-	status := rec.final()
+func (o *Observer) write(b *Observation, res response) {
+	r, event, status := b.Request, &b.event, res.status
 	if event.muted && event.err == nil && status != http.StatusInternalServerError {
 		return
 	}
@@ -190,8 +238,8 @@ func (o *Observer) write(r *http.Request, rec *recorder, event *Event, took time
 		slog.String("path", logged(r.URL.Path)),
 		slog.String("route", r.Pattern),
 		slog.Int("status", status),
-		slog.Int64("bytes", rec.bytes),
-		slog.Float64("duration_seconds", took.Seconds()),
+		slog.Int64("bytes", res.bytes),
+		slog.Float64("duration_seconds", res.took.Seconds()),
 		slog.String("address", event.ClientAddress()),
 		slog.String("request_id", event.RequestID()),
 	}

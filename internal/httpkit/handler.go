@@ -38,30 +38,44 @@ func Handle(fn HandlerFunc, onError ErrorWriter) http.Handler {
 		if err == nil {
 			return
 		}
-		event := EventOf(r.Context())
-		if gone(r, err) {
-			event.Outcome = "cancelled"
-			rec.WriteHeader(statusGone)
-			return
-		}
-		event.Fail(err)
-		if rec.begun() {
-			panic(http.ErrAbortHandler)
-		}
-		if id := event.RequestID(); id != "" {
-			rec.Header().Set(HeaderRequestID, id)
-		}
-		onError(rec, r, err)
+		fail(rec, r, err, onError)
 	})
+}
+
+// Fail answers a request with an error as the handlers of [Handle] do. Nothing may have been
+// written to w.
+func Fail(w http.ResponseWriter, r *http.Request, err error, onError ErrorWriter) {
+	fail(record(w), r, err, onError)
+}
+
+func fail(rec *recorder, r *http.Request, err error, onError ErrorWriter) {
+	event := EventOf(r.Context())
+	if gone(r, err) {
+		event.Outcome = "cancelled"
+		rec.WriteHeader(statusGone)
+		return
+	}
+	event.Fail(err)
+	if rec.begun() {
+		panic(http.ErrAbortHandler)
+	}
+	if id := event.RequestID(); id != "" {
+		rec.Header().Set(HeaderRequestID, id)
+	}
+	onError(rec, r, err)
+}
+
+// Recover turns a panic of the calling function into its error, with the stack for the log
+// alone; it is deferred. It panics again with http.ErrAbortHandler.
+func Recover(err *error) {
+	if v := recover(); v != nil {
+		*err = panicked(v)
+	}
 }
 
 // call runs fn and turns a panic into an error.
 func call(fn HandlerFunc, w http.ResponseWriter, r *http.Request) (err error) {
-	defer func() {
-		if v := recover(); v != nil {
-			err = panicked(v)
-		}
-	}()
+	defer Recover(&err)
 	return fn(w, r)
 }
 

@@ -5,9 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"math/rand/v2"
 	"sync/atomic"
 	"time"
+
+	"github.com/bearerd/bearerd/internal/machine"
 )
 
 // Config configures a follower. All fields but Logger and ConfirmAlways must be set.
@@ -120,7 +121,7 @@ func (f *Follower) Run(ctx context.Context) error {
 		_ = f.CatchUp(ctx)             // logged; the next turn asks again
 		quarter := f.cfg.Staleness / 4 // nodes that started together drift apart
 		select {
-		case <-time.NewTimer(quarter - rand.N(quarter/8+1)).C: //nolint:gosec // spreads the nodes' questions, hides nothing
+		case <-time.NewTimer(quarter - machine.Within(ctx, quarter/8+1)).C:
 		case <-f.wake:
 		case <-ctx.Done():
 		}

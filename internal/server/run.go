@@ -9,6 +9,8 @@ import (
 	"net/http"
 	"sync"
 	"time"
+
+	"github.com/bearerd/bearerd/internal/httpkit"
 )
 
 // Limits of a connection; those of a body are Config.BodyTimeout. There is none on
@@ -23,18 +25,23 @@ const (
 type listener struct {
 	name, address string
 	http          *http.Server
-	arrivals      *arrivals
+	arrivals      *httpkit.Arrivals
 	door          *doorkeeper   // nil until it is open
 	served        chan struct{} // closed when serve has returned
 }
 
 func (s *Server) listen(name, address string, h http.Handler) *listener {
-	l := &listener{name: name, address: address, arrivals: &arrivals{}, served: make(chan struct{}), http: &http.Server{
+	l := &listener{name: name, address: address, arrivals: &httpkit.Arrivals{}, served: make(chan struct{}), http: s.httpServer(h)}
+	l.arrivals.Watch(l.http)
+	return l
+}
+
+// httpServer returns a server with the limits of every listener.
+func (s *Server) httpServer(h http.Handler) *http.Server {
+	return &http.Server{
 		Handler: h, ReadHeaderTimeout: headerTimeout, IdleTimeout: idleTimeout, MaxHeaderBytes: maxHeader,
 		ErrorLog: slog.NewLogLogger(s.log.Handler(), slog.LevelDebug),
-	}}
-	l.arrivals.watch(l.http)
-	return l
+	}
 }
 
 // open opens the listener.
@@ -79,6 +86,11 @@ func (s *Server) listeners() []*listener {
 // Listen opens the listeners, all or none. Run does it too when it wasn't done
 // before.
 func (s *Server) Listen(ctx context.Context) error {
+	if s.verify != nil {
+		if err := s.verify.Listen(ctx); err != nil {
+			return fmt.Errorf("opening the verify listener: %w", err)
+		}
+	}
 	for _, l := range s.listeners() {
 		if err := l.open(ctx); err != nil {
 			for _, l := range s.listeners() {
@@ -86,6 +98,9 @@ func (s *Server) Listen(ctx context.Context) error {
 					_ = l.door.TCPListener.Close()
 					l.door = nil
 				}
+			}
+			if s.verify != nil {
+				_ = s.verify.Close()
 			}
 			return fmt.Errorf("opening the %s listener: %w", l.name, err)
 		}
@@ -99,6 +114,14 @@ func (s *Server) Addr() net.Addr { return s.main.addr() }
 
 // OpsAddr is where the ops listener is open; see Addr.
 func (s *Server) OpsAddr() net.Addr { return s.ops.addr() }
+
+// VerifyAddr is where the verify listener is open; see Addr.
+func (s *Server) VerifyAddr() net.Addr {
+	if s.verify == nil {
+		return nil
+	}
+	return s.verify.Addr()
+}
 
 // InnerAddr is where an inner listener is open; see Addr.
 func (s *Server) InnerAddr(i int) net.Addr { return s.inner[i].addr() }
@@ -144,6 +167,14 @@ func (s *Server) Run(ctx context.Context) error {
 			}
 		})
 	}
+	if s.verify != nil {
+		s.log.LogAttrs(ctx, slog.LevelInfo, "listening", slog.String("listener", "verify"), slog.String("address", s.verify.Addr().String()))
+		all.Go(func() {
+			if err := s.verify.Serve(); err != nil {
+				fail(fmt.Errorf("serving the verify listener: %w", err))
+			}
+		})
+	}
 	<-serving.Done()
 	notice := s.Notice
 	if ctx.Err() == nil {
@@ -172,6 +203,9 @@ func (s *Server) stop(notice time.Duration, endLoops func()) {
 	for _, l := range append([]*listener{s.main}, s.inner...) {
 		draining.Go(func() { s.drain(l) })
 	}
+	if s.verify != nil {
+		draining.Go(s.drainVerify)
+	}
 	draining.Wait()
 	endLoops()
 	if s.ops != nil {
@@ -187,11 +221,19 @@ func (s *Server) drain(l *listener) {
 	_ = l.door.Close()
 	select {
 	case <-l.served:
-		l.arrivals.wait(ctx)
+		l.arrivals.Wait(ctx)
 	case <-ctx.Done():
 	}
 	if err := l.http.Shutdown(ctx); err != nil {
 		s.log.Warn("requests were cut off", slog.String("listener", l.name), slog.Any("error", err))
 		_ = l.http.Close()
+	}
+}
+
+func (s *Server) drainVerify() {
+	ctx, cancel := context.WithTimeout(context.Background(), s.Drain)
+	defer cancel()
+	if err := s.verify.Drain(ctx); err != nil {
+		s.log.Warn("requests were cut off", slog.String("listener", "verify"), slog.Any("error", err))
 	}
 }

@@ -30,8 +30,11 @@ import (
 	"time"
 
 	"github.com/bearerd/bearerd/internal/audit"
+	"github.com/bearerd/bearerd/internal/gateway"
 	"github.com/bearerd/bearerd/internal/httpkit"
+	"github.com/bearerd/bearerd/internal/localaddr"
 	"github.com/bearerd/bearerd/internal/node"
+	"github.com/bearerd/bearerd/internal/verifylisten"
 )
 
 // Edge mounts its endpoints.
@@ -76,6 +79,12 @@ type Inner struct {
 	Edges  []Edge
 }
 
+// Verify is the listener verify_listen: forward auth alone, for proxies on this machine.
+type Verify struct {
+	Address localaddr.Address
+	Auth    *gateway.ForwardAuth
+}
+
 // TLS names a certificate chain and its key in PEM. With neither the main listener
 // speaks plain HTTP. A file that changes is read again.
 type TLS struct {
@@ -85,6 +94,14 @@ type TLS struct {
 // Build names what was built from what, for the metric bearerd_build_info.
 type Build struct {
 	Version, Revision, GoVersion string
+}
+
+// Probe answers requests that ask whether the path of an endpoint leads to this server.
+type Probe interface {
+	// Asks reports whether a request asks that about the path.
+	Asks(r *http.Request, path string) bool
+	// Reached answers that it does. The endpoint isn't called.
+	Reached(w http.ResponseWriter)
 }
 
 // Config is what a server serves and where. All of Node, Metrics, Issuer, Now, Log
@@ -104,10 +121,14 @@ type Config struct {
 	Edges   []Edge  // bearerd's own endpoints
 	Gateway []Edge  // forward auth, and at "/" the proxied application
 	Inner   []Inner // more listeners, apart from these
+	Verify  *Verify // nil: none
 	Loops   []Loop  // beside the follower, the housekeeping and the server's own
 
 	// Refuse answers a request that nobody serves; nil: with a problem of RFC 9457.
 	Refuse httpkit.ErrorWriter
+	// Probe answers in place of any endpoint those who ask whether its path leads here; nil:
+	// nobody may ask.
+	Probe Probe
 
 	CORS    []string        // origins whose scripts may call with a Bearer token
 	Proxies httpkit.Proxies // whose X-Forwarded-For is believed
@@ -125,8 +146,9 @@ type Server struct {
 	Config
 	log     *slog.Logger
 	main    *listener
-	ops     *listener   // nil: none
-	inner   []*listener // those of Config.Inner
+	ops     *listener              // nil: none
+	inner   []*listener            // those of Config.Inner
+	verify  *verifylisten.Listener // nil: none
 	handler http.Handler
 	state   state
 	tls     *certificate // nil: the main listener speaks plain HTTP
@@ -171,7 +193,9 @@ func New(c Config) (*Server, error) {
 	observer := httpkit.NewObserver(httpkit.ObserverConfig{
 		Logger: s.log, Now: s.Now, Proxies: s.Proxies,
 		Context: func(ctx context.Context, e *httpkit.Event) context.Context {
-			return audit.WithOrigin(ctx, audit.Origin{Address: e.ClientAddress(), RequestID: e.RequestID(), Agent: e.Agent()})
+			return audit.WithOriginFunc(ctx, func() audit.Origin {
+				return audit.Origin{Address: e.ClientAddress(), RequestID: e.RequestID(), Agent: e.Agent()}
+			})
 		},
 		Done: func(r *http.Request, status int, took time.Duration) { s.Metrics.Ended(r.Pattern, status, took) },
 	})
@@ -179,6 +203,12 @@ func New(c Config) (*Server, error) {
 	s.main = s.listen("main", c.Listen, s.handler)
 	for _, i := range c.Inner {
 		s.inner = append(s.inner, s.listen("inner", i.Listen, s.mount(observer, i.Edges, nil)))
+	}
+	if v := c.Verify; v != nil {
+		s.verify = verifylisten.New(verifylisten.Config{
+			Address: v.Address, Auth: v.Auth, Observer: observer, Varies: len(c.CORS) > 0, Log: s.log,
+			HTTP: s.httpServer(s.mount(observer, nil, []Edge{v.Auth})),
+		})
 	}
 	if c.OpsListen != "" {
 		s.ops = s.listen("ops", c.OpsListen, s.opsHandler())

@@ -1,4 +1,4 @@
-package server
+package httpkit
 
 import (
 	"context"
@@ -13,9 +13,9 @@ import (
 // connection. http.Server waits as long for the connection, but drops that request.
 const firstRequest = 5 * time.Second
 
-// arrivals are the connections whose first request hasn't reached its handler. The zero
-// value is empty.
-type arrivals struct {
+// Arrivals are the connections of a server whose first request hasn't reached its handler.
+// The zero value is empty.
+type Arrivals struct {
 	mu    sync.Mutex // guards the fields below
 	conns map[net.Conn]bool
 	none  chan struct{} // closed when there are none; nil: nobody waits
@@ -29,8 +29,8 @@ type arrival struct {
 
 type arrivalKey struct{}
 
-// watch makes a server note its arrivals.
-func (a *arrivals) watch(s *http.Server) {
+// Watch makes a server note its arrivals.
+func (a *Arrivals) Watch(s *http.Server) {
 	inner := s.Handler
 	s.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if one, ok := r.Context().Value(arrivalKey{}).(*arrival); ok && one.reached.CompareAndSwap(false, true) {
@@ -48,7 +48,7 @@ func (a *arrivals) watch(s *http.Server) {
 	}
 }
 
-func (a *arrivals) add(c net.Conn) *arrival {
+func (a *Arrivals) add(c net.Conn) *arrival {
 	one := &arrival{conn: c}
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -59,7 +59,7 @@ func (a *arrivals) add(c net.Conn) *arrival {
 	return one
 }
 
-func (a *arrivals) remove(c net.Conn) {
+func (a *Arrivals) remove(c net.Conn) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	delete(a.conns, c)
@@ -69,9 +69,9 @@ func (a *arrivals) remove(c net.Conn) {
 	}
 }
 
-// wait waits until there are none, for at most firstRequest, or until ctx ends. It is called
+// Wait waits until there are none, for at most firstRequest, or until ctx ends. It is called
 // once, when nobody arrives any more.
-func (a *arrivals) wait(ctx context.Context) {
+func (a *Arrivals) Wait(ctx context.Context) {
 	none := make(chan struct{})
 	a.mu.Lock()
 	if len(a.conns) == 0 {

@@ -1,0 +1,85 @@
+package verifylisten
+
+import (
+	"errors"
+	"net"
+	"os"
+	"sync"
+	"time"
+)
+
+const (
+	// lastCall is for how long nobody must have connected before the listener closes.
+	lastCall = 50 * time.Millisecond
+	// lastCalls is for how long that is awaited where new clients keep coming.
+	lastCalls = 500 * time.Millisecond
+)
+
+// door is a listener that, when it is closed, first takes the connections that wait to be
+// accepted: the system would reset them.
+type door struct {
+	net.Listener
+
+	listener *Listener
+	first    sync.Once
+	begun    chan struct{} // closed when Accept has been called
+	once     sync.Once
+	closing  chan struct{} // closed by Close, and guards until
+	until    time.Time
+}
+
+// deadliner is what Unix and TCP listeners can do.
+type deadliner interface{ SetDeadline(t time.Time) error }
+
+// Close makes Accept take what waits, and then close the listener. Who connects by a Unix
+// socket later finds none.
+func (d *door) Close() error {
+	d.once.Do(func() {
+		now := time.Now() //nolint:forbidigo // the network's own clock
+		if d.listener.cfg.Address.IsUnix() {
+			_ = os.Remove(d.Addr().String())
+		}
+		d.until = now.Add(lastCalls)
+		close(d.closing)
+		d.deadline(now)
+	})
+	return nil
+}
+
+func (d *door) deadline(t time.Time) {
+	if l, ok := d.Listener.(deadliner); ok {
+		_ = l.SetDeadline(t)
+	}
+}
+
+func (d *door) stopped() bool {
+	select {
+	case <-d.closing:
+		return true
+	default:
+		return false
+	}
+}
+
+// Accept waits for the next connection. After Close it returns those that wait, and then
+// net.ErrClosed.
+func (d *door) Accept() (net.Conn, error) {
+	d.first.Do(func() { close(d.begun) })
+	for !d.stopped() {
+		c, err := d.Listener.Accept()
+		if err == nil {
+			return d.listener.admit(c), nil
+		}
+		if !d.stopped() && !errors.Is(err, os.ErrDeadlineExceeded) {
+			return nil, err //nolint:wrapcheck // as the listener says it
+		}
+	}
+	if now := time.Now(); now.Before(d.until) { //nolint:forbidigo // the network's own clock
+		d.deadline(now.Add(lastCall))
+		if c, err := d.Listener.Accept(); err == nil {
+			return d.listener.admit(c), nil
+		}
+	}
+	_ = d.Listener.Close()
+	return nil, net.ErrClosed
+}
