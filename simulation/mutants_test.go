@@ -13,17 +13,12 @@ import (
 // one. Each breaks the promise, or makes it silent where it must answer.
 var mutants = []string{
 	"no lease",
-	"cache filled without a sequence",
 	"a wait that doesn't wait",
 	"acknowledged before it is honoured here",
-	"acknowledged from a read",
 	"a lease from a read",
 	"heartbeats from a read",
-	"a lease from the answer",
 	"a silent node isn't waited for",
-	"one question makes a lease",
 	"applied after the answer",
-	"a verifier's lease from the heartbeat",
 	"commits that don't wait for the standby",
 	"a cancelled commit counts",
 }
