@@ -6,12 +6,13 @@ TOOL    := $(GO) tool -modfile=tools/go.mod
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo devel)
 FUZZTIME ?= 30s
 SOAK    ?= 5m
+SIMULATE ?= 5m
 
 # The binary needs no C; only the race detector does.
 export CGO_ENABLED ?= 0
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo test check vet lint unit race cover fuzz soak bench bench-write golden vuln packages screenshots model python dist release
+.PHONY: help build demo test check vet lint unit race cover fuzz soak simulate bench bench-write golden vuln packages screenshots model python dist release
 
 help: ## say what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -60,6 +61,9 @@ model: ## the promise, in every order that the steps of docs/model can take (two
 soak: ## random work and faults for 5 min, on one server and on a pair (SOAK=1h for longer)
 	SOAK=$(SOAK) $(GO) test ./clustertest -count=1 -run '^TestThePromiseUnderRandomFaults$$' -v -timeout 0
 
+simulate: ## clusters on fake time, each from a new seed, for 5 min (SIMULATE=1h for longer)
+	$(GO) test ./simulation -count=1 -run '^TestSeeds$$' -for $(SIMULATE) -v -timeout 0
+
 bench: ## the benchmarks that matter, as one table beside their budgets (about eight minutes)
 	cd bench && $(GO) run .
 
@@ -72,7 +76,7 @@ golden: ## write the golden files again; read the diff before you commit it
 
 screenshots: ## a picture of every page, into docs/screenshots; look at them
 	@rm -f docs/screenshots/*.png
-	$(GO) test -count=1 ./internal/webui/browsertest -run EveryPage -screenshots $(CURDIR)/docs/screenshots
+	$(GO) test -count=1 ./internal/webui/browsertest -run 'EveryPage|LongLists' -screenshots $(CURDIR)/docs/screenshots
 
 vuln: ## known vulnerabilities in what the binary uses
 	$(TOOL) govulncheck ./...

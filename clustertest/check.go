@@ -11,6 +11,9 @@ import (
 type Promise struct {
 	Staleness time.Duration // L
 	Nodes     int           // how many run at most at the same time
+	// FollowerRecovery is how long after a fault, in addition to L, a follower may answer
+	// 503; 0: as long as a node.
+	FollowerRecovery time.Duration
 }
 
 // recovery is how long after a fault, in addition to L, a node may answer 503.
@@ -189,20 +192,20 @@ func (c *checker) judgeYes(o *Op, t *Token) (rule, why string) {
 	return "", ""
 }
 
-// mayBeLost reports whether a final no may rest on nothing but revocations that were not
-// acknowledged and were lost with the primary.
+// mayBeLost reports whether a final no may rest on a revocation that was lost with the
+// primary: none was acknowledged, and of those that were not, others need not have happened.
 func (c *checker) mayBeLost(t *Token, no *Op) bool {
 	lost := false
 	for v := range c.concerning(t) {
 		if !v.maybe(t, no.End) {
 			continue
 		}
-		lost = v.Outcome != Yes && slices.ContainsFunc(c.faults, func(f Fault) bool {
-			return strings.HasPrefix(f.Kind, Lost) && f.From < no.End && f.From < v.End+recovery && v.Start < f.To
-		})
-		if !lost {
+		if v.Outcome == Yes {
 			return false
 		}
+		lost = lost || slices.ContainsFunc(c.faults, func(f Fault) bool {
+			return strings.HasPrefix(f.Kind, Lost) && f.From < no.End && f.From < v.End+recovery && v.Start < f.To
+		})
 	}
 	return lost
 }
@@ -317,10 +320,11 @@ func (c *checker) keyUnknown(o *Op) bool {
 }
 
 // notReplicated reports whether a token was called unknown at a node on a former primary,
-// which lacks what was issued since the promotion.
+// which lacks what was issued since the promotion. A follower may have asked that node, and
+// remembers the answer.
 func (c *checker) notReplicated(t *Token, o *Op) bool {
 	return strings.HasSuffix(o.Reason, unknownReason) && slices.ContainsFunc(c.faults, func(f Fault) bool {
-		return f.Kind == formerPrimary && f.Node == o.Node && f.From < t.To && f.From < o.End && o.Start < f.To
+		return f.Kind == formerPrimary && (f.Node == o.Node || o.byFollower()) && f.From < t.To && f.From < o.End && o.Start < f.To+o.remembered()
 	})
 }
 
@@ -337,15 +341,31 @@ func (c *checker) maybeIn(acts []*Op, in, out Kind, o *Op) bool {
 	})
 }
 
+// recovery returns how long after a fault, in addition to L, there may be no answer.
+func (c *checker) recovery(o *Op) time.Duration {
+	if o.byFollower() {
+		return max(recovery, c.promise.FollowerRecovery)
+	}
+	return recovery
+}
+
 // disturbed reports whether a fault can be the cause of an operation's outcome.
 func (c *checker) disturbed(o *Op) bool {
 	return slices.ContainsFunc(c.faults, func(f Fault) bool {
 		until := f.To
 		if until != forEver {
-			until += c.promise.Staleness + recovery
+			until += c.promise.Staleness + c.recovery(o)
 		}
 		// A follower depends on whichever node it is connected to.
 		return (f.Node == o.Node || f.Node == everyNode || o.byFollower()) && f.From < o.End && o.Start < until
+	})
+}
+
+// allDropped reports whether every node may have been dropped from the list: while all were
+// broken none of them confirmed.
+func (c *checker) allDropped(o *Op) bool {
+	return slices.ContainsFunc(c.faults, func(f Fault) bool {
+		return f.Node == everyNode && f.From < o.End && (f.To == forEver || o.Start < f.To+c.promise.Staleness+recovery)
 	})
 }
 
@@ -371,7 +391,7 @@ func (c *checker) judgeAcknowledgement(o *Op) (rule, why string) {
 		}
 	}
 	switch why := fmt.Sprintf("%+v", n); {
-	case n.Nodes < 1, n.Confirmed < 0, n.Expired < 0, n.Confirmed+n.Expired != n.Nodes, n.Nodes > c.promise.Nodes+left:
+	case n.Nodes < 1 && !c.allDropped(o), n.Confirmed < 0, n.Expired < 0, n.Confirmed+n.Expired != n.Nodes, n.Nodes > c.promise.Nodes+left:
 		return RuleAcknowledgement, why
 	case calm && (n.Expired > 0 || n.Confirmed != c.promise.Nodes):
 		return RuleAcknowledgement, why + " while nothing was broken"

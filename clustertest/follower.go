@@ -23,11 +23,11 @@ type Follower struct {
 	Environment []string
 }
 
-// FollowerNode is the number of the follower in a history: it comes after every node.
+// FollowerNode is the number of the first follower in a history: they come after every node.
 const FollowerNode = 1000
 
-// byFollower reports whether the operation was done at the follower.
-func (o *Op) byFollower() bool { return o.Node == FollowerNode }
+// byFollower reports whether the operation was done at a follower.
+func (o *Op) byFollower() bool { return o.Node >= FollowerNode }
 
 // startFront serves the issuer's URL, as a load balancer in front of the nodes does, and
 // returns that URL. Each request goes to the next node that isn't broken.

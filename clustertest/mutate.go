@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 )
 
 // Edit replaces a text that occurs exactly once in a source file.
@@ -30,29 +31,38 @@ type Mutation struct {
 // Build fails when the old text of an edit doesn't occur exactly once, because then the
 // mutation breaks something else, or nothing.
 func (m Mutation) Build(ctx context.Context, dir string, race bool) (string, error) {
+	args, cgo := []string{"build", "-o", filepath.Join(dir, "bearerd")}, "CGO_ENABLED=0"
+	if race {
+		args, cgo = append(args, "-race"), "CGO_ENABLED=1"
+	}
+	return m.compile(ctx, dir, append(args, "./cmd/bearerd"), cgo)
+}
+
+// BuildTest builds the tests of a package of the module in a directory and returns the
+// binary's path. The error is that of Build.
+func (m Mutation) BuildTest(ctx context.Context, dir, pkg string) (string, error) {
+	return m.compile(ctx, dir, []string{"test", "-c", "-o", filepath.Join(dir, "tests"), pkg}, "CGO_ENABLED=0")
+}
+
+// compile runs a command of go with the changed sources; after -o comes the binary's path.
+func (m Mutation) compile(ctx context.Context, dir string, args []string, environment string) (string, error) {
 	root, err := moduleRoot(ctx)
 	if err != nil {
 		return "", err
-	}
-	out := filepath.Join(dir, "bearerd")
-	args := []string{"build", "-o", out}
-	cgo := "CGO_ENABLED=0"
-	if race {
-		args, cgo = append(args, "-race"), "CGO_ENABLED=1"
 	}
 	if len(m.Edits)+len(m.Files) > 0 {
 		overlay, err := m.overlay(root, dir)
 		if err != nil {
 			return "", err
 		}
-		args = append(args, "-overlay", overlay)
+		args = slices.Insert(args, 1, "-overlay", overlay)
 	}
-	cmd := exec.CommandContext(ctx, "go", append(args, "./cmd/bearerd")...) //nolint:gosec // the compiler, on our own sources
-	cmd.Dir, cmd.Env = root, append(os.Environ(), cgo)
+	cmd := exec.CommandContext(ctx, "go", args...) //nolint:gosec // the compiler, on our own sources
+	cmd.Dir, cmd.Env = root, append(os.Environ(), environment)
 	if text, err := cmd.CombinedOutput(); err != nil {
-		return "", fmt.Errorf("building bearerd (%s): %w\n%s", m.Name, err, text)
+		return "", fmt.Errorf("building (%s): %w\n%s", m.Name, err, text)
 	}
-	return out, nil
+	return args[slices.Index(args, "-o")+1], nil
 }
 
 func moduleRoot(ctx context.Context) (string, error) {

@@ -234,6 +234,7 @@ func (p *signInPage) nginx(address, bearerd string) {
 	site := "/etc/nginx/conf.d/application.conf"
 	files[site] = swap(p.t, files[site], upstream, "server "+bearerd+";", "server 127.0.0.1:8000;", "server "+bearerd+";", "listen 80;", "listen "+address+";", locations, locations+"\ninclude bearerd-sign-in.conf;")
 	delete(files, "/etc/nginx/conf.d/api.conf")
+	delete(files, "/etc/nginx/conf.d/report-only.conf")
 	signIn := blocks(p.t, "sign-in-header.md", "nginx")["/etc/nginx/bearerd-sign-in.conf"]
 	files["/etc/nginx/bearerd-sign-in.conf"] = strings.ReplaceAll(signIn, "/etc/nginx/museum.htpasswd", p.passwordFile())
 	files["/etc/nginx/nginx.conf"] = fmt.Sprintf(nginxFile, p.root)

@@ -121,7 +121,7 @@ func (r *release) contents(p platform, format string) (files.Contents, error) {
 }
 
 // owner returns the user whom the state belongs to. An RPM has created it before its files
-// are unpacked; Debian's script does so after, and gives the files to it.
+// are unpacked; Debian's script does so after, and makes it their owner.
 func owner(format string) string {
 	if format == "rpm" {
 		return "bearerd"

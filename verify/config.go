@@ -177,7 +177,7 @@ func (c *Config) checkRequired() error {
 	case c.Edge && c.Confirm == "":
 		return errors.New("an Edge confirms revocations: Confirm is missing")
 	case c.Confirm != "" && c.InsecureWithoutRevocation:
-		return errors.New("Confirm and InsecureWithoutRevocation are both set")
+		return errors.New("the label in Confirm and InsecureWithoutRevocation are both set")
 	}
 	if err := checkLabel(c.Confirm); err != nil {
 		return err

@@ -28,7 +28,7 @@ const (
 )
 
 var (
-	errLabel = fmt.Errorf("Confirm must be at most %d printable characters, without spaces at its ends", maxLabel)
+	errLabel = fmt.Errorf("the label in Confirm must be at most %d printable characters, without spaces at its ends", maxLabel)
 	errLost  = errors.New("the issuer no longer knows the stream whose entries are confirmed")
 )
 
@@ -185,7 +185,7 @@ func (c *confirmer) run(ctx context.Context) {
 				c.lost()
 				return
 			default:
-				sleep(ctx, c.follower.pause(err, pause))
+				sleep(ctx, c.follower.pause(ctx, err, pause))
 				pause = min(2*pause, lastPause)
 			}
 		}

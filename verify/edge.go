@@ -36,9 +36,10 @@ type EdgeConfig struct {
 const maxEdgeFactAge = verification.DefaultMaxFactAge
 
 // NewEdge returns an edge at once. Until the issuer has been reached, everything is refused
-// with 503. The error is that of the configuration.
-func NewEdge(c Config, e EdgeConfig) (*Edge, error) {
-	v, err := buildWith(c, revocation.BootClock, &e)
+// with 503. The error is that of the configuration. The context is for NewEdge only, and not
+// for what runs after it.
+func NewEdge(ctx context.Context, c Config, e EdgeConfig) (*Edge, error) {
+	v, err := buildWith(ctx, c, revocation.BootClock, &e)
 	if err != nil {
 		return nil, fmt.Errorf("verify: %w", err)
 	}

@@ -24,7 +24,7 @@ func (v *Verifier) Forget() { v.decision.Flush() }
 
 // NewWithBudget is New with that many bytes for the revocations.
 func NewWithBudget(ctx context.Context, c Config, clock func() time.Duration, bytes int64) (*Verifier, error) {
-	v, err := build(c, clock)
+	v, err := build(ctx, c, clock)
 	if err != nil {
 		return nil, err
 	}

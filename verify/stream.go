@@ -6,11 +6,11 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"math/rand/v2"
 	"net/http"
 	"sync"
 	"time"
 
+	"github.com/bearerd/bearerd/internal/machine"
 	"github.com/bearerd/bearerd/internal/revocation"
 )
 
@@ -65,7 +65,7 @@ func (f *follower) run(ctx context.Context) {
 			return
 		case errors.Is(err, errTurn):
 			again, pause = false, firstPause
-			sleep(ctx, rand.N(firstPause/5)) //nolint:gosec // as below
+			sleep(ctx, machine.Within(ctx, firstPause/5))
 			continue
 		}
 		again = true
@@ -73,17 +73,17 @@ func (f *follower) run(ctx context.Context) {
 		if renewed {
 			pause = firstPause
 		}
-		sleep(ctx, f.pause(err, pause))
+		sleep(ctx, f.pause(ctx, err, pause))
 		pause = min(2*pause, lastPause)
 	}
 }
 
 // pause returns a random time to wait, so that verifiers don't all connect at once.
-func (f *follower) pause(err error, usual time.Duration) time.Duration {
+func (f *follower) pause(ctx context.Context, err error, usual time.Duration) time.Duration {
 	if e, ok := errors.AsType[*statusError](err); ok && e.after > usual {
 		usual = e.after
 	}
-	return usual/2 + rand.N(usual) //nolint:gosec // spreads the questions, hides nothing
+	return usual/2 + machine.Within(ctx, usual)
 }
 
 // connect reads one connection to its end, and reports whether it renewed the lease.
@@ -110,9 +110,16 @@ func (f *follower) connect(ctx context.Context, s *site) (renewed bool, err erro
 	c := &confirmer{follower: f, news: make(chan struct{}, 1), lost: func() { cancel(errLost) }}
 	defer c.aside.Wait()
 	defer cancel(nil) // before the wait
-	err = f.read(ctx, r, request{s.revocations, bearer}, func(e string) {
-		watch.Reset(idle)
-		c.saw(ctx, r, e)
+	err = f.read(ctx, r, request{s.revocations, bearer}, listener{
+		answered: func(took time.Duration) {
+			if took > staleness/8 {
+				turn.Reset(minTurn)
+			}
+		},
+		came: func(event string) {
+			watch.Reset(idle)
+			c.saw(ctx, r, event)
+		},
 	})
 	if cause := context.Cause(ctx); cause != nil {
 		err = cause
@@ -136,8 +143,17 @@ func isBad(err error) bool {
 // request is the address to ask, and the credentials.
 type request struct{ address, bearer string }
 
-// read applies event after event, and calls came with the name of each that was applied.
-func (f *follower) read(ctx context.Context, r *reading, q request, came func(event string)) error {
+// listener is called while a connection is read.
+type listener struct {
+	// answered is called when the answer begins, with how long the request took. The lease
+	// counts from before the request, so as long as this connection lasts it may be shorter
+	// by that time.
+	answered func(took time.Duration)
+	came     func(event string) // with the name of each event, when it was applied
+}
+
+// read applies event after event.
+func (f *follower) read(ctx context.Context, r *reading, q request, l listener) error {
 	if !r.snapshot {
 		r.last = f.ledger.Applied()
 	}
@@ -157,6 +173,7 @@ func (f *follower) read(ctx context.Context, r *reading, q request, came func(ev
 	if err := f.checkStatus(res); err != nil {
 		return err
 	}
+	l.answered(f.ledger.Clock() - r.started)
 	for stream := newEvents(res.Body); ; {
 		e, err := stream.next()
 		if errors.Is(err, errLineLong) || errors.Is(err, errEventLong) || errors.Is(err, errLineBytes) {
@@ -175,7 +192,7 @@ func (f *follower) read(ctx context.Context, r *reading, q request, came func(ev
 			f.report(nil)
 			f.checkMemory()
 		}
-		came(e.name)
+		l.came(e.name)
 	}
 }
 

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/bearerd/bearerd/internal/foreign"
+	"github.com/bearerd/bearerd/internal/machine"
 	"github.com/bearerd/bearerd/internal/revocation"
 	"github.com/bearerd/bearerd/internal/token"
 	"github.com/bearerd/bearerd/internal/verification"
@@ -48,11 +49,11 @@ type Verifier struct {
 // With Config.StartRefusing only the configuration can cause an error. The context is for
 // New only, and not for what runs after it.
 func New(ctx context.Context, c Config) (*Verifier, error) {
-	return newVerifier(ctx, c, revocation.BootClock)
+	return newVerifier(ctx, c, machine.Clock(ctx, revocation.BootClock))
 }
 
 func newVerifier(ctx context.Context, c Config, clock func() time.Duration) (*Verifier, error) {
-	v, err := build(c, clock)
+	v, err := build(ctx, c, clock)
 	if err != nil {
 		return nil, fmt.Errorf("verify: %w", err)
 	}
@@ -69,10 +70,12 @@ func newVerifier(ctx context.Context, c Config, clock func() time.Duration) (*Ve
 	return v, nil
 }
 
-func build(c Config, clock func() time.Duration) (*Verifier, error) { return buildWith(c, clock, nil) }
+func build(ctx context.Context, c Config, clock func() time.Duration) (*Verifier, error) {
+	return buildWith(ctx, c, clock, nil)
+}
 
 // buildWith returns a verifier; with e, that of an edge.
-func buildWith(c Config, clock func() time.Duration, e *EdgeConfig) (*Verifier, error) {
+func buildWith(ctx context.Context, c Config, clock func() time.Duration, e *EdgeConfig) (*Verifier, error) {
 	if err := c.check(); err != nil {
 		return nil, err
 	}
@@ -88,7 +91,7 @@ func buildWith(c Config, clock func() time.Duration, e *EdgeConfig) (*Verifier, 
 		return nil, fmt.Errorf("ForeignTokens: %w", err)
 	}
 	v := &Verifier{cfg: c, web: newWeb(c.HTTPClient), forms: forms}
-	v.ctx, v.end = context.WithCancel(context.Background())
+	v.ctx, v.end = context.WithCancel(machine.From(ctx))
 	v.ledger = revocation.NewLedger(clock, c.Now)
 	v.keys = newKeys(c, v.web, shared)
 	v.keys.onSwap = func() { v.decision.Flush() }

@@ -8,6 +8,7 @@ import (
 	"github.com/bearerd/bearerd/internal/dialect/hypothesis"
 	"github.com/bearerd/bearerd/internal/dialect/senaite"
 	"github.com/bearerd/bearerd/internal/dialect/specify"
+	"github.com/bearerd/bearerd/internal/doctor"
 	"github.com/bearerd/bearerd/internal/issuance"
 	"github.com/bearerd/bearerd/internal/server"
 )
@@ -33,6 +34,36 @@ func profileOf(c config.Config) issuance.Profile {
 		}
 	}
 	return issuance.Profile{}
+}
+
+// pathsOf returns the paths that a proxy in front must pass on for the dialects that are on.
+func pathsOf(c config.Config) []doctor.Paths {
+	var all []doctor.Paths
+	for _, name := range c.Dialects {
+		var on []server.Dialect
+		switch name {
+		case config.DialectSpecify:
+			on = append(on, &specify.Dialect{Login: c.Specify.Login})
+		case config.DialectSenaite:
+			on = append(on, &senaite.Dialect{Prefixes: c.Senaite.Prefixes})
+		case config.DialectHypothesis:
+			on = append(on, &hypothesis.Dialect{})
+		case config.DialectGen3:
+			on = append(on, &gen3.Dialect{})
+			if c.Gen3.DenylistListen == "" {
+				on = append(on, &gen3.Denylist{})
+			}
+		}
+		paths := doctor.Paths{Dialect: string(name)}
+		for _, d := range on {
+			paths.Paths = append(paths.Paths, d.Paths()...)
+		}
+		if name == config.DialectHypothesis {
+			paths.Paths = append(paths.Paths, "/profile/developer", "/account/developer") // a page
+		}
+		all = append(all, paths)
+	}
+	return all
 }
 
 func (s *shared) addSpecify(e *edges) {
@@ -67,7 +98,7 @@ func (s *shared) addHypothesis(e *edges) {
 }
 
 // addGen3 mounts the dialect, with the denylist on a listener of its own where the
-// configuration returns it one.
+// configuration has one.
 func (s *shared) addGen3(e *edges) {
 	e.own = append(e.own, &gen3.Dialect{
 		SignIn: s.SignIn, Issuance: s.Issuance, Assertions: s.Assertions, Tokens: s.Tokens, Revoker: s.Revoker, Verifier: s.Verifier, PublicKeys: s.Directory.PublicKeys,

@@ -30,17 +30,19 @@ func (p *program) doctorCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "doctor",
 		Short: "Check an installation, and the way to it through the proxy",
-		Long: `Check an installation that runs, and say what to do about each thing that is wrong:
-the configuration and its files, the master key and the signing keys, the database
-and its settings, the clocks, this machine's server, and the way to it. For the
-latter it asks at the issuer's URL, as clients do: whether this bearerd answers
-there, until when the certificate is valid, whether /auth/ and /oauth2/ reach it,
-whether Authorization arrives, and whether the proxy says who the client is
-(X-Forwarded-For and trusted_proxies) and lets nobody choose that.
+		Long: `Check an installation that runs, and say what to do about each thing that is
+wrong: the configuration and its files, the master key and the signing keys, the
+database and its settings, the clocks, this machine's server, and the way to it.
+For the latter it asks at the issuer's URL, as clients do: whether this bearerd
+answers there, until when the certificate is valid, whether /auth/, /oauth2/ and
+the paths of each dialect reach it, whether Authorization arrives, and whether
+the proxy says who the client is (X-Forwarded-For and trusted_proxies) and lets
+nobody choose that.
 
-It changes nothing. The server says how requests arrive at /auth/doctor, only to who
-has the master key. The exit code is 1 when a check failed; a warning is about what
-works and should not stay.`,
+It changes nothing. The server says whether and how requests arrive only to
+those who have the master key, at /auth/doctor and at the paths of the dialects,
+whose endpoints are not called. The exit code is 1 when a check failed; a
+warning is about what works and should not stay.`,
 		Example: `  bearerd doctor --config bearerd.yaml
   bearerd doctor --local --output json`,
 		Args: takes(),
@@ -49,7 +51,7 @@ works and should not stay.`,
 			if err != nil {
 				return err
 			}
-			w := &doctor.Way{Issuer: c.Issuer, Ops: c.OpsListen, TLS: c.TLS != (config.TLS{}), Now: p.now, Wait: wait}
+			w := &doctor.Way{Issuer: c.Issuer, Ops: c.OpsListen, TLS: c.TLS != (config.TLS{}), Paths: pathsOf(c), Now: p.now, Wait: wait}
 			if caFile != "" {
 				if w.Roots, err = readRoots(caFile); err != nil {
 					return err

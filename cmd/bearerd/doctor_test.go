@@ -54,7 +54,8 @@ func TestTheDoctorSeesTheWayThroughNginx(t *testing.T) {
 	front, behind, ops := freeport.Address(t), freeport.Address(t), freeport.Address(t)
 	frontendtest.NginxAt(front)(t, "http://"+behind, application.URL)
 	configuration := "issuer: http://" + front + "\nlisten: " + behind + "\nops_listen: " + ops + "\n"
-	b := newBench(t, t.TempDir(), configuration+"trusted_proxies: [127.0.0.1]\n")
+	const everyDialect = "dialects: [specify, senaite, hypothesis, gen3]\n"
+	b := newBench(t, t.TempDir(), configuration+"trusted_proxies: [127.0.0.1]\n"+everyDialect)
 	begin := func() *process {
 		p, err := start(b.command("serve"))
 		if err != nil {
@@ -65,9 +66,13 @@ func TestTheDoctorSeesTheWayThroughNginx(t *testing.T) {
 	}
 	p := begin()
 	r := b.examined()
-	for _, name := range []string{"server", "issuer", "keys that clients see", "endpoints", "authorization header", "host header", "client's address"} {
+	for _, name := range []string{
+		"server", "issuer", "keys that clients see", "endpoints", "authorization header", "host header", "client's address",
+		"dialect specify", "dialect senaite", "dialect hypothesis", "dialect gen3",
+	} {
 		b.sees(r, name, doctor.OK, "")
 	}
+	b.sees(r, "dialect gen3", doctor.OK, "paths reach bearerd")
 	b.sees(r, "client's address", doctor.OK, "127.0.0.1, by the proxy at 127.0.0.1")
 	if err := p.stop(); err != nil {
 		t.Fatal(err)
@@ -77,6 +82,11 @@ func TestTheDoctorSeesTheWayThroughNginx(t *testing.T) {
 	b.write("bearerd.yaml", configuration)
 	begin()
 	b.sees(b.examined(), "client's address", doctor.Failed, "isn't one of trusted_proxies")
+
+	// A dialect that the server doesn't have yet answers nowhere.
+	b.write("bearerd.yaml", configuration+"dialects: [specify]\n")
+	b.sees(b.examined(), "dialect specify", doctor.Failed, "/accounts/token/refresh")
+	b.write("bearerd.yaml", configuration)
 
 	// Another configuration than the server's is found out.
 	b.write("bearerd.yaml", strings.Replace(configuration, front, "localhost:"+front[strings.LastIndexByte(front, ':')+1:], 1))

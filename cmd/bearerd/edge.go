@@ -66,12 +66,31 @@ func (p *program) loadEdge(cmd *cobra.Command, more ...string) (config.Edge, err
 }
 
 // newEdge returns what an edge decides with. Nothing is asked yet.
-func (p *program) newEdge(c config.Edge, metrics *server.Metrics, logger *slog.Logger) (*edge.Edge, error) {
-	return edge.New(edge.Config{
+func (p *program) newEdge(ctx context.Context, c config.Edge, metrics *server.Metrics, logger *slog.Logger) (*edge.Edge, error) {
+	return edge.New(ctx, edge.Config{
+		Label:  edgeLabel(),
 		Issuer: c.Issuer, Audience: c.Config().DefaultAudience(), ClientID: c.ClientID, ClientSecretFile: c.ClientSecretFile,
 		CAFile: c.CAFile, Scopes: askedScopes(c), CacheBytes: int64(c.Verify.Cache), Meter: metrics, Now: p.now, Log: logger,
 	})
 }
+
+// edgeLabel names this edge after its machine.
+func edgeLabel() string {
+	host, err := os.Hostname()
+	if err != nil {
+		host = "of unknown host"
+	}
+	plain := strings.Map(func(r rune) rune {
+		if r <= ' ' || r > '~' {
+			return '?'
+		}
+		return r
+	}, host)
+	return "edge " + plain[:min(len(plain), maxHost)]
+}
+
+// maxHost bounds the name of the machine in that label, in bytes.
+const maxHost = 64
 
 // askedScopes returns the scopes that routes and requirements ask for.
 func askedScopes(c config.Edge) []string {
@@ -91,7 +110,7 @@ func askedScopes(c config.Edge) []string {
 
 // checkEdge looks at the configuration and the issuer, and serves nothing.
 func (p *program) checkEdge(ctx context.Context, c config.Edge) error {
-	e, err := p.newEdge(c, server.NewMetrics(), silentLog())
+	e, err := p.newEdge(ctx, c, server.NewMetrics(), silentLog())
 	if err != nil {
 		return err
 	}
@@ -124,7 +143,7 @@ func (p *program) serveEdge(ctx context.Context, c config.Edge) error {
 	logger := slog.New(slog.NewJSONHandler(p.stderr, nil))
 	metrics := server.NewMetrics()
 	metrics.SetReportOnly(len(c.Config().ReportOnly()))
-	e, err := p.newEdge(c, metrics, logger)
+	e, err := p.newEdge(ctx, c, metrics, logger)
 	if err != nil {
 		return err
 	}

@@ -35,6 +35,7 @@ type edges struct {
 	verify       *server.Verify // nil: none
 	loops        []server.Loop
 	refuse       httpkit.ErrorWriter // for what nobody serves
+	probe        server.Probe        // for "bearerd doctor"
 }
 
 // shared is what several edges are made with.
@@ -76,12 +77,13 @@ func (i *instance) edges(logger *slog.Logger) (edges, error) {
 	if err != nil {
 		return edges{}, err
 	}
-	e := edges{own: []server.Edge{
+	probe := &echo.Edge{Key: doctor, Proxies: httpkit.Proxies(i.config.TrustedProxies), Now: i.now}
+	e := edges{probe: probe, own: []server.Edge{
 		s.oauth,
-		&echo.Edge{Key: doctor, Proxies: httpkit.Proxies(i.config.TrustedProxies), Now: i.now},
+		probe,
 		&feed.Edge{
 			Verifier: i.Verifier, Log: i.follower, Tail: i.tail, Issuer: i.config.Issuer,
-			Staleness: i.config.Revocation.MaxStaleness, Clock: revocation.BootClock,
+			Staleness: i.config.Revocation.MaxStaleness, Clock: revocation.BootClock, Confirming: i.room,
 		},
 		&scim.Edge{SignIn: i.SignIn, Directory: i.Provisioner, Issuer: i.config.Issuer},
 		&adminapi.API{

@@ -18,6 +18,7 @@ import (
 	"github.com/bearerd/bearerd/internal/caller"
 	"github.com/bearerd/bearerd/internal/clientdoc"
 	"github.com/bearerd/bearerd/internal/config"
+	"github.com/bearerd/bearerd/internal/confirming"
 	"github.com/bearerd/bearerd/internal/dialect/hypothesis"
 	"github.com/bearerd/bearerd/internal/feed"
 	"github.com/bearerd/bearerd/internal/foreign"
@@ -50,7 +51,8 @@ type instance struct {
 	config   config.Config
 	store    *store.Store
 	follower *revocation.Follower
-	tail     *feed.Tail // of the revocation log
+	tail     *feed.Tail       // of the revocation log
+	room     *confirming.Room // of the verifiers that confirm it
 	now      func() time.Time
 	traffic  traffic.Log // nil when nothing is counted
 	figures  figures     // of all nodes, for the server
@@ -93,7 +95,7 @@ func (p *program) with(cmd *cobra.Command, need needs, do func(context.Context, 
 	}
 	c.Postgres.StatementTimeout = max(c.Postgres.StatementTimeout, commandTimeout)
 	if f := cmd.Flag("wait"); need.waits && f != nil && f.Changed {
-		c.Revocation.Wait = f.Value.String() == "true"
+		c.Revocation.Wait = config.Wait(f.Value.String())
 	}
 	s, err := openStore(cmd.Context(), c, store.Options{Now: p.now, MustExist: !need.creates, Bulk: need.bulk})
 	if err != nil {
@@ -171,8 +173,17 @@ func elsewhere(c config.Config) (config.Config, error) {
 
 // waitFlag adds the flag --wait to a command that revokes something.
 func waitFlag(cmd *cobra.Command) {
-	cmd.Flags().Bool("wait", true, "wait until every running server has confirmed it (revocation.wait)")
+	wait := waitValue{config.WaitTrue}
+	cmd.Flags().Var(&wait, "wait", "wait until every running server has confirmed it, or all that verify: true, false, all (revocation.wait)")
+	cmd.Flag("wait").NoOptDefVal = string(config.WaitTrue)
 }
+
+// waitValue is the value of that flag.
+type waitValue struct{ config.Wait }
+
+func (w *waitValue) String() string     { return string(w.Wait) }
+func (w *waitValue) Set(s string) error { return w.UnmarshalText([]byte(s)) } //nolint:wrapcheck // cobra names the flag
+func (*waitValue) Type() string         { return "wait" }
 
 // readOnlyLog is the revocation log for a command. A command is no server: nobody
 // may wait for it, so it confirms nothing.
@@ -241,9 +252,21 @@ func assemble(ctx context.Context, p parts) (*instance, error) {
 	}
 	ledger := revocation.NewLedger(revocation.BootClock, p.now)
 	ledger.Set().Budget = int64(p.config.Revocation.Memory)
-	follower, err := revocation.NewFollower(revocation.Config{
-		Log: p.log, Ledger: ledger, Node: uuid.NewString(), Staleness: p.config.Revocation.MaxStaleness,
-		Logger: p.logger, ConfirmAlways: p.shared,
+	var follower *revocation.Follower
+	keeping := confirming.Config{
+		Node: uuid.NewString(), Staleness: p.config.Revocation.MaxStaleness, Clock: revocation.BootClock, Log: p.logger,
+		Publish: func(ctx context.Context) error { return follower.ConfirmAgain(ctx) },
+	}
+	if p.shared {
+		keeping.Store = p.store
+	}
+	room, err := confirming.New(keeping)
+	if err != nil {
+		return nil, err
+	}
+	follower, err = revocation.NewFollower(revocation.Config{
+		Log: p.log, Ledger: ledger, Node: keeping.Node, Staleness: p.config.Revocation.MaxStaleness,
+		Logger: p.logger, ConfirmAlways: p.shared, Outside: room.Outside,
 	})
 	if err != nil {
 		return nil, err
@@ -257,10 +280,9 @@ func assemble(ctx context.Context, p parts) (*instance, error) {
 	if err != nil {
 		return nil, err
 	}
-	wait := revocation.WaitNone
-	if p.config.Revocation.Wait {
-		wait = revocation.WaitNodes
-	}
+	wait := map[config.Wait]revocation.Wait{
+		config.WaitFalse: revocation.WaitNone, config.WaitTrue: revocation.WaitNodes, config.WaitAll: revocation.WaitAll,
+	}[p.config.Revocation.Wait]
 	var ways waysToSignIn
 	secrets := &secretfile.Set{}
 	if p.serves {
@@ -288,7 +310,7 @@ func assemble(ctx context.Context, p parts) (*instance, error) {
 	if err != nil {
 		return nil, err
 	}
-	i := &instance{Node: n, forms: forms, config: p.config, store: p.store, follower: follower, tail: tail, now: ledger.Now}
+	i := &instance{Node: n, forms: forms, config: p.config, store: p.store, follower: follower, tail: tail, room: room, now: ledger.Now}
 	i.traffic, _ = p.meter.(traffic.Log)
 	meter, _ := p.meter.(shadow.Meter)
 	if i.shadow, err = shadow.New(shadow.Config{Store: p.store, Now: ledger.Now, Meter: meter}); err != nil {

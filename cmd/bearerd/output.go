@@ -175,18 +175,33 @@ type acknowledgement struct {
 	Nodes     *int  `json:"nodes,omitempty"`
 	Confirmed *int  `json:"confirmed,omitempty"`
 	Expired   *int  `json:"expired,omitempty"`
+	*revocation.Verifiers
 }
 
 func acknowledged(r revocation.Receipt) acknowledgement {
 	a := acknowledgement{Revoked: r.Revoked, Seq: r.Seq}
 	if n := r.Nodes; n != nil {
 		a.Nodes, a.Confirmed, a.Expired = &n.Nodes, &n.Confirmed, &n.Expired
+		a.Verifiers = n.Verifiers
 	}
 	return a
 }
 
 // reach says in words how far a revocation has come.
 func (i *instance) reach(r revocation.Receipt) string {
+	text := i.reachOfNodes(r)
+	switch {
+	case r.Nodes == nil || r.Nodes.Verifiers == nil:
+	case r.Nodes.Verifiers.Expired > 0:
+		v := r.Nodes.Verifiers
+		text += fmt.Sprintf("; %d of %d services that confirm have, %d had no lease any more", v.Confirmed, v.Count, v.Expired)
+	case r.Nodes.Verifiers.Count > 0:
+		text += fmt.Sprintf("; so have all services that confirm, %d", r.Nodes.Verifiers.Count)
+	}
+	return text
+}
+
+func (i *instance) reachOfNodes(r revocation.Receipt) string {
 	switch n := r.Nodes; {
 	case n == nil:
 		return fmt.Sprintf("every server refuses it within %s", i.config.Revocation.MaxStaleness)

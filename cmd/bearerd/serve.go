@@ -102,6 +102,10 @@ func (p *program) serve(ctx context.Context, sv service) (err error) {
 			Run:  func(ctx context.Context) error { return s.Listen(ctx, i.follower.Wake) },
 		})
 	}
+	loops = append(loops, server.Loop{Name: "registering verifiers that confirm", Run: i.room.Run})
+	if err := metrics.CountVerifiers(i.room.Status); err != nil {
+		return err
+	}
 	sending, err := i.noticeLoops(metrics, logger)
 	if err != nil {
 		return err
@@ -115,7 +119,7 @@ func (p *program) serve(ctx context.Context, sv service) (err error) {
 	srv, err := server.New(server.Config{
 		Node: i.Node, Metrics: metrics, Build: metricsBuild(), Issuer: c.Issuer, Now: i.now, Log: logger, Listen: c.Listen, OpsListen: c.OpsListen,
 		TLS:   server.TLS{CertFile: c.TLS.CertFile, KeyFile: c.TLS.KeyFile},
-		Edges: e.own, Gateway: e.gateway, Inner: e.inner, Verify: e.verify, Loops: loops, Refuse: e.refuse,
+		Edges: e.own, Gateway: e.gateway, Inner: e.inner, Verify: e.verify, Loops: loops, Refuse: e.refuse, Probe: e.probe,
 		CORS: c.CORS.Origins, Proxies: httpkit.Proxies(c.TrustedProxies), Notice: c.Shutdown.Notice.For(p.env),
 	})
 	if err != nil {

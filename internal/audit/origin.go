@@ -20,10 +20,21 @@ func WithOrigin(ctx context.Context, o Origin) context.Context {
 	return context.WithValue(ctx, originKey{}, o)
 }
 
+// WithOriginFunc is [WithOrigin] for an origin that is made when it is asked for, which most
+// requests never do. The function is called by any goroutine, and returns the same each time.
+func WithOriginFunc(ctx context.Context, origin func() Origin) context.Context {
+	return context.WithValue(ctx, originKey{}, origin)
+}
+
 // OriginOf returns the origin that the context carries; zero when there is none.
 func OriginOf(ctx context.Context) Origin {
-	o, _ := ctx.Value(originKey{}).(Origin)
-	return o
+	switch o := ctx.Value(originKey{}).(type) {
+	case Origin:
+		return o
+	case func() Origin:
+		return o()
+	}
+	return Origin{}
 }
 
 // Addr returns the client's address; zero when it is not known.

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"fmt"
 	"maps"
 	"net/netip"
 	"net/url"
@@ -151,8 +152,29 @@ type RefreshToken struct {
 // revocations, 16 MiB to 1 TiB.
 type Revocation struct {
 	MaxStaleness time.Duration `yaml:"max_staleness"`
-	Wait         bool          `yaml:"wait"`
+	Wait         Wait          `yaml:"wait"`
 	Memory       Size          `yaml:"memory"`
+}
+
+// Wait says what the answer to a revocation waits for unless the request says otherwise:
+// nothing, every node, or every verifier outside that confirms too.
+type Wait string
+
+// What may be waited for.
+const (
+	WaitTrue  Wait = "true"
+	WaitFalse Wait = "false"
+	WaitAll   Wait = "all"
+)
+
+// UnmarshalText reads one of the three.
+func (w *Wait) UnmarshalText(text []byte) error {
+	switch is := Wait(text); is {
+	case WaitTrue, WaitFalse, WaitAll:
+		*w = is
+		return nil
+	}
+	return fmt.Errorf("must be true, false or all, not %q", text)
 }
 
 // Verify sets the memory that facts about verified tokens may take, 1 MiB to 64 GiB.
@@ -302,7 +324,7 @@ func Default() Config {
 		Scopes:         map[string]string{},
 		ForeignTokens:  []ForeignToken{},
 		RefreshToken:   RefreshToken{IdleTTL: 720 * time.Hour, Grace: 30 * time.Second},
-		Revocation:     Revocation{MaxStaleness: 2 * time.Second, Wait: true, Memory: 512 << 20},
+		Revocation:     Revocation{MaxStaleness: 2 * time.Second, Wait: WaitTrue, Memory: 512 << 20},
 		Verify:         Verify{Cache: 32 << 20},
 		Upstream: Upstream{
 			Headers: map[string]string{}, Encoding: "utf-8", Cookies: CookiesDrop, Groups: []string{}, Routes: []Route{},

@@ -110,7 +110,7 @@ func TestEveryKeyIsRead(t *testing.T) {
 		Scopes:        map[string]string{"read": "Read specimens", "write:all": ""},
 		ForeignTokens: []config.ForeignToken{{Name: "knox", Pattern: "[0-9a-f]{64}"}, {Name: "nb", Prefix: "nbt_"}},
 		RefreshToken:  config.RefreshToken{IdleTTL: 48 * time.Hour, Grace: 0},
-		Revocation:    config.Revocation{MaxStaleness: 500 * time.Millisecond, Memory: 2 << 30},
+		Revocation:    config.Revocation{MaxStaleness: 500 * time.Millisecond, Wait: config.WaitFalse, Memory: 2 << 30},
 		Verify:        config.Verify{Cache: 1 << 30},
 		Upstream: config.Upstream{URL: "http://127.0.0.1:8000", PassToken: true, Headers: map[string]string{"X-Remote-User": "username"}, Encoding: "percent", Cookies: config.CookiesKeep, Groups: []string{"museum-*"}, AssertionAudience: "museum", Routes: []config.Route{
 			{Path: "/", Require: config.RequireNone},
@@ -200,7 +200,7 @@ func TestFlagsStandOverVariablesOverTheFile(t *testing.T) {
 	}
 	want := config.Default()
 	want.Issuer, want.Listen, want.OpsListen = "https://env.example", ":4", ":2"
-	want.Revocation = config.Revocation{MaxStaleness: 700 * time.Millisecond, Memory: 64 << 20}
+	want.Revocation = config.Revocation{MaxStaleness: 700 * time.Millisecond, Wait: config.WaitFalse, Memory: 64 << 20}
 	want.Dialects = []config.Dialect{"specify", "gen3"}
 	want.Scopes = map[string]string{"env": "y"}
 	want.CORS.Origins = []string{"https://a.example"}
@@ -270,7 +270,7 @@ func TestVariablesAndFlagsAreNamedInProblems(t *testing.T) {
 		{[]string{"BEARERD_LOGIN=x"}, nil, "BEARERD_LOGIN: unknown variable\n  hint: the variable of access_token.ttl is BEARERD_ACCESS_TOKEN_TTL"},
 		{[]string{"BEARERD_ACCESS_TOKEN_TTL=never"}, nil, `BEARERD_ACCESS_TOKEN_TTL: access_token.ttl: must be a duration such as 90s, 30m or 720h, not "never"`},
 		{[]string{"BEARERD_ACCESS_TOKEN_TTL=2h"}, nil, "BEARERD_ACCESS_TOKEN_TTL: access_token.ttl: must be at most access_token.max_ttl, 1h0m0s, not 2h0m0s"},
-		{[]string{"BEARERD_REVOCATION_WAIT="}, nil, `BEARERD_REVOCATION_WAIT: revocation.wait: must be true or false, not ""`},
+		{[]string{"BEARERD_REVOCATION_WAIT="}, nil, `BEARERD_REVOCATION_WAIT: revocation.wait: must be true, false or all, not ""`},
 		{[]string{"BEARERD_DIALECTS=gen3,x"}, nil, "BEARERD_DIALECTS: dialects[1]: unknown dialect \"x\"\n  hint: the dialects are specify, senaite, hypothesis and gen3"},
 		{[]string{"BEARERD_DIALECTS=[gen3"}, nil, "BEARERD_DIALECTS: dialects: no well-formed YAML: did not find expected ',' or ']'"},
 		{[]string{"BEARERD_TRUSTED_PROXIES=a,10.0.0.1"}, nil, `BEARERD_TRUSTED_PROXIES: trusted_proxies: must be an address or a network such as 10.0.0.0/8, not "a"`},

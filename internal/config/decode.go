@@ -218,6 +218,8 @@ func kindName(t reflect.Type) string {
 		return "a time such as 2026-05-04T12:00:00Z"
 	case t.Kind() == reflect.Bool:
 		return "true or false"
+	case t == reflect.TypeFor[Wait]():
+		return "true, false or all"
 	case t.Kind() == reflect.String || t == reflect.TypeFor[Secret]() || t == reflect.TypeFor[PasswordHash]() || t == reflect.TypeFor[ClaimValue]():
 		return "a text"
 	default:
@@ -246,6 +248,10 @@ func setScalar(v reflect.Value, text string) error {
 		var at time.Time
 		at, err = parseTime(text)
 		v.Set(reflect.ValueOf(at))
+	case v.Type() == reflect.TypeFor[Wait]():
+		var w Wait
+		err = w.UnmarshalText([]byte(text))
+		v.SetString(string(w))
 	case v.Kind() == reflect.Bool:
 		v.SetBool(text == "true")
 		if text != "true" && text != "false" {

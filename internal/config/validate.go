@@ -280,7 +280,7 @@ func (k *checker) positive(key string, d time.Duration) {
 // maxLifetime bounds lifetimes, so that sums of them can't overflow.
 const maxLifetime = 100 * 365 * 24 * time.Hour
 
-// lifetime checks how long a token lives: tokens count in seconds.
+// lifetime checks how long a token is valid: tokens count in seconds.
 func (k *checker) lifetime(key string, d time.Duration) {
 	switch {
 	case d <= 0:
@@ -430,7 +430,7 @@ func (k *checker) checkDoors(key string, list []string) {
 	}
 }
 
-// toldFields are what a header can tell the application.
+// toldFields are what a header can say of the caller.
 var toldFields = []string{
 	"username", "name", "email", "groups", "subject", "token_id", "token_kind", "scope", "collection", "audience",
 }

@@ -131,7 +131,7 @@ func (s *Renewer) supersede(old records.StoredToken, overlap int64) records.Batc
 	if old.ExpiresAt.IsZero() || end.Before(old.ExpiresAt) {
 		log = s.cfg.Journal.End(old.ID, end)
 	} else {
-		end = old.ExpiresAt // and nothing made from it lives longer
+		end = old.ExpiresAt // and nothing issued for it is valid longer
 	}
 	return records.Batch{
 		Ops: []records.Op{records.ShortenToken{ID: old.ID, Now: now, ExpiresAt: end, Reason: token.ReasonRegenerated}},

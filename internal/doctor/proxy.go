@@ -23,7 +23,7 @@ func (r *Report) proxy(ctx context.Context, w *Way) {
 		return
 	}
 	a, err := w.ask(ctx, http.MethodGet, w.Issuer+echo.Path, http.Header{
-		echo.ProofHeader: {w.Key.Proof(w.Now())}, "Authorization": {echo.Authorization}, "X-Forwarded-For": {forged},
+		echo.ProofHeader: {w.Key.Proof(echo.Path, w.Now())}, "Authorization": {echo.Authorization}, "X-Forwarded-For": {forged},
 	})
 	var seen echo.Seen
 	switch {

@@ -31,8 +31,16 @@ type Way struct {
 	Keys   []keyring.Key  // of the database, by which this server is told from another
 	Roots  *x509.CertPool // nil: the system's
 	TLS    bool           // the server ends TLS itself: nothing need stand in front
+	Paths  []Paths        // of the dialects that are on
 	Now    func() time.Time
 	Wait   time.Duration // for an answer
+}
+
+// Paths are the paths of a dialect's endpoints, with wildcards as in a pattern of
+// [http.ServeMux].
+type Paths struct {
+	Dialect string
+	Paths   []string
 }
 
 // forged is an address that no client has (RFC 5737). Who lets it count lets clients choose
@@ -138,6 +146,7 @@ func (r *Report) Outside(ctx context.Context, w *Way) {
 	}
 	r.isUs(ctx, w)
 	r.endpoints(ctx, w)
+	r.dialects(ctx, w)
 	r.proxy(ctx, w)
 }
 

@@ -74,6 +74,11 @@ func (w world) run(t *testing.T, change ...func(*doctor.Way)) doctor.Report {
 		}
 	}
 	said("/auth/api/v1/me", "")
+	for _, path := range []string{"/accounts/token", "/context/login", "/users/bearerd-doctor/keys"} {
+		if w.answers[path] != nil {
+			said(path, "")
+		}
+	}
 	e := &echo.Edge{Key: w.key, Proxies: w.proxies, Now: time.Now}
 	e.Register(mux)
 	server := httptest.NewServer(mux)
@@ -225,6 +230,36 @@ func TestAnotherServerAnswers(t *testing.T) {
 	late := good()
 	late.date = -5 * time.Minute
 	want(t, late.run(t), "clock and the issuer's", doctor.Failed, "ahead of the issuer's")
+}
+
+// TestPathsOfDialects has a front that leads one path of a dialect to the application, which
+// answers it as bearerd would.
+func TestPathsOfDialects(t *testing.T) {
+	t.Parallel()
+	paths := func(w *doctor.Way) {
+		w.Paths = []doctor.Paths{{Dialect: "specify", Paths: []string{"/accounts/token", "/context/login"}}, {Dialect: "other", Paths: []string{"/users/{name}/keys"}}}
+	}
+	w := good()
+	reached := func(rw http.ResponseWriter, r *http.Request) {
+		e := &echo.Edge{Key: key, Now: time.Now}
+		if !e.Asks(r, r.URL.Path) {
+			t.Errorf("%s is asked without a proof for it: %v", r.URL, r.Header)
+		}
+		e.Reached(rw)
+	}
+	w.answers = map[string]http.HandlerFunc{"/accounts/token": reached, "/context/login": reached, "/users/bearerd-doctor/keys": reached}
+	r := w.run(t, paths)
+	want(t, r, "dialect specify", doctor.OK, "all 2 paths reach bearerd")
+	want(t, r, "dialect other", doctor.OK, "its path reaches bearerd")
+	w.answers["/context/login"] = func(rw http.ResponseWriter, _ *http.Request) {
+		_, _ = fmt.Fprint(rw, `{"collections":{},"username":null,"password":null,"collection":null}`)
+	}
+	r = w.run(t, paths)
+	want(t, r, "dialect specify", doctor.Failed, "what doesn't reach bearerd: /context/login")
+	want(t, r, "dialect other", doctor.OK, "")
+	w.answers["/context/login"] = func(rw http.ResponseWriter, _ *http.Request) { rw.WriteHeader(http.StatusNoContent) }
+	want(t, w.run(t, paths), "dialect specify", doctor.Failed, "/context/login")
+	want(t, w.run(t, paths, func(w *doctor.Way) { w.Key = nil }), "dialect specify", doctor.Skipped, "without the master key")
 }
 
 func TestCertificates(t *testing.T) {

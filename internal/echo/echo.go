@@ -1,7 +1,8 @@
-// Package echo answers `bearerd doctor`: how a request looked when it had passed whatever
-// stands in front. It answers nobody else: a request must carry a proof that only those can
-// make who have the master key (or with HS256 the secret), and without one there is nothing
-// at its path.
+// Package echo answers `bearerd doctor`: how a request looked when it arrived at [Path],
+// after it had passed whatever stands in front; and at the path of any other endpoint, that
+// the request arrived at all. It answers nobody else: a request must carry a proof for its
+// path, which takes the master key (or with HS256 the secret) to make, and without one there
+// is nothing at [Path].
 package echo
 
 import (
@@ -23,6 +24,8 @@ const (
 	Path = "/auth/doctor"
 	// ProofHeader carries the proof.
 	ProofHeader = "X-Bearerd-Doctor"
+	// ReachedHeader is in the answer to a proof for the path of another endpoint.
+	ReachedHeader = "X-Bearerd-Reached"
 	// Purpose is that of the key that proofs are made with, for keyring's Derive.
 	Purpose = "doctor"
 	// Authorization is what the doctor sends in that header. It is no token.
@@ -34,11 +37,12 @@ const (
 // Key is what proofs are made with.
 type Key [32]byte
 
-// Proof returns a proof that is good for a few minutes around now.
-func (k Key) Proof(now time.Time) string {
+// Proof returns a proof for one path, valid for a few minutes around now. A proof that went
+// to another server, because the path leads there, is of no use at any other path.
+func (k Key) Proof(path string, now time.Time) string {
 	nonce := rand.Text()
 	said := strconv.FormatInt(now.Unix(), 10) + "." + nonce
-	return said + "." + k.sign(said)
+	return said + "." + k.sign(said+"."+path)
 }
 
 func (k Key) sign(said string) string {
@@ -47,10 +51,11 @@ func (k Key) sign(said string) string {
 	return base64.RawURLEncoding.EncodeToString(mac.Sum(nil))
 }
 
-// Proves reports whether a proof was made with this key a few minutes around now.
-func (k Key) Proves(proof string, now time.Time) bool {
+// Proves reports whether a proof was made with this key for the path, a few minutes around
+// now.
+func (k Key) Proves(proof, path string, now time.Time) bool {
 	at := strings.LastIndexByte(proof, '.')
-	if at < 0 || !hmac.Equal([]byte(proof[at+1:]), []byte(k.sign(proof[:at]))) {
+	if at < 0 || !hmac.Equal([]byte(proof[at+1:]), []byte(k.sign(proof[:at]+"."+path))) {
 		return false
 	}
 	seconds, _, _ := strings.Cut(proof, ".")
@@ -81,9 +86,23 @@ func (e *Edge) Register(mux *http.ServeMux) {
 	mux.Handle("GET "+Path, httpkit.Handle(e.serve, httpkit.Problems(httpkit.Challenge{})))
 }
 
+// Asks reports whether a request of the doctor asks if the path leads here. What is at [Path]
+// has an answer of its own.
+func (e *Edge) Asks(r *http.Request, path string) bool {
+	proofs := r.Header[ProofHeader]
+	return len(proofs) == 1 && path != Path && e.Key.Proves(proofs[0], path, e.Now())
+}
+
+// Reached answers that it does.
+func (e *Edge) Reached(w http.ResponseWriter) {
+	httpkit.NoStore(w)
+	w.Header().Set(ReachedHeader, "bearerd")
+	w.WriteHeader(http.StatusNoContent)
+}
+
 func (e *Edge) serve(w http.ResponseWriter, r *http.Request) error {
 	proofs := r.Header[ProofHeader]
-	if len(proofs) != 1 || !e.Key.Proves(proofs[0], e.Now()) {
+	if len(proofs) != 1 || !e.Key.Proves(proofs[0], Path, e.Now()) {
 		return fault.New(fault.NotFound, "there is nothing at this path")
 	}
 	authorization := r.Header["Authorization"]

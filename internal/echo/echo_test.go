@@ -25,7 +25,7 @@ func ask(edge *echo.Edge, change func(*http.Request)) *httptest.ResponseRecorder
 	edge.Register(mux)
 	r := httptest.NewRequest(http.MethodGet, echo.Path, nil)
 	r.RemoteAddr, r.Host = "127.0.0.1:4711", "auth.example.org"
-	r.Header.Set(echo.ProofHeader, key.Proof(now))
+	r.Header.Set(echo.ProofHeader, key.Proof(echo.Path, now))
 	change(r)
 	w := httptest.NewRecorder()
 	mux.ServeHTTP(w, r)
@@ -61,7 +61,7 @@ func TestItSaysHowARequestLooked(t *testing.T) {
 // Nobody without the key learns that there is anything, however close the proof is.
 func TestItAnswersNobodyElse(t *testing.T) {
 	t.Parallel()
-	good := key.Proof(now)
+	good := key.Proof(echo.Path, now)
 	proof := func(value string) func(*http.Request) {
 		return func(r *http.Request) { r.Header.Set(echo.ProofHeader, value) }
 	}
@@ -69,17 +69,18 @@ func TestItAnswersNobodyElse(t *testing.T) {
 		"no proof":         func(r *http.Request) { r.Header.Del(echo.ProofHeader) },
 		"an empty one":     proof(""),
 		"two":              func(r *http.Request) { r.Header.Add(echo.ProofHeader, good) },
-		"another key":      proof(echo.Key{9}.Proof(now)),
-		"the zero key":     proof(echo.Key{}.Proof(now)),
-		"too old":          proof(key.Proof(now.Add(-5*time.Minute - 2*time.Second))),
-		"of the future":    proof(key.Proof(now.Add(5*time.Minute + 2*time.Second))),
+		"another key":      proof(echo.Key{9}.Proof(echo.Path, now)),
+		"another path":     proof(key.Proof("/accounts/token", now)),
+		"the zero key":     proof(echo.Key{}.Proof(echo.Path, now)),
+		"too old":          proof(key.Proof(echo.Path, now.Add(-5*time.Minute-2*time.Second))),
+		"of the future":    proof(key.Proof(echo.Path, now.Add(5*time.Minute+2*time.Second))),
 		"another time":     proof("9" + good[1:]),
 		"no signature":     proof(good[:strings.LastIndexByte(good, '.')]),
 		"a short one":      proof(good[:len(good)-1]),
 		"a dot":            proof("."),
 		"the query":        func(r *http.Request) { r.Header.Del(echo.ProofHeader); r.URL.RawQuery = echo.ProofHeader + "=" + good },
-		"far in the past":  proof(key.Proof(time.Unix(-1<<40, 0))),
-		"far in the light": proof(key.Proof(time.Unix(1<<40, 0))),
+		"far in the past":  proof(key.Proof(echo.Path, time.Unix(-1<<40, 0))),
+		"far in the light": proof(key.Proof(echo.Path, time.Unix(1<<40, 0))),
 	} {
 		w := ask(edge(), change)
 		if w.Code != http.StatusNotFound || strings.Contains(w.Body.String(), "127.0.0.1") || strings.Contains(w.Body.String(), "proof") {
@@ -87,7 +88,7 @@ func TestItAnswersNobodyElse(t *testing.T) {
 		}
 	}
 	for _, off := range []time.Duration{-4 * time.Minute, 0, 4 * time.Minute} {
-		if w := ask(edge(), proof(key.Proof(now.Add(off)))); w.Code != http.StatusOK {
+		if w := ask(edge(), proof(key.Proof(echo.Path, now.Add(off)))); w.Code != http.StatusOK {
 			t.Errorf("a proof of %s ago is refused: %d", -off, w.Code)
 		}
 	}
@@ -101,5 +102,36 @@ func TestAnAuthorizationThatWasChangedDidNotArrive(t *testing.T) {
 		if err := json.Unmarshal(w.Body.Bytes(), &got); err != nil || got.Authorization {
 			t.Errorf("%s: %s %v", name, w.Body, err)
 		}
+	}
+}
+
+// TestItSaysThatAPathLeadsHere also keeps apart what is asked: a proof that reached another
+// server opens no other path.
+func TestItSaysThatAPathLeadsHere(t *testing.T) {
+	t.Parallel()
+	const path = "/accounts/token"
+	for name, c := range map[string]struct {
+		proofs []string
+		path   string
+		want   bool
+	}{
+		"a proof for the path":      {[]string{key.Proof(path, now)}, path, true},
+		"a proof for another path":  {[]string{key.Proof("/context/login", now)}, path, false},
+		"a proof for how it looked": {[]string{key.Proof(echo.Path, now)}, path, false},
+		"no proof":                  {nil, path, false},
+		"two":                       {[]string{key.Proof(path, now), key.Proof(path, now)}, path, false},
+		"too old":                   {[]string{key.Proof(path, now.Add(-6*time.Minute))}, path, false},
+		"the endpoint of its own":   {[]string{key.Proof(echo.Path, now)}, echo.Path, false},
+	} {
+		r := httptest.NewRequest(http.MethodGet, c.path, nil)
+		r.Header[echo.ProofHeader] = c.proofs
+		if got := edge().Asks(r, c.path); got != c.want {
+			t.Errorf("%s: %t", name, got)
+		}
+	}
+	w := httptest.NewRecorder()
+	edge().Reached(w)
+	if w.Code != http.StatusNoContent || w.Header().Get(echo.ReachedHeader) == "" || w.Header().Get("Cache-Control") != "no-store" {
+		t.Errorf("%d %v", w.Code, w.Header())
 	}
 }

@@ -33,6 +33,7 @@ type Config struct {
 	ClientID         string
 	ClientSecretFile string
 	CAFile           string   // "": the system's
+	Label            string   // names this edge to people, where revocations wait for it
 	Scopes           []string // that routes and requirements ask for
 	CacheBytes       int64
 	Meter            verification.Meter
@@ -53,15 +54,15 @@ type Edge struct {
 }
 
 // New returns an edge. It refuses everything with 503 until Follow has reached the issuer.
-func New(c Config) (*Edge, error) {
+func New(ctx context.Context, c Config) (*Edge, error) {
 	roots, err := remote.Roots(c.CAFile)
 	if err != nil {
 		return nil, err
 	}
 	const wait = 10 * time.Second
-	e, err := verify.NewEdge(verify.Config{
+	e, err := verify.NewEdge(ctx, verify.Config{
 		Issuer: c.Issuer, Audience: c.Audience, ClientID: c.ClientID, ClientSecretFile: c.ClientSecretFile,
-		CacheBytes: c.CacheBytes, NewTokensPerSecond: askedPerSecond, Logger: c.Log, Now: c.Now,
+		Confirm: c.Label, Edge: true, CacheBytes: c.CacheBytes, NewTokensPerSecond: askedPerSecond, Logger: c.Log, Now: c.Now,
 		HTTPClient: &http.Client{Transport: &http.Transport{
 			Proxy: http.ProxyFromEnvironment, DialContext: (&net.Dialer{Timeout: wait}).DialContext,
 			ForceAttemptHTTP2: true, TLSHandshakeTimeout: wait, ResponseHeaderTimeout: wait,

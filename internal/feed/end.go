@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 
+	"github.com/bearerd/bearerd/internal/confirming"
 	"github.com/bearerd/bearerd/internal/httpkit"
 )
 
@@ -17,7 +18,7 @@ var (
 	errStore    = errors.New("the store did not return the missed entries")
 )
 
-var outcomes = []error{errSlow, errToken, errStopping, errOld, errRestarted, errLeft, errStore}
+var outcomes = []error{errSlow, errToken, errStopping, errOld, errRestarted, errLeft, errStore, confirming.ErrBye, confirming.ErrLags}
 
 // finish notes why a stream ended. That is no error of the request: the answer is
 // whole as far as it goes, and its client comes back.

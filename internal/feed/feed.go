@@ -29,6 +29,7 @@ import (
 	"time"
 
 	"github.com/bearerd/bearerd/internal/access"
+	"github.com/bearerd/bearerd/internal/confirming"
 	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/httpkit"
 	"github.com/bearerd/bearerd/internal/identity"
@@ -72,6 +73,7 @@ type Edge struct {
 	Clock        func() time.Duration // the boot clock, as the log's
 	MaxStreams   int                  // more are answered 503; 0: 20,000
 	WriteTimeout time.Duration        // how long a client may take to read what was written; 0: 10 s
+	Confirming   *confirming.Room     // registers who confirms; nil: nobody may
 
 	streams atomic.Int64
 	behind  chan struct{} // who holds a place may read pages of the store
@@ -91,6 +93,7 @@ func (e *Edge) Register(mux *http.ServeMux) {
 	e.behind, e.asking = make(chan struct{}, maxBehind), make(chan struct{}, maxAsking)
 	e.ended = make(chan struct{})
 	mux.Handle(Path, httpkit.Handle(e.serve, e.writeError))
+	mux.Handle(ConfirmPath, httpkit.Handle(e.confirm, e.writeError))
 }
 
 // Streams counts the streams under way.
@@ -124,10 +127,15 @@ func (e *Edge) serve(w http.ResponseWriter, r *http.Request) error {
 		return httpkit.MethodNotAllowed(w, r, http.MethodGet)
 	}
 	s := &stream{Edge: e, w: w, control: http.NewResponseController(w), received: received}
-	if err := s.authenticate(r); err != nil {
+	var err error
+	if s.raw, s.reader, err = e.authenticate(r); err != nil {
 		return err
 	}
 	from, err := readPosition(r)
+	if err != nil {
+		return err
+	}
+	who, err := s.readConfirm(r)
 	if err != nil {
 		return err
 	}
@@ -136,6 +144,12 @@ func (e *Edge) serve(w http.ResponseWriter, r *http.Request) error {
 	}
 	defer e.streams.Add(-1)
 	defer s.release()
+	if who.Label != "" {
+		if s.confirms, err = e.Confirming.Open(who); err != nil {
+			return err
+		}
+		defer s.confirms.Close()
+	}
 	if err := s.begin(r.Context(), from); err != nil {
 		return err
 	}
@@ -144,20 +158,19 @@ func (e *Edge) serve(w http.ResponseWriter, r *http.Request) error {
 }
 
 // authenticate decides about the Bearer token. A cookie is not looked at.
-func (s *stream) authenticate(r *http.Request) error {
+func (e *Edge) authenticate(r *http.Request) (raw string, reader *verification.Identity, err error) {
 	raw, found, err := httpkit.Bearer(r)
 	if err != nil {
-		return err
+		return "", nil, err
 	}
 	if !found {
-		return fault.New(fault.Unauthenticated, "a Bearer token is needed")
+		return "", nil, fault.New(fault.Unauthenticated, "a Bearer token is needed")
 	}
-	s.raw = raw
-	if s.reader, err = s.Verifier.Identify(r.Context(), raw, verification.Requirements{}); err != nil {
-		return err
+	if reader, err = e.Verifier.Identify(r.Context(), raw, verification.Requirements{}); err != nil {
+		return "", nil, err
 	}
-	httpkit.Note(r, s.reader)
-	return mayRead(s.reader)
+	httpkit.Note(r, reader)
+	return raw, reader, mayRead(reader)
 }
 
 // mayRead admits who may read the revocation log: by a token with the scope

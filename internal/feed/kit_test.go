@@ -61,6 +61,7 @@ func newEnv(t testing.TB, o options) *env {
 	e.edge = &feed.Edge{
 		Verifier: e.Verifier, Log: e.Follower, Tail: feed.Follow(e.Follower), Issuer: e.Settings.Policy.Issuer,
 		Staleness: e.Settings.Staleness, Clock: e.Ledger.Clock, MaxStreams: o.streams, WriteTimeout: o.timeout,
+		Confirming: e.Room,
 	}
 	if o.counted != nil {
 		o.counted.Log, e.edge.Log = e.Follower, o.counted

@@ -4,12 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math/rand/v2"
 	"net/http"
 	"strconv"
 	"time"
 
+	"github.com/bearerd/bearerd/internal/confirming"
 	"github.com/bearerd/bearerd/internal/fault"
+	"github.com/bearerd/bearerd/internal/machine"
 	"github.com/bearerd/bearerd/internal/revocation"
 	"github.com/bearerd/bearerd/internal/verification"
 )
@@ -24,6 +25,7 @@ type stream struct {
 	raw      string        // the token that it came with
 	received time.Duration // when its request came, on the clock
 
+	confirms *confirming.Stream // nil: nobody waits for it
 	place
 	resumes bool      // it follows a sequence without a gap
 	then    int64     // what has run out by then isn't in a snapshot; Unix seconds
@@ -61,7 +63,7 @@ func (s *stream) begin(ctx context.Context, from position) error {
 		return nil
 	}
 	if !s.queue(ctx) {
-		return fault.After(fault.Unavailable, retryAfter+rand.N(retryAfter), "too many subscribers are catching up") //nolint:gosec // spreads who comes back
+		return fault.After(fault.Unavailable, retryAfter+machine.Within(ctx, retryAfter), "too many subscribers are catching up")
 	}
 	s.page, err = s.readPage(ctx)
 	if err == nil || isGone(err) {
@@ -94,7 +96,7 @@ func (s *stream) reach(ctx context.Context, after revocation.Seq) (revocation.Kn
 
 // run writes until there is a reason to end, and returns it.
 func (s *stream) run(ctx context.Context) error {
-	end := s.received + s.life()
+	end := s.received + s.life(ctx)
 	if err := s.head(); err != nil {
 		return err
 	}
@@ -107,6 +109,8 @@ func (s *stream) run(ctx context.Context) error {
 		case <-news:
 		case <-s.ended:
 			return errStopping
+		case <-s.mustEnd():
+			return s.confirms.Why()
 		case <-ctx.Done():
 			return errLeft
 		}
@@ -125,9 +129,9 @@ func (s *stream) run(ctx context.Context) error {
 // life is how long the stream goes on: a hundred times L at most. Within that two
 // clocks that nobody can set, slewed by at most 500 millionths each, part by no more
 // than a tenth of L.
-func (s *stream) life() time.Duration {
+func (s *stream) life(ctx context.Context) time.Duration {
 	longest := 100 * s.Staleness
-	return longest - rand.N(longest/8) //nolint:gosec // spreads who comes back, hides nothing
+	return longest - machine.Within(ctx, longest/8)
 }
 
 // Of n subscribers who are woken together, each waits up to n times this: so all
@@ -140,7 +144,7 @@ func (s *stream) spread(ctx context.Context) bool {
 	if window < time.Millisecond {
 		return true
 	}
-	timer := time.NewTimer(rand.N(window)) //nolint:gosec // spreads the work, hides nothing
+	timer := time.NewTimer(machine.Within(ctx, window))
 	defer timer.Stop()
 	select {
 	case <-timer.C:
@@ -178,7 +182,10 @@ func (s *stream) head() error {
 	h.Set("X-Accel-Buffering", "no")
 	s.w.WriteHeader(http.StatusOK)
 	retry := max(s.Staleness/4, time.Millisecond).Milliseconds()
-	return s.write([]byte("retry: " + strconv.FormatInt(retry, 10) + "\n\n"))
+	if err := s.write([]byte("retry: " + strconv.FormatInt(retry, 10) + "\n\n")); err != nil {
+		return err
+	}
+	return s.greet()
 }
 
 // turn writes what there is to write, and returns the reason if the stream ends.
@@ -247,14 +254,14 @@ func (s *stream) next(ctx context.Context) ([]byte, source, error) {
 	return text, fromTail, nil
 }
 
-// beat writes a heartbeat, unless the last one said the same, and sends all that
-// was written. What is known was known before the entries were looked for, so
+// beat writes a heartbeat, unless the last one said the same or the node has no lease, and
+// sends all that was written. What is known was known before the entries were looked for, so
 // everything up to its sequence is written; and what isn't was committed later than
 // its question.
 func (s *stream) beat(known revocation.Known) error {
 	s.seq = max(s.seq, known.Seq)
 	now := told{s.seq, known.Started}
-	if now == s.told {
+	if now == s.told || !s.Log.Fresh() || s.confirms != nil && !s.confirms.Write(now.seq, now.started) {
 		return nil
 	}
 	var purged time.Time

@@ -111,10 +111,11 @@ type envoyNames struct {
 	} `yaml:"patterns"`
 }
 
-// EnvoyBlocks returns the YAML of the page, in order: bearerd's and Envoy's.
+// EnvoyBlocks returns the YAML of the page, in order: bearerd's, Envoy's, and bearerd's while
+// it only reports.
 func EnvoyBlocks(t testing.TB) []string {
 	t.Helper()
-	return yamlBlocks(t, "envoy", 2)
+	return yamlBlocks(t, "envoy", 3)
 }
 
 // ReadEnvoy reads a file.
@@ -131,7 +132,24 @@ func ReadEnvoy(t testing.TB, text string) *EnvoyFile {
 // Envoy plays Envoy with the documented file.
 func Envoy(t testing.TB, bearerd, application string) *Server {
 	t.Helper()
+	return runEnvoy(t, ReadEnvoy(t, EnvoyBlocks(t)[1]), bearerd, application)
+}
+
+// EnvoyReporting is Envoy with the change that the page names for the time in which bearerd
+// only reports: routes remove nothing.
+func EnvoyReporting(t testing.TB, bearerd, application string) *Server {
+	t.Helper()
 	file := ReadEnvoy(t, EnvoyBlocks(t)[1])
+	for _, host := range file.manager().Routes.Hosts {
+		for i := range host.Routes {
+			host.Routes[i].RemoveFromRequest, host.Routes[i].RemoveFromResponse = nil, nil
+		}
+	}
+	return runEnvoy(t, file, bearerd, application)
+}
+
+func runEnvoy(t testing.TB, file *EnvoyFile, bearerd, application string) *Server {
+	t.Helper()
 	file.clusters = map[string]string{"bearerd": bearerd, "application": application}
 	s := httptest.NewServer(file)
 	t.Cleanup(s.Close)

@@ -28,6 +28,7 @@ import (
 const (
 	Host      = "museum.example.org"      // an API alone
 	LoginHost = "collections.example.org" // an application with a login of its own
+	TrialHost = "trial.example.org"       // an application whose own checks count, while bearerd only reports
 )
 
 // A Starter runs a web server until the test ends. Its arguments are the URLs of bearerd
@@ -243,7 +244,8 @@ func nginx(t testing.TB, at *Server, bearerd, application, verify string) *Serve
 	files := Documented(t, "nginx")
 	for _, name := range []string{
 		"bearerd-verify.conf", "bearerd-application.conf", "bearerd-refusal.conf", "bearerd-endpoint.conf", "bearerd-locations.conf",
-		"conf.d/application.conf", "conf.d/api.conf", "conf.d/bearerd-maps.conf", "conf.d/bearerd-verify-listen.conf",
+		"conf.d/application.conf", "conf.d/api.conf", "conf.d/report-only.conf", "conf.d/bearerd-maps.conf",
+		"conf.d/bearerd-verify-listen.conf",
 	} {
 		if files[name] == "" {
 			t.Fatalf("the document doesn't show %s", name)
@@ -257,7 +259,9 @@ func nginx(t testing.TB, at *Server, bearerd, application, verify string) *Serve
 	site = replaceOnce(t, site, "server 127.0.0.1:8080;", "server "+hostOf(t, bearerd)+";")
 	site = replaceOnce(t, site, "server 127.0.0.1:8000;", "server "+hostOf(t, application)+";")
 	files["conf.d/application.conf"] = replaceOnce(t, site, "listen 80;", listen)
-	files["conf.d/api.conf"] = replaceOnce(t, files["conf.d/api.conf"], "listen 80;", listen)
+	for _, name := range []string{"conf.d/api.conf", "conf.d/report-only.conf"} {
+		files[name] = replaceOnce(t, files[name], "listen 80;", listen)
+	}
 	if verify != "" {
 		files["conf.d/bearerd-verify-listen.conf"] = replaceOnce(t, files["conf.d/bearerd-verify-listen.conf"], "unix:/run/bearerd/verify.sock", verify)
 		for _, name := range []string{"bearerd-verify.conf", "bearerd-refusal.conf"} {
@@ -283,19 +287,36 @@ func Caddy(t testing.TB, bearerd, application string) *Server {
 func CaddyWith(more ...string) Starter {
 	return func(t testing.TB, bearerd, application string) *Server {
 		t.Helper()
-		return caddy(t, bearerd, application, more)
+		return caddy(t, bearerd, application, caddyChanges{more: more})
 	}
 }
 
-func caddy(t testing.TB, bearerd, application string, more []string) *Server {
+// CaddyVerifyListen is Caddy that asks by a Unix socket, as the page says of verify_listen.
+func CaddyVerifyListen(socket string) Starter {
+	return func(t testing.TB, bearerd, application string) *Server {
+		t.Helper()
+		return caddy(t, bearerd, application, caddyChanges{verify: socket})
+	}
+}
+
+// caddyChanges are what a test changes of the page's file.
+type caddyChanges struct {
+	more   []string // headers that bearerd sends beside the ten
+	verify string   // the socket that is asked; "": bearerd's main listener
+}
+
+func caddy(t testing.TB, bearerd, application string, c caddyChanges) *Server {
 	t.Helper()
 	binary := Program(t, "caddy")
 	dir := socketDir(t)
 	socket := filepath.Join(dir, "socket")
 	text := Documented(t, "caddy")["Caddyfile"]
-	text = replaceOnce(t, text, " X-Bearerd-Audience\n", " X-Bearerd-Audience "+strings.Join(more, " ")+"\n")
-	for _, host := range []string{Host, LoginHost} {
+	text = replaceOnce(t, text, " X-Bearerd-Audience\n", " X-Bearerd-Audience "+strings.Join(c.more, " ")+"\n")
+	for _, host := range []string{Host, LoginHost, TrialHost} {
 		text = replaceOnce(t, text, "\n"+host+" {\n", "\nhttp://"+host+" {\nbind unix/"+socket+"\n")
+	}
+	if c.verify != "" {
+		text = strings.ReplaceAll(text, "forward_auth 127.0.0.1:8080 {", "forward_auth unix/"+c.verify+" {")
 	}
 	text = strings.ReplaceAll(text, "127.0.0.1:8000", hostOf(t, application))
 	text = "{\nadmin off\nauto_https off\n}\n" + strings.ReplaceAll(text, "127.0.0.1:8080", hostOf(t, bearerd))

@@ -38,7 +38,7 @@ type TraefikMiddleware struct {
 	ForwardAuth *ForwardAuth `yaml:"forwardAuth"`
 	Headers     *struct {
 		CustomRequestHeaders  map[string]string `yaml:"customRequestHeaders"`
-		CustomResponseHeaders map[string]string `yaml:"customResponseHeaders"` // each is removed
+		CustomResponseHeaders map[string]string `yaml:"customResponseHeaders"`
 	} `yaml:"headers"`
 }
 
@@ -156,8 +156,12 @@ func (m TraefikMiddleware) finish(h http.Header) {
 	if m.Headers == nil {
 		return
 	}
-	for name := range m.Headers.CustomResponseHeaders {
-		h.Del(name)
+	for name, value := range m.Headers.CustomResponseHeaders {
+		if value == "" {
+			h.Del(name)
+		} else {
+			h.Set(name, value)
+		}
 	}
 }
 

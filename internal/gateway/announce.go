@@ -65,7 +65,7 @@ type Announcement struct {
 	Now    func() time.Time // needed with Assert
 }
 
-// Announcer makes the headers that tell the application who is calling. The zero value
+// Announcer returns the headers that name the caller to the application. The zero value
 // does so as the zero Announcement says.
 type Announcer struct {
 	Announcement

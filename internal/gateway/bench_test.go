@@ -41,7 +41,7 @@ func BenchmarkBudgetForwardAuthSeen(b *testing.B) {
 		newLoad(b, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNoContent) }), bearer(issued)),
 	}
 	for _, l := range loads {
-		l.run(b, benchSlice)
+		l.run(b)
 	}
 	before, asked := w.Store.Queries(), 0
 	var ofSame, ofBare, rate []float64
@@ -49,7 +49,7 @@ func BenchmarkBudgetForwardAuthSeen(b *testing.B) {
 		var n [3]float64
 		for j := range loads {
 			k := (i + j) % len(loads)
-			n[k] = loads[k].run(b, benchSlice)
+			n[k] = loads[k].run(b)
 		}
 		asked += int(n[0] * benchSlice.Seconds())
 		ofSame, ofBare, rate = append(ofSame, n[0]/n[1]), append(ofBare, n[0]/n[2]), append(rate, n[0])
@@ -73,14 +73,14 @@ func BenchmarkBudgetVerifyListen(b *testing.B) {
 		newLoad(b, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNoContent) }), bearer(issued)),
 	}
 	for _, l := range loads {
-		l.run(b, benchSlice)
+		l.run(b)
 	}
 	var ofBare, rate []float64
 	for i := 0; b.Loop(); i++ {
 		var n [2]float64
 		for j := range loads {
 			k := (i + j) % len(loads)
-			n[k] = loads[k].run(b, benchSlice)
+			n[k] = loads[k].run(b)
 		}
 		ofBare, rate = append(ofBare, n[0]/n[1]), append(rate, n[0])
 	}
@@ -141,14 +141,14 @@ func newLoadAt(b *testing.B, network, host string, h http.Header) *load {
 	return l
 }
 
-// run asks for that long and returns the requests a second.
-func (l *load) run(b *testing.B, d time.Duration) float64 {
+// run asks for a slice of time and returns the requests a second.
+func (l *load) run(b *testing.B) float64 {
 	b.Helper()
 	var done atomic.Int64
 	var all sync.WaitGroup
 	start := time.Now()
 	for _, conn := range l.connections {
-		all.Go(func() { done.Add(l.ask(b, conn, start.Add(d))) })
+		all.Go(func() { done.Add(l.ask(b, conn, start.Add(benchSlice))) })
 	}
 	all.Wait()
 	return float64(done.Load()) / time.Since(start).Seconds()

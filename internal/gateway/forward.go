@@ -22,7 +22,7 @@ type forwarding struct {
 	token     bool        // it was let in by a token, and not by a session
 	announced http.Header // what the application is told of the caller
 	preflight bool        // it carries nothing that says who sends it
-	report    bool        // it goes on as it came, whoever sends it
+	report    bool        // it goes on as it came, with any credentials
 	// answered is told the status of the application's answer before the client is; nil:
 	// nobody is.
 	answered func(status int)

@@ -53,7 +53,7 @@ func (f *ForwardAuth) Beneath() (path string, h http.Handler) {
 	return pathExtAuthz, httpkit.Handle(f.extAuthz, f.refuse)
 }
 
-// noStore keeps an answer out of every cache: a yes that is a second old could be
+// noStore keeps an answer out of every cache: an allowing answer that is a second old could be
 // a second older than the revocation that it should have known of.
 var noStore = []string{"no-store"}
 

@@ -114,9 +114,14 @@ func (w *world) behind(t testing.TB, f frontend) (*http.Client, *asked) {
 // questions serves what a web server asks, with the requirements that the page for Envoy
 // names.
 func (w *world) questions() http.Handler {
-	requirements, err := gateway.NewRequirements(map[string]gateway.NamedRequirement{
+	return w.questionsFor(map[string]gateway.NamedRequirement{
 		"any": {}, "api": {Scope: []string{"write"}, SafeScope: []string{"read"}}, "files": {In: []string{"basic", "token", "header:X-API-Key"}},
 	})
+}
+
+// questionsFor is questions with other requirements.
+func (w *world) questionsFor(named map[string]gateway.NamedRequirement) http.Handler {
+	requirements, err := gateway.NewRequirements(named)
 	if err != nil {
 		panic(err)
 	}

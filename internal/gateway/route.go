@@ -151,7 +151,7 @@ func routeSegments(path string) ([]string, error) {
 	return segments, nil
 }
 
-// requestError is a request that can't be passed on, whoever sends it.
+// requestError is a request that can't be passed on, with any credentials.
 type requestError struct{ error }
 
 func (e requestError) Unwrap() error { return e.error }

@@ -58,7 +58,7 @@ func TestTraefiksPageCopiesTheTenHeadersAndNoOther(t *testing.T) {
 			t.Errorf("the label's rule is %q", got)
 		}
 	}
-	if asks != 5 {
+	if asks != 6 {
 		t.Errorf("%d questions in the file", asks)
 	}
 	for name, router := range f.HTTP.Routers {

@@ -102,7 +102,7 @@ func talk(t testing.TB, to net.Addr, request string, silence time.Duration) stri
 	r, out := bufio.NewReader(conn), ""
 	for i, wait := range []time.Duration{silence, 20 * time.Second} {
 		must(t, conn.SetReadDeadline(time.Now().Add(wait)))
-		resp, err := http.ReadResponse(r, &http.Request{Method: method})
+		resp, err := http.ReadResponse(r, &http.Request{Method: method}) //nolint:bodyclose // described closes it
 		switch {
 		case errors.Is(err, os.ErrDeadlineExceeded):
 			return out + "silence\n"
@@ -412,21 +412,34 @@ func TestVerifyListenAnswersWhoHasConnectedBeforeItEnds(t *testing.T) {
 	}
 }
 
-// TestNginxAsksByAUnixSocket runs nginx with the files of its page, asking verify_listen.
-func TestNginxAsksByAUnixSocket(t *testing.T) {
+// TestFrontendsAskByAUnixSocket runs nginx and Caddy with the files of their pages, asking
+// verify_listen.
+func TestFrontendsAskByAUnixSocket(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, nodetest.Options{})
-	s := listenBoth(t, w, server.Config{}, both{auth: &gateway.ForwardAuth{Gate: w.gate}})
-	client := frontendtest.NginxVerifyListen("unix:"+s.VerifyAddr().String())(t, "http://"+s.Addr().String(), mirror(t).String()).Client()
-	issued := w.issue(t, nil)
-	for range 3 {
-		got := through(t, client, http.MethodGet, "/x", bearer(issued), nil).reached(t)
-		if user := got.Header.Get("Remote-User"); user != "ada" {
-			t.Errorf("the application was told of %q", user)
-		}
-	}
-	w.revoke(t, issued)
-	if got := through(t, client, http.MethodGet, "/x", bearer(issued), nil); got.status != http.StatusUnauthorized || got.members(t)["error"] != "invalid_token" {
-		t.Errorf("after revoking: %d %s", got.status, got.body)
+	for name, start := range map[string]func(socket string) frontendtest.Starter{
+		"nginx": func(socket string) frontendtest.Starter { return frontendtest.NginxVerifyListen("unix:" + socket) },
+		"caddy": frontendtest.CaddyVerifyListen,
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t, nodetest.Options{})
+			s := listenBoth(t, w, server.Config{}, both{auth: &gateway.ForwardAuth{Gate: w.gate}})
+			client := start(s.VerifyAddr().String())(t, "http://"+s.Addr().String(), mirror(t).String()).Client()
+			issued := w.issue(t, nil)
+			for range 3 {
+				got := through(t, client, http.MethodGet, "/x", bearer(issued), nil).reached(t)
+				if user := got.Header.Get("Remote-User"); user != "ada" {
+					t.Errorf("the application was told of %q", user)
+				}
+			}
+			w.revoke(t, issued)
+			if got := through(t, client, http.MethodGet, "/x", bearer(issued), nil); got.status != http.StatusUnauthorized || got.members(t)["error"] != "invalid_token" {
+				t.Errorf("after revoking: %d %s", got.status, got.body)
+			}
+			text := get(t, "http://"+s.OpsAddr().String()+"/metrics", nil).body
+			if !strings.Contains(text, `bearerd_http_request_duration_seconds_count{code="200",route="/auth/verify"} 3`+"\n") {
+				t.Error("the listener wasn't asked")
+			}
+		})
 	}
 }

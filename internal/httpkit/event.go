@@ -28,7 +28,7 @@ type Event struct {
 	// Of the URI the path is logged, and no query.
 	AskedMethod, AskedURI string
 
-	id      string
+	id      id
 	address netip.Addr
 	agent   string
 	err     error
@@ -37,7 +37,22 @@ type Event struct {
 
 // RequestID returns the id of the request: the one that a trusted proxy sent, or a new
 // unique one. Outside of a request it is empty.
-func (e *Event) RequestID() string { return e.id }
+func (e *Event) RequestID() string { return e.id.String() }
+
+// id is the id of a request, written out when it is asked for.
+type id struct {
+	given  string // by a trusted proxy
+	prefix string // else the observer's; "": there is none
+	number uint64
+}
+
+// String returns the id.
+func (i id) String() string {
+	if i.given != "" || i.prefix == "" {
+		return i.given
+	}
+	return i.prefix + strconv.FormatUint(i.number, 36)
+}
 
 // Address returns the client's address, see [Proxies]; zero when it has none.
 func (e *Event) Address() netip.Addr { return e.address }
@@ -180,11 +195,11 @@ func settle(rec *recorder, event *Event, v any) bool {
 }
 
 // requestID returns the id of a trusted proxy if it is well formed, or else a new one.
-func (o *Observer) requestID(r *http.Request) string {
+func (o *Observer) requestID(r *http.Request) id {
 	if ids := r.Header[HeaderRequestID]; len(ids) == 1 && saneID(ids[0]) && o.cfg.Proxies.Trusts(peer(r)) {
-		return ids[0]
+		return id{given: ids[0]}
 	}
-	return o.prefix + strconv.FormatUint(o.count.Add(1), 36)
+	return id{prefix: o.prefix, number: o.count.Add(1)}
 }
 
 const maxRequestID = 64

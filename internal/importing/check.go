@@ -1,12 +1,11 @@
 package importing
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"slices"
 	"time"
-
-	"github.com/google/uuid"
 
 	"github.com/bearerd/bearerd/internal/access"
 	"github.com/bearerd/bearerd/internal/fault"
@@ -121,12 +120,8 @@ func (r *run) candidate(ctx context.Context, l *line) (candidate, error) {
 	if l.created.IsZero() {
 		l.created = now
 	}
-	id, err := uuid.NewV7() // ascending, which is how an index of a million rows grows fastest
-	if err != nil {
-		return candidate{}, err
-	}
 	row := records.StoredToken{
-		ID: id.String(), Kind: token.KindAPIToken, Owner: o.id, Name: l.name, Scope: l.scope, Collection: l.collection, Networks: l.networks,
+		Kind: token.KindAPIToken, Owner: o.id, Name: l.name, Scope: l.scope, Collection: l.collection, Networks: l.networks,
 		Import: r.id, Seq: o.seq, CreatedAt: l.created, ExpiresAt: l.expires, LastUsedAt: l.lastUsed,
 	}
 	if row.Name == "" {
@@ -139,9 +134,11 @@ func (r *run) candidate(ctx context.Context, l *line) (candidate, error) {
 	if err := r.checkScope(ctx, l.scope); err != nil {
 		return candidate{}, err
 	}
-	if c.shortened, err = r.limit(&c.row, now); err != nil {
+	shortened, err := r.limit(&c.row, now)
+	if err != nil {
 		return candidate{}, err
 	}
+	c.shortened = shortened
 	return c, r.checkCollection(ctx, &c.row)
 }
 
@@ -273,6 +270,7 @@ func (r *run) unknown(ctx context.Context, candidates []candidate) ([]candidate,
 		}
 		digests = append(digests, c.digests...)
 	}
+	slices.SortFunc(digests, bytes.Compare) // neighbours are on the same pages
 	held := map[string]records.HeldToken{}
 	for some := range slices.Chunk(digests, records.MaxDigests) {
 		found, err := r.cfg.Store.TokensHeld(ctx, some)

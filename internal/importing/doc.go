@@ -10,9 +10,9 @@
 //
 //  1. The import begins with a row of its own. There is one import at a time; one whose
 //     process has ended is cleared away first.
-//  2. The lines are read some hundreds at a time, so that memory is bounded. Each chunk is
-//     checked, and stored in a short transaction: nothing else has to wait for longer than
-//     that, be it for SQLite's only writer or for the lock that revocations take.
+//  2. The lines are read some thousands at a time, so that memory is bounded. They are
+//     checked, and stored in short transactions, of as many rows as take a quarter of a
+//     second: nothing else has to wait for longer than that, be it for SQLite's only writer or for the lock that revocations take.
 //     Nobody sees the tokens of an import that is under way.
 //  3. A line that can't be imported ends the import, and what was stored is deleted.
 //  4. In the end one statement deletes the import's row, with the audit event in the same

@@ -1,12 +1,16 @@
 package importing
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"math/rand/v2"
+	"slices"
 	"time"
+
+	"github.com/google/uuid"
 
 	"github.com/bearerd/bearerd/internal/audit"
 	"github.com/bearerd/bearerd/internal/caller"
@@ -75,9 +79,9 @@ type Report struct {
 }
 
 const (
-	chunkLines  = 2000
+	windowLines = 20_000      // read and checked at a time
 	staleImport = time.Minute // an import that has stored nothing for so long has ended
-	pauseShare  = 4           // a pause is this part of what the chunk took
+	pauseShare  = 8           // a pause is this part of what the step took
 	retries     = 20
 	retryPause  = 500 * time.Millisecond
 	dropTimeout = 2 * time.Minute
@@ -98,7 +102,7 @@ func (i *Importer) Import(ctx context.Context, c *caller.Caller, r Request) (Rep
 	if err != nil {
 		return Report{}, err
 	}
-	run := &run{Importer: i, byDigest: byDigest, owners: map[string]owner{}, reach: map[reach]bool{}, seen: map[prefix]struct{}{}}
+	run := &run{Importer: i, byDigest: byDigest, owners: map[string]owner{}, reach: map[reach]bool{}, seen: map[prefix]struct{}{}, pace: startPace}
 	if r.DryRun {
 		err = run.all(ctx, lines, run.rehearse)
 		return run.report, invalid(err)
@@ -179,6 +183,7 @@ type run struct {
 	*Importer
 
 	id       int64
+	pace     pace
 	byDigest bool // tokens may be stored of which a digest alone is known
 	report   Report
 
@@ -190,7 +195,7 @@ type run struct {
 
 // all reads the lines chunk by chunk, and has each stored.
 func (r *run) all(ctx context.Context, lines reader, store func(context.Context, []candidate) error) error {
-	chunk := make([]line, 0, chunkLines)
+	chunk := make([]line, 0, windowLines)
 	for {
 		l, err := lines.next()
 		end := errors.Is(err, io.EOF)
@@ -201,7 +206,7 @@ func (r *run) all(ctx context.Context, lines reader, store func(context.Context,
 			chunk = append(chunk, l)
 			r.report.Lines++
 		}
-		if len(chunk) == chunkLines || end && len(chunk) > 0 {
+		if len(chunk) == windowLines || end && len(chunk) > 0 {
 			candidates, err := r.check(ctx, chunk)
 			if err != nil {
 				return err
@@ -217,24 +222,56 @@ func (r *run) all(ctx context.Context, lines reader, store func(context.Context,
 	}
 }
 
-// stage stores a chunk, which nobody sees yet.
+// stage stores what was checked, which nobody sees yet, in the order of its digests: so many
+// rows of one step stand on the same pages of the index.
 func (r *run) stage(ctx context.Context, candidates []candidate) error {
-	if len(candidates) == 0 {
-		return nil
-	}
+	slices.SortFunc(candidates, func(a, b candidate) int { return bytes.Compare(a.digests[0], b.digests[0]) })
 	rows := make([]records.StoredToken, len(candidates))
 	for n, c := range candidates {
-		rows[n] = c.row
+		id, err := uuid.NewV7() // ascending, which is how an index of a million rows grows fastest
+		if err != nil {
+			return err
+		}
+		rows[n], rows[n].ID = c.row, id.String()
 	}
-	began := r.cfg.Now()
-	err := r.persist(ctx, func() error {
-		return r.commit(ctx, records.StageTokens{Import: r.id, At: r.cfg.Now(), Tokens: rows})
-	})
-	if err != nil {
-		return err
+	for len(rows) > 0 {
+		step := rows[:min(int(r.pace), len(rows))]
+		rows = rows[len(step):]
+		began := r.cfg.Now()
+		err := r.persist(ctx, func() error {
+			return r.commit(ctx, records.StageTokens{Import: r.id, At: r.cfg.Now(), Tokens: step})
+		})
+		if err != nil {
+			return err
+		}
+		r.report.Imported += len(step)
+		took := r.cfg.Now().Sub(began)
+		r.pace.adapt(took)
+		if err := r.cfg.Pause(ctx, took/pauseShare); err != nil {
+			return err
+		}
 	}
-	r.report.Imported += len(rows)
-	return r.cfg.Pause(ctx, r.cfg.Now().Sub(began)/pauseShare)
+	return nil
+}
+
+// pace is how many rows one transaction stores: as many as others can wait for, whatever
+// the machine does meanwhile.
+type pace int
+
+const (
+	startPace, leastPace, mostPace pace = 1000, 250, 8000
+
+	stepTime = 250 * time.Millisecond // what a transaction should take at most
+)
+
+// adapt follows from how long the last transaction took.
+func (p *pace) adapt(took time.Duration) {
+	switch {
+	case took > stepTime:
+		*p = max(*p/2, leastPace)
+	case took < stepTime/2:
+		*p = min(*p*2, mostPace)
+	}
 }
 
 // rehearse counts a chunk, and looks for tokens that stand in the file twice.

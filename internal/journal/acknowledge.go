@@ -119,7 +119,8 @@ func (j *Journal) CatchUp(ctx context.Context) error {
 }
 
 // acknowledge returns when this node has applied what was committed and, depending on
-// wait, when every other node has applied that sequence or its lease has expired.
+// wait, when every other node, and every verifier outside that it waits for, has applied that
+// sequence or its lease has expired.
 func (j *Journal) acknowledge(ctx context.Context, seq revocation.Seq, wait revocation.Wait) (revocation.Receipt, error) {
 	committed := j.cfg.Clock()
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*j.cfg.Staleness+time.Second)
@@ -140,7 +141,7 @@ func (j *Journal) acknowledge(ctx context.Context, seq revocation.Seq, wait revo
 		return r, nil
 	}
 	a := revocation.AwaitConfig{
-		Target: seq, Started: committed, Clock: j.cfg.Clock, Nodes: j.cfg.Follower.List(j.cfg.Store.Nodes), Drop: j.cfg.Store.DropNode,
+		Target: seq, All: wait == revocation.WaitAll, Started: committed, Clock: j.cfg.Clock, Nodes: j.cfg.Follower.List(j.cfg.Store.Nodes), Drop: j.cfg.Store.DropNode,
 	}
 	if w := j.cfg.Watcher; w != nil {
 		a.Nodes, a.LeaseExpired = w.Read, w.LeaseExpired
@@ -160,7 +161,7 @@ func waitOutcome(ack revocation.Acknowledgement, err error) string {
 	switch {
 	case err != nil:
 		return WaitFailed
-	case ack.Expired > 0:
+	case ack.Expired > 0 || ack.Verifiers != nil && ack.Verifiers.Expired > 0:
 		return WaitExpired
 	}
 	return WaitConfirmed

@@ -34,7 +34,7 @@ type Config struct {
 	// transaction; nil: nothing is reported.
 	Announce func(records.Batch) ([]records.Op, error)
 
-	Wait         revocation.Wait  // what WaitDefault stands for: WaitNodes or WaitNone
+	Wait         revocation.Wait  // what WaitDefault stands for
 	Staleness    time.Duration    // L
 	LongestToken time.Duration    // the longest lifetime of a JWT that is issued now
 	LastExpiry   func() time.Time // of the JWTs that the signing keys have signed
@@ -108,7 +108,7 @@ func New(cfg Config) (*Journal, error) {
 		return nil, errors.New("journal: store and follower must be set")
 	case cfg.Now == nil || cfg.Clock == nil || cfg.LastExpiry == nil:
 		return nil, errors.New("journal: the clocks and the last expiry must be set")
-	case cfg.Wait != revocation.WaitNodes && cfg.Wait != revocation.WaitNone:
+	case cfg.Wait == revocation.WaitDefault:
 		return nil, errors.New("journal: the default must say whether to wait for the nodes")
 	case cfg.Staleness <= 0 || cfg.LongestToken <= 0:
 		return nil, errors.New("journal: staleness and the longest token must be positive")

@@ -32,7 +32,7 @@ func Parse(text string) (Address, error) {
 	if path, ok := strings.CutPrefix(text, "unix:"); ok {
 		switch {
 		case path == "" || path[0] == '@' || strings.HasSuffix(path, "/") || strings.ContainsRune(path, 0):
-			return Address{}, errors.New("must name a file after unix:")
+			return Address{}, errors.New("unix: must be followed by the name of a file")
 		case len(path) > maxPath:
 			return Address{}, fmt.Errorf("the path of a Unix socket may have %d bytes, and this has %d", maxPath, len(path))
 		}

@@ -69,7 +69,7 @@ type Settings struct {
 	PasswordRule identity.PasswordRule // of passwords that are set in clear
 	Audit        time.Duration         // how long events stand in the audit log
 	Staleness    time.Duration         // L
-	Wait         revocation.Wait       // WaitNodes or WaitNone: what an acknowledgement waits for unless told
+	Wait         revocation.Wait       // but WaitDefault: what an acknowledgement waits for unless told
 	CacheBytes   int64                 // for facts about tokens; 0: the default
 	Notices      []notice.Interest     // who is to learn of what happens
 }

@@ -23,6 +23,7 @@ type Store interface {
 	Tokens
 	Imports
 	Shadows
+	Confirmations
 	Attempts
 	Devices
 	Authorizations

@@ -8,18 +8,28 @@ import (
 	"time"
 )
 
-// Acknowledgement counts the nodes on the list, those that have confirmed a revocation,
-// and those whose lease has expired since.
+// Acknowledgement counts the nodes on the list and their edges, those that have confirmed
+// a revocation, and those whose lease has expired since.
 type Acknowledgement struct {
 	Nodes     int `json:"nodes"`
 	Confirmed int `json:"confirmed"`
 	Expired   int `json:"expired"`
+	// Verifiers counts the verifiers outside likewise; nil where they were not waited for.
+	*Verifiers
+}
+
+// Verifiers counts the verifiers outside that confirm.
+type Verifiers struct {
+	Count     int `json:"verifiers"`
+	Confirmed int `json:"verifiers_confirmed"`
+	Expired   int `json:"verifiers_expired"`
 }
 
 // AwaitConfig is what to wait for. Drop may be nil: then a failed node is waited for each
 // time. LeaseExpired may be nil: then a node that failed long ago is waited for too.
 type AwaitConfig struct {
 	Target  Seq                                           // the sequence that must be confirmed
+	All     bool                                          // by verifiers outside too
 	Started time.Duration                                 // on Clock, read after the commit of Target returned
 	Clock   func() time.Duration                          // BootClock
 	Nodes   func(context.Context) ([]Confirmation, error) // the list, as committed at the time of the call
@@ -92,24 +102,62 @@ func (v *verdict) read(ctx context.Context, cfg AwaitConfig) error {
 // there is nothing left to wait for.
 func (v *verdict) judge(cfg AwaitConfig) bool {
 	elapsed := cfg.elapsed()
-	v.Acknowledgement, v.expired, v.next = Acknowledgement{}, nil, math.MaxInt64
+	v.expired, v.next = nil, math.MaxInt64
+	var nodes, outside tally
+	done := true
 	for _, c := range v.list {
 		if c.Lease <= 0 {
 			continue // it has left
 		}
-		v.Nodes++
-		switch {
-		case c.Seq >= cfg.Target:
-			v.Confirmed++
-		case c.expiredAfter(elapsed) || cfg.LeaseExpired != nil && cfg.LeaseExpired(c):
-			v.Expired++
+		gone := c.expiredAfter(elapsed) || cfg.LeaseExpired != nil && cfg.LeaseExpired(c)
+		if c.lags(cfg, gone, &nodes, &outside) {
+			done, v.next = false, min(v.next, c.longest())
+		}
+		if gone && (c.Seq < cfg.Target || c.Seq == SeqOfLeft) {
 			v.expired = append(v.expired, c)
-		default:
-			v.next = min(v.next, c.longest())
 		}
 	}
-	return v.Confirmed+v.Expired == v.Nodes
+	v.Acknowledgement = Acknowledgement{Nodes: nodes.count, Confirmed: nodes.confirmed, Expired: nodes.expired}
+	if cfg.All {
+		v.Verifiers = &Verifiers{Count: outside.count, Confirmed: outside.confirmed, Expired: outside.expired}
+	}
+	return done
 }
+
+// lags counts a node, and those who read the log from it, and reports whether any of them
+// must be waited for. Once the node's lease has expired, gone, so have theirs: they count
+// from the same questions.
+func (c Confirmation) lags(cfg AwaitConfig, gone bool, nodes, outside *tally) bool {
+	lags := false
+	count := func(t *tally, r Readers) {
+		waits := r != Readers{} && r.Seq < cfg.Target
+		late := min(max(r.Behind, 1), r.Count)
+		if c.Seq < cfg.Target || c.Seq == SeqOfLeft {
+			late = r.Count // how many are behind is not known
+		}
+		t.count += r.Count
+		switch {
+		case !waits:
+			t.confirmed += r.Count
+		case gone:
+			t.confirmed += r.Count - late
+			t.expired += late
+		default:
+			lags = true
+		}
+	}
+	if c.Seq != SeqOfLeft {
+		count(nodes, Readers{Count: 1, Seq: c.Seq})
+	}
+	count(nodes, c.Edges)
+	if cfg.All {
+		count(outside, c.Verifiers)
+	}
+	return lags
+}
+
+// tally counts a kind of those that are waited for.
+type tally struct{ count, confirmed, expired int }
 
 // drop removes the expired nodes from the list, so that the next revocation doesn't wait
 // for them. Where that fails it does wait, and nothing else is lost.

@@ -143,7 +143,10 @@
 // # Outside the cluster
 //
 // Package verify follows the log through the stream of a node and feeds a Ledger of its
-// own. It is on no list and nobody waits for it: it has the promise of T + L alone. What
+// own. It is on no list. If it confirms, the node's entry on the list says what all that
+// follow its streams have confirmed (Outside), and Await waits for them by the same rules:
+// their leases count from the node's own questions (package confirming). If it doesn't,
+// nobody waits for it, and it has the promise of T + L alone. What
 // the stream's heartbeat says is Known: no entry after this sequence was committed before
 // that t0. The heartbeat that ends a snapshot has the latest time until which a purged
 // entry mattered.

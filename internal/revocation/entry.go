@@ -2,6 +2,7 @@ package revocation
 
 import (
 	"context"
+	"math"
 	"time"
 )
 
@@ -111,7 +112,28 @@ type Confirmation struct {
 	// Origin is the database whose answer is confirmed; the confirmation is written there
 	// or not at all. "" stands for any. It isn't stored in the list.
 	Origin string
+	// Outside is what verifiers have confirmed that read the log from this node's streams.
+	Outside
 }
+
+// Readers is what a group of verifiers outside has confirmed, all of which read the log from
+// one node. The zero value is that of a node that registers none.
+type Readers struct {
+	Count  int // of those that are registered
+	Behind int // of these, those that have not confirmed what the node had applied
+	// Seq is a sequence that all of them have confirmed; who registers later begins at no
+	// earlier one.
+	Seq Seq
+}
+
+// Outside is what the verifiers outside have confirmed: edges, for which a revocation waits
+// as for nodes, and services, for which it waits when it is asked to (WaitAll).
+type Outside struct{ Edges, Verifiers Readers }
+
+// SeqOfLeft is the sequence of a node that has left, when its entry stays on the list for
+// verifiers that may rely on its last heartbeats: a node that accepts nothing has applied
+// whatever there is.
+const SeqOfLeft Seq = math.MaxInt64
 
 // expiredAfter reports whether the lease has expired once that much time has elapsed
 // since an instant at which it had begun at the latest, by the clock of another node.

@@ -5,12 +5,14 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"math/rand/v2"
 	"sync/atomic"
 	"time"
+
+	"github.com/bearerd/bearerd/internal/machine"
 )
 
-// Config configures a follower. All fields but Logger and ConfirmAlways must be set.
+// Config configures a follower. All fields but Logger, ConfirmAlways and
+// Outside must be set.
 type Config struct {
 	Log       Log
 	Ledger    *Ledger       // is fed by this follower alone
@@ -20,6 +22,11 @@ type Config struct {
 	// ConfirmAlways makes the node confirm with every answer, even without new entries,
 	// so that a NodeWatcher sees when its lease has expired.
 	ConfirmAlways bool
+	// Outside is called each time this node confirms that it has applied the log up to a
+	// sequence, and returns what is written with it. From then on nobody outside may
+	// register at an earlier sequence than that of its group; and once the node leaves, no
+	// heartbeat may be written. Nil: no verifiers outside are registered here.
+	Outside func(applied Seq, leaves bool) Outside
 }
 
 // Follower keeps a ledger up to date with the log in the store, renews its lease, and
@@ -120,7 +127,7 @@ func (f *Follower) Run(ctx context.Context) error {
 		_ = f.CatchUp(ctx)             // logged; the next turn asks again
 		quarter := f.cfg.Staleness / 4 // nodes that started together drift apart
 		select {
-		case <-time.NewTimer(quarter - rand.N(quarter/8+1)).C: //nolint:gosec // spreads the nodes' questions, hides nothing
+		case <-time.NewTimer(quarter - machine.Within(ctx, quarter/8+1)).C:
 		case <-f.wake:
 		case <-ctx.Done():
 		}

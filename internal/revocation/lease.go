@@ -3,6 +3,7 @@ package revocation
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 )
 
@@ -95,6 +96,21 @@ func (f *Follower) renewLease(ctx context.Context, started time.Duration) (again
 		f.ledger.notify()
 	}
 	return f.ledger.pausedSince(started), nil
+}
+
+// ConfirmAgain writes to the list what verifiers outside have confirmed, between two
+// questions, where the node is on the list.
+func (f *Follower) ConfirmAgain(ctx context.Context) error {
+	select {
+	case f.turn <- struct{}{}:
+	case <-ctx.Done():
+		return fmt.Errorf("waiting to confirm the revocation log: %w", ctx.Err())
+	}
+	defer func() { <-f.turn }()
+	if f.membership.left || !f.membership.isListed() {
+		return nil
+	}
+	return f.membership.confirm(ctx, f.cfg.Staleness)
 }
 
 // leave ends the lease and then takes the node off the list, so that nobody waits for it.

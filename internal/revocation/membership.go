@@ -50,7 +50,16 @@ func (m *membership) confirm(ctx context.Context, lease time.Duration) error {
 	ctx, cancel := context.WithTimeout(ctx, max(m.cfg.Staleness/4, minConfirmTimeout))
 	defer cancel()
 	seq := m.cfg.Ledger.Applied()
-	if err := m.cfg.Log.Confirm(ctx, Confirmation{Node: m.cfg.Node, Seq: seq, Lease: lease, Origin: m.origin}); err != nil {
+	c := Confirmation{Node: m.cfg.Node, Seq: seq, Lease: lease, Origin: m.origin}
+	if m.cfg.Outside != nil {
+		c.Outside = m.cfg.Outside(seq, lease <= 0)
+	}
+	if lease <= 0 && c.Edges.Count+c.Verifiers.Count > 0 {
+		// Their leases count from this node's questions, so they are no longer than its own
+		// would have been.
+		c.Seq, c.Lease = SeqOfLeft, m.cfg.Staleness
+	}
+	if err := m.cfg.Log.Confirm(ctx, c); err != nil {
 		m.counts.unconfirmed.Add(1)
 		return unconfirmed{fmt.Errorf("confirming the revocation log up to %d: %w", seq, err)}
 	}

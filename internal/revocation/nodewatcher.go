@@ -2,9 +2,10 @@ package revocation
 
 import (
 	"context"
-	"math/rand/v2"
 	"sync"
 	"time"
+
+	"github.com/bearerd/bearerd/internal/machine"
 )
 
 // NodeWatcher watches the list of nodes, so that nobody waits for a node that failed long
@@ -45,7 +46,7 @@ func (w *NodeWatcher) Run(ctx context.Context, staleness time.Duration) error {
 		reading, cancel := context.WithTimeout(ctx, max(staleness, minAskTimeout))
 		_, _ = w.Read(reading)
 		cancel()
-		sleep(ctx, quarter-rand.N(quarter/8+1)) //nolint:gosec // spreads the nodes' questions, hides nothing
+		sleep(ctx, quarter-machine.Within(ctx, quarter/8+1))
 	}
 	return nil
 }

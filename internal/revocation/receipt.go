@@ -8,7 +8,8 @@ type Wait uint8
 const (
 	WaitDefault Wait = iota // as revocation.wait says
 	WaitNone                // for the commit alone
-	WaitNodes               // until every node has applied it, or its lease has expired
+	WaitNodes               // until every node and edge has applied it, or its lease has expired
+	WaitAll                 // likewise, and for every verifier outside that confirms
 )
 
 // Receipt is the result of revoking.

@@ -61,7 +61,7 @@ func (l *Ledger) Permit(asOf, staleness time.Duration) Lease {
 	return Lease{end: asOf + staleness, clock: l.clock}
 }
 
-// ParseWait parses a request's wait parameter: "true", "false", or "" for what the
+// ParseWait parses a request's wait parameter: "true", "false", "all", or "" for what the
 // operator configured. The error is fault.Invalid.
 func ParseWait(s string) (Wait, error) {
 	switch s {
@@ -71,6 +71,8 @@ func ParseWait(s string) (Wait, error) {
 		return WaitNodes, nil
 	case "false":
 		return WaitNone, nil
+	case "all":
+		return WaitAll, nil
 	}
-	return WaitDefault, fault.New(fault.Invalid, "wait must be true or false")
+	return WaitDefault, fault.New(fault.Invalid, "wait must be true, false or all")
 }

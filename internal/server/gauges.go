@@ -8,7 +8,9 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/bearerd/bearerd/internal/confirming"
 	"github.com/bearerd/bearerd/internal/node"
+	"github.com/bearerd/bearerd/internal/revocation"
 )
 
 // reading is a metric that is read when it is asked for.
@@ -91,6 +93,50 @@ func (m *Metrics) watch(n Node, streams func() int) error {
 		}
 	}
 	return nil
+}
+
+// CountVerifiers adds the metrics of the verifiers that confirm what they apply.
+func (m *Metrics) CountVerifiers(status func() confirming.Status) error {
+	for _, kind := range []struct {
+		name string
+		of   func(confirming.Status) revocation.Readers
+	}{
+		{"edge", func(s confirming.Status) revocation.Readers { return s.Edges }},
+		{"service", func(s confirming.Status) revocation.Readers { return s.Verifiers }},
+	} {
+		labels := prometheus.Labels{"kind": kind.name}
+		for _, g := range []reading{
+			{
+				name: "verifiers", help: "Verifiers outside that are registered here and confirm.",
+				value: func() float64 { return float64(kind.of(status()).Count) }, labels: labels,
+			},
+			{
+				name: "verifiers_behind", help: "Of these, those that have not confirmed all that this node has applied.",
+				value: func() float64 { return float64(kind.of(status()).Behind) }, labels: labels,
+			},
+		} {
+			opts := prometheus.GaugeOpts{Name: "bearerd_" + g.name, Help: g.help, ConstLabels: g.labels}
+			if err := m.add(prometheus.NewGaugeFunc(opts, g.value)); err != nil {
+				return err
+			}
+		}
+	}
+	for outcome, of := range map[string]func(confirming.Counts) uint64{
+		"taken":     func(c confirming.Counts) uint64 { return c.Taken },
+		"passed_on": func(c confirming.Counts) uint64 { return c.PassedOn },
+		"refused":   func(c confirming.Counts) uint64 { return c.Refused },
+	} {
+		opts := prometheus.CounterOpts{
+			Name: "bearerd_confirmations_total", Help: "Confirmations of verifiers outside, by what became of them.",
+			ConstLabels: prometheus.Labels{"outcome": outcome},
+		}
+		if err := m.add(prometheus.NewCounterFunc(opts, func() float64 { return float64(of(status().Counts)) })); err != nil {
+			return err
+		}
+	}
+	return m.add(prometheus.NewCounterFunc(prometheus.CounterOpts{
+		Name: "bearerd_verifiers_ended_total", Help: "Verifiers that were ended because they confirmed too late.",
+	}, func() float64 { return float64(status().Ended) }))
 }
 
 // describe adds the metric that names the build. Its value is always 1.

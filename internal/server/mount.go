@@ -33,7 +33,7 @@ func (s *Server) mount(o *httpkit.Observer, own, gateway []Edge) http.Handler {
 	if refuse == nil {
 		refuse = httpkit.Problems(httpkit.Challenge{Realm: s.Issuer})
 	}
-	handler := httpkit.Handle(r.serve, refuse)
+	handler := s.probed(r, httpkit.Handle(r.serve, refuse))
 	cors := httpkit.CORS(s.CORS, r.leaves)(handler)
 	return httpkit.BoundBodies(s.BodyTimeout, o.Wrap(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
 		if r.answersPreflight(req) {
@@ -42,6 +42,23 @@ func (s *Server) mount(o *httpkit.Observer, own, gateway []Edge) http.Handler {
 		}
 		cors.ServeHTTP(w, req)
 	})))
+}
+
+// probed puts the probe in front of a router: it answers where an endpoint of this server is,
+// and requests for anything else go on to next.
+func (s *Server) probed(t *router, next http.Handler) http.Handler {
+	if s.Probe == nil {
+		return next
+	}
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		for _, asked := range []*http.Request{r, t.within(r)} {
+			if asked != nil && s.Probe.Asks(r, asked.URL.Path) && t.endpoint(asked.URL.Path) != "" {
+				s.Probe.Reached(w)
+				return
+			}
+		}
+		next.ServeHTTP(w, r)
+	})
 }
 
 func newMux(edges []Edge) *http.ServeMux {

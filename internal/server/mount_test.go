@@ -319,3 +319,37 @@ func TestHeadersOfEightKiBPassAndHugeOnesNot(t *testing.T) {
 		t.Errorf("a huge header: %d", a.Status)
 	}
 }
+
+// probe asks about every path, when a request says so.
+type probe struct{}
+
+func (probe) Asks(r *http.Request, path string) bool { return r.Header.Get("Probe") == path }
+func (probe) Reached(w http.ResponseWriter)          { w.WriteHeader(http.StatusNoContent) }
+
+// TestAProbeAnswersWhereEndpointsAre: what leads to the application, or to nothing, isn't
+// said to lead to an endpoint, and an endpoint that is asked about isn't called.
+func TestAProbeAnswersWhereEndpointsAre(t *testing.T) {
+	t.Parallel()
+	r := run(t, server.Config{
+		Issuer:  "https://auth.example.org/sso",
+		Probe:   probe{},
+		Edges:   []server.Edge{dialect{edge{"POST /accounts/token": says("issued")}, []string{"/accounts/token"}}},
+		Gateway: []server.Edge{edge{"/": says("the application")}},
+	})
+	for _, c := range []struct {
+		path, probe string
+		status      int
+		body        string
+	}{
+		{"/accounts/token", "/accounts/token", http.StatusNoContent, ""},
+		{"/sso/accounts/token", "/accounts/token", http.StatusNoContent, ""},
+		{"/accounts/token", "/accounts", http.StatusOK, "the application"},
+		{"/accounts", "/accounts", http.StatusOK, "the application"},
+		{"/accounts/token", "", http.StatusOK, "the application"},
+	} {
+		a := r.Do(t, http.MethodGet, c.path, "", edgetest.Header("Probe", c.probe))
+		if a.Status != c.status || a.Body != c.body {
+			t.Errorf("%s, asked about %q: %d %q, want %d %q", c.path, c.probe, a.Status, a.Body, c.status, c.body)
+		}
+	}
+}

@@ -105,6 +105,14 @@ type Build struct {
 	Version, Revision, GoVersion string
 }
 
+// Probe answers requests that ask whether the path of an endpoint leads to this server.
+type Probe interface {
+	// Asks reports whether a request asks that about the path.
+	Asks(r *http.Request, path string) bool
+	// Reached answers that it does. The endpoint isn't called.
+	Reached(w http.ResponseWriter)
+}
+
 // Config is what a server serves and where. All of Node, Metrics, Issuer, Now, Log
 // and Listen must be set.
 type Config struct {
@@ -130,6 +138,9 @@ type Config struct {
 	Unready func() string
 	// Refuse answers a request that nobody serves; nil: with a problem of RFC 9457.
 	Refuse httpkit.ErrorWriter
+	// Probe answers in place of any endpoint those who ask whether its path leads here; nil:
+	// nobody may ask.
+	Probe Probe
 
 	CORS    []string        // origins whose scripts may call with a Bearer token
 	Proxies httpkit.Proxies // whose X-Forwarded-For is believed
@@ -194,7 +205,9 @@ func New(c Config) (*Server, error) {
 	observer := httpkit.NewObserver(httpkit.ObserverConfig{
 		Logger: s.log, Now: s.Now, Proxies: s.Proxies,
 		Context: func(ctx context.Context, e *httpkit.Event) context.Context {
-			return audit.WithOrigin(ctx, audit.Origin{Address: e.ClientAddress(), RequestID: e.RequestID(), Agent: e.Agent()})
+			return audit.WithOriginFunc(ctx, func() audit.Origin {
+				return audit.Origin{Address: e.ClientAddress(), RequestID: e.RequestID(), Agent: e.Agent()}
+			})
 		},
 		Done: func(r *http.Request, status int, took time.Duration) { s.Metrics.Ended(r.Pattern, status, took) },
 	})

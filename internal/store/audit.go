@@ -93,7 +93,7 @@ func (s *Store) auditEvents(ctx context.Context, f audit.Filter) ([]audit.Event,
 	return query(ctx, s, func(scan scanner) (e audit.Event, err error) {
 		return e, scan(&e.ID, stamp{&e.At}, &e.Actor, &e.Action, &e.Target, &e.TokenID, &e.Address, &e.RequestID, &e.Outcome, &e.Reason,
 			&e.ActorName, &e.TargetName, &e.Count)
-	}, selectEvents+" WHERE "+strings.Join(l.where, " AND ")+" ORDER BY id DESC LIMIT "+l.arg(f.Limit), l.args...)
+	}, l.statement(f.Limit), l.args...)
 }
 
 // eventList is a query for events, as it is put together.
@@ -105,6 +105,10 @@ type eventList struct {
 func (l *eventList) arg(v any) string {
 	l.args = append(l.args, v)
 	return "$" + strconv.Itoa(len(l.args))
+}
+
+func (l *eventList) statement(limit int) string {
+	return selectEvents + " WHERE " + strings.Join(l.where, " AND ") + " ORDER BY id DESC LIMIT " + l.arg(limit)
 }
 
 func (l *eventList) and(condition string) { l.where = append(l.where, condition) }

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/bearerd/bearerd/internal/audit"
 	"github.com/bearerd/bearerd/internal/keyring"
 	"github.com/bearerd/bearerd/internal/records"
 	"github.com/bearerd/bearerd/internal/token"
@@ -40,7 +41,11 @@ func Lookups() map[string]string {
 		"killByOwner": killByOwner, "killByClient": killByClient, "touch": touch,
 		"advanceHead": advanceHead, "selectEntries": selectEntries, "newestEntry": newestEntry,
 		"deleteNode": deleteNode, "dropNode": dropNode,
-		"eventsOfAll": eventsOfAll, "eventsOfActor": eventsOfActor, "eventsOfTarget": eventsOfTarget, "eventsOfToken": eventsOfToken, "eventsFromOne": eventsFromOne, "eventsFromFew": eventsFromFew,
+		"eventBefore": eventBefore, "eventAfter": eventAfter,
+		"eventsOfAll": events(audit.Filter{}, "", ""), "eventsOfActor": events(audit.Filter{Actor: "x"}, "", ""), "eventsOfTarget": events(audit.Filter{Target: "x"}, "", ""),
+		"eventsOfToken": events(audit.Filter{TokenID: "x"}, "", ""), "eventsOfAction": events(audit.Filter{Action: "x"}, "", ""), "eventsRefused": events(audit.Filter{Outcome: audit.Refused}, "", ""),
+		"eventsFromOne": events(audit.Filter{}, "4c0000201", "4c0000201"), "eventsFromFew": events(audit.Filter{}, "4c0000201", "4c0000209"),
+		"linksOfUser": linksOfUser, "linksOfSource": linksOfSource,
 		"selectAttempts": selectAttempts, "purgeEntries": purgeEntries, "purgeExpired": purgeExpired, "purgeRevoked": purgeRevoked,
 		"purgeAttempts": purgeAttempts, "purgeEvents": purgeEvents, "purgeAddresses": purgeAddresses, "selectAccount": selectAccount,
 		"deleteAttempt": deleteAttempt, "deleteAttempts": deleteAttempts, "selectAddress": selectAddress, "forgetAddresses": forgetAddresses, "shortenOne": shortenOne, "shortenHeirs": shortenHeirs, "deviceByDigest": deviceByDigest, "deviceByUserCode": deviceByUserCode,
@@ -53,6 +58,13 @@ func Lookups() map[string]string {
 		"dueNotices": dueNotices, "deleteNotice": deleteNotice, "postponeNotice": postponeNotice, "trimOld": trimOld, "trimMany": trimMany, "purgeNotices": purgeNotices,
 		"seeNetwork": seeNetwork, "otherNetwork": otherNetwork, "trimNetworks": trimNetworks, "knownNetwork": knownNetwork,
 	}
+}
+
+// events returns the statement that lists the events of a filter.
+func events(f audit.Filter, first, last string) string {
+	l := eventList{}
+	l.narrow(f, 1, 1, first, last)
+	return l.statement(1)
 }
 
 // ListLookups are the statements of lists: each order and filter has an index.

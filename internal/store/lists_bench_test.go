@@ -60,9 +60,9 @@ func measureLists(b *testing.B, s *store.Store, tokens int) {
 	}
 	addThings(ops, s)
 	for name, f := range map[string]audit.Filter{
-		"newest": {}, "of a target": {Target: "u7"}, "rare action": {Action: "token.revoke"}, "no such action": {Action: "nothing"}, "refused": {Outcome: "refused"},
+		"newest": {}, "of a target": {Target: "u7"}, "rare action": {Action: "token.revoke"}, "no such action": {Action: audit.CollectionRemove}, "refused": {Outcome: "refused"},
 		"refused, no such actor": {Outcome: "refused", Actor: "nobody"}, "from an address": {Address: "192.0.2.1"}, "long ago": {Until: crowdBegun.Add(10 * time.Minute)},
-		"since an hour, no such reason": {Since: now.Add(-time.Hour), Action: "nothing"}, "since tomorrow": {Since: now.Add(24 * time.Hour)},
+		"since an hour, no such reason": {Since: now.Add(-time.Hour), Action: audit.CollectionRemove}, "since tomorrow": {Since: now.Add(24 * time.Hour)},
 	} {
 		f.Limit = 100
 		ops["audit "+name] = func() (int, error) {

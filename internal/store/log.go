@@ -21,11 +21,15 @@ WHERE what = $1 AND id = $2 AND (until = 0 OR until > $3) ORDER BY seq DESC LIMI
 	countSettled = `UPDATE log_settled SET n = n + 1 WHERE one = 1`
 	seqOfHead    = `SELECT seq FROM log_head WHERE one = 1`
 
-	upsertNode = `INSERT INTO nodes (node, seq, lease, seen_at) VALUES ($1, $2, $3, $4)
-ON CONFLICT (node) DO UPDATE SET seq = excluded.seq, lease = excluded.lease, seen_at = excluded.seen_at`
+	upsertNode = `INSERT INTO nodes (node, seq, lease, seen_at, edges, edges_behind, edges_seq, verifiers, verifiers_behind, verifiers_seq)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
+ON CONFLICT (node) DO UPDATE SET seq = excluded.seq, lease = excluded.lease, seen_at = excluded.seen_at,
+    edges = excluded.edges, edges_behind = excluded.edges_behind, edges_seq = excluded.edges_seq,
+    verifiers = excluded.verifiers, verifiers_behind = excluded.verifiers_behind, verifiers_seq = excluded.verifiers_seq`
 	deleteNode  = `DELETE FROM nodes WHERE node = $1`
 	dropNode    = `DELETE FROM nodes WHERE node = $1 AND seq = $2 AND seen_at = $3`
-	selectNodes = `SELECT node, seq, lease, seen_at FROM nodes ORDER BY node`
+	selectNodes = `SELECT node, seq, lease, seen_at, edges, edges_behind, edges_seq, verifiers, verifiers_behind, verifiers_seq
+FROM nodes ORDER BY node`
 )
 
 func checkEntries(entries []revocation.Entry) error {
@@ -117,7 +121,8 @@ func (s *Store) Confirm(ctx context.Context, n revocation.Confirmation) error {
 		if n.Lease <= 0 {
 			return c.post(ctx, deleteNode, n.Node)
 		}
-		return c.post(ctx, upsertNode, n.Node, n.Seq, n.Lease.Microseconds(), micros(s.now()))
+		return c.post(ctx, upsertNode, n.Node, n.Seq, n.Lease.Microseconds(), micros(s.now()),
+			n.Edges.Count, n.Edges.Behind, n.Edges.Seq, n.Verifiers.Count, n.Verifiers.Behind, n.Verifiers.Seq)
 	})
 }
 
@@ -143,7 +148,8 @@ func (s *Store) Nodes(ctx context.Context, origin string) (nodes []revocation.Co
 
 func scanNode(scan scanner) (n revocation.Confirmation, err error) {
 	var lease int64
-	err = scan(&n.Node, &n.Seq, &lease, stamp{&n.SeenAt})
+	e, v := &n.Edges, &n.Verifiers
+	err = scan(&n.Node, &n.Seq, &lease, stamp{&n.SeenAt}, &e.Count, &e.Behind, &e.Seq, &v.Count, &v.Behind, &v.Seq)
 	n.Lease = time.Duration(lease) * time.Microsecond
 	return n, err
 }

@@ -63,7 +63,7 @@ func requireLink(ctx context.Context, c conn, op records.RequireLink) error {
 		return err
 	}
 	linked := false
-	err := c.each(ctx, selectLinks, []any{op.UserID, ""}, func(scan scanner) error {
+	err := c.each(ctx, linksOfUser, []any{op.UserID, ""}, func(scan scanner) error {
 		var l records.Link
 		if err := scan(&l.Source, &l.ExternalID, &l.UserID, stamp{&l.LinkedAt}); err != nil {
 			return err

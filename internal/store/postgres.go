@@ -126,6 +126,10 @@ func openPostgres(dsn string, o Options, queries *atomic.Int64) (*postgresDB, er
 	params := config.ConnConfig.RuntimeParams
 	params["application_name"] = cmp.Or(params["application_name"], "bearerd")
 	maps.Copy(params, db.limits.session())
+	if o.Bulk {
+		// A plan that was made when a table was empty reads all of it when it no longer is.
+		params["plan_cache_mode"] = "force_custom_plan"
+	}
 	config.BeforeConnect = func(_ context.Context, one *pgx.ConnConfig) error {
 		own(one)
 		return nil

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/bearerd/bearerd/internal/identity"
+	"github.com/bearerd/bearerd/internal/records"
 	"github.com/bearerd/bearerd/internal/revocation"
 	"github.com/bearerd/bearerd/internal/uses"
 )
@@ -57,6 +58,7 @@ func (s *Store) Purge(ctx context.Context, now time.Time) error {
 		purging(purgePasswordLinks, end.rest),
 		purging(purgeUses, (end.rest-uses.Kept.Microseconds())/1e6),
 		purging(purgeShadows, shadowEnd(end.rest)),
+		purging(purgePassed, end.rest-records.KeptPassed.Microseconds()),
 		purging(purgeAddresses, end.rest-identity.KnownAddress.Microseconds()),
 	}
 	for _, step := range steps {

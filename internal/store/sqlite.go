@@ -102,7 +102,7 @@ func (db *sqliteDB) connect(ctx context.Context) (err error) {
 	// Its waits for a lock are short because begin tries again by itself, and more often.
 	pragmas := []string{"busy_timeout(10)", "journal_mode(WAL)"}
 	if db.bulk {
-		pragmas = append(pragmas, "cache_size(-65536)", "wal_autocheckpoint(4000)")
+		pragmas = append(pragmas, "cache_size(-196608)", "wal_autocheckpoint(16000)", "temp_store(MEMORY)")
 	}
 	if db.writer, err = db.dial(ctx, dsn(db.path, pragmas...)); err != nil {
 		return err

@@ -54,7 +54,7 @@ type Options struct {
 	Restored bool
 
 	// Bulk is set by a process that writes very many rows: its connection to SQLite then
-	// keeps more pages in memory (64 MiB) and copies them into the database less often.
+	// keeps more pages in memory (192 MiB) and copies them into the database less often.
 	Bulk bool
 
 	Postgres Postgres

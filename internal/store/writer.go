@@ -94,12 +94,16 @@ func (db *sqliteDB) group(ctx context.Context, c *sqliteConn, first *job) {
 	var jobs []*job
 	var results []error
 	var lost error
-	for j := first; j != nil && lost == nil && len(jobs) < groupLength; j = db.waiting() {
+	most, try := groupLength, attempt
+	if db.bulk {
+		most, try = 1, attemptAlone
+	}
+	for j := first; j != nil && lost == nil && len(jobs) < most; j = db.waiting() {
 		if !j.claim() {
 			continue
 		}
 		var err error
-		err, lost = attempt(ctx, c, j)
+		err, lost = try(ctx, c, j)
 		jobs, results = append(jobs, j), append(results, err)
 	}
 	if lost == nil {
@@ -178,6 +182,13 @@ func attempt(ctx context.Context, c *sqliteConn, j *job) (err, lost error) {
 	}
 	_, lost = c.exec(ctx, release)
 	return err, lost
+}
+
+// attemptAlone does the only job of a transaction, which is lost with it. A savepoint would
+// have SQLite keep a copy of every page that the job changes, until the job has ended.
+func attemptAlone(_ context.Context, c *sqliteConn, j *job) (err, lost error) {
+	err = guarded(func() error { return j.do(c) })
+	return err, err
 }
 
 // guarded turns a panic into an error, so that the transaction is rolled back properly.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"net/http"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -15,8 +16,9 @@ type conn struct {
 	net.Conn
 
 	listener *Listener
-	remote   string    // the peer's address
-	armed    time.Time // when the read deadline was last set
+	remote   string      // the peer's address
+	header   http.Header // of the request that is under way: nobody needs it later
+	armed    time.Time   // when the read deadline was last set
 	diverted atomic.Bool
 }
 
@@ -55,7 +57,7 @@ func (c *conn) arm() {
 	} else {
 		c.armed = now
 	}
-	_ = c.Conn.SetReadDeadline(now.Add(timeout))
+	_ = c.SetReadDeadline(now.Add(timeout))
 }
 
 // RemoteAddr returns the peer's address; on a Unix socket that of a local peer.

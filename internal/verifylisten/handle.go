@@ -83,7 +83,8 @@ func (l *Listener) request(ctx *fasthttp.RequestCtx) (*http.Request, error) {
 	r := new(http.Request)
 	*r = *l.template
 	r.Method, r.URL, r.RequestURI, r.RemoteAddr = methodOf(ctx.Method()), address, target, c.remote
-	r.Host, r.Header = parseHeader(string(ctx.Request.Header.RawHeaders()))
+	r.Header = c.header
+	r.Host = parseHeader(string(ctx.Request.Header.RawHeaders()), r.Header)
 	return r, nil
 }
 
@@ -103,11 +104,11 @@ func parseTarget(target string) (*url.URL, error) {
 	return &url.URL{Path: path, RawQuery: query, ForceQuery: asked && query == ""}, nil
 }
 
-// parseHeader reads the header of a plain request, with the empty line that ends it.
-func parseHeader(raw string) (host string, h http.Header) {
-	n := strings.Count(raw, "\n")
-	h = make(http.Header, n)
-	values := make([]string, 0, n) // never grown: a slice of it stays where it is
+// parseHeader reads the header of a plain request, with the empty line that ends it,
+// into h, which it empties before.
+func parseHeader(raw string, h http.Header) (host string) {
+	clear(h)
+	values := make([]string, 0, strings.Count(raw, "\n")) // never grown: a slice of it stays where it is
 	for {
 		line, rest, _ := strings.Cut(raw, "\r\n")
 		if line == "" {
@@ -130,7 +131,7 @@ func parseHeader(raw string) (host string, h http.Header) {
 	if pragma := h["Pragma"]; len(pragma) > 0 && pragma[0] == "no-cache" && h["Cache-Control"] == nil { // as net/http does
 		h["Cache-Control"] = []string{"no-cache"}
 	}
-	return host, h
+	return host
 }
 
 // buffer is a ResponseWriter that keeps a response. The zero value is empty.

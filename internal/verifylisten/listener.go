@@ -95,8 +95,7 @@ func (l *Listener) Serve() error {
 	err := l.fast.Serve(l.door)
 	if !l.door.stopped() {
 		_ = l.rest.Close()
-		<-ended
-		return err //nolint:wrapcheck // the caller names the listener
+		return errors.Join(err, <-ended)
 	}
 	if err := <-ended; !errors.Is(err, net.ErrClosed) && !errors.Is(err, http.ErrServerClosed) {
 		return err //nolint:wrapcheck // the caller names the listener
@@ -132,7 +131,7 @@ func (l *Listener) Drain(ctx context.Context) error {
 
 // admit returns a connection as fasthttp reads it.
 func (l *Listener) admit(inner net.Conn) net.Conn {
-	c := &conn{Conn: inner, listener: l}
+	c := &conn{Conn: inner, listener: l, header: http.Header{}}
 	c.remote = c.RemoteAddr().String()
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -58,7 +58,7 @@ type Pages struct {
 	Cookies        httpkit.Cookies      // how cookies are made
 	SessionCookies []string             // those that carry a session; the first is the one that is set
 	Challenge      httpkit.Challenge    // what a 401 answers with
-	Overlap        time.Duration        // how long an old value lives when nothing is chosen, offered first
+	Overlap        time.Duration        // how long an old value stays valid when nothing is chosen, offered first
 	Passwords      bool                 // people sign in with passwords, kept here or checked by a source
 	Ways           login.Ways           // the other ways to sign in
 	Documents      *clientdoc.Reader    // of clients that nobody registered; nil: they can't ask

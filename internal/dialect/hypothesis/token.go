@@ -11,7 +11,7 @@ import (
 	"github.com/bearerd/bearerd/internal/token"
 )
 
-// lifetime is how long the original's JWT lives, in seconds. It is shorter where the
+// lifetime is how long the original's JWT is valid, in seconds. It is shorter where the
 // session or the operator's ceiling ends it.
 const lifetime = 3600
 

@@ -5,6 +5,7 @@
 package nodetest
 
 import (
+	"context"
 	"errors"
 	"io/fs"
 	"log/slog"
@@ -23,6 +24,7 @@ import (
 	"github.com/bearerd/bearerd/internal/audit"
 	"github.com/bearerd/bearerd/internal/authorizing"
 	"github.com/bearerd/bearerd/internal/caller"
+	"github.com/bearerd/bearerd/internal/confirming"
 	"github.com/bearerd/bearerd/internal/credentials"
 	"github.com/bearerd/bearerd/internal/directory"
 	"github.com/bearerd/bearerd/internal/explain"
@@ -92,6 +94,7 @@ type Fixture struct {
 	Store    *store.Store
 	Ring     *keyring.Ring
 	Follower *revocation.Follower
+	Room     *confirming.Room // of the verifiers that confirm
 	Ledger   *revocation.Ledger
 	Hasher   *identity.Hasher
 	Settings node.Settings
@@ -142,8 +145,14 @@ func New(tb testing.TB, o Options) *Fixture {
 		log = o.Log(f.Store)
 	}
 	var err error
+	keeping := confirming.Config{
+		Node: uuid.NewString(), Staleness: p.Staleness, Clock: o.clock(), Store: f.Store, Log: o.Logger,
+		Publish: func(ctx context.Context) error { return f.Follower.ConfirmAgain(ctx) },
+	}
+	f.Room, err = confirming.New(keeping)
+	Must(tb, err)
 	f.Follower, err = revocation.NewFollower(revocation.Config{
-		Log: log, Ledger: f.Ledger, Node: uuid.NewString(), Staleness: p.Staleness, Logger: o.Logger,
+		Log: log, Ledger: f.Ledger, Node: keeping.Node, Staleness: p.Staleness, Logger: o.Logger, Outside: f.Room.Outside,
 	})
 	Must(tb, err)
 	forms, err := token.NewForms(o.prefix(), "6879-") // as a dialect brings one
@@ -169,6 +178,7 @@ func New(tb testing.TB, o Options) *Fixture {
 		var running sync.WaitGroup
 		ctx := tb.Context() // a fuzz test may not be asked for it from elsewhere
 		running.Go(func() { _ = f.Follower.Run(ctx) })
+		running.Go(func() { _ = f.Room.Run(ctx) })
 		running.Go(func() { _ = f.Store.Listen(ctx, f.Follower.Wake) })
 		tb.Cleanup(running.Wait)
 	}

@@ -55,7 +55,7 @@ func anyToken() verification.Requirements {
 	return verification.Requirements{Kinds: EveryKind(), AnyAudience: true}
 }
 
-// WantRowDead reports an error when a token has a row that says that it lives: it
+// WantRowDead reports an error when a token has a row that says that it is valid: it
 // would be accepted once the log has forgotten its revocation.
 func (f *Fixture) WantRowDead(tb testing.TB, what string, issued *issuance.Issued) {
 	tb.Helper()

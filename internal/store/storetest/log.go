@@ -266,7 +266,9 @@ func testNodes(t *testing.T, s *Suite) {
 		}
 	}
 	nodes("at first")
-	b := confirm(revocation.Confirmation{Node: "b", Seq: 3, Lease: 2 * time.Second})
+	b := confirm(revocation.Confirmation{Node: "b", Seq: 3, Lease: 2 * time.Second, Outside: revocation.Outside{
+		Edges: revocation.Readers{Count: 2, Behind: 1, Seq: 2}, Verifiers: revocation.Readers{Count: 30, Behind: 4, Seq: 1},
+	}})
 	a := confirm(revocation.Confirmation{Node: "a", Seq: 5, Lease: 1500 * time.Millisecond})
 	nodes("both", a, b)
 	s.pass(time.Minute)

@@ -73,6 +73,8 @@ func together() map[string]func(*testing.T, *Suite) {
 		"TwoNodesKeys":  testTwoNodesKeys,
 		"TwoNodesLog":   testTwoNodesLog,
 		"TwoNodesGroup": testTwoNodesGroup,
+
+		"PassedConfirmations": testPassedConfirmations,
 	}
 }
 

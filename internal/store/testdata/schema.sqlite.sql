@@ -20,11 +20,15 @@ CREATE TABLE audit_events (
     reason     TEXT    NOT NULL
 , count INTEGER NOT NULL DEFAULT 1, tally TEXT NOT NULL DEFAULT '', actor_name TEXT NOT NULL DEFAULT '', target_name TEXT NOT NULL DEFAULT '', address_key TEXT NOT NULL DEFAULT '') STRICT;
 
+CREATE INDEX audit_events_action ON audit_events (action, id);
+
 CREATE INDEX audit_events_actor ON audit_events (actor, id);
 
 CREATE INDEX audit_events_address ON audit_events (address_key, id) WHERE address_key <> '';
 
 CREATE INDEX audit_events_at ON audit_events (at);
+
+CREATE INDEX audit_events_outcome ON audit_events (outcome, id) WHERE outcome <> 'ok';
 
 CREATE UNIQUE INDEX audit_events_tally ON audit_events (tally) WHERE tally <> '';
 
@@ -56,7 +60,11 @@ CREATE UNIQUE INDEX bindings_equal ON bindings (
 
 CREATE INDEX bindings_group ON bindings (group_name, path);
 
+CREATE INDEX bindings_listed ON bindings (path, id);
+
 CREATE INDEX bindings_role ON bindings (role);
+
+CREATE INDEX bindings_role_listed ON bindings (role, path, id) WHERE role IS NOT NULL;
 
 CREATE INDEX bindings_user ON bindings (user_id, path);
 
@@ -204,7 +212,7 @@ CREATE TABLE nodes (
     seq     INTEGER NOT NULL,
     lease   INTEGER NOT NULL, -- microseconds
     seen_at INTEGER NOT NULL
-, verifiers INTEGER NOT NULL DEFAULT 0, verifiers_seq INTEGER NOT NULL DEFAULT 0) STRICT, WITHOUT ROWID;
+, verifiers INTEGER NOT NULL DEFAULT 0, verifiers_seq INTEGER NOT NULL DEFAULT 0, verifiers_behind INTEGER NOT NULL DEFAULT 0, edges INTEGER NOT NULL DEFAULT 0, edges_behind INTEGER NOT NULL DEFAULT 0, edges_seq INTEGER NOT NULL DEFAULT 0) STRICT, WITHOUT ROWID;
 
 CREATE TABLE outbox (
     seq      INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT,
@@ -231,6 +239,17 @@ CREATE TABLE outbox_turns (
     node     TEXT    NOT NULL,
     until    INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
+
+CREATE TABLE passed_confirmations (
+    to_node       TEXT    NOT NULL,
+    from_node     TEXT    NOT NULL,
+    n             INTEGER NOT NULL, -- counts those of from_node
+    confirmations TEXT    NOT NULL, -- as JSON
+    at            INTEGER NOT NULL,
+    PRIMARY KEY (to_node, from_node, n)
+) STRICT, WITHOUT ROWID;
+
+CREATE INDEX passed_confirmations_at ON passed_confirmations (at);
 
 CREATE TABLE password_links (
     digest     BLOB    NOT NULL PRIMARY KEY,

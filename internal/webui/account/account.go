@@ -52,7 +52,7 @@ type Operations struct {
 	Revoker   *revoking.Revoker
 	Directory *directory.Directory
 	Policy    issuance.Policy
-	Overlap   time.Duration // how long an old value lives when nothing is chosen, offered first
+	Overlap   time.Duration // how long an old value stays valid when nothing is chosen, offered first
 	Sources   sso.Sources   // that can be linked
 	// DeveloperPrefix is what begins the token of the developer page; "": there is no
 	// such page.

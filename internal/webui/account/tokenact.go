@@ -104,7 +104,7 @@ func (p *tokenPages) regenerate(w http.ResponseWriter, r *kit.Request) error {
 	return p.renderMade(w, r, http.StatusCreated, m)
 }
 
-// readOverlap reads for how long the old value lives on, in seconds; 0 when nothing
+// readOverlap reads for how long the old value stays valid, in seconds; 0 when nothing
 // is chosen.
 func readOverlap(form url.Values) (int64, error) {
 	text := form.Get("overlap")

@@ -26,7 +26,7 @@ type tokenPages struct {
 	Revoker   *revoking.Revoker
 	Directory *directory.Directory
 	Policy    issuance.Policy
-	Overlap   time.Duration // how long an old value lives when nothing is chosen, offered first
+	Overlap   time.Duration // how long an old value stays valid when nothing is chosen, offered first
 }
 
 // pathNew is the page on which a token is created.

@@ -34,19 +34,20 @@ type userPage struct {
 // userView is the page of one user.
 type userView struct {
 	kit.State
-	User     identity.User
-	Groups   string
-	Self     bool
-	Lock     account.Lock
-	Active   []tokenrow.Row
-	Ended    int
-	More     bool
-	Links    []records.Link
-	Grants   []access.Grant
-	Action   string // what was asked about
-	Path     string
-	Answer   *explain.Explanation
-	Question kit.State // what is wrong with the question
+	User        identity.User
+	Groups      string
+	Self        bool
+	Lock        account.Lock
+	Active      []tokenrow.Row
+	Ended       int
+	More        bool
+	Links       []records.Link
+	Grants      []access.Grant
+	Collections []records.Collection // the first ones, suggested as paths
+	Action      string               // what was asked about
+	Path        string
+	Answer      *explain.Explanation
+	Question    kit.State // what is wrong with the question
 }
 
 func (p *userPage) showUser(w http.ResponseWriter, r *kit.Request, status int, s kit.State) error {
@@ -64,6 +65,11 @@ func (p *userPage) showUser(w http.ResponseWriter, r *kit.Request, status int, s
 	if view.Grants, err = p.Directory.UserAccess(r.Context(), r.Caller, u.ID); err != nil {
 		return err
 	}
+	places, err := p.Directory.CollectionPage(r.Context(), r.Caller, records.ThingQuery{Limit: kit.Listed})
+	if err != nil {
+		return err
+	}
+	view.Collections = places.Items
 	if err := p.addTokens(r, &view); err != nil {
 		return err
 	}

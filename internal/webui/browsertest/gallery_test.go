@@ -132,6 +132,7 @@ var views = []view{
 	{name: "admin-audit", path: "/auth/admin/audit", admin: true, dark: true},
 	{name: "admin-audit-filtered", path: "/auth/admin/audit?action=login&actor={user}", admin: true},
 	{name: "admin-audit-wrong", path: "/auth/admin/audit?since=yesterday", admin: true, status: 400},
+	{name: "admin-shadow", path: "/auth/admin/shadow", admin: true, dark: true},
 	{name: "admin-inspector", path: "/auth/admin/inspector", admin: true},
 	{name: "admin-inspector-good", path: "/auth/admin/inspector", admin: true, dark: true, act: inspect(func(s *studio) string {
 		return s.accessToken(s.user).Reveal()
@@ -223,7 +224,7 @@ func TestEveryPageOfAnEmptyServerIsWithoutBarriers(t *testing.T) {
 	s := newStudio(t, "root", "somebody", quiet)
 	s.sit()
 	b, u := s.tab(t, s.admin), s.tab(t, s.user)
-	for _, path := range []string{"", "users", "tokens", "collections", "roles", "bindings", "clients", "issuers", "keys", "audit", "inspector"} {
+	for _, path := range []string{"", "users", "tokens", "collections", "roles", "bindings", "clients", "issuers", "keys", "audit", "shadow", "inspector"} {
 		b.device(1280, "light")
 		b.want(b.open("/auth/admin/"+path), 200)
 		judge(b)

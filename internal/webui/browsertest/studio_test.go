@@ -33,6 +33,7 @@ import (
 	"github.com/bearerd/bearerd/internal/node/nodetest"
 	"github.com/bearerd/bearerd/internal/records"
 	"github.com/bearerd/bearerd/internal/revocation"
+	"github.com/bearerd/bearerd/internal/shadow"
 	"github.com/bearerd/bearerd/internal/signin"
 	"github.com/bearerd/bearerd/internal/token"
 	"github.com/bearerd/bearerd/internal/traffic"
@@ -58,6 +59,8 @@ type studio struct {
 	url   string
 	admin string // the administrator's username
 	user  string // that of the user whose pages are looked at
+
+	shadow *shadow.Log // what report-only routes would have refused
 }
 
 // newStudio serves pages without anything on them but an administrator and a user.
@@ -72,19 +75,24 @@ func newStudio(t *testing.T, admin, user string, shown numbers) *studio {
 	if err != nil {
 		t.Fatal(err)
 	}
+	refused, err := shadow.New(shadow.Config{Store: f.Store, Now: f.Time})
+	if err != nil {
+		t.Fatal(err)
+	}
 	p := &webui.Pages{
 		Passwords: true,
 		SignIn:    f.Authenticator, Accounts: f.Accounts, Issuance: f.Issuance, Tokens: f.Tokens, Flows: f.Flows, Revoker: f.Revoker, Directory: f.Directory, Explainer: f.Explainer,
 		Status: f.Follower.Status, Policy: f.Settings.Policy, Now: f.Time,
 		CrossOrigin: origin, Cookies: httpkit.NewCookies("http://localhost"),
 		SessionCookies: []string{"bearerd_session"}, Challenge: httpkit.Challenge{Realm: "studio"}, DeveloperPrefix: "6879-", Traffic: shown, Cluster: adminpages.Cluster{History: shown, Figures: figures},
+		Shadow: refused, ReportOnly: []string{"/", "/api/"},
 		Explorer: func() []byte { return []byte(`{}`) }, // it is looked at on the live server
 	}
 	mux := http.NewServeMux()
 	p.Register(mux)
 	server := httptest.NewServer(seenFromOutside(mux))
 	t.Cleanup(server.Close)
-	s := &studio{Fixture: f, t: t, url: server.URL, admin: admin, user: user}
+	s := &studio{Fixture: f, t: t, url: server.URL, admin: admin, user: user, shadow: refused}
 	s.must(s.person(user, ""))
 	s.must(s.person(admin, "Morgan Okafor"))
 	id := s.fillFor("{user}", admin)
@@ -274,7 +282,30 @@ func newSample(t *testing.T) *studio {
 	s.sampleTokens()
 	s.sit()
 	s.sampleEvents()
+	s.sampleRefusals()
 	return s
+}
+
+// sampleRefusals are of requests that report-only routes let go on.
+func (s *studio) sampleRefusals() {
+	s.t.Helper()
+	for _, c := range []struct {
+		times int
+		shadow.Refusal
+	}{
+		{12, shadow.Refusal{Route: "/api/", Reason: "malformed or unknown token", Method: "GET", Path: "/api/specimens/4711", Status: 200}},
+		{831, shadow.Refusal{Route: "/api/", Reason: "no token", Method: "GET", Path: "/api/specimens", Status: 401}},
+		{3, shadow.Refusal{Route: "/api/", Reason: "no token, but other credentials", Method: "POST", Path: "/api/labels", Status: 201}},
+		{2, shadow.Refusal{
+			Route: "/api/", Reason: "the scope write is needed", TokenID: "6d0c5b1e-2f7a-4b39-9c55-0e8f6f1d2a47",
+			Method: "PATCH", Path: "/api/specimens/4711", Status: 200,
+		}},
+	} {
+		for range c.times {
+			s.shadow.Refuse(c.Refusal)
+		}
+	}
+	s.must(s.shadow.Write(s.t.Context()))
 }
 
 func (s *studio) sampleAccess() {

@@ -1,0 +1,237 @@
+package confirming
+
+import (
+	"context"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/bearerd/bearerd/internal/fault"
+	"github.com/bearerd/bearerd/internal/records"
+)
+
+const (
+	maxPassed   = 5000 // confirmations in one batch
+	maxPassedTo = 200  // nodes
+	passTimeout = 2 * time.Second
+)
+
+// Run writes what is confirmed to the list of nodes, ends those who lag, and passes on and
+// takes confirmations between nodes, until ctx ends.
+func (r *Room) Run(ctx context.Context) error {
+	var aside sync.WaitGroup
+	defer aside.Wait()
+	if r.cfg.Store != nil {
+		aside.Go(func() { r.passOn(ctx) })
+		aside.Go(func() { r.collect(ctx) })
+	}
+	tick := time.NewTicker(r.cfg.Staleness / 8)
+	defer tick.Stop()
+	for ctx.Err() == nil {
+		select {
+		case <-r.wake:
+		case <-tick.C:
+		case <-ctx.Done():
+			return nil
+		}
+		r.endLate()
+		if r.isNews() {
+			if err := r.cfg.Publish(ctx); err != nil && ctx.Err() == nil {
+				r.cfg.Log.WarnContext(ctx, "writing what verifiers have confirmed", slog.Any("error", err))
+				r.unwritten()
+			}
+		}
+		rest(ctx, Pace)
+	}
+	return nil
+}
+
+// isNews reports whether the list of nodes should be written: a sequence has risen, or, more
+// rarely, a count is another.
+func (r *Room) isNews() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	now := r.cfg.Clock()
+	r.sweep(now)
+	o := r.tally(r.applied)
+	return o.Edges.Seq > r.written.Edges.Seq || o.Verifiers.Seq > r.written.Verifiers.Seq ||
+		o != r.written && now-r.wroteAt >= r.cfg.Staleness/4
+}
+
+// unwritten has what was confirmed written again.
+func (r *Room) unwritten() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.written.Edges.Seq, r.written.Verifiers.Seq = -1, -1
+}
+
+// endLate ends the streams of those who are too far behind.
+func (r *Room) endLate() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	now := r.cfg.Clock()
+	for _, s := range r.streams {
+		if !s.lags(now) || s.why != nil {
+			continue
+		}
+		s.end(ErrLags)
+		r.counts.Ended++
+		if len(r.refused) < maxRefusals {
+			r.refused[s.who] = now + refusedFor
+		}
+		r.cfg.Log.Warn("a verifier that confirms too late is refused for a minute",
+			slog.String("client", s.who.Client), slog.String("label", s.who.Label), slog.Int64("confirmed", s.confirmed), slog.Int64("written", s.written))
+	}
+}
+
+// passer gathers confirmations for other nodes.
+type passer struct {
+	mu   sync.Mutex
+	next *passing
+	work chan struct{}
+	n    int64 // of batches that were stored
+}
+
+// passing is a batch under way.
+type passing struct {
+	to      map[string][]records.PassedConfirmation
+	size    int
+	done    chan struct{} // closed when the rest is set
+	unknown map[string]bool
+	err     error
+}
+
+func newPasser() passer { return passer{next: newPassing(), work: make(chan struct{}, 1)} }
+
+func newPassing() *passing {
+	return &passing{to: map[string][]records.PassedConfirmation{}, done: make(chan struct{})}
+}
+
+// pass waits until a confirmation for another node is stored.
+func (r *Room) pass(ctx context.Context, c Confirmation) error {
+	if r.cfg.Store == nil {
+		return errUnknown
+	}
+	p := &r.passer
+	p.mu.Lock()
+	b := p.next
+	_, known := b.to[c.Node]
+	if b.size >= maxPassed || !known && len(b.to) >= maxPassedTo {
+		p.mu.Unlock()
+		return fault.After(fault.Unavailable, time.Second, "too many confirmations are being passed on")
+	}
+	b.size++
+	b.to[c.Node] = append(b.to[c.Node], records.PassedConfirmation{Stream: c.Stream, Client: c.Client, Seq: c.Seq, Bye: c.Bye})
+	p.mu.Unlock()
+	signal(p.work)
+	select {
+	case <-b.done:
+	case <-ctx.Done():
+		return fault.Wrap(ctx.Err(), fault.Unavailable, "the confirmation could not be passed on").Retry(time.Second)
+	}
+	switch {
+	case b.err != nil:
+		return fault.Wrap(b.err, fault.Unavailable, "the confirmation could not be passed on").Retry(time.Second)
+	case b.unknown[c.Node]:
+		return errUnknown
+	}
+	return nil
+}
+
+// passOn stores what is for other nodes, one row a node and pace.
+func (r *Room) passOn(ctx context.Context) {
+	for {
+		select {
+		case <-r.passer.work:
+		case <-ctx.Done():
+			return
+		}
+		rest(ctx, Pace)
+		r.passNext(ctx)
+	}
+}
+
+// passNext stores one batch.
+func (r *Room) passNext(ctx context.Context) {
+	p := &r.passer
+	p.mu.Lock()
+	b := p.next
+	p.next = newPassing()
+	p.n++
+	n := p.n
+	p.mu.Unlock()
+	defer close(b.done)
+	ctx, cancel := context.WithTimeout(ctx, passTimeout)
+	defer cancel()
+	unknown, err := r.cfg.Store.PassConfirmations(ctx, records.PassedBatch{From: r.cfg.Node, Count: n, To: b.to})
+	b.err, b.unknown = err, map[string]bool{}
+	for _, node := range unknown {
+		b.unknown[node] = true
+	}
+}
+
+// collect takes what other nodes have passed on: often while somebody is behind, and now and
+// then for goodbyes.
+func (r *Room) collect(ctx context.Context) {
+	slow := r.cfg.Staleness / 4
+	pause := slow
+	for ctx.Err() == nil {
+		timer := time.NewTimer(pause)
+		select {
+		case <-timer.C:
+		case <-r.expect:
+			timer.Stop()
+			rest(ctx, Pace)
+			pause = Pace
+		case <-ctx.Done():
+			timer.Stop()
+			return
+		}
+		some, behind := r.waits()
+		if !some {
+			pause = slow
+			continue
+		}
+		if err := r.collectOnce(ctx); err != nil && ctx.Err() == nil {
+			r.cfg.Log.WarnContext(ctx, "taking confirmations from other nodes", slog.Any("error", err))
+		}
+		if pause = min(2*pause, slow/2); !behind {
+			pause = slow
+		}
+	}
+}
+
+// waits reports whether anybody is registered, and whether somebody is behind.
+func (r *Room) waits() (some, behind bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, s := range r.streams {
+		some = some || s.registered
+		behind = behind || s.registered && (s.due != 0 || !s.open)
+	}
+	return some, behind
+}
+
+func (r *Room) collectOnce(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, passTimeout)
+	defer cancel()
+	all, err := r.cfg.Store.TakeConfirmations(ctx, r.cfg.Node)
+	if err != nil {
+		return err
+	}
+	for _, p := range all {
+		// Who sent it has its answer already.
+		_ = r.Confirm(ctx, Confirmation{Node: r.cfg.Node, Stream: p.Stream, Client: p.Client, Seq: p.Seq, Bye: p.Bye})
+	}
+	return nil
+}
+
+// rest waits, or until ctx ends.
+func rest(ctx context.Context, d time.Duration) {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-ctx.Done():
+	}
+}

@@ -1,0 +1,18 @@
+-- What verifiers outside have confirmed, by the node whose stream they follow. Where
+-- verifiers_seq is 0, and verifiers too, the node registers none.
+ALTER TABLE nodes ADD COLUMN verifiers_behind INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE nodes ADD COLUMN edges INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE nodes ADD COLUMN edges_behind INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE nodes ADD COLUMN edges_seq INTEGER NOT NULL DEFAULT 0;
+
+-- Confirmations that reached another node than the one that they are for.
+CREATE TABLE passed_confirmations (
+    to_node       TEXT    NOT NULL,
+    from_node     TEXT    NOT NULL,
+    n             INTEGER NOT NULL, -- counts those of from_node
+    confirmations TEXT    NOT NULL, -- as JSON
+    at            INTEGER NOT NULL,
+    PRIMARY KEY (to_node, from_node, n)
+) STRICT, WITHOUT ROWID;
+
+CREATE INDEX passed_confirmations_at ON passed_confirmations (at);

@@ -1,0 +1,185 @@
+package simulation
+
+import (
+	"time"
+
+	"github.com/bearerd/bearerd/clustertest"
+)
+
+// breakThings breaks processes and lines, one after the other.
+func (w *World) breakThings(c *chance) {
+	until := time.Now().Add(w.Length)
+	for time.Now().Before(until) {
+		time.Sleep(c.upTo(3 * w.Staleness))
+		if c.oneIn(3) {
+			v := w.verifiers[c.index(len(w.verifiers))]
+			for range 1 + c.index(3) {
+				w.breakVerifier(c, v, c.upTo(2*w.Staleness))
+			}
+			continue
+		}
+		n := w.nodes[c.index(len(w.nodes))]
+		if !n.broken.TryLock() {
+			continue
+		}
+		for range 1 + c.index(3) {
+			w.breakNode(c, n, c.upTo(2*w.Staleness))
+		}
+		n.broken.Unlock()
+	}
+}
+
+// foul returns bad weather.
+func (w *World) foul(c *chance) (string, weather) {
+	switch c.index(6) {
+	case 0:
+		return "cut", weather{cut: true}
+	case 1:
+		return "blackhole", weather{holdAsk: true, holdReply: true}
+	case 2:
+		return "what it says is held", weather{holdAsk: true}
+	case 3:
+		return "what it hears is held", weather{holdReply: true}
+	case 4:
+		return "answers are lost", weather{losesReplies: true}
+	}
+	return "slow", weather{slow: c.upTo(w.Staleness / time.Duration(2+c.index(10)))}
+}
+
+func (w *World) breakNode(c *chance, n *node, long time.Duration) {
+	i := n.now()
+	switch c.index(5) {
+	case 0:
+		defer w.fault("stopped", n.number)()
+		i.stop(long)
+		time.Sleep(long)
+	case 1:
+		defer w.fault("killed", n.number)()
+		i.crash()
+		i.running.Wait()
+		time.Sleep(long)
+		n.start()
+		time.Sleep(w.Staleness / 2)
+	case 2:
+		defer w.fault("restarted", n.number)()
+		i.leave()
+		time.Sleep(long)
+		n.start()
+		time.Sleep(w.Staleness)
+	default:
+		kind, bad := w.foul(c)
+		defer w.fault(kind, n.number)()
+		n.line.set(bad)
+		time.Sleep(long)
+		n.line.set(weather{})
+	}
+}
+
+func (w *World) breakVerifier(c *chance, v *verifier, long time.Duration) {
+	switch c.index(4) {
+	case 0:
+		defer w.fault("stopped", v.number)()
+		v.machine().stop(long)
+		time.Sleep(long)
+	case 1:
+		defer w.fault("killed", v.number)()
+		v.crash()
+		time.Sleep(long)
+		v.start()
+	default:
+		kind, bad := w.foul(c)
+		defer w.fault(kind, v.number)()
+		for _, l := range v.lines {
+			l.set(bad)
+		}
+		time.Sleep(long)
+		for _, l := range v.lines {
+			l.set(weather{})
+		}
+	}
+}
+
+// formerPrimary is the checker's name for a node on a primary that was replaced.
+const formerPrimary = "on the former primary"
+
+// breakDatabase silences the standby and loses the primary, again and again.
+func (w *World) breakDatabase(c *chance) {
+	until := time.Now().Add(w.Length)
+	for time.Now().Before(until) {
+		time.Sleep(c.upTo(8 * w.Staleness))
+		if c.oneIn(2) {
+			w.silenceStandby(c)
+		} else {
+			w.failOver(c)
+		}
+	}
+}
+
+func (w *World) silenceStandby(c *chance) {
+	defer w.fault("the standby is silent", -1)()
+	w.db.silence()
+	time.Sleep(c.upTo(w.Staleness))
+	if c.oneIn(3) {
+		w.db.cancel()
+		time.Sleep(c.upTo(w.Staleness))
+	}
+	w.db.speak()
+}
+
+// failOver loses the primary: behind a silent standby or not, at once or left to some nodes
+// as the former one.
+func (w *World) failOver(c *chance) {
+	repaired := w.fault(clustertest.Lost, -1)
+	if c.oneIn(2) {
+		w.db.silence()
+		time.Sleep(c.upTo(w.Staleness))
+		if c.oneIn(2) {
+			w.db.cancel()
+			time.Sleep(c.upTo(3 * w.Staleness))
+		}
+	}
+	behind := w.nodes[c.index(len(w.nodes))]
+	fenced := c.oneIn(2)
+	forgotten := func() {}
+	if !fenced {
+		forgotten = w.fault(formerPrimary, behind.number)
+		behind.line.set(weather{former: true, both: c.oneIn(2)})
+	}
+	w.db.promote(fenced)
+	if fenced && c.oneIn(2) {
+		w.killNodes()
+	}
+	if !fenced {
+		time.Sleep(c.upTo(3 * w.Staleness))
+		if c.oneIn(3) {
+			w.db.cancel()
+			time.Sleep(c.upTo(w.Staleness))
+		}
+		behind.line.set(weather{})
+		w.db.fence()
+	}
+	time.Sleep(w.Staleness)
+	forgotten()
+	repaired()
+	time.Sleep(c.upTo(w.Staleness))
+	w.db.attach()
+}
+
+// killNodes kills every node that isn't being broken already, and starts them again.
+func (w *World) killNodes() {
+	for _, n := range w.nodes {
+		if n.broken.TryLock() {
+			defer w.fault("killed", n.number)()
+			n.now().crash()
+			n.now().running.Wait()
+			n.start()
+			n.broken.Unlock()
+		}
+	}
+}
+
+// fault records that something is broken. What happens at the same instant comes later.
+func (w *World) fault(kind string, node int) (repaired func()) {
+	defer time.Sleep(1)
+	return w.History.Break(kind, node)
+}
