@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/url"
 	"os/exec"
 	"regexp"
 	"slices"
@@ -298,6 +299,28 @@ func TestAnEdgeWithoutItsIssuer(t *testing.T) {
 	must(t, e.stop())
 	if log := e.log.String(); !strings.Contains(log, "can't be used") || strings.Contains(log, raw) {
 		t.Errorf("the log does not say why, or holds a token:\n%s", log)
+	}
+}
+
+// TestARevocationWaitsForAnEdge: when it is acknowledged, the edge refuses, at once.
+func TestARevocationWaitsForAnEdge(t *testing.T) {
+	t.Parallel()
+	w := newEdgeWorld(t)
+	e := w.edge(t)
+	w.ready(t, e)
+	for range 20 {
+		raw := w.token(w.node)
+		q := question{"", "/auth/verify", bearerOf(raw)}
+		if got := w.ask(t, e, q); !strings.HasPrefix(got, "200") {
+			t.Fatalf("before: %s", got)
+		}
+		a, err := w.post(w.node.base+"/oauth2/revoke", url.Values{"token": {raw}, "wait": {"true"}})
+		if err != nil || a.status != http.StatusOK || a.body["nodes"] != 2.0 || a.body["confirmed"] != 2.0 {
+			t.Fatalf("%v, %+v", err, a)
+		}
+		if got := w.ask(t, e, q); !strings.HasPrefix(got, "401") {
+			t.Fatalf("after it was acknowledged: %s", got)
+		}
 	}
 }
 
