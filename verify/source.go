@@ -64,7 +64,7 @@ func (s *source) Opaque(ctx context.Context, raw string, known *verification.Tok
 	if err != nil {
 		return nil, err
 	}
-	if s.asker == nil || o.Kind != token.KindAPIToken && !(o.Kind == token.KindSession && s.asker.facts) {
+	if s.asker == nil || o.Kind != token.KindAPIToken && (o.Kind != token.KindSession || !s.asker.facts) {
 		return nil, token.Malformed()
 	}
 	if !s.cfg.InsecureWithoutRevocation && s.cfg.OnStale == Refuse && !s.ledger.Lease().Holds() {

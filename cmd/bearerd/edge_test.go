@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -322,6 +323,47 @@ func TestARevocationWaitsForAnEdge(t *testing.T) {
 			t.Fatalf("after it was acknowledged: %s", got)
 		}
 	}
+}
+
+// TestWhatAnEdgeHasSeenItAsksNoMore counts the introspections of the issuer: one for each
+// opaque token, with its user, and one for each user that only JWTs have spoken for.
+func TestWhatAnEdgeHasSeenItAsksNoMore(t *testing.T) {
+	t.Parallel()
+	w := newEdgeWorld(t)
+	e := w.edge(t)
+	w.ready(t, e)
+	opaque, jwt, other := w.run("token", "create", "ada", "--name", "a"), w.run("token", "issue", "ada"), w.run("token", "issue", "ada")
+	before := w.introspections(t)
+	for range 5 {
+		for _, raw := range []string{opaque, jwt, other} {
+			for _, query := range []string{"", "?action=read&path=/lists", "?scope=x"} {
+				w.ask(t, e, question{"", "/auth/verify" + query, bearerOf(raw)})
+			}
+		}
+	}
+	if n := w.introspections(t) - before; n != 2 {
+		t.Errorf("the issuer was asked %d times, want 2", n)
+	}
+}
+
+// introspections returns how many requests of that kind the issuer has answered.
+func (w *edgeWorld) introspections(t *testing.T) (n int) {
+	t.Helper()
+	resp, err := w.client.Get(w.node.ops + "/metrics")
+	must(t, err)
+	defer func() { _ = resp.Body.Close() }()
+	text, err := io.ReadAll(resp.Body)
+	must(t, err)
+	counts := regexp.MustCompile(`(?m)^bearerd_http_request_duration_seconds_count\{[^}]*/oauth2/introspect[^}]*\} (\d+)$`).FindAllSubmatch(text, -1)
+	for _, c := range counts {
+		more, err := strconv.Atoi(string(c[1]))
+		must(t, err)
+		n += more
+	}
+	if n == 0 {
+		t.Fatal("there is no such metric") // the edge has looked at its own token
+	}
+	return n
 }
 
 func TestCheckSaysWhatToDo(t *testing.T) {
