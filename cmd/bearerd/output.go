@@ -190,13 +190,14 @@ func acknowledged(r revocation.Receipt) acknowledgement {
 // reach says in words how far a revocation has come.
 func (i *instance) reach(r revocation.Receipt) string {
 	text := i.reachOfNodes(r)
-	switch {
-	case r.Nodes == nil || r.Nodes.Verifiers == nil:
-	case r.Nodes.Verifiers.Expired > 0:
-		v := r.Nodes.Verifiers
+	if r.Nodes == nil || r.Nodes.Verifiers == nil {
+		return text
+	}
+	switch v := r.Nodes.Verifiers; {
+	case v.Expired > 0:
 		text += fmt.Sprintf("; %d of %d services that confirm have, %d had no lease any more", v.Confirmed, v.Count, v.Expired)
-	case r.Nodes.Verifiers.Count > 0:
-		text += fmt.Sprintf("; so have all services that confirm, %d", r.Nodes.Verifiers.Count)
+	case v.Count > 0:
+		text += fmt.Sprintf("; so have all services that confirm, %d", v.Count)
 	}
 	return text
 }

@@ -11,7 +11,7 @@ import (
 const (
 	nodeIsListed       = `SELECT 1 FROM nodes WHERE node = $1`
 	insertPassed       = `INSERT INTO passed_confirmations (to_node, from_node, n, confirmations, at) VALUES ($1, $2, $3, $4, $5)`
-	passedToNode       = `SELECT 1 FROM passed_confirmations WHERE to_node = $1 LIMIT 1`
+	waitingForNode     = `SELECT 1 FROM passed_confirmations WHERE to_node = $1 LIMIT 1`
 	deletePassedToNode = `DELETE FROM passed_confirmations WHERE to_node = $1 RETURNING confirmations`
 	purgePassed        = `DELETE FROM passed_confirmations
 WHERE (to_node, from_node, n) IN (SELECT to_node, from_node, n FROM passed_confirmations WHERE at <= $1 ORDER BY at LIMIT 500)`
@@ -46,7 +46,7 @@ func (s *Store) PassConfirmations(ctx context.Context, b records.PassedBatch) (u
 func (s *Store) TakeConfirmations(ctx context.Context, node string) (all []records.PassedConfirmation, err error) {
 	some := false
 	err = s.read(ctx, func(ctx context.Context, c conn) error {
-		some, err = exists(ctx, c, passedToNode, node)
+		some, err = exists(ctx, c, waitingForNode, node)
 		return err
 	})
 	if err != nil || !some {
