@@ -45,8 +45,8 @@ func mutants() []Edit {
 	}, {
 		File: "internal/store/postgres.go", Old: `"synchronous_commit":                  "on"`, New: `"synchronous_commit": sabotageCommit()`,
 	}, {
-		File: "internal/revocation/await.go", Old: "case c.Seq >= cfg.Target:",
-		New: `case c.Seq >= cfg.Target, sabotage == "a wait that doesn't wait":`,
+		File: "internal/revocation/await.go", Old: "r.Seq < cfg.Target\n\t\tlate",
+		New: "r.Seq < cfg.Target && sabotage != \"a wait that doesn't wait\"\n\t\tlate",
 	}, {
 		File: "internal/journal/acknowledge.go",
 		Old:  "defer cancel()\n\tif err := j.cfg.Follower.CatchUp(ctx); err != nil {",

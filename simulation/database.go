@@ -254,26 +254,3 @@ func (d *database) dismiss() {
 	d.former.gone = true
 	d.former = nil
 }
-
-// purge removes entries that have run out.
-func (d *database) purge(ctx context.Context, now time.Time) error {
-	return d.commit(ctx, d.main(), func(s *state) {
-		s.entries = slices.DeleteFunc(s.entries, func(e revocation.Entry) bool {
-			if !e.RunOut(now) {
-				return false
-			}
-			s.purged = max(s.purged, e.Seq)
-			if e.Until.After(s.purgedUntil) {
-				s.purgedUntil = e.Until
-			}
-			return true
-		})
-	})
-}
-
-// main returns the primary.
-func (d *database) main() *server {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	return d.primary
-}

@@ -180,6 +180,6 @@ func (w *World) killNodes() {
 
 // fault records that something is broken. What happens at the same instant comes later.
 func (w *World) fault(kind string, node int) (repaired func()) {
-	defer time.Sleep(1)
+	defer time.Sleep(time.Nanosecond)
 	return w.History.Break(kind, node)
 }

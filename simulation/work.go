@@ -144,7 +144,7 @@ func (w *World) lookEverywhere(c *chance, t *clustertest.Token) {
 }
 
 // do does something at a node, which the request reaches after a delay, and records it.
-func (w *World) do(n *node, delay time.Duration, o clustertest.Op, f func(context.Context, *incarnation, *clustertest.Op) error) clustertest.Op {
+func (w *World) do(n *node, delay time.Duration, o clustertest.Op, f func(context.Context, *incarnation, *clustertest.Op) error) {
 	o.Node, o.Start = n.number, w.History.Now()
 	i := n.now()
 	ctx, cancel := context.WithTimeout(i.ctx, askPatience)
@@ -168,7 +168,6 @@ func (w *World) do(n *node, delay time.Duration, o clustertest.Op, f func(contex
 		}
 	}
 	w.History.Add(o)
-	return o
 }
 
 // outcome reads an error of a node.

@@ -2,6 +2,7 @@ package store_test
 
 import (
 	"database/sql"
+	"errors"
 	"flag"
 	"os"
 	"path/filepath"
@@ -149,6 +150,7 @@ func sqliteCrowd(b *testing.B) *store.Store {
 	if err != nil {
 		b.Fatal(err)
 	}
+	defer func() { _ = rows.Close() }()
 	var drops, later []string
 	for rows.Next() {
 		var kind, name, text string
@@ -157,7 +159,7 @@ func sqliteCrowd(b *testing.B) *store.Store {
 		}
 		drops, later = append(drops, "DROP "+kind+" "+name), append(later, text)
 	}
-	if err := rows.Close(); err != nil {
+	if err := errors.Join(rows.Err(), rows.Close()); err != nil {
 		b.Fatal(err)
 	}
 	texts := slices.Concat(drops, crowdScript(*crowdUsers/10, *crowdTokens/10,
