@@ -39,8 +39,8 @@ news for longer than the issuer's revocation.max_staleness. It starts without th
 issuer, and /readyz is then 503.
 
 It is a client of the issuer with the grant client_credentials and the scopes
-introspect and revocations. The keys of its configuration are in the handbook, "Verify
-without a database".`,
+introspect and revocations. The keys of its configuration are in the handbook,
+"Verify without a database".`,
 		Example: `  bearerd edge --config edge.yaml --check
   bearerd edge --config edge.yaml`,
 		Args: takes(),
