@@ -132,6 +132,15 @@ func described(resp *http.Response) string {
 	if resp.Header.Get("X-Request-Id") != "" {
 		resp.Header.Set("X-Request-Id", "an id")
 	}
+	// Ids grow longer as they are counted.
+	switch id := requestID.Find(body); {
+	case id != nil && resp.ContentLength >= 0:
+		resp.ContentLength -= int64(len(id))
+		resp.Header.Set("Content-Length", fmt.Sprint(resp.ContentLength))
+	case len(body) == 0 && resp.Header.Get("Content-Length") != "" && resp.Header.Get("Content-Type") != "": // to HEAD
+		resp.ContentLength = -1
+		resp.Header.Set("Content-Length", "that of a body")
+	}
 	var lines []string
 	for name, values := range resp.Header {
 		lines = append(lines, fmt.Sprintf("%s: %q", name, values))
