@@ -49,7 +49,7 @@ documented() {
 nginx_files() {
   documented nginx
   cd run/nginx
-  rm -f conf.d/api.conf # the page's other site: an API without a login
+  rm -f conf.d/api.conf conf.d/report-only.conf # the page's other sites
   sed -i "s|server 127.0.0.1:8080;|server 127.0.0.1:$bearerd_port;|; s|server 127.0.0.1:8000;|server 127.0.0.1:$django_port;|
     s|listen 80;|listen 127.0.0.1:$port;|" conf.d/application.conf
   cat >nginx.conf <<'END'
