@@ -96,7 +96,8 @@ type Directory interface {
 	// Bindings returns the bindings of a user (groups' ones included when asked), or all.
 	Bindings(ctx context.Context, q BindingQuery) ([]access.Binding, error)
 	Clients(ctx context.Context) ([]identity.Client, error)
-	// Links returns the links of a user or a source, by source and external id.
+	// Links returns the links of a user or a source, by source and external id; none where the
+	// query names neither.
 	Links(ctx context.Context, q LinkQuery) ([]Link, error)
 	// LinkedUsers returns users by the external id of their link, Limit at a time, after a
 	// cursor.

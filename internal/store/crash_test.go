@@ -105,7 +105,7 @@ func fillTheDisk(ctx context.Context, s *store.Store) error {
 		return err
 	}
 	full := before
-	full.Cur = 1 << 20
+	full.Cur = 2 << 20 // the empty schema takes almost half of it
 	if err := syscall.Setrlimit(syscall.RLIMIT_FSIZE, &full); err != nil {
 		return err
 	}

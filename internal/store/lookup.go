@@ -14,11 +14,19 @@ import (
 // keysAt is how many keys one statement looks up.
 const keysAt = 100
 
+// checkNames returns fault.Invalid for more names than are looked up at a time.
+func checkNames(n int) error {
+	if n > records.MaxNames {
+		return fault.New(fault.Invalid, "at most %d names are looked up at a time", records.MaxNames)
+	}
+	return nil
+}
+
 // lookUp reads the rows that have one of at most records.MaxNames keys. The text ends with
 // the column of the key.
 func lookUp[K interface{ ~string | ~int64 }, T any](ctx context.Context, s *Store, text string, keys []K, scan func(scanner) (T, error)) ([]T, error) {
-	if len(keys) > records.MaxNames {
-		return nil, fault.New(fault.Invalid, "at most %d names are looked up at a time", records.MaxNames)
+	if err := checkNames(len(keys)); err != nil {
+		return nil, err
 	}
 	var marks strings.Builder
 	marks.WriteString(" IN ($1")
@@ -45,6 +53,9 @@ func lookUp[K interface{ ~string | ~int64 }, T any](ctx context.Context, s *Stor
 // Usernames returns the usernames of those of at most records.MaxNames subjects who are
 // users.
 func (s *Store) Usernames(ctx context.Context, subjects []string) (map[string]string, error) {
+	if err := checkNames(len(subjects)); err != nil {
+		return nil, err
+	}
 	subjects = slices.DeleteFunc(slices.Clone(subjects), func(id string) bool { return id == "" })
 	pairs, err := lookUp(ctx, s, "SELECT id, username FROM users WHERE id", subjects, func(scan scanner) (p [2]string, err error) {
 		return p, scan(&p[0], &p[1])

@@ -92,12 +92,14 @@ func testLinks(t *testing.T, s *Suite) {
 	}
 	s.refuse(t, fault.Conflict, records.AddLink{Link: records.Link{Source: "django", ExternalID: "7", UserID: two.ID}})
 	s.refuse(t, fault.Invalid, records.AddLink{Link: records.Link{Source: "django", ExternalID: "8", UserID: "nobody"}})
-	same(t, "all links", must[[]records.Link](t)(s.store.Links(ctx, records.LinkQuery{})), links)
+	same(t, "nobody's, of no source", must[[]records.Link](t)(s.store.Links(ctx, records.LinkQuery{})), []records.Link(nil))
+	same(t, "another source's", must[[]records.Link](t)(s.store.Links(ctx, records.LinkQuery{Source: "orcid"})), links[2:])
 	same(t, "a source's", must[[]records.Link](t)(s.store.Links(ctx, records.LinkQuery{Source: "django"})), links[:2])
 	same(t, "a user's", must[[]records.Link](t)(s.store.Links(ctx, records.LinkQuery{User: one.ID})), []records.Link{links[0], links[2]})
 	testLinkedUsers(t, s, one, two)
 	s.do(t, records.RemoveUser{ID: one.ID})
-	same(t, "after the user", must[[]records.Link](t)(s.store.Links(ctx, records.LinkQuery{})), links[1:2])
+	same(t, "after the user", must[[]records.Link](t)(s.store.Links(ctx, records.LinkQuery{Source: "django"})), links[1:2])
+	same(t, "after the user, of the other source", must[[]records.Link](t)(s.store.Links(ctx, records.LinkQuery{Source: "orcid"})), []records.Link(nil))
 }
 
 // testLinkedUsers tests that the users of the source django are read page by page, by
