@@ -113,8 +113,11 @@ func CheckServer(version int, encoding string, standby, readOnly bool) error {
 	return server{version: version, encoding: encoding, standby: standby, readOnly: readOnly}.check(nil)
 }
 
-// Queued is how many batches wait for a group of PostgreSQL.
+// Queued is how many batches wait for a group of PostgreSQL, or for SQLite's writer.
 func (s *Store) Queued() int {
+	if db, ok := s.engine.(*sqliteDB); ok {
+		return len(db.queue)
+	}
 	db, ok := s.engine.(*postgresDB)
 	if !ok {
 		return 0

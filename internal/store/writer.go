@@ -98,13 +98,16 @@ func (db *sqliteDB) group(ctx context.Context, c *sqliteConn, first *job) {
 	if db.bulk {
 		most, try = 1, attemptAlone
 	}
-	for j := first; j != nil && lost == nil && len(jobs) < most; j = db.waiting() {
-		if !j.claim() {
-			continue
+	for j := first; j != nil; {
+		if j.claim() {
+			var err error
+			err, lost = try(ctx, c, j)
+			jobs, results = append(jobs, j), append(results, err)
 		}
-		var err error
-		err, lost = try(ctx, c, j)
-		jobs, results = append(jobs, j), append(results, err)
+		j = nil
+		if lost == nil && len(jobs) < most { // or it stays in the queue
+			j = db.waiting()
+		}
 	}
 	if lost == nil {
 		_, lost = c.exec(ctx, commit)
