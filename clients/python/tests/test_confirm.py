@@ -17,12 +17,8 @@ from bearerd.verify._stream import _Bad, _Place
 from .bearerd_server import CLIENT, SECRET, Server
 from .two_nodes import Front, second_node
 
-STALENESS = 1.0
+STALENESS = 1
 BASIC = {"Authorization": "Basic " + base64.b64encode(f"{CLIENT}:{SECRET}".encode()).decode()}
-
-
-def verifier(url, **more):
-    return Verifier(url, url, CLIENT, SECRET, confirm="tests", **more)
 
 
 def own_token(server):
@@ -37,12 +33,20 @@ def revoke(server, raw, wait="all"):
     return tuple(answer.get(name) for name in ("verifiers", "verifiers_confirmed", "verifiers_expired")), took
 
 
-class Waiting(unittest.TestCase):
+class Confirming(unittest.TestCase):
     """A real server, and verifiers that confirm to it."""
 
+    issuer, staleness = "", STALENESS
+
     def setUp(self):
-        self.server = Server(staleness="1s")
+        self.server = Server(staleness=f"{self.staleness}s", issuer=self.issuer)
         self.addCleanup(self.server.stop)
+
+    def verifier(self, **more):
+        url = self.issuer or self.server.url
+        v = Verifier(url, url, CLIENT, SECRET, **{"confirm": "tests", **more})
+        self.addCleanup(v.close)
+        return v
 
     def service(self, raw):
         """Returns a process that has accepted a token."""
@@ -64,11 +68,8 @@ class Waiting(unittest.TestCase):
         process.stdin.write(raw + "\n")
         return process.stdout.readline().strip()
 
-    def verifier(self, url=None, **more):
-        v = verifier(url or self.server.url, **more)
-        self.addCleanup(v.close)
-        return v
 
+class Waiting(Confirming):
     def test_an_acknowledged_revocation_is_refused_at_once(self):
         v = self.verifier()
         for _ in range(10):
@@ -97,26 +98,9 @@ class Waiting(unittest.TestCase):
         self.assertGreaterEqual(took, 0.3)
 
     def test_who_does_not_confirm_is_not_waited_for(self):
-        v = Verifier(self.server.url, self.server.url, CLIENT, SECRET)
-        self.addCleanup(v.close)
+        v = self.verifier(confirm="")
         raw = own_token(self.server)
         v.verify(raw)
-        self.assertEqual(revoke(self.server, raw)[0], (0, 0, 0))
-
-    def test_a_closed_verifier_is_not_waited_for(self):
-        v, raw = self.verifier(), own_token(self.server)
-        v.verify(raw)
-        v.close()
-        counts, _ = revoke(self.server, raw)
-        self.assertEqual(counts, (0, 0, 0))
-        with self.assertRaises(Unavailable):
-            v.verify(raw)
-
-    def test_a_process_that_exits_says_goodbye_by_itself(self):
-        raw = own_token(self.server)
-        process = self.service(raw)
-        process.stdin.close()
-        self.assertEqual(process.wait(10), 0)
         self.assertEqual(revoke(self.server, raw)[0], (0, 0, 0))
 
     def test_a_process_that_is_paused_has_expired_after_the_staleness(self):
@@ -158,14 +142,39 @@ class Waiting(unittest.TestCase):
             v.verify(raw)
 
 
-class TwoNodes(Waiting):
+class Goodbye(Confirming):
+    """Without a goodbye a revocation would take nearly L."""
+
+    staleness = 10
+
+    def test_a_closed_verifier_is_not_waited_for(self):
+        v, raw = self.verifier(), own_token(self.server)
+        v.verify(raw)
+        v.close()
+        counts, took = revoke(self.server, raw)
+        self.assertEqual(counts, (0, 0, 0))
+        self.assertLess(took, self.staleness / 2)
+        with self.assertRaises(Unavailable):
+            v.verify(raw)
+
+    def test_a_process_that_exits_says_goodbye_by_itself(self):
+        raw = own_token(self.server)
+        process = self.service(raw)
+        process.stdin.close()
+        self.assertEqual(process.wait(10), 0)
+        counts, took = revoke(self.server, raw)
+        self.assertEqual(counts, (0, 0, 0))
+        self.assertLess(took, self.staleness / 2)
+
+
+class TwoNodes(Confirming):
     """Two nodes behind one address, which leads each kind of request where a test says."""
 
     def setUp(self):
         self.front = Front()
         self.addCleanup(self.front.stop)
-        self.server = Server(staleness="1s", issuer=self.front.url)
-        self.addCleanup(self.server.stop)
+        self.issuer = self.front.url
+        super().setUp()
         self.other = second_node(self.server)
         self.addCleanup(self.other.kill)
         self.front.lead(self.server.address, self.server.address)
@@ -189,7 +198,7 @@ class TwoNodes(Waiting):
             self.assertLess(time.monotonic(), end, seen)
 
     def test_after_the_connection_has_moved_it_confirms_to_the_other_node(self):
-        v = self.verifier(self.front.url)
+        v = self.verifier()
         v.verify(own_token(self.server))
         self.confirmed(v, (1, 1, 0))
         first = v._follower._confirmer._held[-1]
@@ -203,7 +212,7 @@ class TwoNodes(Waiting):
 
     def test_a_confirmation_may_reach_another_node_than_the_stream_comes_from(self):
         self.front.lead(self.server.address, self.other.address)
-        v = self.verifier(self.front.url)
+        v = self.verifier()
         v.verify(own_token(self.server))
         self.confirmed(v, (1, 1, 0))
         v.close()
@@ -214,10 +223,6 @@ class TwoNodes(Waiting):
         end = time.monotonic() + 2 * STALENESS
         while revoke(self.server, own_token(self.server))[0] != (0, 0, 0):
             self.assertLess(time.monotonic(), end)
-
-
-for _name in [n for n in dir(Waiting) if n.startswith("test_")]:
-    setattr(TwoNodes, _name, None)  # run with one node alone
 
 
 HELLO = {"node": "n", "stream": "s", "staleness": 1, "pace_ms": 0}

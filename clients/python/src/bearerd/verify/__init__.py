@@ -176,6 +176,7 @@ class Verifier:
         self._log.lease_end = 0.0
         if follower is not None:
             follower.close()
+            _confirming.discard(follower)
 
     def __enter__(self) -> Verifier:
         return self
@@ -334,6 +335,8 @@ class Verifier:
             if self._follower is None:
                 follower = Follower(self._issuer, self._log, self._staleness, self._confirm)
                 follower.start()
+                if self._confirm:
+                    _confirming.add(follower)
                 self._starting = self._clock() + self._start_timeout
                 self._follower = follower
             log, end = self._log, self._starting
@@ -347,20 +350,21 @@ class Verifier:
 
 
 _verifiers: weakref.WeakSet[Verifier] = weakref.WeakSet()
+_confirming: set[Follower] = set()  # what the issuer waits for, whether its verifier is still used or not
 
 
 def _after_fork() -> None:
     """In the child nothing follows the log, and no lock may be held by a thread that is gone."""
+    _confirming.clear()
     for verifier in list(_verifiers):
         verifier._issuer.lock = threading.Lock()
         verifier._begin()
 
 
 def _at_exit() -> None:
-    """Says goodbye for the verifiers that confirm, so that no revocation waits for them."""
-    for verifier in list(_verifiers):
-        if verifier._confirm:
-            verifier.close()
+    """Says goodbye for this process, so that no revocation waits for it."""
+    for follower in list(_confirming):
+        follower.close()
 
 
 atexit.register(_at_exit)

@@ -59,15 +59,17 @@ class Follower(threading.Thread):
         return self._error or (self._confirmer.error if self._confirmer is not None else None)
 
     def close(self) -> None:
-        """Stops, and says goodbye where this process confirms. The caller has given up the lease."""
+        """Stops, gives up the lease, and then says goodbye where this process confirms."""
         self._stopped.set()
         if self._connection is not None:
             self._connection.abort()
         self.join(5)
+        if self.is_alive():
+            return  # it may still renew the lease, and nobody may believe that it won't
+        self._log.lease_end = 0.0
         if self._confirmer is not None:
             self._confirmer.stop()
-            if self._confirmer.ident is not None:
-                self._confirmer.join(5)
+            self._confirmer.join(5)
 
     def run(self) -> None:
         if self._confirmer is not None:
@@ -84,6 +86,8 @@ class Follower(threading.Thread):
                 pause, discover = _FIRST_PAUSE, False
                 continue
             except Exception as err:  # whatever it is, nothing is accepted once the lease ends
+                if self._stopped.is_set():
+                    return  # close has ended the connection
                 self._report(err)
                 discover = True
                 wait = max(pause, getattr(err, "retry_after", 0.0))
