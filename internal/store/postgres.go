@@ -431,6 +431,8 @@ func (*postgresDB) schema() schema {
     name TEXT COLLATE "C" NOT NULL PRIMARY KEY,
     at   BIGINT           NOT NULL
 )`,
+		insertPassed: `INSERT INTO passed_confirmations (to_node, from_node, n, confirmations, at)
+SELECT n.node, $1, $2, passed.value::text, $3 FROM json_each($4::json) passed JOIN nodes n ON n.node = passed.key RETURNING to_node`,
 		usersContaining: `users u WHERE bearerd_grams(u.search) @> bearerd_grams($1) AND strpos(u.search, $1) > 0`,
 	}
 }
