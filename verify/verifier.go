@@ -232,8 +232,8 @@ func (v *Verifier) spawn(f func(context.Context)) bool {
 }
 
 // Close ends what runs in the background and waits for it. The verifier refuses
-// everything from then on. With Config.Confirm it says so to the issuer, which needs not
-// wait for it any more; an issuer that doesn't answer is waited for two seconds.
+// everything from then on. With Config.Confirm it notifies the issuer, which then no
+// longer waits for it; if the issuer doesn't answer, Close gives up after two seconds.
 func (v *Verifier) Close() {
 	v.mu.Lock()
 	v.closed = true
