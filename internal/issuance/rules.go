@@ -26,7 +26,7 @@ func (r *Request) checkOrigin(c *caller.Caller) error {
 	case c.IsOperator(), r.trusted != nil: // an issuer's rule has decided
 		return nil
 	case c.RequireSignedIn() != nil:
-		return fault.New(fault.Forbidden, "the token is good for revoking itself alone")
+		return fault.New(fault.Forbidden, "the token may only revoke itself")
 	}
 	subject, ofClient := c.ID(), c.Subject != nil && c.Subject.Client
 	if r.Principal != nil {
