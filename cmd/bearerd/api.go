@@ -223,7 +223,7 @@ func (c apiCall) fields() (names []string, values map[string]any, err error) {
 		case !ok || name == "":
 			err = errors.Join(err, fmt.Errorf("--%s: %q is not NAME=VALUE", flag, field))
 		case twice:
-			err = errors.Join(err, fmt.Errorf("--%s: %s stands twice", flag, name))
+			err = errors.Join(err, fmt.Errorf("--%s: %s is repeated", flag, name))
 		default:
 			names, values[name] = append(names, name), read(value)
 		}

@@ -156,7 +156,7 @@ func (d *decoder) mapping(key string, n *yaml.Node, v reflect.Value) {
 			continue
 		}
 		if line, twice := first[name.Value]; twice {
-			d.fail(name, join(key, name.Value), fmt.Sprintf("stands twice, first on line %d", line), "")
+			d.fail(name, join(key, name.Value), fmt.Sprintf("is repeated, first on line %d", line), "")
 			continue
 		}
 		first[name.Value] = name.Line
