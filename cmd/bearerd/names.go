@@ -70,6 +70,14 @@ func flagValues(cmd *cobra.Command, flag string, values ...string) {
 	_ = cmd.RegisterFlagCompletionFunc(flag, cobra.FixedCompletions(values, cobra.ShellCompDirectiveNoFileComp))
 }
 
+// oneOf returns an error about a flag, if it is set and is none of the values.
+func oneOf(flag, value string, values []string) error {
+	if value == "" || slices.Contains(values, value) {
+		return nil
+	}
+	return hint(fmt.Errorf("--%s: there is no %s %q", flag, flag, value), "%s", suggest.Instead(flag+"s", value, values, false))
+}
+
 // completionTimeout is how long a person waits for a completion at most.
 const completionTimeout = 2 * time.Second
 
