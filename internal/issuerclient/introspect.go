@@ -220,7 +220,7 @@ func (a *asker) question(ctx context.Context, q question) (finding, error) {
 
 // share prepares the token for all who wait for it.
 func (f *finding) share() {
-	if f.token.Collection != nil {
+	if f.token.BindsCollection() { // of a session's collection the issuer says nothing
 		f.token.SetSubject(subjectOf(*f))
 	}
 	if f.facts != nil {

@@ -92,7 +92,7 @@ func (s *source) ask(ctx context.Context, q question, known *verification.Token)
 		return finding{}, err
 	case !found.active && known == nil:
 		return finding{}, token.Malformed()
-	case !found.active && known.Collection != nil && !q.fresh:
+	case !found.active && known.BindsCollection() && !q.fresh:
 		return finding{}, token.CheckAccess.Refuse()
 	case !found.active:
 		return finding{}, token.CheckRevoked.Refuse()
