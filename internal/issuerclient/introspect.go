@@ -1,4 +1,4 @@
-package verify
+package issuerclient
 
 import (
 	"context"
@@ -48,7 +48,6 @@ type asker struct {
 	web    *web
 	ledger *revocation.Ledger
 	site   func() *site // nil: not known yet
-	facts  bool         // ask for who the user is too
 	spawn  func(func(context.Context)) bool
 
 	unknown, known turns
@@ -191,7 +190,7 @@ func (a *asker) question(ctx context.Context, q question) (finding, error) {
 	asked := a.ledger.Clock()
 	form := url.Values{"token": {q.raw}}
 	kinds := verification.APIKinds()
-	if a.facts {
+	if a.cfg.Edge != nil {
 		form.Set("facts", "true")
 		kinds = append(kinds, token.KindSession)
 	}
@@ -203,7 +202,7 @@ func (a *asker) question(ctx context.Context, q question) (finding, error) {
 		return finding{}, unavailable(err, cantAsk)
 	}
 	f, err := parseIntrospection(got.body, a.cfg.Issuer, kinds)
-	if err == nil && f.active && a.facts {
+	if err == nil && f.active && a.cfg.Edge != nil {
 		f.facts, err = parseFacts(got.body, f.token)
 	}
 	if err == nil && f.active && f.token.AsOf < 0 && !a.cfg.InsecureWithoutRevocation {
@@ -221,7 +220,7 @@ func (a *asker) question(ctx context.Context, q question) (finding, error) {
 
 // share prepares the token for all callers that wait for it.
 func (f *finding) share() {
-	if f.token.Collection != nil {
+	if f.token.BindsCollection() { // of a session's collection the issuer says nothing
 		f.token.SetSubject(subjectOf(*f))
 	}
 	if f.facts != nil {
