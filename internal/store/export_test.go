@@ -146,3 +146,19 @@ func Statements() map[string]string {
 	})
 	return all
 }
+
+// Hurried returns options by which each step of a start waits for so long only.
+func Hurried(o Options, wait time.Duration) Options {
+	o.startTimeout = wait
+	return o
+}
+
+// Alone runs a statement as a migration is run, after its context has ended.
+func (s *Store) Alone(ctx context.Context, text string) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	return s.alone(ctx, func(ctx context.Context, c conn) error {
+		cancel()
+		return c.script(ctx, text)
+	})
+}
