@@ -176,6 +176,7 @@ func (db *sqliteDB) alone(ctx context.Context, do work) error {
 		if _, err := c.exec(ctx, beginWrite); err != nil {
 			return err
 		}
+		ctx := detached(ctx)
 		err := do(ctx, c)
 		if err == nil {
 			_, err = c.exec(ctx, commit)
