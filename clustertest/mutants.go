@@ -16,6 +16,7 @@ func Mutants() Mutation {
 			"internal/verification/sabotage.go": breakable("verification"),
 			"internal/journal/sabotage.go":      breakable("journal"),
 			"internal/issuerclient/sabotage.go": breakable("issuerclient"),
+			"internal/feed/sabotage.go":         breakable("feed"),
 			"internal/node/sabotage.go":         brokenPurge,
 			"internal/store/sabotage.go":        brokenStore,
 		},
@@ -85,6 +86,9 @@ func moreMutants() []Edit {
 		File: "internal/revocation/follower.go", Old: "again, err := f.renewLease(ctx, started)",
 		New: "if sabotage == \"heartbeats from a read\" {\n\t\t\tf.known.Store(&Known{Seq: f.Applied(), Started: started, Purged: f.purged})\n\t\t\tf.ledger.notify()\n\t\t}\n" +
 			"\t\tagain, err := f.renewLease(ctx, started)",
+	}, { // too: a node without a lease sends none, wherever it knows something from
+		File: "internal/feed/stream.go", Old: "now == s.told || !s.Log.Fresh() ||",
+		New: `now == s.told || !s.Log.Fresh() && sabotage != "heartbeats from a read" ||`,
 	}, {
 		File: "internal/revocation/clocks.go", Old: "origin: start.UnixNano()", New: "origin: start.UnixNano() + clockShift(start)",
 	}, {
