@@ -68,7 +68,7 @@ var mayImport = map[string][]string{
 	"internal/audit":           {"internal/fault", "internal/redact"},
 	"internal/quota":           {"internal/ratelimit", "internal/fault", "internal/audit"},
 	"internal/httpkit":         {"internal/fault", "internal/networks", "internal/redact", "internal/strictjson", "internal/token"},
-	"internal/config":          {"internal/fault", "internal/foreign", "internal/localaddr", "internal/token"},
+	"internal/config":          {"internal/fault", "internal/foreign", "internal/localaddr", "internal/suggest", "internal/token"},
 	"internal/records":         domains,
 	"internal/verification":    {"internal/token", "internal/networks", "internal/uses", "internal/revocation", "internal/access", "internal/fault", "internal/cache"},
 	"internal/journal":         {"internal/records", "internal/revocation", "internal/audit", "internal/fault"},

@@ -40,10 +40,10 @@ the answer. PATH begins with a slash, or is beneath the management API
 
 The method is GET, or POST where there are fields or an input. Fields are the
 members of a JSON body, or the query of a GET; "-f" takes texts, and "-F" also true,
-false, null and integers. A token that ended is replaced before. The exit code is 1
-when the status is 400 or above; the answer is printed all the same.
+false, null and integers. An expired token is replaced first. The exit code is 1 when the
+status is 400 or above; the answer is still printed.
 
---issuer says which login counts where there are several.`,
+If you are logged in at several servers, --issuer selects one.`,
 		Example: `  bearerd api me
   bearerd api tokens -f name=nightly -f scope=read -F expires_in=3600
   bearerd api users -X GET -f search=ada
@@ -223,7 +223,7 @@ func (c apiCall) fields() (names []string, values map[string]any, err error) {
 		case !ok || name == "":
 			err = errors.Join(err, fmt.Errorf("--%s: %q is not NAME=VALUE", flag, field))
 		case twice:
-			err = errors.Join(err, fmt.Errorf("--%s: %s stands twice", flag, name))
+			err = errors.Join(err, fmt.Errorf("--%s: %s is repeated", flag, name))
 		default:
 			names, values[name] = append(names, name), read(value)
 		}

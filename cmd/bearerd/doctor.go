@@ -36,13 +36,13 @@ database and its settings, the clocks, this machine's server, and the way to it.
 For the latter it asks at the issuer's URL, as clients do: whether this bearerd
 answers there, until when the certificate is valid, whether /auth/, /oauth2/ and
 the paths of each dialect reach it, whether Authorization arrives, and whether
-the proxy says who the client is (X-Forwarded-For and trusted_proxies) and lets
-nobody choose that.
+the proxy sends the client's address (X-Forwarded-For and trusted_proxies) and
+no client can choose it.
 
-It changes nothing. The server says whether and how requests arrive only to
-those who have the master key, at /auth/doctor and at the paths of the dialects,
-whose endpoints are not called. The exit code is 1 when a check failed; a
-warning is about what works and should not stay.`,
+It changes nothing. The server reports whether and how requests arrive only to
+callers that have the master key, at /auth/doctor and at the paths of the
+dialects, whose endpoints are not called. The exit code is 1 when a check failed;
+a warning is about something that works but should be changed.`,
 		Example: `  bearerd doctor --config bearerd.yaml
   bearerd doctor --local --output json`,
 		Args: takes(),

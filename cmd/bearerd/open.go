@@ -174,8 +174,12 @@ func elsewhere(c config.Config) (config.Config, error) {
 // waitFlag adds the flag --wait to a command that revokes something.
 func waitFlag(cmd *cobra.Command) {
 	wait := waitValue{config.WaitTrue}
-	cmd.Flags().Var(&wait, "wait", "wait until every running server has confirmed it, or all that verify: true, false, all (revocation.wait)")
-	cmd.Flag("wait").NoOptDefVal = string(config.WaitTrue)
+	cmd.Flags().Var(&wait, "wait", "wait until every running server has confirmed it; --wait=all waits for services\n"+
+		"that confirm too, --wait=false for nothing (default: as revocation.wait says)")
+	flag := cmd.Flag("wait")
+	flag.NoOptDefVal = string(config.WaitTrue)
+	flag.DefValue = "" // the configuration's
+	flagValues(cmd, "wait", string(config.WaitTrue), string(config.WaitAll), string(config.WaitFalse))
 }
 
 // waitValue is the value of that flag.
@@ -183,7 +187,7 @@ type waitValue struct{ config.Wait }
 
 func (w *waitValue) String() string     { return string(w.Wait) }
 func (w *waitValue) Set(s string) error { return w.UnmarshalText([]byte(s)) } //nolint:wrapcheck // cobra names the flag
-func (*waitValue) Type() string         { return "wait" }
+func (*waitValue) Type() string         { return "bool" }                     // so that the help has --wait, and no name of a value
 
 // readOnlyLog is the revocation log for a command. A command is no server: no revocation
 // may wait for it, so it confirms nothing.

@@ -78,13 +78,14 @@ everywhere at once.
 
 Begin with "bearerd demo", which starts a server with sample data and prints
 commands to paste, or with "bearerd init", which begins an installation of your
-own. "bearerd serve" is the server; "bearerd login" and "bearerd api" ask a server
-that is somewhere else; every other command works on the same database beside the
-server, and what it changes reaches the server at once.
+own. "bearerd serve" is the server; "bearerd login" and "bearerd api" use a server
+on another machine; every other command works on the same database beside the
+server, and its changes take effect in the server at once.
 
-Results and secrets are printed to standard output, all else to standard error.
-A command that fails exits with 1 and has changed nothing, or says what it has. One
-that was asked whether something is allowed exits with 3 when it isn't.`,
+Results and secrets are printed to standard output, everything else to standard
+error. A command that fails exits with 1; if it has changed something nevertheless,
+it says so. A command that checks whether something is allowed exits with 3 when it
+isn't.`,
 		SilenceErrors: true,
 		SilenceUsage:  true,
 		Version:       thisBuild().Version,

@@ -26,7 +26,7 @@ func (p *program) serveCommand() *cobra.Command {
 		Use:   "serve",
 		Short: "Run the server",
 		Long: `Run the server until it gets SIGTERM or SIGINT; requests that are running can then
-finish, and where shutdown.notice says so /readyz is 503 for a while before. SIGHUP
+finish, and before that /readyz is 503 for as long as shutdown.notice says. SIGHUP
 makes it read the certificate, the secrets and the log level again. The database,
 its schema and the master key are created on the first start.
 

@@ -118,6 +118,14 @@ func (a *API) createBinding(w http.ResponseWriter, r *request) error {
 	return a.writeBinding(w, r, http.StatusCreated, b)
 }
 
+func (a *API) readBinding(w http.ResponseWriter, r *request) error {
+	b, err := a.Directory.Binding(r.Context(), r.caller, r.id)
+	if err != nil {
+		return err
+	}
+	return a.writeBinding(w, r, http.StatusOK, b)
+}
+
 func (a *API) updateBinding(w http.ResponseWriter, r *request) error {
 	var body bindingChange
 	if err := httpkit.DecodeJSON(w, r.Request, &body); err != nil {

@@ -164,6 +164,14 @@ func (a *API) createClient(w http.ResponseWriter, r *request) error {
 	return httpkit.WriteJSON(w, http.StatusCreated, answer)
 }
 
+func (a *API) readClient(w http.ResponseWriter, r *request) error {
+	c, err := a.Directory.Client(r.Context(), r.caller, r.id)
+	if err != nil {
+		return err
+	}
+	return httpkit.WriteJSON(w, http.StatusOK, ClientOf(c, a.Now()))
+}
+
 func (a *API) updateClient(w http.ResponseWriter, r *request) error {
 	var body clientPatch
 	if err := httpkit.DecodeJSON(w, r.Request, &body); err != nil {

@@ -44,6 +44,18 @@ func (a *API) createCollection(w http.ResponseWriter, r *request) error {
 	return httpkit.WriteJSON(w, http.StatusCreated, CollectionOf(made))
 }
 
+func (a *API) readCollection(w http.ResponseWriter, r *request) error {
+	id, err := r.collection()
+	if err != nil {
+		return err
+	}
+	c, err := a.Directory.Collection(r.Context(), r.caller, id)
+	if err != nil {
+		return err
+	}
+	return httpkit.WriteJSON(w, http.StatusOK, CollectionOf(c))
+}
+
 func (a *API) updateCollection(w http.ResponseWriter, r *request) error {
 	id, err := r.collection()
 	if err != nil {

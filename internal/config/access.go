@@ -140,7 +140,7 @@ type lines[K comparable] map[K]int
 // in the message.
 func once[K comparable](k *accessChecker, seen lines[K], key K, at Position, what string) {
 	if line, twice := seen[key]; twice {
-		k.fail(at, "%s stands twice, first on line %d", what, line)
+		k.fail(at, "%s is repeated, first on line %d", what, line)
 		return
 	}
 	seen[key] = at.Line

@@ -14,6 +14,8 @@ import (
 	"unicode"
 
 	"go.yaml.in/yaml/v4"
+
+	"github.com/bearerd/bearerd/internal/suggest"
 )
 
 // decoder fills Go values from YAML by their `yaml` tags, and collects what is
@@ -156,7 +158,7 @@ func (d *decoder) mapping(key string, n *yaml.Node, v reflect.Value) {
 			continue
 		}
 		if line, twice := first[name.Value]; twice {
-			d.fail(name, join(key, name.Value), fmt.Sprintf("stands twice, first on line %d", line), "")
+			d.fail(name, join(key, name.Value), fmt.Sprintf("is repeated, first on line %d", line), "")
 			continue
 		}
 		first[name.Value] = name.Line
@@ -185,8 +187,15 @@ func (d *decoder) member(key string, pair []*yaml.Node, v reflect.Value) {
 			keys = append(keys, name)
 		}
 	}
-	d.fail(pair[0], "", fmt.Sprintf("unknown key %q", join(key, name)), "the keys here are "+strings.Join(keys, ", "))
+	hint := "the keys here are " + strings.Join(keys, ", ")
+	if closest := suggest.Closest(name, keys); closest != "" && len(keys) > mostKeys {
+		hint = fmt.Sprintf("did you mean %q?", closest)
+	}
+	d.fail(pair[0], "", fmt.Sprintf("unknown key %q", join(key, name)), hint)
 }
+
+// mostKeys is how many keys are listed beside one that is like a misspelt key.
+const mostKeys = 8
 
 func join(key, name string) string {
 	if key == "" {

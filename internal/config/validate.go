@@ -177,7 +177,7 @@ func (k *checker) checkDialects() {
 		case !slices.Contains(known, dialect):
 			k.fail(key, "the dialects are specify, senaite, hypothesis and gen3", "unknown dialect %q", dialect)
 		case slices.Index(k.Dialects, dialect) < i:
-			k.fail(key, "", "%q stands twice", dialect)
+			k.fail(key, "", "%q is listed twice", dialect)
 		}
 	}
 	if len(k.Senaite.Prefixes) == 0 {
@@ -189,7 +189,7 @@ func (k *checker) checkDialects() {
 		case !isCleanPath(prefix):
 			k.fail(key, "write /@@API/senaite/v1", "must be a path that begins with a slash and doesn't end in one")
 		case slices.Index(k.Senaite.Prefixes, prefix) < i:
-			k.fail(key, "", "%q stands twice", prefix)
+			k.fail(key, "", "%q is listed twice", prefix)
 		}
 	}
 	if a := k.Hypothesis.Authority; a != "" && !hostName.MatchString(a) {
