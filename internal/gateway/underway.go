@@ -236,15 +236,17 @@ var errNoNews = fault.After(fault.Unavailable, time.Second, "this service has no
 // is news of the log, when a token expires, and every quarter of L; and not more often
 // than every eighth, however much is revoked.
 func (p *Proxy) Run(ctx context.Context) error {
-	s := &sweeper{underWay: p.underWay, verifier: p.Gate.Verifier, timeout: p.Staleness / 2}
+	s := &sweeper{underWay: p.underWay, verifier: p.Gate.Verifier}
 	s.epoch = s.verifier.Standing().Epoch
 	for {
+		staleness := p.staleness()
+		s.timeout = staleness / 2
 		now := s.verifier.Standing()
 		next := s.sweep(ctx, now)
-		if !p.rest(ctx, p.Staleness/8, nil) {
+		if !p.rest(ctx, staleness/8, nil) {
 			return nil
 		}
-		longest := p.Staleness / 8
+		longest := staleness / 8
 		if !next.IsZero() {
 			longest = min(longest, max(next.Sub(s.verifier.Standing().Now), 0))
 		}
@@ -252,6 +254,16 @@ func (p *Proxy) Run(ctx context.Context) error {
 			return nil
 		}
 	}
+}
+
+// staleness returns L as it is known now.
+func (p *Proxy) staleness() time.Duration {
+	if p.Staleness != nil {
+		if known := p.Staleness(); known > 0 {
+			return known
+		}
+	}
+	return DefaultStaleness
 }
 
 // rest waits until the time has passed or there is news, and reports false at the end of

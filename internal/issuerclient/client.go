@@ -97,6 +97,14 @@ func (v *Client) Forms() token.Forms { return v.forms }
 // Ledger returns what is known of the issuer's log.
 func (v *Client) Ledger() *revocation.Ledger { return v.ledger }
 
+// Staleness returns the issuer's L; 0 while it is not known.
+func (v *Client) Staleness() time.Duration {
+	if s := v.site.Load(); s != nil {
+		return s.staleness
+	}
+	return 0
+}
+
 // withForeign adds the shapes of other systems' tokens.
 func withForeign(forms token.Forms, shapes []foreign.Shape) (token.Forms, error) {
 	var own []foreign.Own

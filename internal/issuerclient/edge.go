@@ -20,9 +20,8 @@ const maxEdgeFactAge = verification.DefaultMaxFactAge
 
 // Probe is what a look at the issuer found.
 type Probe struct {
-	Scopes    []string      // that people can have; empty: any
-	Staleness time.Duration // L
-	Skew      time.Duration // by how much the clock here is ahead of the issuer's
+	Scopes []string      // that people can have; empty: any
+	Skew   time.Duration // by how much the clock here is ahead of the issuer's
 }
 
 // Probe asks the issuer for its metadata and keys, gets a token as the client, and
@@ -33,7 +32,7 @@ func (e *Client) Probe(ctx context.Context) (Probe, error) {
 	if err != nil {
 		return Probe{}, err
 	}
-	p := Probe{Scopes: s.scopes, Staleness: s.staleness}
+	p := Probe{Scopes: s.scopes}
 	if !s.date.IsZero() {
 		p.Skew = e.cfg.Now().Sub(s.date)
 	}
