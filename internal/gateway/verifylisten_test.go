@@ -109,6 +109,7 @@ func talk(t testing.TB, to net.Addr, request string, silence time.Duration) stri
 		case err != nil:
 			return out + "closed\n"
 		}
+		must(t, conn.SetReadDeadline(time.Now().Add(20*time.Second))) // what has begun also ends
 		out += described(resp)
 		if i == 0 {
 			_, _ = io.WriteString(conn, after)
