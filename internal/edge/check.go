@@ -26,15 +26,14 @@ const maxSkew = 30 * time.Second
 // this edge for its client; what is found then doesn't keep the edge from working, but some
 // requests from being answered as they should be.
 type Check struct {
-	Reached   bool
-	Staleness time.Duration // L; 0: not known
-	Findings  []Finding
+	Reached  bool
+	Findings []Finding
 }
 
 // Check asks the issuer everything that the edge will ask it, and returns what is wrong.
 func (e *Edge) Check(ctx context.Context) Check {
 	p, err := e.Probe(ctx)
-	c := Check{Reached: err == nil, Staleness: p.Staleness}
+	c := Check{Reached: err == nil}
 	if err != nil {
 		c.Findings = append(c.Findings, e.explain(err))
 	}

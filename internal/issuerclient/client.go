@@ -97,6 +97,14 @@ func (v *Client) Forms() token.Forms { return v.forms }
 // Ledger returns what is known of the issuer's log.
 func (v *Client) Ledger() *revocation.Ledger { return v.ledger }
 
+// Staleness returns the issuer's L; 0 while it is not known.
+func (v *Client) Staleness() time.Duration {
+	if s := v.site.Load(); s != nil {
+		return s.staleness
+	}
+	return 0
+}
+
 // withForeign adds the shapes of other systems' tokens.
 func withForeign(forms token.Forms, shapes []foreign.Shape) (token.Forms, error) {
 	var own []foreign.Own
@@ -110,7 +118,7 @@ func withForeign(forms token.Forms, shapes []foreign.Shape) (token.Forms, error)
 // decide returns the decision on top of the issuer's answers.
 func (v *Client) decide(forms token.Forms) (err error) {
 	src := &source{
-		cfg: v.cfg, forms: forms, keys: v.keys, asker: v.asker, ledger: v.ledger, closed: v.ctx.Done(),
+		cfg: v.cfg, forms: forms, keys: v.keys, asker: v.asker, ledger: v.ledger, closed: v.ctx.Done(), news: &accessNews{},
 		health: func() error { return nil },
 	}
 	if v.stream != nil {
@@ -122,8 +130,10 @@ func (v *Client) decide(forms token.Forms) (err error) {
 	}
 	if e := v.cfg.Edge; e != nil {
 		cfg.AddressOf, cfg.Meter, cfg.MaxFactAge = e.AddressOf, e.Meter, maxEdgeFactAge
-		src.spread = &spread{}
-		src.spread.watch(v.ledger)
+	}
+	src.news.watch(v.ledger)
+	if v.asker != nil {
+		v.asker.news = src.news.latest
 	}
 	v.decision, err = verification.New(cfg)
 	return err

@@ -20,9 +20,8 @@ const maxEdgeFactAge = verification.DefaultMaxFactAge
 
 // Probe is what a look at the issuer found.
 type Probe struct {
-	Scopes    []string      // that people can have; empty: any
-	Staleness time.Duration // L
-	Skew      time.Duration // by how much the clock here is ahead of the issuer's
+	Scopes []string      // that people can have; empty: any
+	Skew   time.Duration // by how much the clock here is ahead of the issuer's
 }
 
 // Probe asks the issuer for its metadata and keys, gets a token as the client, and
@@ -33,7 +32,7 @@ func (e *Client) Probe(ctx context.Context) (Probe, error) {
 	if err != nil {
 		return Probe{}, err
 	}
-	p := Probe{Scopes: s.scopes, Staleness: s.staleness}
+	p := Probe{Scopes: s.scopes}
 	if !s.date.IsZero() {
 		p.Skew = e.cfg.Now().Sub(s.date)
 	}
@@ -95,28 +94,29 @@ func (s *source) factsOf(ctx context.Context, raw string, t *verification.Token,
 // all of them keep may have changed.
 const spreadOver = 100 * time.Millisecond
 
-// spread delays the questions that follow news of the log, each by another time, so that
-// many edges don't ask at one moment.
-type spread struct{ news atomic.Int64 } // on the clock
+// accessNews is when the log last had an entry by which facts are asked for again, on the
+// clock.
+type accessNews struct{ at atomic.Int64 }
 
-// watch notes when the log has had an entry by which facts are asked for again.
-func (d *spread) watch(l *revocation.Ledger) {
+// watch notes such entries.
+func (n *accessNews) watch(l *revocation.Ledger) {
 	l.OnApply(func(c revocation.Change) {
 		for _, e := range c.Entries {
 			switch e.What { //nolint:exhaustive // what revokes needs no question
 			case revocation.Access, revocation.Role, revocation.Group, revocation.Collection:
-				d.news.Store(int64(l.Clock()))
+				n.at.Store(int64(l.Clock()))
 			}
 		}
 	})
 }
 
-// wait waits for a random part of what is left of spreadOver since the last news.
-func (d *spread) wait(ctx context.Context, now time.Duration) {
-	if d == nil {
-		return
-	}
-	news := time.Duration(d.news.Load())
+// latest returns when that was; 0: there was none.
+func (n *accessNews) latest() time.Duration { return time.Duration(n.at.Load()) }
+
+// spread waits for a random part of what is left of spreadOver since the last news, so that
+// many edges don't ask at one moment.
+func (n *accessNews) spread(ctx context.Context, now time.Duration) {
+	news := n.latest()
 	if left := news + spreadOver - now; news > 0 && left > 0 {
 		sleep(ctx, rand.N(left)) //nolint:gosec // spreads the questions, hides nothing
 	}

@@ -40,8 +40,8 @@ type source struct {
 	keys   *keys
 	asker  *asker // nil: without a client
 	ledger *revocation.Ledger
-	health func() error    // the error of following the log
-	spread *spread         // of an edge; nil: questions are not delayed
+	health func() error // the error of following the log
+	news   *accessNews
 	closed <-chan struct{} // closed when the verifier is closed
 }
 
@@ -83,8 +83,8 @@ func (s *source) Opaque(ctx context.Context, raw string, known *verification.Tok
 // ask introspects. An inactive token is refused: as revoked, or for lack of access where
 // the access may have changed; one that was never accepted here is refused as unknown.
 func (s *source) ask(ctx context.Context, q question, known *verification.Token) (finding, error) {
-	if q.known && !q.fresh {
-		s.spread.wait(ctx, s.ledger.Clock())
+	if s.cfg.Edge != nil && q.known && !q.fresh {
+		s.news.spread(ctx, s.ledger.Clock())
 	}
 	found, err := s.asker.ask(ctx, q)
 	switch {
