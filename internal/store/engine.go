@@ -95,7 +95,7 @@ type schema struct {
 	any        string // selects a row when any table is there
 	create     string // makes the table of migrations
 
-	usersContaining string // what is FROM users u whose search contains $1, of three characters at least
+	usersContaining string // what is FROM users u whose search has each three characters in a row that $1 has
 }
 
 // scanner is a row that can be read.

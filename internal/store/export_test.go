@@ -112,7 +112,8 @@ func ListLookups() map[string]string {
 		"all": {}, "after": {After: "ada"}, "from the end": {Descending: true}, "disabled": {Disabled: new(true)}, "searched": {Search: "x"},
 	} {
 		l := &userList{UserQuery: q, search: q.Search}
-		all["users, "+name], _ = l.walked(101)
+		all["users, "+name], _ = l.walked(101, records.MaxTotal)
+		all["users, total, "+name], _ = l.counted(101)
 	}
 	return all
 }

@@ -129,7 +129,9 @@ func TestPendingNamesWhatOpenRuns(t *testing.T) {
 func TestAMigrationThatIsBegunRunsToItsEnd(t *testing.T) {
 	t.Parallel()
 	for name, open := range map[string]func(t *testing.T) *store.Store{
-		"SQLite":     func(t *testing.T) *store.Store { return mustOpen(t, filepath.Join(t.TempDir(), "bearerd.db"), store.Options{}) },
+		"SQLite": func(t *testing.T) *store.Store {
+			return mustOpen(t, filepath.Join(t.TempDir(), "bearerd.db"), store.Options{})
+		},
 		"PostgreSQL": func(t *testing.T) *store.Store { _, all := onPostgres(t, 1, store.Options{}); return all[0] },
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -46,7 +46,7 @@ func (*sqliteDB) schema() schema {
     at   INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID`,
 		usersContaining: `user_search_grams g JOIN user_search x ON x.n = g.rowid JOIN users u ON u.id = x.user_id
-WHERE g.text MATCH '"' || replace($1, '"', '""') || '"' AND instr(u.search, $1) > 0`,
+WHERE g.text MATCH '"' || replace($1, '"', '""') || '"'`,
 	}
 }
 

@@ -30,6 +30,3 @@ SELECT owner, substr(id, 1, 3), count(*) FROM users WHERE owner <> '' GROUP BY o
 
 CREATE INDEX source_groups_listed ON source_groups (owner, id);
 CREATE INDEX source_groups_external ON source_groups (owner, external_id) WHERE external_id <> '';
-
--- Splitting a text takes some 30 microseconds: a search is to use the index rather than read users.
-ALTER FUNCTION bearerd_grams(TEXT) COST 1000;
