@@ -22,8 +22,8 @@ func weather(name string, w Weather) Breakage {
 	}
 }
 
-// Breakages returns the faults of a single node that random tests choose from.
-func Breakages() []Breakage {
+// lineBreakages returns the faults of a line.
+func lineBreakages() []Breakage {
 	return []Breakage{
 		weather("cut off", Weather{Cut: true}),
 		weather("blackholed", Weather{Up: Lose, Down: Lose}),
@@ -33,6 +33,12 @@ func Breakages() []Breakage {
 		weather("held on the way back", Weather{Down: Hold}),
 		weather("slow", Weather{Delay: 60 * time.Millisecond}),
 		weather("very slow", Weather{Delay: 250 * time.Millisecond}),
+	}
+}
+
+// Breakages returns the faults of a single node or edge that random tests choose from.
+func Breakages() []Breakage {
+	return append(lineBreakages(), []Breakage{
 		{
 			Name:   "paused",
 			Break:  func(_ *Cluster, n *Node) error { return n.Pause() },
@@ -48,7 +54,7 @@ func Breakages() []Breakage {
 			Break:  func(_ *Cluster, n *Node) error { return n.Stop() },
 			Repair: restart,
 		},
-	}
+	}...)
 }
 
 func restart(c *Cluster, n *Node) error {
@@ -106,6 +112,9 @@ func (c *Cluster) breakAtRandom(random *rand.Rand, stop <-chan struct{}) error {
 		if random.IntN(4) == 0 {
 			calm += Staleness + recovery
 		}
+		if c.config.isOutside() && random.IntN(8) == 0 {
+			calm += Staleness + outsideRecovery
+		}
 		if stopped || sleepUntil(stop, calm) {
 			return nil
 		}
@@ -117,6 +126,8 @@ func (c *Cluster) breakAtRandom(random *rand.Rand, stop <-chan struct{}) error {
 func (c *Cluster) breakSomething(random *rand.Rand) (repair func() error, longest time.Duration) {
 	n := c.Nodes[random.IntN(len(c.Nodes))]
 	switch all, ofPair := Breakages(), PairBreakages(); {
+	case len(c.Edges)+len(c.Services) > 0 && random.IntN(2) == 0:
+		return c.breakOutside(random), 2 * Staleness
 	case c.config.Pair != nil && random.IntN(3) == 0:
 		// After L nodes answer 503. That must be tested too.
 		return c.BreakPair(ofPair[random.IntN(len(ofPair))], n), 4 * Staleness
