@@ -62,10 +62,16 @@ func (c *Cluster) startOutside() {
 // front of its own.
 func (c *Cluster) AddEdge() *Node {
 	c.Helper()
+	return c.AddEdgeBinary(c.config.Binary, c.config.Environment...)
+}
+
+// AddEdgeBinary is AddEdge for an edge with a binary and an environment of its own.
+func (c *Cluster) AddEdgeBinary(binary string, environment ...string) *Node {
+	c.Helper()
 	i := len(c.Edges)
 	name := fmt.Sprintf("edge%d", i)
-	e := &Node{Number: EdgeNode + i, Link: c.forwardTo(c.startFront(c.chooser(i))), binary: c.config.Binary, command: "edge"}
-	e.environment = append([]string{"HTTPS_PROXY=http://" + e.Link.Addr()}, c.config.Environment...)
+	e := &Node{Number: EdgeNode + i, Link: c.forwardTo(c.startFront(c.chooser(i))), binary: binary, command: "edge"}
+	e.environment = append([]string{"HTTPS_PROXY=http://" + e.Link.Addr()}, environment...)
 	c.write("edge.secret", clientSecret+"\n")
 	c.write(name+".yaml", fmt.Sprintf(`issuer: %s
 listen: 127.0.0.1:0
