@@ -230,13 +230,16 @@ func (c *Cluster) forward(dsn string) (*Forwarder, string) {
 // Start starts a node and waits until it is ready.
 func (c *Cluster) Start(n *Node) {
 	c.Helper()
-	err := n.Start()
-	if err == nil {
-		err = n.WaitReady(context.Background(), c.Client.HTTP)
-	}
-	if err != nil {
+	if err := c.start(n); err != nil {
 		c.Fatal(err)
 	}
+}
+
+func (c *Cluster) start(n *Node) error {
+	if err := n.Start(); err != nil {
+		return err
+	}
+	return n.WaitReady(context.Background(), c.Client.HTTP)
 }
 
 // stop stops a process, if it runs. Its line is whole.

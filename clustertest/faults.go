@@ -99,10 +99,23 @@ func (c *Cluster) CutAll(w Weather) (repair func() error) {
 	}
 }
 
+// breaker breaks one thing, and returns what repairs it and how long it may take until that
+// is called.
+type breaker func(random *rand.Rand) (repair func() error, longest time.Duration)
+
+// breakers returns what breaks things at the same time: nodes and their database, and what
+// verifies outside.
+func (c *Cluster) breakers() []breaker {
+	if len(c.Edges)+len(c.Services) == 0 {
+		return []breaker{c.breakSomething}
+	}
+	return []breaker{c.breakSomething, c.breakOutside}
+}
+
 // breakAtRandom breaks and repairs one thing after another until stop is closed.
-func (c *Cluster) breakAtRandom(random *rand.Rand, stop <-chan struct{}) error {
+func (c *Cluster) breakAtRandom(random *rand.Rand, breaks breaker, stop <-chan struct{}) error {
 	for {
-		repair, longest := c.breakSomething(random)
+		repair, longest := breaks(random)
 		stopped := sleepUntil(stop, 100*time.Millisecond+time.Duration(random.Int64N(int64(longest))))
 		if err := repair(); err != nil {
 			return err
@@ -121,13 +134,10 @@ func (c *Cluster) breakAtRandom(random *rand.Rand, stop <-chan struct{}) error {
 	}
 }
 
-// breakSomething breaks one thing, and returns what repairs it and how long it may take
-// until that is called.
+// breakSomething is the breaker of nodes and their database.
 func (c *Cluster) breakSomething(random *rand.Rand) (repair func() error, longest time.Duration) {
 	n := c.Nodes[random.IntN(len(c.Nodes))]
 	switch all, ofPair := Breakages(), PairBreakages(); {
-	case len(c.Edges)+len(c.Services) > 0 && random.IntN(2) == 0:
-		return c.breakOutside(random), 2 * Staleness
 	case c.config.Pair != nil && random.IntN(3) == 0:
 		// After L nodes answer 503. That must be tested too.
 		return c.BreakPair(ofPair[random.IntN(len(ofPair))], n), 4 * Staleness

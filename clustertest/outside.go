@@ -47,12 +47,18 @@ func (c Config) isOutside() bool { return c.Edges+c.Confirming+c.Services > 0 ||
 // startOutside starts what the configuration says.
 func (c *Cluster) startOutside() {
 	c.Helper()
-	var starting sync.WaitGroup
 	for range c.config.Edges {
-		e := c.AddEdge()
-		starting.Go(func() { c.Start(e) })
+		c.AddEdge()
+	}
+	errs := make([]error, len(c.Edges))
+	var starting sync.WaitGroup
+	for i, e := range c.Edges {
+		starting.Go(func() { errs[i] = c.start(e) })
 	}
 	starting.Wait()
+	if err := errors.Join(errs...); err != nil {
+		c.Fatal(err)
+	}
 	for i := range c.config.Confirming + c.config.Services {
 		c.AddService(i < c.config.Confirming)
 	}
@@ -72,7 +78,7 @@ func (c *Cluster) AddEdgeBinary(binary string, environment ...string) *Node {
 	name := fmt.Sprintf("edge%d", i)
 	e := &Node{Number: EdgeNode + i, Link: c.forwardTo(c.startFront(c.chooser(i))), binary: binary, command: "edge"}
 	e.environment = append([]string{"HTTPS_PROXY=http://" + e.Link.Addr()}, environment...)
-	c.write("edge.secret", clientSecret+"\n")
+	c.write(name+".secret", clientSecret+"\n")
 	c.write(name+".yaml", fmt.Sprintf(`issuer: %s
 listen: 127.0.0.1:0
 ops_listen: 127.0.0.1:0
@@ -80,7 +86,7 @@ client_id: %s
 client_secret_file: %q
 ca_file: %q
 dialects: [specify, hypothesis]
-`, c.issuer, verifierID, filepath.Join(c.dir, "edge.secret"), filepath.Join(c.dir, "ca.pem")))
+`, c.issuer, verifierID, filepath.Join(c.dir, name+".secret"), filepath.Join(c.dir, "ca.pem")))
 	e.config, e.logFile = filepath.Join(c.dir, name+".yaml"), filepath.Join(c.dir, name+".log")
 	c.Edges = append(c.Edges, e)
 	c.Cleanup(func() { c.stop(e) }) // before its front
@@ -181,11 +187,11 @@ func (c *Cluster) outside(i int) *Node {
 	return c.Services[i-len(c.Edges)].Node
 }
 
-// breakOutside breaks one edge or service, and returns what repairs it.
-func (c *Cluster) breakOutside(random *rand.Rand) (repair func() error) {
+// breakOutside is the breaker of edges and services.
+func (c *Cluster) breakOutside(random *rand.Rand) (repair func() error, longest time.Duration) {
 	n, all := c.outside(random.IntN(len(c.Edges)+len(c.Services))), Breakages()
 	if n.Number >= ConfirmingNode { // it has no process of its own
 		all = lineBreakages()
 	}
-	return c.Break(n, all[random.IntN(len(all))])
+	return c.Break(n, all[random.IntN(len(all))]), 2 * Staleness
 }

@@ -2,9 +2,7 @@ package clustertest_test
 
 import (
 	"fmt"
-	"os"
 	"slices"
-	"strconv"
 	"sync"
 	"testing"
 	"time"
@@ -273,13 +271,8 @@ func TestAFailoverWithEdgesLosesNothing(t *testing.T) {
 // of the first refuses, and each of the others has read it.
 func TestManyServicesAreWaitedFor(t *testing.T) {
 	t.Parallel()
-	services, readers := 100, 400
-	if text := os.Getenv("READERS"); text != "" {
-		var err error
-		if readers, err = strconv.Atoi(text); err != nil {
-			t.Fatalf("READERS: %v", err)
-		}
-	}
+	const services = 100
+	readers := number(t, "READERS", 400)
 	conf := config(t, 2)
 	conf.Fronts = true
 	c := clustertest.New(t, conf)

@@ -84,15 +84,15 @@ func (c *Cluster) Work(w Workload) error {
 			}
 		})
 	}
-	var errs []error
+	breakers := c.breakers()
+	if w.Calm {
+		breakers = nil
+	}
+	errs := make([]error, len(breakers))
 	var breaking sync.WaitGroup
-	if !w.Calm {
-		breaking.Go(func() {
-			random := rand.New(rand.NewPCG(w.Seed, 1<<32)) //nolint:gosec // reproducible
-			if err := c.breakAtRandom(random, stop); err != nil {
-				errs = append(errs, err)
-			}
-		})
+	for i, b := range breakers {
+		random := rand.New(rand.NewPCG(w.Seed, 1<<32+uint64(i))) //nolint:gosec // reproducible
+		breaking.Go(func() { errs[i] = c.breakAtRandom(random, b, stop) })
 	}
 	time.Sleep(w.Length)
 	close(stop)
