@@ -15,7 +15,7 @@ func Mutants() Mutation {
 			"internal/revocation/sabotage.go":   brokenClock,
 			"internal/verification/sabotage.go": breakable("verification"),
 			"internal/journal/sabotage.go":      breakable("journal"),
-			"verify/sabotage.go":                breakable("verify"),
+			"internal/issuerclient/sabotage.go": breakable("issuerclient"),
 			"internal/feed/sabotage.go":         breakable("feed"),
 			"internal/confirming/sabotage.go":   breakable("confirming"),
 			"internal/node/sabotage.go":         brokenPurge,
@@ -106,7 +106,7 @@ func moreMutants() []Edit {
 		File: "internal/revocation/question.go", Old: "\tf.ledger.Apply(page.Entries)\n",
 		New: "\tif sabotage == \"applied after the answer\" {\n\t\tdefer time.AfterFunc(50*time.Millisecond, func() { f.ledger.set.Apply(page.Entries) })\n\t} else {\n\t\tf.ledger.Apply(page.Entries)\n\t}\n",
 	}, {
-		File: "verify/reading.go", Old: "asOf := r.started + b.asOf - max(b.asOf, -b.asOf)/1000",
+		File: "internal/issuerclient/reading.go", Old: "asOf := r.started + b.asOf - max(b.asOf, -b.asOf)/1000",
 		New: "asOf := r.started + b.asOf - max(b.asOf, -b.asOf)/1000\n\tif sabotage == \"a verifier's lease from the heartbeat\" {\n\t\tasOf = r.ledger.Clock()\n\t}",
 	}}
 }

@@ -19,7 +19,7 @@ import (
 	"github.com/bearerd/bearerd/internal/login"
 )
 
-// apiCall is a request as it is asked for.
+// apiCall is a request, as the arguments and flags describe it.
 type apiCall struct {
 	method  string
 	raw     []string // NAME=VALUE, texts
@@ -115,7 +115,7 @@ func (p *program) refreshed(ctx context.Context, s *login.Server, folder login.F
 }
 
 // printAnswer prints an answer: the body, and before it the status and the headers where
-// they are asked for. A terminal is sent nothing that could make it do something.
+// they are asked for. Control characters are not sent to a terminal.
 func (p *program) printAnswer(resp *http.Response, include bool) error {
 	body, err := io.ReadAll(resp.Body)
 	if err != nil {
@@ -140,7 +140,7 @@ func (p *program) printAnswer(resp *http.Response, include bool) error {
 	return err
 }
 
-// indented returns JSON as a person reads it; what is no JSON is returned as it is.
+// indented returns JSON with indentation; anything else is returned unchanged.
 func indented(body []byte) []byte {
 	var out bytes.Buffer
 	if json.Indent(&out, body, "", "  ") != nil {
@@ -153,7 +153,7 @@ func indented(body []byte) []byte {
 	return text
 }
 
-// prepare makes a request of what was asked for.
+// prepare returns the HTTP request of a call.
 func (p *program) prepare(path string, c apiCall) (login.Call, error) {
 	call := login.Call{Method: strings.ToUpper(c.method), Path: path, Header: http.Header{"Accept": {"application/json, */*"}}}
 	names, values, err := c.fields()

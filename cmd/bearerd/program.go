@@ -47,7 +47,7 @@ var overrides = []struct{ key, flag, usage string }{
 // and answered that it is not.
 const exitRefused = 3
 
-// errRefused ends a command that has shown such an answer.
+// errRefused is the error of a command that has shown such an answer.
 var errRefused = errors.New("refused")
 
 // run carries out the command that the arguments name and returns the exit code: 0
@@ -162,7 +162,7 @@ func noSuchCommand(cmd *cobra.Command, args []string) error {
 	return hint(fmt.Errorf("unknown command %q", cmd.CommandPath()+" "+args[0]), "%ssee %s --help", meant, cmd.CommandPath())
 }
 
-// badFlag adds to the error of a flag what was meant.
+// badFlag adds to the error about an unknown flag the one that was probably meant.
 func badFlag(cmd *cobra.Command, err error) error {
 	meant := ""
 	if unknown, ok := errors.AsType[*pflag.NotExistError](err); ok {
@@ -179,8 +179,8 @@ func badFlag(cmd *cobra.Command, err error) error {
 	return hint(err, "%ssee %s --help", meant, cmd.CommandPath())
 }
 
-// takes says which arguments a command has. An argument that is too many isn't
-// repeated: it may be a secret that is in the wrong place.
+// takes checks the arguments of a command. A surplus argument isn't repeated in the
+// error: it may be a secret in the wrong place.
 func takes(names ...string) cobra.PositionalArgs {
 	return func(cmd *cobra.Command, args []string) error {
 		switch {

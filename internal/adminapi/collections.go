@@ -19,7 +19,7 @@ type Collection struct {
 // CollectionOf returns a collection as it is shown.
 func CollectionOf(c records.Collection) Collection { return Collection(c) }
 
-// newCollection is a collection to be made; both members must be there.
+// newCollection is a collection to be created; both members are required.
 type newCollection struct {
 	ID   *int64 `json:"id"`
 	Name string `json:"name"`

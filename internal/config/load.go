@@ -35,7 +35,7 @@ func Load(path string, env []string, overrides map[string]string) (Config, error
 	if _, set := d.origin["signing.algorithm"]; !set && slices.Contains(cfg.Dialects, DialectGen3) {
 		cfg.Signing.Algorithm = algorithmOfGen3
 	}
-	// An element of a list gets what it leaves out.
+	// An element of a list gets the defaults of the keys that it leaves out.
 	cfg.Upstream.complete()
 	for i := range cfg.SignIn.Sources {
 		cfg.SignIn.Sources[i].complete()

@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// write writes a part of the answer. A client that takes none of it for too long is
-// given up; net/http then cuts the connection.
+// write writes a part of the answer. If a client reads none of it for too long, it fails,
+// and net/http cuts the connection.
 func (s *stream) write(text []byte) error {
 	if len(text) == 0 {
 		return nil
@@ -18,8 +18,8 @@ func (s *stream) write(text []byte) error {
 	return s.written(err)
 }
 
-// flush sends what was written. Of HTTP/2 a deadline ends a stream that is silent
-// as well, so there is none between.
+// flush sends what was written. In HTTP/2 a deadline ends a silent stream too, so none is
+// set between two writes.
 func (s *stream) flush() error {
 	s.allow(s.WriteTimeout)
 	err := s.written(s.control.Flush())
@@ -35,7 +35,7 @@ func (s *stream) allow(timeout time.Duration) {
 	if timeout > 0 {
 		deadline = time.Now().Add(timeout) //nolint:forbidigo // the network's own clock
 	}
-	_ = s.control.SetWriteDeadline(deadline) // a writer without has no slow clients either
+	_ = s.control.SetWriteDeadline(deadline) // a writer without deadlines has no slow clients either
 }
 
 func (s *stream) written(err error) error {

@@ -60,7 +60,7 @@ type sqliteDB struct {
 	queue   chan *job
 	stop    chan struct{} // closed: the writer ends
 	stopped chan struct{} // closed: the writer has ended
-	bulk    bool          // this process writes very many rows
+	bulk    bool          // this process writes a very large number of rows
 
 	writer  *sqliteConn // used by the writer's goroutine alone
 	readers chan *sqliteConn
@@ -176,6 +176,7 @@ func (db *sqliteDB) alone(ctx context.Context, do work) error {
 		if _, err := c.exec(ctx, beginWrite); err != nil {
 			return err
 		}
+		ctx := detached(ctx)
 		err := do(ctx, c)
 		if err == nil {
 			_, err = c.exec(ctx, commit)
@@ -319,9 +320,9 @@ func (db *sqliteDB) dial(ctx context.Context, name string) (*sqliteConn, error) 
 	return &sqliteConn{pool: pool, db: c, stmts: map[string]*sql.Stmt{}, count: db.queries}, nil
 }
 
-// detached is the context that statements run with: a watched one costs the driver a
-// goroutine and about 4 µs for each, as long as the statement itself. Callers check ctx
-// before they run statements, and every statement is bounded.
+// detached is the context that statements run with: with one that can end, the driver
+// starts a goroutine for each statement, which takes about 4 µs, as long as the statement
+// itself. Callers check ctx before they run statements, and every statement is bounded.
 func detached(ctx context.Context) context.Context { return context.WithoutCancel(ctx) }
 
 const (

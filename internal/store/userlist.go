@@ -18,7 +18,7 @@ import (
 // indexedSearch is how many characters a search has that the index answers.
 const indexedSearch = 3
 
-// maxSearch is more than any name has.
+// maxSearch is longer than any name.
 const maxSearch = 1024
 
 // userList is a query for users, as it is put together.
@@ -41,8 +41,8 @@ func (s *Store) newUserList(q records.UserQuery) (*userList, error) {
 	return &userList{UserQuery: q, search: strings.ToLower(q.Search), indexed: s.engine.schema().usersContaining}, nil
 }
 
-// conditions returns what the users must be, beside the search: an index has those who are
-// disabled.
+// conditions returns the conditions in addition to the search: an index has the users who
+// are disabled.
 func (l *userList) conditions() string {
 	text := ""
 	if l.After != "" {

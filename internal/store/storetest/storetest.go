@@ -91,6 +91,7 @@ func run(t *testing.T, fresh Fresh, processClock bool) {
 		"PasswordLinks":  testPasswordLinks,
 		"IfPassword":     testIfPassword,
 		"OwnedUsers":     testOwnedUsers,
+		"OwnedWindows":   testOwnedWindows,
 		"Groups":         testGroups,
 		"Documents":      testDocuments,
 		"Spend":          testSpend,

@@ -1,4 +1,4 @@
-package verify
+package issuerclient
 
 import (
 	"context"
@@ -48,11 +48,10 @@ type asker struct {
 	web    *web
 	ledger *revocation.Ledger
 	site   func() *site // nil: not known yet
-	facts  bool         // ask for who the user is too
 	spawn  func(func(context.Context)) bool
 
 	unknown, known turns
-	negatives      *cache.Cache[time.Duration] // until when on the clock
+	negatives      *cache.Cache[time.Duration] // until when, on the clock
 
 	mu      sync.Mutex
 	began   uint64 // how many questions have begun
@@ -74,7 +73,7 @@ func newTurns(perSecond int) turns {
 	}
 }
 
-// flight is an introspection that is under way, for all who wait for its answer.
+// flight is an introspection that is under way, for all callers that wait for its answer.
 type flight struct {
 	number uint64
 	done   chan struct{}
@@ -191,7 +190,7 @@ func (a *asker) question(ctx context.Context, q question) (finding, error) {
 	asked := a.ledger.Clock()
 	form := url.Values{"token": {q.raw}}
 	kinds := verification.APIKinds()
-	if a.facts {
+	if a.cfg.Edge != nil {
 		form.Set("facts", "true")
 		kinds = append(kinds, token.KindSession)
 	}
@@ -203,7 +202,7 @@ func (a *asker) question(ctx context.Context, q question) (finding, error) {
 		return finding{}, unavailable(err, cantAsk)
 	}
 	f, err := parseIntrospection(got.body, a.cfg.Issuer, kinds)
-	if err == nil && f.active && a.facts {
+	if err == nil && f.active && a.cfg.Edge != nil {
 		f.facts, err = parseFacts(got.body, f.token)
 	}
 	if err == nil && f.active && f.token.AsOf < 0 && !a.cfg.InsecureWithoutRevocation {
@@ -219,9 +218,9 @@ func (a *asker) question(ctx context.Context, q question) (finding, error) {
 	return f, nil
 }
 
-// share prepares the token for all who wait for it.
+// share prepares the token for all callers that wait for it.
 func (f *finding) share() {
-	if f.token.Collection != nil {
+	if f.token.BindsCollection() { // of a session's collection the issuer says nothing
 		f.token.SetSubject(subjectOf(*f))
 	}
 	if f.facts != nil {
@@ -276,7 +275,7 @@ func parseIntrospection(body []byte, issuer string, kinds []token.Kind) (finding
 			list = nil
 		}
 		if t.Networks, ok = networks.Read(list); !ok {
-			return finding{}, errors.New("its networks are not in their one spelling")
+			return finding{}, errors.New("its networks are not in canonical form")
 		}
 	}
 	t.Scope = strings.Fields(scope)

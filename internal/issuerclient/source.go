@@ -1,4 +1,4 @@
-package verify
+package issuerclient
 
 import (
 	"context"
@@ -64,10 +64,10 @@ func (s *source) Opaque(ctx context.Context, raw string, known *verification.Tok
 	if err != nil {
 		return nil, err
 	}
-	if s.asker == nil || o.Kind != token.KindAPIToken && (o.Kind != token.KindSession || !s.asker.facts) {
+	if s.asker == nil || o.Kind != token.KindAPIToken && (o.Kind != token.KindSession || s.cfg.Edge == nil) {
 		return nil, token.Malformed()
 	}
-	if !s.cfg.InsecureWithoutRevocation && s.cfg.OnStale == Refuse && !s.ledger.Lease().Holds() {
+	if !s.cfg.InsecureWithoutRevocation && !s.cfg.AskOnStale && !s.ledger.Lease().Holds() {
 		return nil, unavailable(s.health(), noNews)
 	}
 	found, err := s.ask(ctx, question{raw: raw, known: known != nil}, known)
@@ -92,7 +92,7 @@ func (s *source) ask(ctx context.Context, q question, known *verification.Token)
 		return finding{}, err
 	case !found.active && known == nil:
 		return finding{}, token.Malformed()
-	case !found.active && known.Collection != nil && !q.fresh:
+	case !found.active && known.BindsCollection() && !q.fresh:
 		return finding{}, token.CheckAccess.Refuse()
 	case !found.active:
 		return finding{}, token.CheckRevoked.Refuse()
@@ -106,7 +106,7 @@ func (s *source) ask(ctx context.Context, q question, known *verification.Token)
 // the issuer says a token is active only then. About other collections nothing is known
 // here.
 func (s *source) Subject(ctx context.Context, raw string, t *verification.Token, collection *int64) (*verification.Subject, error) {
-	if s.asker != nil && s.asker.facts {
+	if s.asker != nil && s.cfg.Edge != nil {
 		return s.factsOf(ctx, raw, t, collection)
 	}
 	if s.asker == nil || collection == nil || t.Collection == nil || *collection != *t.Collection {
@@ -130,7 +130,7 @@ func subjectOf(found finding) *verification.Subject {
 // Permit asks the issuer about the token, if OnStale is AskIssuer; the answer is valid
 // for this request only.
 func (s *source) Permit(ctx context.Context, raw string, t *verification.Token) (revocation.Lease, error) {
-	if s.cfg.OnStale != AskIssuer || s.asker == nil {
+	if !s.cfg.AskOnStale || s.asker == nil {
 		return revocation.Lease{}, unavailable(s.health(), noNews)
 	}
 	found, err := s.ask(ctx, question{raw: raw, known: true, fresh: true}, t)
