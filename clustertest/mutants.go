@@ -114,7 +114,7 @@ func moreMutants() []Edit {
 // outsideMutants returns the edits that break what verifiers outside are waited for by.
 func outsideMutants() []Edit {
 	return []Edit{{
-		File: "verify/reading.go", Old: "\tr.ledger.Apply([]revocation.Entry{entry})\n",
+		File: "internal/issuerclient/reading.go", Old: "\tr.ledger.Apply([]revocation.Entry{entry})\n",
 		New: "\tif sabotage == \"a verifier that confirms first\" {\n" +
 			"\t\ttime.AfterFunc(300*time.Millisecond, func() { r.ledger.Set().Apply([]revocation.Entry{entry}) })\n" +
 			"\t} else {\n\t\tr.ledger.Apply([]revocation.Entry{entry})\n\t}\n",

@@ -22,6 +22,7 @@ type Readers struct {
 	c      *Cluster
 	bearer string
 	http   *http.Client
+	turns  chan struct{}  // so many open their streams at once
 	read   []atomic.Int64 // the last sequence that each has read
 	ready  []chan struct{}
 	ended  atomic.Int64 // streams that have ended
@@ -39,8 +40,9 @@ func (c *Cluster) AddReaders(count int) *Readers {
 	if err != nil {
 		c.Fatal(err)
 	}
+	const openAtOnce = 50
 	r := &Readers{
-		c: c, bearer: a.Member("access_token"), read: make([]atomic.Int64, count), ready: make([]chan struct{}, count),
+		turns: make(chan struct{}, openAtOnce), c: c, bearer: a.Member("access_token"), read: make([]atomic.Int64, count), ready: make([]chan struct{}, count),
 		http: &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 256, IdleConnTimeout: time.Minute, DisableCompression: true}},
 	}
 	ctx, cancel := context.WithCancel(context.Background())
@@ -59,7 +61,7 @@ func (c *Cluster) AddReaders(count int) *Readers {
 			}
 		})
 	}
-	deadline := time.After(startTimeout)
+	deadline := time.After(startTimeout + time.Duration(count)*10*time.Millisecond)
 	for i, ready := range r.ready {
 		select {
 		case <-ready:
@@ -92,20 +94,34 @@ type readerEvent struct {
 	Pace   int64  `json:"pace_ms"`
 }
 
+// open opens a stream, again and again while the node is busy.
+func (r *Readers) open(ctx context.Context, i int, n *Node) (*http.Response, error) {
+	r.turns <- struct{}{}
+	defer func() { <-r.turns }()
+	for {
+		request, err := Ask{Path: fmt.Sprintf("/auth/revocations?confirm=reader+%d", i), Bearer: r.bearer}.request(ctx, n.Base())
+		if err != nil {
+			return nil, err
+		}
+		resp, err := r.http.Do(request)
+		if err != nil || resp.StatusCode == http.StatusOK {
+			return resp, err
+		}
+		_ = resp.Body.Close()
+		if resp.StatusCode != http.StatusServiceUnavailable {
+			return nil, fmt.Errorf("opening a stream: status %d", resp.StatusCode)
+		}
+		time.Sleep(100 * time.Millisecond)
+	}
+}
+
 // follow follows one stream until it or ctx ends.
 func (r *Readers) follow(ctx context.Context, i int, n *Node) error {
-	request, err := Ask{Path: fmt.Sprintf("/auth/revocations?confirm=reader+%d", i), Bearer: r.bearer}.request(ctx, n.Base())
-	if err != nil {
-		return err
-	}
-	resp, err := r.http.Do(request)
+	resp, err := r.open(ctx, i, n)
 	if err != nil {
 		return err
 	}
 	defer func() { _ = resp.Body.Close() }()
-	if resp.StatusCode != http.StatusOK {
-		return fmt.Errorf("status %d", resp.StatusCode)
-	}
 	var hello readerEvent
 	confirmed, event := int64(-1), ""
 	lines := bufio.NewReaderSize(resp.Body, 1<<10)
