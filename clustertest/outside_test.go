@@ -274,11 +274,12 @@ func TestManyServicesAreWaitedFor(t *testing.T) {
 	const services = 100
 	readers := number(t, "READERS", 400)
 	conf := config(t, 2)
-	conf.Fronts = true
+	conf.Fronts, conf.Staleness = true, 3*time.Second
 	c := clustertest.New(t, conf)
 	all := c.AddServices(services, true)
 	reading := c.AddReaders(readers)
 	var took []time.Duration
+	counted := 0
 	for range 6 {
 		token := issued(c, func() *clustertest.Token { return c.ClientToken(c.Nodes[0]) })
 		verifyOutside(c, token)
@@ -291,10 +292,12 @@ func TestManyServicesAreWaitedFor(t *testing.T) {
 				t.Fatalf("service %d accepts what was acknowledged as %v", s.Number, o.Counts)
 			}
 		}
-		if v := o.Counts.Verifiers; v.Count < services+readers-reading.Ended()-v.Expired {
-			t.Errorf("%d verifiers of %d are counted", v.Count, services+readers)
-		}
+		// On a busy machine a verifier may have had no news for L. Then it isn't waited for.
+		counted = max(counted, o.Counts.Verifiers.Count)
 		took = append(took, o.End-o.Start)
+	}
+	if want := services + readers - reading.Ended(); counted < want {
+		t.Errorf("%d verifiers are counted, not %d", counted, want)
 	}
 	slices.Sort(took)
 	t.Logf("%d services and %d readers: acknowledged after %v in the middle, %v at most", services, readers, took[len(took)/2], took[len(took)-1])

@@ -4,8 +4,10 @@ import (
 	"bufio"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
+	"math"
 	"math/rand/v2"
 	"net/http"
 	"net/url"
@@ -56,6 +58,7 @@ func (c *Cluster) AddReaders(count int) *Readers {
 		r.ready[i] = make(chan struct{})
 		all.Go(func() {
 			if err := r.follow(ctx, i, c.Nodes[i%len(c.Nodes)]); ctx.Err() == nil {
+				r.read[i].Store(math.MaxInt64) // it has nothing to read any more
 				r.ended.Add(1)
 				c.Logf("reader %d: %v", i, err)
 			}
@@ -153,7 +156,11 @@ func (r *Readers) follow(ctx context.Context, i int, n *Node) error {
 			close(r.ready[i])
 		default:
 			time.Sleep(rand.N(time.Duration(hello.Pace+1) * time.Millisecond)) //nolint:gosec // spreads the requests
-			if err := r.confirm(ctx, n, hello, e.Seq); err != nil {
+			err := errBusy
+			for errors.Is(err, errBusy) {
+				err = r.confirm(ctx, n, hello, e.Seq)
+			}
+			if err != nil {
 				return err
 			}
 			confirmed = e.Seq
@@ -161,7 +168,10 @@ func (r *Readers) follow(ctx context.Context, i int, n *Node) error {
 	}
 }
 
-// confirm confirms a sequence.
+var errBusy = errors.New("the node can't take a confirmation now")
+
+// confirm confirms a sequence. The error is errBusy, after a moment, when that may be tried
+// again.
 func (r *Readers) confirm(ctx context.Context, n *Node, hello readerEvent, seq int64) error {
 	request, err := Ask{
 		Path: "/auth/revocations/confirm", Bearer: r.bearer, JSON: map[string]any{"node": hello.Node, "stream": hello.Stream, "seq": seq},
@@ -175,7 +185,12 @@ func (r *Readers) confirm(ctx context.Context, n *Node, hello readerEvent, seq i
 	}
 	defer func() { _ = resp.Body.Close() }()
 	_, _ = io.Copy(io.Discard, resp.Body)
-	if resp.StatusCode != http.StatusNoContent {
+	switch resp.StatusCode {
+	case http.StatusNoContent:
+	case http.StatusServiceUnavailable:
+		time.Sleep(100 * time.Millisecond)
+		return errBusy
+	default:
 		return fmt.Errorf("confirming: status %d", resp.StatusCode)
 	}
 	return nil
