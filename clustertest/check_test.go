@@ -277,7 +277,7 @@ func TestCheckCountsEdgesAndServices(t *testing.T) {
 // What is broken at one edge excuses no other.
 func TestAnEdgesTroubleIsItsOwn(t *testing.T) {
 	t.Parallel()
-	token := newToken("token", "ada")
+	token := newToken("other", "bob")
 	silent := at(on(edgeNode, verify(token, clustertest.Unavailable, "")), 50, 60)
 	for node, want := range map[int][]string{edgeNode: nil, edgeNode + 1: {clustertest.RuleSilent}, 0: nil} {
 		story{ops: []clustertest.Op{silent}, faults: []clustertest.Fault{{Kind: "cut off", Node: node, From: 40 * ms, To: 50 * ms}}, want: want}.check(t)

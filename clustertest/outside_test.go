@@ -94,8 +94,9 @@ func lines() []clustertest.Breakage {
 	})
 }
 
-// TestACutOffEdgeStopsSayingYes breaks the line of an edge in every way, and then that of a
-// service. A revocation waits for it until it says yes no more, and not longer.
+// TestACutOffEdgeStopsSayingYes breaks the line of an edge in every way, and then those of
+// services. A revocation waits for an edge, and for a service that confirms, until it says
+// yes no more, and not longer.
 func TestACutOffEdgeStopsSayingYes(t *testing.T) {
 	t.Parallel()
 	c := outside(t, 2, 1)
@@ -132,6 +133,15 @@ func TestACutOffEdgeStopsSayingYes(t *testing.T) {
 		}
 		must(c, repair())
 	}
+	// Nobody waits for the service that doesn't confirm: it may accept the token for L.
+	revocation, repair := breakTheLine(c, c.Services[1].Node, lines()[1], everywhere)
+	for token := revocation.Token; c.History.Now() < revocation.End+2*staleness; time.Sleep(10 * time.Millisecond) {
+		c.VerifyAt(c.Services[1], token)
+	}
+	if revocation.Counts.Verifiers.Expired > 0 {
+		t.Errorf("a service that doesn't confirm is counted: %v", revocation.Counts)
+	}
+	must(c, repair())
 	acceptedOutside(c, good)
 	keepsItsPromise(c)
 }

@@ -3,6 +3,7 @@ package clustertest
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -40,13 +41,13 @@ func (s *outsideStats) add(o Op) {
 
 // String returns the numbers in lines of their own, "" when there are none.
 func (s outsideStats) String() string {
-	text := ""
+	var text strings.Builder
 	for i, name := range []string{"edges", "services"} {
 		if n := s[i]; n.yes+n.no+n.unavailable+n.unknown > 0 {
-			text += fmt.Sprintf("\nof these at %s: %d yes, %d no, %d unavailable, %d unanswered", name, n.yes, n.no, n.unavailable, n.unknown)
+			fmt.Fprintf(&text, "\nof these at %s: %d yes, %d no, %d unavailable, %d unanswered", name, n.yes, n.no, n.unavailable, n.unknown)
 		}
 	}
-	return text
+	return text.String()
 }
 
 func statsOf(ops []Op, faults []Fault) stats {
