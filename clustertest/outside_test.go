@@ -107,8 +107,9 @@ func TestACutOffEdgeStopsSayingYes(t *testing.T) {
 	for _, b := range lines() {
 		acceptedOutside(c, good)
 		revocation, repair := breakTheLine(c, edge, b, revoke)
-		// An edge that could hold no lease any more may have been dropped already.
-		if n := *revocation.Counts; n.Confirmed != 3 || n.Expired > 1 || revocation.End-revocation.Start > staleness+slack {
+		// An edge that could hold no lease any more may have been dropped already, and what it
+		// followed before the last fault may not have been.
+		if n := *revocation.Counts; n.Confirmed < 3 || n.Expired > 2 || revocation.End-revocation.Start > staleness+slack {
 			t.Errorf("%s: the acknowledgement counts %v after %v", b.Name, n, revocation.End-revocation.Start)
 		}
 		accepted(c, c.Edges[1], good) // the other goes on
@@ -128,7 +129,7 @@ func TestACutOffEdgeStopsSayingYes(t *testing.T) {
 	for _, b := range lines()[:2] {
 		acceptedOutside(c, good)
 		revocation, repair := breakTheLine(c, service.Node, b, everywhere)
-		if v := *revocation.Counts.Verifiers; v.Confirmed+v.Expired > 1 || revocation.End-revocation.Start > staleness+slack {
+		if v := *revocation.Counts.Verifiers; v.Count > 2 || revocation.End-revocation.Start > staleness+slack {
 			t.Errorf("%s: the acknowledgement counts %v after %v", b.Name, revocation.Counts, revocation.End-revocation.Start)
 		}
 		must(c, repair())
