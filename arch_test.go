@@ -104,7 +104,7 @@ var mayImport = map[string][]string{
 	"internal/localaddr":       nil,
 	"internal/foreign":         nil,
 	"internal/pgtest":          {"internal/freeport"},
-	"clustertest":              {"internal/pgtest"},
+	"clustertest":              {"internal/pgtest", "verify"},
 	"simulation": {
 		"clustertest", "internal/access", "internal/fault", "internal/feed", "internal/identity", "internal/journal", "internal/keyring", "internal/machine",
 		"internal/records", "internal/revocation", "internal/source", "internal/token", "internal/verification", "verify",
