@@ -132,10 +132,9 @@ func (p *program) checkEdge(ctx context.Context, c config.Edge) error {
 
 // edgeParts is what the server of an edge is assembled from.
 type edgeParts struct {
-	metrics   *server.Metrics
-	log       *slog.Logger
-	staleness time.Duration // L; 0: not known
-	loops     []server.Loop
+	metrics *server.Metrics
+	log     *slog.Logger
+	loops   []server.Loop
 }
 
 // serveEdge runs an edge until ctx ends.
@@ -155,7 +154,7 @@ func (p *program) serveEdge(ctx context.Context, c config.Edge) error {
 	signal.Notify(hangups, syscall.SIGHUP)
 	defer signal.Stop(hangups)
 	var srv *server.Server
-	srv, err = p.edgeServer(c, e, edgeParts{metrics: metrics, log: logger, staleness: found.Staleness, loops: []server.Loop{
+	srv, err = p.edgeServer(c, e, edgeParts{metrics: metrics, log: logger, loops: []server.Loop{
 		{Name: "looking at the issuer", Run: func(ctx context.Context) error { return e.Watch(ctx, found) }},
 		{Name: "tuning the garbage collector", Run: p.tuneCollector},
 		{Name: "waiting for SIGHUP", Run: func(ctx context.Context) error { return reloadCertificate(ctx, hangups, srv, logger) }},
@@ -207,7 +206,7 @@ func (p *program) edgeServer(c config.Edge, e *edge.Edge, parts edgeParts) (*ser
 			Challenge:  httpkit.Challenge{Realm: c.Issuer, ResourceMetadata: c.Issuer + resourcePath},
 			TokensPage: c.Issuer + "/auth/tokens",
 		},
-		now: p.now, staleness: parts.staleness, log: parts.log,
+		now: p.now, staleness: e.Staleness, log: parts.log,
 	})
 	if err != nil {
 		return nil, err

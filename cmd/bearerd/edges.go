@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/bearerd/bearerd/internal/access"
 	"github.com/bearerd/bearerd/internal/adminapi"
@@ -144,7 +145,7 @@ func (s *shared) addGateway(e *edges) error {
 			Verifier: s.Verifier, Now: s.now, Challenge: s.challenge, CrossOrigin: s.crossOrigin, Finders: s.finders, Forms: s.forms, Shadow: s.shadow,
 			Metadata: metadataOf(s.config), TokensPage: s.config.Issuer + "/auth/tokens",
 		},
-		now: s.now, staleness: s.config.Revocation.MaxStaleness, log: s.logger,
+		now: s.now, staleness: func() time.Duration { return s.config.Revocation.MaxStaleness }, log: s.logger,
 	}
 	if audience := s.config.Upstream.AssertionAudience; audience != "" {
 		parts.assert = func(ctx context.Context, id *verification.Identity) (string, error) {

@@ -21,7 +21,7 @@ type gatewayParts struct {
 	gate      gateway.Gate // without its Announcer
 	assert    func(context.Context, *verification.Identity) (string, error)
 	now       func() time.Time
-	staleness time.Duration // L; 0: not known
+	staleness func() time.Duration // L; 0: not known
 	log       *slog.Logger
 }
 

@@ -259,10 +259,7 @@ func assemble(ctx context.Context, p parts) (*instance, error) {
 	var follower *revocation.Follower
 	keeping := confirming.Config{
 		Node: uuid.NewString(), Staleness: p.config.Revocation.MaxStaleness, Clock: revocation.BootClock, Log: p.logger,
-		Publish: func(ctx context.Context) error { return follower.ConfirmAgain(ctx) },
-	}
-	if p.shared {
-		keeping.Store = p.store
+		Publish: func(ctx context.Context) error { return follower.ConfirmAgain(ctx) }, Store: p.store,
 	}
 	room, err := confirming.New(keeping)
 	if err != nil {

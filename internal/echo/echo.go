@@ -52,10 +52,11 @@ func (k Key) sign(said string) string {
 }
 
 // Proves reports whether a proof was made with this key for the path, a few minutes around
-// now.
+// now. It has two dots: with more of them, the beginning of another path could be taken for
+// a part of the proof.
 func (k Key) Proves(proof, path string, now time.Time) bool {
 	at := strings.LastIndexByte(proof, '.')
-	if at < 0 || !hmac.Equal([]byte(proof[at+1:]), []byte(k.sign(proof[:at]+"."+path))) {
+	if strings.Count(proof, ".") != 2 || !hmac.Equal([]byte(proof[at+1:]), []byte(k.sign(proof[:at]+"."+path))) {
 		return false
 	}
 	seconds, _, _ := strings.Cut(proof, ".")

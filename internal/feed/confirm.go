@@ -137,6 +137,7 @@ func (e *Edge) confirm(w http.ResponseWriter, r *http.Request) error {
 	if err := e.Confirming.Confirm(r.Context(), c); err != nil {
 		return err
 	}
+	httpkit.EventOf(r.Context()).Mute() // there are as many as verifiers, for each revocation
 	w.WriteHeader(http.StatusNoContent)
 	return nil
 }

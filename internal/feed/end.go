@@ -34,7 +34,10 @@ func (s *stream) finish(ctx context.Context, why error) {
 	if isGone(why) {
 		event.Outcome = errRestarted.Error()
 	}
-	if errors.Is(why, errStopping) {
-		s.allow(s.WriteTimeout / 10) // for the end of the answer: the connection isn't used again
+	switch {
+	case errors.Is(why, errStopping):
+		s.allowEnd(s.WriteTimeout / 10) // the connection isn't used again
+	case !errors.Is(why, errSlow):
+		s.allowEnd(0)
 	}
 }

@@ -72,7 +72,7 @@ type Edge struct {
 	Staleness    time.Duration        // L
 	Clock        func() time.Duration // the boot clock, as the log's
 	MaxStreams   int                  // more are answered 503; 0: 20,000
-	WriteTimeout time.Duration        // how long a client may take to read what was written; 0: 10 s
+	WriteTimeout time.Duration        // how long a client may take to read what was written, at least; 0: 10 s
 	Confirming   *confirming.Room     // registers the verifiers that confirm; nil: none may
 
 	streams atomic.Int64
@@ -120,41 +120,60 @@ func (e *Edge) enter() error {
 	return nil
 }
 
-// serve answers one subscriber, from the request to the end of its stream.
+// serve answers one subscriber, from the request to the end of its stream. Its own frame is
+// small: it stays on the stack for as long as the stream goes on, and so decides how large
+// the stacks of idle subscribers are.
 func (e *Edge) serve(w http.ResponseWriter, r *http.Request) error {
-	received := e.Clock()
 	if r.Method != http.MethodGet {
 		return httpkit.MethodNotAllowed(w, r, http.MethodGet)
 	}
-	s := &stream{Edge: e, w: w, control: http.NewResponseController(w), received: received}
+	s, err := e.admit(w, r)
+	if err != nil {
+		return err
+	}
+	defer s.leave()
+	s.finish(r.Context(), s.run(r.Context()))
+	return nil
+}
+
+// admit returns the stream of a request, when it may begin and its first page can be served.
+func (e *Edge) admit(w http.ResponseWriter, r *http.Request) (*stream, error) {
+	s := &stream{Edge: e, w: w, control: http.NewResponseController(w), lasting: r.ProtoMajor == 1, received: e.Clock()}
 	var err error
 	if s.raw, s.reader, err = e.authenticate(r); err != nil {
-		return err
+		return nil, err
 	}
 	from, err := readPosition(r)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	who, err := s.readConfirm(r)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	if err := e.enter(); err != nil {
-		return err
+		return nil, err
 	}
-	defer e.streams.Add(-1)
-	defer s.release()
 	if who.Label != "" {
-		if s.confirms, err = e.Confirming.Open(who); err != nil {
-			return err
-		}
-		defer s.confirms.Close()
+		s.confirms, err = e.Confirming.Open(who)
 	}
-	if err := s.begin(r.Context(), from); err != nil {
-		return err
+	if err == nil {
+		err = s.begin(r.Context(), from)
 	}
-	s.finish(r.Context(), s.run(r.Context()))
-	return nil
+	if err != nil {
+		s.leave()
+		return nil, err
+	}
+	return s, nil
+}
+
+// leave gives back what an admitted stream holds.
+func (s *stream) leave() {
+	if s.confirms != nil {
+		s.confirms.Close()
+	}
+	s.release()
+	s.streams.Add(-1)
 }
 
 // authenticate decides about the Bearer token. A cookie is not looked at.

@@ -24,6 +24,10 @@ type stream struct {
 	reader   *verification.Identity
 	raw      string        // the token that it came with
 	received time.Duration // when its request came, on the clock
+	lasting  bool          // a deadline for writing may stay while nothing is written
+	until    time.Time     // the deadline; zero: there is none
+	turning  *time.Timer   // for its turn among those who are woken together
+	share    time.Duration // its turn, as a part of maxShare
 
 	confirms *confirming.Stream // nil: no revocation waits for it
 	place
@@ -121,7 +125,7 @@ func (s *stream) run(ctx context.Context) error {
 			return errLeft
 		}
 		if err := s.judge(ctx); err != nil {
-			return fmt.Errorf("%w: %w", errToken, err)
+			return err
 		}
 	}
 }
@@ -134,9 +138,12 @@ func (s *stream) life(ctx context.Context) time.Duration {
 	return longest - machine.Within(ctx, longest/8)
 }
 
-// Of n subscribers who are woken together, each waits up to n times this: so that the
-// node's other work isn't delayed by all of them at once.
-const spreading = 10 * time.Microsecond
+// Of n subscribers who are woken together, each waits up to n times this, so that the
+// node's other work isn't delayed by all of them at once. Its part of that is drawn once.
+const (
+	spreading = 10 * time.Microsecond
+	maxShare  = 1 << 16
+)
 
 // spread reports false when the client left meanwhile.
 func (s *stream) spread(ctx context.Context) bool {
@@ -144,10 +151,14 @@ func (s *stream) spread(ctx context.Context) bool {
 	if window < time.Millisecond {
 		return true
 	}
-	timer := time.NewTimer(machine.Within(ctx, window))
-	defer timer.Stop()
+	if s.turning == nil {
+		s.share = machine.Within(ctx, maxShare)
+		s.turning = time.NewTimer(window * s.share / maxShare)
+	} else {
+		s.turning.Reset(window * s.share / maxShare)
+	}
 	select {
-	case <-timer.C:
+	case <-s.turning.C:
 		return true
 	case <-ctx.Done():
 		return false
@@ -157,6 +168,13 @@ func (s *stream) spread(ctx context.Context) bool {
 // judge judges the token again, by what this node knows. That of a user may need the
 // store, when what users may do has changed; the streams don't all ask at once.
 func (s *stream) judge(ctx context.Context) error {
+	if err := s.judgeToken(ctx); err != nil {
+		return fmt.Errorf("%w: %w", errToken, err)
+	}
+	return nil
+}
+
+func (s *stream) judgeToken(ctx context.Context) error {
 	if !s.reader.Token.OfClient() {
 		if err := s.ask(ctx); err != nil {
 			return err

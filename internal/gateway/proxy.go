@@ -35,8 +35,9 @@ type ProxyConfig struct {
 	// Without it, no cookie can remain that works after the token was revoked.
 	KeepCookies bool
 	Origins     []string // whose scripts may call with a token; "*" is any
-	// Staleness is L: within it Run ends what a revoked token let in. 0: DefaultStaleness.
-	Staleness time.Duration
+	// Staleness returns L: within it Run ends what a revoked token let in. Nil, and while it
+	// returns 0: DefaultStaleness.
+	Staleness func() time.Duration
 	// MaxUnderWay bounds the requests with a token that are under way; a further one is
 	// 503. 0: DefaultMaxUnderWay.
 	MaxUnderWay int
@@ -75,9 +76,6 @@ func NewProxy(c ProxyConfig) (*Proxy, error) {
 	}
 	if c.Transport == nil {
 		c.Transport = newTransport()
-	}
-	if c.Staleness <= 0 {
-		c.Staleness = DefaultStaleness
 	}
 	p := &Proxy{ProxyConfig: c, routes: table, underWay: newUnderWay(c.MaxUnderWay), errorLog: slog.NewLogLogger(c.Log.Handler(), slog.LevelWarn)}
 	p.handler = httpkit.Handle(p.serve, p.refuse)

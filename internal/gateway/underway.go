@@ -237,15 +237,17 @@ var errNoNews = fault.After(fault.Unavailable, time.Second, "this service has no
 // log has changed, when a token expires, and every quarter of L; but never more often
 // than every eighth of L, however much is revoked.
 func (p *Proxy) Run(ctx context.Context) error {
-	s := &sweeper{underWay: p.underWay, verifier: p.Gate.Verifier, timeout: p.Staleness / 2}
+	s := &sweeper{underWay: p.underWay, verifier: p.Gate.Verifier}
 	s.epoch = s.verifier.Standing().Epoch
 	for {
+		staleness := p.staleness()
+		s.timeout = staleness / 2
 		now := s.verifier.Standing()
 		next := s.sweep(ctx, now)
-		if !p.rest(ctx, p.Staleness/8, nil) {
+		if !p.rest(ctx, staleness/8, nil) {
 			return nil
 		}
-		longest := p.Staleness / 8
+		longest := staleness / 8
 		if !next.IsZero() {
 			longest = min(longest, max(next.Sub(s.verifier.Standing().Now), 0))
 		}
@@ -253,6 +255,16 @@ func (p *Proxy) Run(ctx context.Context) error {
 			return nil
 		}
 	}
+}
+
+// staleness returns L as it is known now.
+func (p *Proxy) staleness() time.Duration {
+	if p.Staleness != nil {
+		if known := p.Staleness(); known > 0 {
+			return known
+		}
+	}
+	return DefaultStaleness
 }
 
 // rest waits until the time has passed or the log has changed, and reports false when ctx

@@ -33,13 +33,17 @@ func BoundBodies(timeout time.Duration, next http.Handler) http.Handler {
 			next.ServeHTTP(w, r)
 			return
 		}
-		b := &boundBody{ReadCloser: r.Body, control: http.NewResponseController(w), timeout: timeout}
-		bounded := &bodyWriter{ResponseWriter: w, body: b, chunked: len(r.TransferEncoding) > 0}
-		defer bounded.end()
-		r = r.WithContext(r.Context()) // net/http goes on using the body of its own request
-		r.Body = b
-		next.ServeHTTP(bounded, r)
+		serveBounded(timeout, next, w, r)
 	})
+}
+
+func serveBounded(timeout time.Duration, next http.Handler, w http.ResponseWriter, r *http.Request) {
+	b := &boundBody{ReadCloser: r.Body, control: http.NewResponseController(w), timeout: timeout}
+	bounded := &bodyWriter{ResponseWriter: w, body: b, chunked: len(r.TransferEncoding) > 0}
+	defer bounded.end()
+	r = r.WithContext(r.Context()) // net/http goes on using the body of its own request
+	r.Body = b
+	next.ServeHTTP(bounded, r)
 }
 
 // boundBody is a body with a deadline for each of its parts. It is read and closed by one

@@ -245,9 +245,10 @@ func (p *Groups) groupDiff(ctx context.Context, g records.Group, said ProvidedGr
 		return d, err
 	}
 	d.after.Members = nil
+	left := setOf(out)
 	for _, m := range g.Members {
 		switch {
-		case slices.Contains(out, m.ID):
+		case left[m.ID]:
 			d.out = append(d.out, m)
 			continue
 		case d.after.Name != d.was:
@@ -256,6 +257,9 @@ func (p *Groups) groupDiff(ctx context.Context, g records.Group, said ProvidedGr
 		d.after.Members = append(d.after.Members, m)
 	}
 	d.after.Members = append(d.after.Members, d.in...)
+	if len(d.in) > 0 && len(d.after.Members) > records.MaxGroupMembers {
+		return d, fault.New(fault.TooLarge, "a group has at most %d members", records.MaxGroupMembers).In("members")
+	}
 	return d, nil
 }
 
@@ -272,6 +276,14 @@ func (d groupDiff) validate() error {
 		return nil
 	}
 	return changes.ValidateExternalID(d.after.ExternalID)
+}
+
+func setOf(ids []string) map[string]bool {
+	set := make(map[string]bool, len(ids))
+	for _, id := range ids {
+		set[id] = true
+	}
+	return set
 }
 
 // memberDiff returns who is added to a group and who is removed, after all changes.

@@ -13,12 +13,17 @@ type Provisioning interface {
 	// UsersByID returns those users that have one of the ids, at most MaxUserIDs.
 	UsersByID(ctx context.Context, ids []string) ([]identity.User, error)
 	// OwnedGroups returns groups of an owner in the order of their ids, each with its
-	// members where the query asks for them, all in one snapshot.
+	// members where the query asks for them, all in one snapshot. With members, groups may be
+	// fewer than the query's limit: those together have at most MaxGroupMembers. The error of
+	// a group that has more is fault.TooLarge.
 	OwnedGroups(ctx context.Context, q GroupQuery) (Window[Group], error)
 }
 
 // MaxUserIDs is how many users UsersByID finds at a time.
 const MaxUserIDs = 1000
+
+// MaxGroupMembers is how many users a source may put into one of its groups.
+const MaxGroupMembers = 100_000
 
 // Window is a part of a list, and how long the whole list is.
 type Window[T any] struct {
@@ -69,6 +74,7 @@ type Member struct{ ID, Username string }
 type GroupQuery struct {
 	Owner                string
 	ID, Name, ExternalID string // the name in any case
+	Member               string // the subject of a user of that owner whom it has put there
 
 	Members     bool // with their members: those users of that owner whom the owner has put there
 	Skip, Limit int  // 0 as Limit: none are returned, and they are counted

@@ -124,3 +124,7 @@ type Total struct {
 // MaxTotal is up to how many items a list is counted, and how many tokens are looked at
 // for one page of a filtered list.
 const MaxTotal = 10_000
+
+// MaxScattered is MaxTotal for everybody's tokens by name, expiry or scope: they are not stored
+// in that order, so that each is read from another place.
+const MaxScattered = 1000

@@ -51,14 +51,22 @@ func (s *Server) probed(t *router, next http.Handler) http.Handler {
 		return next
 	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		for _, asked := range []*http.Request{r, t.within(r)} {
-			if asked != nil && s.Probe.Asks(r, asked.URL.Path) && t.endpoint(asked.URL.Path) != "" {
-				s.Probe.Reached(w)
-				return
-			}
+		if s.asked(t, r) {
+			s.Probe.Reached(w)
+			return
 		}
 		next.ServeHTTP(w, r)
 	})
+}
+
+// asked reports whether a request is the probe's, for an endpoint.
+func (s *Server) asked(t *router, r *http.Request) bool {
+	for _, asked := range []*http.Request{r, t.within(r)} {
+		if asked != nil && s.Probe.Asks(r, asked.URL.Path) && t.endpoint(asked.URL.Path) != "" {
+			return true
+		}
+	}
+	return false
 }
 
 func newMux(edges []Edge) *http.ServeMux {

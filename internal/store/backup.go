@@ -124,7 +124,7 @@ const restoredMessage = "the database was restored from a backup, or its server 
 // again to something else.
 func (s *Store) resume(ctx context.Context, told bool) error {
 	var head, last int64
-	err := s.engine.alone(ctx, func(ctx context.Context, c conn) error {
+	err := s.alone(ctx, func(ctx context.Context, c conn) error {
 		head, last = 0, 0
 		restored, err := s.engine.restored(ctx, c)
 		if err != nil || !restored && !told {

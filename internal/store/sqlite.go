@@ -46,7 +46,7 @@ func (*sqliteDB) schema() schema {
     at   INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID`,
 		usersContaining: `user_search_grams g JOIN user_search x ON x.n = g.rowid JOIN users u ON u.id = x.user_id
-WHERE g.text MATCH '"' || replace($1, '"', '""') || '"' AND instr(u.search, $1) > 0`,
+WHERE g.text MATCH '"' || replace($1, '"', '""') || '"'`,
 	}
 }
 
@@ -176,6 +176,7 @@ func (db *sqliteDB) alone(ctx context.Context, do work) error {
 		if _, err := c.exec(ctx, beginWrite); err != nil {
 			return err
 		}
+		ctx := detached(ctx)
 		err := do(ctx, c)
 		if err == nil {
 			_, err = c.exec(ctx, commit)
@@ -189,7 +190,8 @@ func (db *sqliteDB) alone(ctx context.Context, do work) error {
 
 // commit implements engine.
 func (db *sqliteDB) commit(ctx context.Context, b records.Batch) (seq revocation.Seq, err error) {
-	err = db.write(ctx, func(ctx context.Context, c conn) error { return carryOutBatch(ctx, c, b, &seq) })
+	j := &job{single: len(b.Ops)+len(b.Log) == 0 && len(b.Audit) == 1}
+	err = db.enqueue(ctx, j, func(ctx context.Context, c conn) error { return carryOutBatch(ctx, c, b, &seq) })
 	if err != nil {
 		return 0, err
 	}

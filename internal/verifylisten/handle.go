@@ -4,9 +4,11 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"net/textproto"
 	"net/url"
+	"runtime/debug"
 	"strings"
 
 	"github.com/valyala/fasthttp"
@@ -20,9 +22,9 @@ func sprint(format string, args []any) string { return fmt.Sprintf(format, args.
 // handle answers a plain request.
 func (l *Listener) handle(ctx *fasthttp.RequestCtx) {
 	defer func() {
-		if v := recover(); v != nil {
+		if v := recover(); v != nil { // fasthttp lets a panic end the process
 			if err, ok := v.(error); !ok || !errors.Is(err, http.ErrAbortHandler) {
-				panic(v)
+				l.cfg.Log.Error("panic", slog.String("listener", "verify"), slog.Any("panic", v), slog.String("stack", string(debug.Stack())))
 			}
 			_ = ctx.Conn().Close() // nothing of an answer has been written
 		}

@@ -1,4 +1,4 @@
-package verify
+package issuerclient
 
 import (
 	"bytes"
@@ -82,7 +82,7 @@ func (f *follower) query(r *reading) string {
 	}
 	if f.cfg.Confirm != "" {
 		q.Set("confirm", f.cfg.Confirm)
-		if f.cfg.Edge {
+		if f.cfg.Edge != nil {
 			q.Set("edge", "true")
 		}
 	}
