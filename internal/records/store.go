@@ -64,7 +64,10 @@ type Log interface {
 
 // AuditLog reads the audit log.
 type AuditLog interface {
-	// AuditEvents returns the events that match, newest first.
+	// AuditPage returns a page of the events that match, newest first. At most MaxTotal
+	// events are looked at for it.
+	AuditPage(ctx context.Context, f audit.Filter) (audit.Page, error)
+	// AuditEvents returns the events of the first page of AuditPage.
 	AuditEvents(ctx context.Context, f audit.Filter) ([]audit.Event, error)
 }
 
