@@ -62,6 +62,12 @@ type Log interface {
 	LogEntry(ctx context.Context, what revocation.What, id string) (revocation.Entry, bool, error)
 }
 
+// ClientScopes reads the scopes that clients list.
+type ClientScopes interface {
+	// ScopeListed reports whether a client lists a scope.
+	ScopeListed(ctx context.Context, name string) (bool, error)
+}
+
 // AuditLog reads the audit log.
 type AuditLog interface {
 	// AuditPage returns a page of the events that match, newest first. At most MaxTotal
@@ -99,6 +105,7 @@ type Directory interface {
 	// Bindings returns the bindings of a user (groups' ones included when asked), or all.
 	Bindings(ctx context.Context, q BindingQuery) ([]access.Binding, error)
 	Clients(ctx context.Context) ([]identity.Client, error)
+	ClientScopes
 	// Links returns the links of a user or a source, by source and external id; none where the
 	// query names neither.
 	Links(ctx context.Context, q LinkQuery) ([]Link, error)
