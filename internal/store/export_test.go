@@ -31,7 +31,7 @@ func Lookups() map[string]string {
 	all := map[string]string{
 		"principalByID": principalByID, "principalByUsername": principalByUsername, "principalByClient": principalByClient,
 		"selectGrants": selectGrants, "selectOneUser": selectOneUser, "lockUser": lockUser, "updateUserRow": updateUserRow, "rehash": rehash,
-		"deleteUser": deleteUser, "deleteGroup": deleteGroup, "principalByLink": principalByLink, "deleteLink": deleteLink, "liveSessions": liveSessions, "isSpent": isSpent, "selectCode": selectCode, "spendCode": spendCode, "purgeCodes": purgeCodes, "selectConsent": selectConsent, "forgetConsent": forgetConsent, "purgeSpent": purgeSpent, "purgePasswordLinks": purgePasswordLinks, "userExists": userExists, "isSpentSince": isSpentSince,
+		"deleteUser": deleteUser, "deleteGroup": deleteGroup, "principalByLink": principalByLink, "deleteLink": deleteLink, "sessionsOf": sessionsOf, "sessionsOfOwner": sessionsOfOwner, "isSpent": isSpent, "selectCode": selectCode, "spendCode": spendCode, "purgeCodes": purgeCodes, "selectConsent": selectConsent, "forgetConsent": forgetConsent, "purgeSpent": purgeSpent, "purgePasswordLinks": purgePasswordLinks, "userExists": userExists, "isSpentSince": isSpentSince,
 		"otherCollection": otherCollection, "renameCollection": renameCollection, "deleteCollection": deleteCollection,
 		"deleteBindingsFrom": deleteBindingsFrom, "setPermissions": setPermissions, "deleteRole": deleteRole, "roleExists": roleExists,
 		"deleteBinding": deleteBinding, "selectUserBindings": selectUserBindings, "selectGroupBindings": selectGroupBindings, "selectRootGroups": selectRootGroups,
