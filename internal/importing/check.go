@@ -177,12 +177,10 @@ func (r *run) checkScope(ctx context.Context, scope []string) error {
 		case len(r.cfg.Scopes) == 0:
 			continue
 		}
-		if r.scopes == nil {
-			if err := r.readScopes(ctx); err != nil {
-				return err
-			}
-		}
-		if !r.scopes[name] {
+		switch declared, err := r.declared(ctx, name); {
+		case err != nil:
+			return err
+		case !declared:
 			return reasonError("the scope has a name that scopes doesn't declare")
 		}
 	}
@@ -194,22 +192,26 @@ func builtIn(scope string) bool {
 	return slices.Contains(identity.BuiltinScopes(), scope) || identity.IsSourceScope(scope)
 }
 
-// readScopes reads the declared scopes: those of clients count as declared.
-func (r *run) readScopes(ctx context.Context) error {
-	clients, err := r.cfg.Store.Clients(ctx)
+// maxScopes is how many names of scopes a run remembers.
+const maxScopes = 10_000
+
+// declared reports whether a scope is declared: those that clients list count as declared.
+func (r *run) declared(ctx context.Context, name string) (bool, error) {
+	if _, ok := r.cfg.Scopes[name]; ok {
+		return true, nil
+	}
+	if declared, known := r.scopes[name]; known {
+		return declared, nil
+	}
+	listed, err := r.cfg.Store.ScopeListed(ctx, name)
 	if err != nil {
-		return err
+		return false, err
 	}
-	r.scopes = map[string]bool{}
-	for name := range r.cfg.Scopes {
-		r.scopes[name] = true
+	if r.scopes == nil || len(r.scopes) == maxScopes {
+		r.scopes = map[string]bool{}
 	}
-	for _, c := range clients {
-		for _, name := range c.Scopes {
-			r.scopes[name] = true
-		}
-	}
-	return nil
+	r.scopes[name] = listed
+	return listed, nil
 }
 
 // limit holds the row to the longest lifetime of an API token: one without an end gets

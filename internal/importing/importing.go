@@ -15,7 +15,6 @@ import (
 	"github.com/bearerd/bearerd/internal/audit"
 	"github.com/bearerd/bearerd/internal/caller"
 	"github.com/bearerd/bearerd/internal/fault"
-	"github.com/bearerd/bearerd/internal/identity"
 	"github.com/bearerd/bearerd/internal/journal"
 	"github.com/bearerd/bearerd/internal/records"
 	"github.com/bearerd/bearerd/internal/token"
@@ -25,7 +24,7 @@ import (
 type Store interface {
 	records.Imports
 	records.PrincipalReader
-	Clients(ctx context.Context) ([]identity.Client, error)
+	records.ClientScopes
 }
 
 // Config configures an importer. Every field but MaxTTL, Scopes and Pause must be set.

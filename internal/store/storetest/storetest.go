@@ -138,6 +138,7 @@ func run(t *testing.T, fresh Fresh, processClock bool) {
 		"ClockOffset":    testClockOffset,
 		"Nodes":          testNodes,
 		"Audit":          testAudit,
+		"AuditTimes":     testAuditTimes,
 		"AuditCounts":    testAuditCounts,
 		"AuditKept":      testAuditRetention,
 		"Times":          testTimes,
