@@ -74,6 +74,7 @@ type Edge struct {
 	MaxStreams   int                  // more are answered 503; 0: 20,000
 	WriteTimeout time.Duration        // how long a client may take to read what was written; 0: 10 s
 	Confirming   *confirming.Room     // registers who confirms; nil: nobody may
+	Settings     Settings             // what edges learn
 
 	streams atomic.Int64
 	behind  chan struct{} // who holds a place may read pages of the store
@@ -144,6 +145,7 @@ func (e *Edge) serve(w http.ResponseWriter, r *http.Request) error {
 	}
 	defer e.streams.Add(-1)
 	defer s.release()
+	s.edge = who.Edge
 	if who.Label != "" {
 		if s.confirms, err = e.Confirming.Open(who); err != nil {
 			return err

@@ -26,6 +26,7 @@ type stream struct {
 	received time.Duration // when its request came, on the clock
 
 	confirms *confirming.Stream // nil: nobody waits for it
+	edge     bool               // it is that of an edge
 	place
 	resumes bool      // it follows a sequence without a gap
 	then    int64     // what has run out by then isn't in a snapshot; Unix seconds
