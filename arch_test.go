@@ -68,7 +68,7 @@ var mayImport = map[string][]string{
 	"internal/audit":           {"internal/fault", "internal/redact"},
 	"internal/quota":           {"internal/ratelimit", "internal/fault", "internal/audit"},
 	"internal/httpkit":         {"internal/fault", "internal/networks", "internal/redact", "internal/strictjson", "internal/token"},
-	"internal/config":          {"internal/fault", "internal/foreign", "internal/localaddr", "internal/token"},
+	"internal/config":          {"internal/fault", "internal/foreign", "internal/localaddr", "internal/suggest", "internal/token"},
 	"internal/records":         domains,
 	"internal/verification":    {"internal/token", "internal/networks", "internal/uses", "internal/revocation", "internal/access", "internal/fault", "internal/cache"},
 	"internal/journal":         {"internal/records", "internal/revocation", "internal/audit", "internal/fault"},
@@ -104,7 +104,7 @@ var mayImport = map[string][]string{
 	"internal/localaddr":       nil,
 	"internal/foreign":         nil,
 	"internal/pgtest":          {"internal/freeport"},
-	"clustertest":              {"internal/pgtest"},
+	"clustertest":              {"internal/pgtest", "verify"},
 	"simulation": {
 		"clustertest", "internal/access", "internal/fault", "internal/feed", "internal/identity", "internal/journal", "internal/keyring", "internal/machine",
 		"internal/records", "internal/revocation", "internal/source", "internal/token", "internal/verification", "verify",

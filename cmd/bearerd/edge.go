@@ -65,7 +65,7 @@ func (p *program) loadEdge(cmd *cobra.Command, more ...string) (config.Edge, err
 	return config.LoadEdge(p.configFile, p.env, changedFlags(cmd, more...))
 }
 
-// newEdge returns what an edge decides with. Nothing is asked yet.
+// newEdge returns the verifier of an edge. It sends no request yet.
 func (p *program) newEdge(ctx context.Context, c config.Edge, metrics *server.Metrics, logger *slog.Logger) (*edge.Edge, error) {
 	return edge.New(ctx, edge.Config{
 		Label:  edgeLabel(),
@@ -130,7 +130,7 @@ func (p *program) checkEdge(ctx context.Context, c config.Edge) error {
 	return p.show(map[string]bool{"ok": true}, silent)
 }
 
-// edgeParts is what the server of an edge is made with.
+// edgeParts is what the server of an edge is assembled from.
 type edgeParts struct {
 	metrics *server.Metrics
 	log     *slog.Logger
@@ -164,7 +164,7 @@ func (p *program) serveEdge(ctx context.Context, c config.Edge) error {
 	}
 	err = srv.Listen(ctx)
 	if errors.Is(err, syscall.EADDRINUSE) {
-		return hint(err, "another program uses this address, maybe another bearerd; choose other addresses in listen, ops_listen and verify_listen")
+		return hint(err, "another program uses this address, perhaps another bearerd; choose other addresses in listen, ops_listen and verify_listen")
 	}
 	if err != nil {
 		return err
@@ -179,7 +179,7 @@ func (p *program) serveEdge(ctx context.Context, c config.Edge) error {
 	return nil
 }
 
-// reloadCertificate reads the certificate again whenever that was asked for.
+// reloadCertificate reads the certificate again whenever a reload is requested.
 func reloadCertificate(ctx context.Context, hangups <-chan os.Signal, srv *server.Server, logger *slog.Logger) error {
 	for {
 		select {
@@ -219,8 +219,8 @@ func (p *program) edgeServer(c config.Edge, e *edge.Edge, parts edgeParts) (*ser
 	})
 }
 
-// edgeFinders return where a token is found besides Authorization: what the dialects take,
-// passwords aside, since only the issuer can check those.
+// edgeFinders returns the dialects' finders of tokens outside Authorization, without
+// those that accept passwords, which only the issuer can check.
 func edgeFinders(c config.Edge, e *edge.Edge) []httpkit.CredentialFinder {
 	var finders []httpkit.CredentialFinder
 	for _, name := range c.Dialects {
@@ -234,7 +234,7 @@ func edgeFinders(c config.Edge, e *edge.Edge) []httpkit.CredentialFinder {
 	return finders
 }
 
-// edgeNode is an edge in the place of a node of the server.
+// edgeNode makes an edge a node for the server.
 type edgeNode struct{ *edge.Edge }
 
 // Status implements server.Node.
@@ -242,7 +242,7 @@ func (n edgeNode) Status() node.Status {
 	return node.Status{Status: n.Edge.Status(), TokenCacheBytes: n.Health().CacheBytes}
 }
 
-// Nodes implements server.Node: what other nodes there are, the issuer knows alone.
+// Nodes implements server.Node: only the issuer knows the nodes.
 func (edgeNode) Nodes(context.Context) (int, error) {
 	return 0, errors.New("an edge doesn't know the nodes")
 }

@@ -25,21 +25,21 @@ import (
 	"github.com/bearerd/bearerd/internal/webui"
 )
 
-// resourcePath is where the metadata of the protected resource stands (RFC 9728 §3).
+// resourcePath is where the metadata of the protected resource is (RFC 9728 §3).
 const resourcePath = "/.well-known/oauth-protected-resource"
 
-// edges are what the server mounts: bearerd's own endpoints, the gateway, and what
-// stands on listeners of its own.
+// edges are what the server mounts: bearerd's own endpoints, the gateway, and what has
+// listeners of its own.
 type edges struct {
 	own, gateway []server.Edge
 	inner        []server.Inner
 	verify       *server.Verify // nil: none
 	loops        []server.Loop
-	refuse       httpkit.ErrorWriter // for what nobody serves
+	refuse       httpkit.ErrorWriter // for requests that no endpoint serves
 	probe        server.Probe        // for "bearerd doctor"
 }
 
-// shared is what several edges are made with.
+// shared is what several edges are assembled from.
 type shared struct {
 	*instance
 
@@ -51,7 +51,7 @@ type shared struct {
 	finders        []httpkit.CredentialFinder // of the dialects
 	proxy          http.Handler               // of the application behind; set when its gateway is there
 
-	developerPrefix string                // what begins the token of the developer page; "": no dialect has one
+	developerPrefix string                // the prefix of the token of the developer page; "": no dialect has one
 	description     *adminapi.Description // set when every edge is there
 	logger          *slog.Logger
 }
@@ -118,7 +118,7 @@ func (i *instance) edges(logger *slog.Logger) (edges, error) {
 	if err != nil {
 		return edges{}, err
 	}
-	pages := &webui.Pages{ // behind what programs use, in the description too
+	pages := &webui.Pages{ // after what programs use, in the description too
 		SignIn: i.SignIn, Accounts: i.Accounts, Issuance: i.Issuance, Tokens: i.Tokens, Usage: i.Usage, Flows: i.Flows, Revoker: i.Revoker, Directory: i.Directory, Explainer: i.Explainer,
 		Status: i.follower.Status, Policy: policyOf(i.config), Now: i.now,
 		CrossOrigin: crossOrigin, Cookies: s.cookies, SessionCookies: s.sessionCookies,

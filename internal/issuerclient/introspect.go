@@ -74,7 +74,7 @@ func newTurns(perSecond int) turns {
 	}
 }
 
-// flight is an introspection that is under way, for all who wait for its answer.
+// flight is an introspection that is under way, for all callers that wait for its answer.
 type flight struct {
 	number uint64
 	done   chan struct{}
@@ -230,7 +230,7 @@ func (a *asker) question(ctx context.Context, q question) (finding, error) {
 	return f, nil
 }
 
-// share prepares the token for all who wait for it.
+// share prepares the token for all callers that wait for it.
 func (f *finding) share() {
 	if f.token.BindsCollection() { // of a session's collection the issuer says nothing
 		f.token.SetSubject(subjectOf(*f))
@@ -287,7 +287,7 @@ func parseIntrospection(body []byte, issuer string, kinds []token.Kind) (finding
 			list = nil
 		}
 		if t.Networks, ok = networks.Read(list); !ok {
-			return finding{}, errors.New("its networks are not in their one spelling")
+			return finding{}, errors.New("its networks are not in canonical form")
 		}
 	}
 	t.Scope = strings.Fields(scope)

@@ -11,9 +11,9 @@ import (
 )
 
 const (
-	// lastCall is for how long nobody must have connected before the listener closes.
+	// lastCall is the time without a new connection after which the listener closes.
 	lastCall = 50 * time.Millisecond
-	// lastCalls is for how long that is awaited where new clients keep coming.
+	// lastCalls is the longest wait for such a time, if new clients keep coming.
 	lastCalls = 500 * time.Millisecond
 )
 
@@ -57,11 +57,11 @@ type door struct {
 	until    time.Time
 }
 
-// deadliner is what Unix and TCP listeners can do.
+// deadliner is implemented by Unix and TCP listeners.
 type deadliner interface{ SetDeadline(t time.Time) error }
 
-// Close makes Accept take what waits, and then close the listener. Who connects by a Unix
-// socket later finds none.
+// Close makes Accept return the connections that wait, and then close the listener. A
+// Unix socket is removed, so that later clients find none.
 func (d *door) Close() error {
 	d.once.Do(func() {
 		now := time.Now() //nolint:forbidigo // the network's own clock

@@ -46,7 +46,7 @@ func (l *Listener) handle(ctx *fasthttp.RequestCtx) {
 	l.answer(&ctx.Response, l.cfg.Observer.Begin(r))
 }
 
-// answer asks the gateway, and writes what it says.
+// answer asks the gateway, and writes its answer.
 func (l *Listener) answer(out *fasthttp.Response, o *httpkit.Observation) {
 	a, err := l.ask(o.Request)
 	if err != nil {

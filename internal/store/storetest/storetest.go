@@ -91,6 +91,7 @@ func run(t *testing.T, fresh Fresh, processClock bool) {
 		"PasswordLinks":  testPasswordLinks,
 		"IfPassword":     testIfPassword,
 		"OwnedUsers":     testOwnedUsers,
+		"OwnedWindows":   testOwnedWindows,
 		"Groups":         testGroups,
 		"Documents":      testDocuments,
 		"Spend":          testSpend,
@@ -145,6 +146,7 @@ func run(t *testing.T, fresh Fresh, processClock bool) {
 	}
 	maps.Copy(tests, outward())
 	maps.Copy(tests, comingOver())
+	maps.Copy(tests, lists())
 	maps.Copy(tests, together())
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {

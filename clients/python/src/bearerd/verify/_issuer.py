@@ -8,7 +8,7 @@ import socket
 import ssl
 import threading
 import urllib.parse
-from typing import Any, Optional
+from typing import Any, Callable, Optional
 
 from .._url import check_url
 from ._errors import CANT_ASK, Unavailable
@@ -177,6 +177,29 @@ class Issuer:
 
     def _check_url(self, url: str) -> None:
         check_url(url, self.allow_http)
+
+
+class Bearer:
+    """The client's own access token, which is replaced before it ends. Safe for use by many threads."""
+
+    def __init__(self, issuer: Issuer, clock: Callable[[], float]) -> None:
+        self._issuer, self._clock = issuer, clock
+        self._lock = threading.Lock()
+        self._value = ""
+        self.renew_at = 0.0  # on the clock
+
+    def value(self) -> str:
+        """Returns the token. Raises IssuerError."""
+        with self._lock:
+            if not self._value or self._clock() >= self.renew_at:
+                self._value, life = self._issuer.access_token()
+                self.renew_at = self._clock() + life * 0.8
+            return self._value
+
+    def drop(self) -> None:
+        """Has the next question ask for another token: the issuer has refused this one."""
+        with self._lock:
+            self._value = ""
 
 
 def refused_status(url: str, response: http.client.HTTPResponse) -> IssuerError:
