@@ -30,6 +30,8 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"slices"
@@ -68,6 +70,8 @@ type Store struct {
 	logger  *slog.Logger
 	queries atomic.Int64
 
+	usesWalk atomic.Int64 // the key of token_uses where the next purge begins
+
 	migrated []string
 	restored atomic.Bool
 
@@ -91,6 +95,7 @@ func Open(ctx context.Context, database string, o Options) (*Store, error) {
 	ctx, cancel := context.WithTimeout(ctx, startTimeout)
 	defer cancel()
 	s := &Store{name: nameOf(database), now: o.Now, logger: o.Logger}
+	s.usesWalk.Store(math.MinInt64 + rand.Int64N(1<<62)) //nolint:gosec // among the keys of UUIDs, so that short-lived processes look through all in the end
 	var err error
 	if isPostgres(database) {
 		err = s.openPostgres(ctx, database, o)
