@@ -60,7 +60,7 @@ func Lookups() map[string]string {
 		"decideDevice": decideDevice, "waitingDevices": waitingDevices, "waitingOfClient": waitingOfClient, "spendDevice": spendDevice, "purgeDevices": purgeDevices,
 		"cutOffSince": cutOffSince, "expiringTokens": expiringTokens, "claimNotice": claimNotice, "unclaimNotice": unclaimNotice,
 		"shadowExamples": shadowExamples, "setExamples": setExamples, "selectShadows": selectShadows, "purgeShadows": purgeShadows,
-		"touchImport": touchImport, "clearImport": clearImport, "ownedTokens": ownedTokens, "cutOffsSince": cutOffsSince,
+		"touchImport": touchImport, "clearImport": clearImport, "deleteImport": deleteImport, "ownedTokens": ownedTokens, "cutOffsSince": cutOffsSince,
 		"usesOf": usesOf(fewDigests), "withUses": withUses(fewDigests), "walkUses": walkUses, "deleteUses": deleteUses,
 		"tokensHeld": tokensHeld(fewDigests), "usersByName": usersByName(fewDigests),
 		"selectCounts": selectCounts, "purgeCounts": purgeCounts, "countUsers": countUsers, "countTokens": countTokens, "claimCensus": claimCensus, "setFigures": setFigures,
