@@ -29,8 +29,8 @@ ON CONFLICT (tally) WHERE tally <> '' DO UPDATE SET count = audit_events.count +
 	selectEvents = `SELECT id, at, actor, action, target, token_id, address, request_id, outcome, reason, actor_name, target_name, count
 FROM audit_events`
 
-	// About where a time stands in the order of the ids: clocks of nodes differ by less than an
-	// hour, and an event's row is written within it.
+	// How far the order of the ids can differ from that of the times: clocks of nodes
+	// differ by less than an hour, and an event's row is written within it.
 	eventBefore = `SELECT id FROM audit_events WHERE at < $1 ORDER BY at DESC LIMIT 1`
 	eventAfter  = `SELECT id FROM audit_events WHERE at > $1 ORDER BY at LIMIT 1`
 	eventSlack  = time.Hour

@@ -29,7 +29,7 @@ var crowdBegun = time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 
 // crowdTables are filled without their indexes and triggers, which follow.
 var crowdTables = []string{
-	"users", "user_groups", "user_links", "source_users", "source_groups", "collections", "roles", "bindings", "clients", "issuers",
+	"users", "user_groups", "user_links", "source_users", "source_groups", "owned_users", "collections", "roles", "bindings", "clients", "issuers",
 	"tokens", "token_scopes", "audit_events",
 }
 
@@ -43,6 +43,7 @@ INSERT INTO users (id, username, folded, name, email, disabled, password_hash, s
 SELECT 'u' || n, 'user' || p, 'user' || p, 'Person ' || h, 'p' || n || '@example.org', CASE WHEN n % 50 = 0 THEN 1 ELSE 0 END, '',
     'user' || p || @nl || 'person ' || h || @nl || 'p' || n || '@example.org', CASE WHEN n % 2 = 0 THEN 'hr' ELSE '' END
 FROM (SELECT n, @pad AS p, @hash AS h FROM @N{users}) x;
+INSERT INTO owned_users (owner, part, n) SELECT owner, substr(id, 1, 3), count(*) FROM users WHERE owner <> '' GROUP BY owner, substr(id, 1, 3);
 INSERT INTO user_links (source, external_id, user_id, linked_at) SELECT 'hr', 'x' || n, 'u' || n, 0 FROM @N{users};
 INSERT INTO source_users (user_id, given_name, family_name, email_type, inactive) SELECT 'u' || n, 'Ada', 'B', 'work', 0 FROM @N{users} WHERE n % 2 = 0;
 INSERT INTO source_groups (id, owner, name, folded, external_id) SELECT 'g' || n, 'hr', 'group' || n, 'group' || n, 'x' || n FROM @N{groups};

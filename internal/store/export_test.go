@@ -76,6 +76,26 @@ func events(f audit.Filter, first, last string) string {
 	return l.statement(1)
 }
 
+// OwnedLookups are the statements of lists of what a source provisions.
+func OwnedLookups() map[string]string {
+	all := map[string]string{"users": selectOwnedUsers, "part": selectOwnedPart, "groups": selectOwnedGroups, "count of groups": countOwnedGroups, "members": selectMembers}
+	for name, condition := range map[string]string{
+		"user by id": ownedByID, "user by name": ownedByName, "user by external id": ownedByExternal,
+	} {
+		f := ownedFilter{args: []any{"hr"}}
+		f.is(condition, "x")
+		all[name] = f.statement(selectOwnedUser)
+	}
+	for name, condition := range map[string]string{
+		"group by id": groupByID, "group by name": groupByName, "group by external id": groupByExternal, "group by member": groupByMember,
+	} {
+		f := ownedFilter{args: []any{"hr"}}
+		f.is(condition, "x")
+		all[name] = f.statement(selectGroup)
+	}
+	return all
+}
+
 // ListLookups are the statements of lists: each order and filter has an index.
 func ListLookups() map[string]string {
 	all := map[string]string{}
@@ -101,7 +121,8 @@ func ListLookups() map[string]string {
 		"all": {}, "after": {After: "ada"}, "from the end": {Descending: true}, "disabled": {Disabled: new(true)}, "searched": {Search: "x"},
 	} {
 		l := &userList{UserQuery: q, search: q.Search}
-		all["users, "+name], _ = l.walked(101)
+		all["users, "+name], _ = l.walked(101, records.MaxTotal)
+		all["users, total, "+name], _ = l.counted(101)
 	}
 	return all
 }
@@ -154,4 +175,20 @@ func Statements() map[string]string {
 		"raisePurged": raisePurged, "selectHead": selectHead,
 	})
 	return all
+}
+
+// Hurried returns options by which each step of a start waits for so long only.
+func Hurried(o Options, wait time.Duration) Options {
+	o.startTimeout = wait
+	return o
+}
+
+// Alone runs a statement as a migration is run, after its context has ended.
+func (s *Store) Alone(ctx context.Context, text string) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	return s.alone(ctx, func(ctx context.Context, c conn) error {
+		cancel()
+		return c.script(ctx, text)
+	})
 }

@@ -92,6 +92,7 @@ func run(t *testing.T, fresh Fresh, processClock bool) {
 		"PasswordLinks":  testPasswordLinks,
 		"IfPassword":     testIfPassword,
 		"OwnedUsers":     testOwnedUsers,
+		"OwnedWindows":   testOwnedWindows,
 		"Groups":         testGroups,
 		"Documents":      testDocuments,
 		"Spend":          testSpend,
@@ -146,6 +147,7 @@ func run(t *testing.T, fresh Fresh, processClock bool) {
 	}
 	maps.Copy(tests, outward())
 	maps.Copy(tests, comingOver())
+	maps.Copy(tests, lists())
 	maps.Copy(tests, together())
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {

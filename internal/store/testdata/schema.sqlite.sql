@@ -240,6 +240,13 @@ CREATE TABLE outbox_turns (
     until    INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
 
+CREATE TABLE owned_users (
+    owner TEXT    NOT NULL,
+    part  TEXT    NOT NULL,
+    n     INTEGER NOT NULL,
+    PRIMARY KEY (owner, part)
+) STRICT, WITHOUT ROWID;
+
 CREATE TABLE passed_confirmations (
     to_node       TEXT    NOT NULL,
     from_node     TEXT    NOT NULL,
@@ -303,6 +310,10 @@ CREATE TABLE source_groups (
     external_id TEXT    NOT NULL DEFAULT '',
     version     INTEGER NOT NULL DEFAULT 1
 ) STRICT, WITHOUT ROWID;
+
+CREATE INDEX source_groups_external ON source_groups (owner, external_id) WHERE external_id <> '';
+
+CREATE INDEX source_groups_listed ON source_groups (owner, id);
 
 CREATE UNIQUE INDEX source_groups_name ON source_groups (owner, folded);
 
@@ -472,6 +483,26 @@ END;
 CREATE TRIGGER users_changed AFTER UPDATE OF search ON users WHEN NEW.search <> OLD.search
 BEGIN
     UPDATE user_search SET text = NEW.search WHERE user_id = NEW.id;
+END;
+
+CREATE TRIGGER users_owned_delete AFTER DELETE ON users WHEN OLD.owner <> ''
+BEGIN
+    INSERT INTO owned_users (owner, part, n) VALUES (OLD.owner, substr(OLD.id, 1, 3), -1)
+    ON CONFLICT (owner, part) DO UPDATE SET n = n + excluded.n;
+END;
+
+CREATE TRIGGER users_owned_insert AFTER INSERT ON users WHEN NEW.owner <> ''
+BEGIN
+    INSERT INTO owned_users (owner, part, n) VALUES (NEW.owner, substr(NEW.id, 1, 3), 1)
+    ON CONFLICT (owner, part) DO UPDATE SET n = n + excluded.n;
+END;
+
+CREATE TRIGGER users_owned_update AFTER UPDATE OF owner ON users WHEN OLD.owner <> NEW.owner
+BEGIN
+    INSERT INTO owned_users (owner, part, n) SELECT OLD.owner, substr(OLD.id, 1, 3), -1 WHERE OLD.owner <> ''
+    ON CONFLICT (owner, part) DO UPDATE SET n = n + excluded.n;
+    INSERT INTO owned_users (owner, part, n) SELECT NEW.owner, substr(NEW.id, 1, 3), 1 WHERE NEW.owner <> ''
+    ON CONFLICT (owner, part) DO UPDATE SET n = n + excluded.n;
 END;
 
 CREATE TRIGGER users_removed AFTER DELETE ON users

@@ -246,7 +246,8 @@ func describe(b access.Binding) string {
 	return whose + ", role " + b.Role + " at " + string(b.Path)
 }
 
-// askAbout asks about the user that the path names. NAME in the title stands for them.
+// askAbout asks about the user that the path names. NAME in the title is replaced by
+// their name.
 func (p *userPage) askAbout(title, yes string, text ...string) func(*kit.Request, url.Values) (kit.Question, error) {
 	return func(r *kit.Request, _ url.Values) (kit.Question, error) {
 		u, err := p.Directory.User(r.Context(), r.Caller, r.PathValue("id"))
@@ -297,7 +298,7 @@ func (p *userPage) createPasswordLink(r *kit.Request, _ url.Values) (kit.Result,
 	}}}, nil
 }
 
-// madeLink is the page that shows a link to set a password, this once.
+// madeLink is the page that shows a link to set a password, only once.
 type madeLink struct {
 	Username, URL, Back string
 	Expires             time.Time
