@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// write writes a part of the answer. A client that takes none of it for too long is
-// given up; net/http then cuts the connection.
+// write writes a part of the answer. If a client reads none of it for too long, it fails,
+// and net/http cuts the connection.
 func (s *stream) write(text []byte) error {
 	if len(text) == 0 {
 		return nil
@@ -28,9 +28,9 @@ func (s *stream) flush() error {
 	return err
 }
 
-// allow gives the client the time for what is written next. Of HTTP/2 a deadline ends a
-// stream that is silent as well, so there is none between two writings. Of HTTP/1 it matters
-// only while something is written: it may lie a quarter further off, and is seldom set.
+// allow sets until when the client must have taken what is written next. In HTTP/2 a
+// deadline ends a silent stream too, so none is set between two writes. In HTTP/1 it matters
+// only while something is written: it may be a quarter later, and is seldom set.
 func (s *stream) allow() {
 	now := time.Now() //nolint:forbidigo // the network's own clock
 	if s.until.Sub(now) < s.WriteTimeout {
@@ -38,7 +38,7 @@ func (s *stream) allow() {
 	}
 }
 
-// allowEnd gives the client the time for the end of the answer; 0: any. What comes after it
+// allowEnd sets how long the client may take for the end of the answer; 0: any time. What comes after it
 // on the same connection has no deadline, where the stream's time was not limited.
 func (s *stream) allowEnd(timeout time.Duration) {
 	var at time.Time

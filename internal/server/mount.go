@@ -44,8 +44,8 @@ func (s *Server) mount(o *httpkit.Observer, own, gateway []Edge) http.Handler {
 	})))
 }
 
-// probed puts the probe in front of a router: it answers where an endpoint of this server is,
-// and requests for anything else go on to next.
+// probed puts the probe in front of a router: it answers at the endpoints of this server,
+// and passes requests for anything else to next.
 func (s *Server) probed(t *router, next http.Handler) http.Handler {
 	if s.Probe == nil {
 		return next

@@ -111,7 +111,9 @@ class Issuer:
         """Reads the JWK Set. Raises IssuerError; then the keys stay what they were."""
         body = self._ask("GET", self.metadata["jwks_uri"])
         try:
-            self.keys = {**read_jwks(body), **self.shared}
+            # An issuer that shows keys doesn't sign with the secret, or no longer: anyone who
+            # has the secret could sign in its place.
+            self.keys = read_jwks(body) if parse_object(body)["keys"] else dict(self.shared)
         except Malformed as err:
             raise IssuerError(f"the JWK Set: {err}") from None
 
