@@ -14,6 +14,12 @@ type Promise struct {
 	// FollowerRecovery is how long after a fault, in addition to L, a follower may answer
 	// 503; 0: as long as a node.
 	FollowerRecovery time.Duration
+	// Waits reports whether an acknowledgement waits for a follower, all being whether it
+	// waits for all that confirm (wait=all). Nil: for none.
+	Waits func(follower int, all bool) bool
+	Edges int // followers that are counted among the nodes
+	// Confirming is how many other followers confirm.
+	Confirming int
 }
 
 // recovery is how long after a fault, in addition to L, a node may answer 503.
@@ -48,10 +54,11 @@ const (
 //     other. A refusal that rests on what was lost with the primary is not final.
 //   - No refusal without a cause. But a token may be unknown while a key is replaced,
 //     until that is acknowledged.
-//   - The same for a follower, but every revocation that was acknowledged holds there L later,
-//     with wait as without: nodes are waited for.
+//   - The same for a follower. Where the acknowledgement didn't wait for it (Promise.Waits),
+//     what was acknowledged holds there L later.
 //   - No 503 except during a fault and until L and a second after it.
-//   - No acknowledgement that counts nodes which don't exist.
+//   - No acknowledgement that counts nodes, edges or services which don't exist, or that
+//     counts one as silent while nothing is broken.
 func Check(h *History, p Promise) []Violation {
 	c := newChecker(h.Ops(), h.Faults(), p)
 	var all []Violation
@@ -268,10 +275,19 @@ func (c *checker) bound(act, o *Op) bool {
 		return false
 	}
 	from := act.End
-	if o.byFollower() || !act.Wait && act.Node != o.Node {
+	if !c.waited(act, o) {
 		from += c.promise.Staleness
 	}
 	return o.Start > from
+}
+
+// waited reports whether a revocation's acknowledgement waited for where an operation was
+// done. The node that acknowledges refuses at once.
+func (c *checker) waited(act, o *Op) bool {
+	if o.byFollower() {
+		return act.Wait && c.promise.Waits != nil && c.promise.Waits(o.Node, act.All)
+	}
+	return act.Wait || act.Node == o.Node
 }
 
 // judgeNo judges a refusal.
@@ -356,8 +372,9 @@ func (c *checker) disturbed(o *Op) bool {
 		if until != forEver {
 			until += c.promise.Staleness + c.recovery(o)
 		}
-		// A follower depends on whichever node it is connected to.
-		return (f.Node == o.Node || f.Node == everyNode || o.byFollower()) && f.From < o.End && o.Start < until
+		// A follower depends on whichever node it is connected to, and on no other follower.
+		concerns := f.Node == o.Node || f.Node == everyNode || o.byFollower() && f.Node < FollowerNode
+		return concerns && f.From < o.End && o.Start < until
 	})
 }
 
@@ -381,20 +398,61 @@ func (c *checker) judgeAcknowledgement(o *Op) (rule, why string) {
 	if o.Counts == nil {
 		return "", "" // this endpoint has no counts
 	}
-	n := *o.Counts
-	// A node that broke may have left its former process on the list of nodes.
+	// A node that broke may have left its former process on the list of nodes, with the
+	// followers that read from it.
 	left, calm := 0, true
 	for _, f := range c.faults {
 		if f.From < o.End {
 			left++
-			calm = calm && f.To < o.Start-2*c.promise.Staleness-recovery
+			calm = calm && f.To < o.Start-2*c.promise.Staleness-c.longestRecovery()
 		}
 	}
-	switch why := fmt.Sprintf("%+v", n); {
-	case n.Nodes < 1 && !c.allDropped(o), n.Confirmed < 0, n.Expired < 0, n.Confirmed+n.Expired != n.Nodes, n.Nodes > c.promise.Nodes+left:
+	n := *o.Counts
+	counts := []tally{{n.Nodes, n.Confirmed, n.Expired, c.promise.Nodes, c.promise.Edges}}
+	if v := n.Verifiers; v != nil {
+		counts = append(counts, tally{v.Count, v.Confirmed, v.Expired, 0, c.promise.Confirming})
+	}
+	why = n.String()
+	switch {
+	case o.All != (n.Verifiers != nil):
+		return RuleAcknowledgement, fmt.Sprintf("%s, where all are waited for: %t", why, o.All)
+	case n.Nodes < 1 && !c.allDropped(o):
 		return RuleAcknowledgement, why
-	case calm && (n.Expired > 0 || n.Confirmed != c.promise.Nodes):
-		return RuleAcknowledgement, why + " while nothing was broken"
+	}
+	for _, t := range counts {
+		if !t.possible(left) {
+			return RuleAcknowledgement, why
+		}
+		if calm && !t.peaceful() {
+			return RuleAcknowledgement, why + " while nothing was broken"
+		}
 	}
 	return "", ""
+}
+
+// longestRecovery returns how long after a fault, in addition to L, something that is
+// waited for may not be there again.
+func (c *checker) longestRecovery() time.Duration {
+	if c.promise.Edges+c.promise.Confirming > 0 {
+		return max(recovery, c.promise.FollowerRecovery)
+	}
+	return recovery
+}
+
+// tally is what an acknowledgement says of one kind, and how many there are of that kind:
+// nodes, and followers that read from them.
+type tally struct{ count, confirmed, expired, nodes, followers int }
+
+// possible reports whether the numbers may be right when that many faults may each have
+// left something behind. A follower that connects again is counted twice, until its
+// goodbye has come.
+func (t tally) possible(left int) bool {
+	most := t.nodes + 2*t.followers + left*(min(t.nodes, 1)+t.followers)
+	return t.confirmed >= 0 && t.expired >= 0 && t.confirmed+t.expired == t.count && t.count <= most
+}
+
+// peaceful reports whether the numbers may be right while nothing is broken. A follower
+// that moves to another node is missing for a moment.
+func (t tally) peaceful() bool {
+	return t.expired == 0 && t.confirmed >= t.nodes && t.confirmed <= t.nodes+2*t.followers
 }

@@ -31,8 +31,8 @@ func takesClientURLs(c config.Config) bool {
 	return c.Authorization.ClientMetadata != config.ClientMetadataOff
 }
 
-// clientDocuments returns what reads the documents of clients that nobody registered; nil
-// where they can't ask. Instead is for tests.
+// clientDocuments returns the reader of the documents of clients that nobody registered;
+// nil where they can't ask. instead is for tests.
 func clientDocuments(c config.Config, instead clientdoc.Config, now func() time.Time) (*clientdoc.Reader, error) {
 	if !takesClientURLs(c) {
 		return nil, nil //nolint:nilnil // there is none
@@ -65,7 +65,7 @@ func clientURL(documents *clientdoc.Reader) func(id string) bool {
 	}
 }
 
-// siteResources returns the protected resources as their metadata says them.
+// siteResources returns the protected resources as their metadata describes them.
 func siteResources(c config.Config) []oauth.Resource {
 	all := make([]oauth.Resource, len(c.Resources))
 	for i, r := range c.Resources {

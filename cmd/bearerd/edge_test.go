@@ -145,6 +145,13 @@ func (w *edgeWorld) ask(t *testing.T, p *process, q question) string {
 	return text.String() + requestID.ReplaceAllString(string(body), "")
 }
 
+// status returns the status of an answer.
+func (w *edgeWorld) status(t *testing.T, p *process, q question) string {
+	t.Helper()
+	status, _, _ := strings.Cut(w.ask(t, p, q), "\n")
+	return status
+}
+
 // everyToken returns tokens of each kind, and what is none.
 func (w *edgeWorld) everyToken(t *testing.T) map[string]string {
 	t.Helper()
@@ -196,6 +203,25 @@ func questions(tokens map[string]string, session string) []question {
 	)
 }
 
+// sessionIn signs ada in with a collection, as the page of Specify does.
+func (w *edgeWorld) sessionIn(t *testing.T, collection int) (cookie http.Header) {
+	t.Helper()
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodPut, w.node.base+"/context/login/", strings.NewReader(
+		fmt.Sprintf(`{"username":"ada","password":"correct horse","collection":%d}`, collection)))
+	must(t, err)
+	r.Header = http.Header{"Cookie": {"csrftoken=" + strings.Repeat("x", 32)}, "X-Csrftoken": {strings.Repeat("x", 32)}, "Content-Type": {"application/json"}}
+	resp, err := w.client.Do(r)
+	must(t, err)
+	must(t, resp.Body.Close())
+	for _, c := range resp.Cookies() {
+		if c.Name == "sessionid" {
+			return http.Header{"Cookie": {"sessionid=" + c.Value}}
+		}
+	}
+	t.Fatalf("there is no session: %s", resp.Status)
+	return nil
+}
+
 func TestAnEdgeAnswersAsANodeDoes(t *testing.T) {
 	t.Parallel()
 	w := newEdgeWorld(t)
@@ -230,25 +256,23 @@ func TestAnEdgeHearsOfEverything(t *testing.T) {
 	e := w.edge(t)
 	w.ready(t, e)
 	tokens := w.everyToken(t)
-	status := func(p *process, raw, query string) string {
-		code, _, _ := strings.Cut(w.ask(t, p, question{"", "/auth/verify" + query, bearerOf(raw)}), "\n")
-		return code
-	}
-	same := func(what, raw, query, want string) {
+	same := func(what string, header http.Header, query, want string) {
 		t.Helper()
-		wait(t, what, func() bool { return status(e, raw, query) == want })
-		if got := status(w.node, raw, query); got != want {
+		q := question{what, "/auth/verify" + query, header}
+		wait(t, what, func() bool { return w.status(t, e, q) == want })
+		if got := w.status(t, w.node, q); got != want {
 			t.Errorf("%s: the node answers %s, not %s", what, got, want)
 		}
 	}
+	bearer := func(name string) http.Header { return bearerOf(tokens[name]) }
 	for _, name := range []string{"an access token", "an API token", "of a collection"} {
-		same(name+" is accepted", tokens[name], "", "200")
+		same(name+" is accepted", bearer(name), "", "200")
 	}
 	name := question{"", "/auth/verify", bearerOf(tokens["an access token"])}
 	w.write("access.yaml", strings.NewReplacer("Ada Lovelace", "The Countess", "[curators, readers]", "[curators]").Replace(edgeAccess))
-	same("the group's permission is there", tokens["an access token"], "?action=read&path=/lists", "200")
+	same("the group's permission is there", bearer("an access token"), "?action=read&path=/lists", "200")
 	w.run("apply", "-f", "access.yaml")
-	same("it has gone", tokens["an access token"], "?action=read&path=/lists", "403")
+	same("it has gone", bearer("an access token"), "?action=read&path=/lists", "403")
 	wait(t, "the name is the new one", func() bool { return strings.Contains(w.ask(t, e, name), "Remote-Name: The Countess") })
 
 	for _, name := range []string{"an access token", "an API token"} {
@@ -257,13 +281,16 @@ func TestAnEdgeHearsOfEverything(t *testing.T) {
 		if out, err := cmd.CombinedOutput(); err != nil {
 			t.Fatalf("%v: %s", err, out)
 		}
-		same(name+" is refused", tokens[name], "", "401")
+		same(name+" is refused", bearer(name), "", "401")
 	}
+	session := w.sessionIn(t, 4)
+	same("the session is accepted", session, "", "200")
 	w.write("access.yaml", strings.Replace(edgeAccess, "  - {user: ada, permission: {action: access, path: /collections/4}}\n", "", 1))
 	w.run("apply", "-f", "access.yaml", "--prune")
-	same("the collection is lost", tokens["of a collection"], "", "403")
+	same("the collection is lost", bearer("of a collection"), "", "403")
+	same("the collection of the session is lost", session, "", "403")
 	w.run("revoke-all", "ada")
-	same("everything of a user is refused", tokens["of a collection"], "", "401")
+	same("everything of a user is refused", bearer("of a collection"), "", "401")
 }
 
 // TestAnEdgeWithoutItsIssuer: it starts and says so, answers 503 after L, and comes back.

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/bearerd/bearerd/internal/access"
 	"github.com/bearerd/bearerd/internal/adminapi"
@@ -24,21 +25,21 @@ import (
 	"github.com/bearerd/bearerd/internal/webui"
 )
 
-// resourcePath is where the metadata of the protected resource stands (RFC 9728 §3).
+// resourcePath is where the metadata of the protected resource is (RFC 9728 §3).
 const resourcePath = "/.well-known/oauth-protected-resource"
 
-// edges are what the server mounts: bearerd's own endpoints, the gateway, and what
-// stands on listeners of its own.
+// edges are what the server mounts: bearerd's own endpoints, the gateway, and what has
+// listeners of its own.
 type edges struct {
 	own, gateway []server.Edge
 	inner        []server.Inner
 	verify       *server.Verify // nil: none
 	loops        []server.Loop
-	refuse       httpkit.ErrorWriter // for what nobody serves
+	refuse       httpkit.ErrorWriter // for requests that no endpoint serves
 	probe        server.Probe        // for "bearerd doctor"
 }
 
-// shared is what several edges are made with.
+// shared is what several edges are assembled from.
 type shared struct {
 	*instance
 
@@ -50,7 +51,7 @@ type shared struct {
 	finders        []httpkit.CredentialFinder // of the dialects
 	proxy          http.Handler               // of the application behind; set when its gateway is there
 
-	developerPrefix string                // what begins the token of the developer page; "": no dialect has one
+	developerPrefix string                // the prefix of the token of the developer page; "": no dialect has one
 	description     *adminapi.Description // set when every edge is there
 	logger          *slog.Logger
 }
@@ -113,7 +114,7 @@ func (i *instance) edges(logger *slog.Logger) (edges, error) {
 	if err != nil {
 		return edges{}, err
 	}
-	pages := &webui.Pages{ // behind what programs use, in the description too
+	pages := &webui.Pages{ // after what programs use, in the description too
 		SignIn: i.SignIn, Accounts: i.Accounts, Issuance: i.Issuance, Tokens: i.Tokens, Usage: i.Usage, Flows: i.Flows, Revoker: i.Revoker, Directory: i.Directory, Explainer: i.Explainer,
 		Status: i.follower.Status, Policy: policyOf(i.config), Now: i.now,
 		CrossOrigin: crossOrigin, Cookies: s.cookies, SessionCookies: s.sessionCookies,
@@ -144,7 +145,7 @@ func (s *shared) addGateway(e *edges) error {
 			Verifier: s.Verifier, Now: s.now, Challenge: s.challenge, CrossOrigin: s.crossOrigin, Finders: s.finders, Forms: s.forms, Shadow: s.shadow,
 			Metadata: metadataOf(s.config), TokensPage: s.config.Issuer + "/auth/tokens",
 		},
-		now: s.now, staleness: s.config.Revocation.MaxStaleness, log: s.logger,
+		now: s.now, staleness: func() time.Duration { return s.config.Revocation.MaxStaleness }, log: s.logger,
 	}
 	if audience := s.config.Upstream.AssertionAudience; audience != "" {
 		parts.assert = func(ctx context.Context, id *verification.Identity) (string, error) {

@@ -21,8 +21,8 @@ import (
 	"github.com/bearerd/bearerd/internal/suggest"
 )
 
-// noun is a kind of thing that commands name in their arguments and flags. What a command
-// names is completed by the shell, and an error about it says what there is instead.
+// noun is a kind of thing that commands name in their arguments and flags. The shell
+// completes these names, and an error about an unknown name lists those that exist.
 type noun struct {
 	one, many string
 	command   string // lists all of them
@@ -70,6 +70,14 @@ func flagValues(cmd *cobra.Command, flag string, values ...string) {
 	_ = cmd.RegisterFlagCompletionFunc(flag, cobra.FixedCompletions(values, cobra.ShellCompDirectiveNoFileComp))
 }
 
+// oneOf returns an error about a flag, if it is set and is none of the values.
+func oneOf(flag, value string, values []string) error {
+	if value == "" || slices.Contains(values, value) {
+		return nil
+	}
+	return hint(fmt.Errorf("--%s: there is no %s %q", flag, flag, value), "%s", suggest.Instead(flag+"s", value, values, false))
+}
+
 // completionTimeout is how long a person waits for a completion at most.
 const completionTimeout = 2 * time.Second
 
@@ -100,14 +108,14 @@ func (p *program) complete(cmd *cobra.Command, n *noun, begin string) ([]string,
 	return slices.DeleteFunc(names, func(name string) bool { return !strings.HasPrefix(bare(name), begin) }), none
 }
 
-// bare returns a name without the description that a shell shows beside it.
+// bare returns a name without the description that a shell shows with it.
 func bare(name string) string {
 	name, _, _ = strings.Cut(name, "\t")
 	return name
 }
 
-// named completes the error of a command by the name of what doesn't exist, and by what
-// there is instead.
+// named adds to the error of a command the name of what doesn't exist, and the names that
+// do exist.
 func (p *program) named(ctx context.Context, cmd *cobra.Command, i *instance, err error) error {
 	if err == nil {
 		return nil
@@ -153,11 +161,11 @@ func (p *program) missing(ctx context.Context, i *instance, n *noun, name string
 	return hint(fmt.Errorf("there is no %s %q", n.one, name), "%s", p.instead(ctx, i, n, name))
 }
 
-// instead says what there is where a thing doesn't exist.
+// instead lists what exists in place of a thing that doesn't.
 func (p *program) instead(ctx context.Context, i *instance, n *noun, name string) string {
 	names, err := n.names(ctx, i.store, i.config, "")
 	if err == nil && len(names) >= mostNames {
-		// Too many to read: those that begin alike.
+		// There are too many to read all: those with the same beginning.
 		begin := []rune(name)
 		names, err = n.names(ctx, i.store, i.config, string(begin[:min(len(begin), 3)]))
 	}
@@ -201,7 +209,7 @@ func userNames(ctx context.Context, s *store.Store, _ config.Config, begin strin
 	return rendered(page.Items, func(u identity.User) string { return described(u.Username, u.Name) }), err
 }
 
-// described is a name with what the shell shows beside it.
+// described is a name with the description that the shell shows.
 func described(name, description string) string {
 	if description = printable(strings.Join(strings.Fields(description), " ")); description == "" {
 		return name

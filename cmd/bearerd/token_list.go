@@ -36,7 +36,7 @@ type storedJSON struct {
 	Reason     string     `json:"reason"`
 }
 
-// kindsWithUses are the kinds of token of which it is kept what they were used for.
+// kindsWithUses are the kinds of token whose uses are kept.
 var kindsWithUses = []token.Kind{token.KindAPIToken, token.KindExchangeKey, token.KindGrant}
 
 func storedOf(t records.StoredToken, username string) storedJSON {

@@ -67,7 +67,7 @@ func LoadEdge(path string, env []string, overrides map[string]string) (Edge, err
 // validate returns all that is wrong with e.
 func (e Edge) validate(origin map[string]string) []Problem {
 	k := &checker{Config: e.Config(), origin: origin}
-	k.TLS = TLS{} // it is the edge's own, and says nothing of the issuer
+	k.TLS = TLS{} // it concerns only the edge, not the issuer
 	k.checkEdgeIssuer()
 	k.TLS = e.TLS
 	for _, needed := range []struct{ key, value, hint string }{
@@ -89,8 +89,8 @@ func (e Edge) validate(origin map[string]string) []Problem {
 	return k.problems
 }
 
-// checkEdgeIssuer checks the issuer that an edge trusts: nobody on the way may change what
-// it answers.
+// checkEdgeIssuer checks the issuer that an edge trusts: nobody on the way may be able to
+// change its answers.
 func (k *checker) checkEdgeIssuer() {
 	if k.Issuer == "" {
 		k.fail("issuer", "write https://auth.example.org", "must be set")

@@ -1,11 +1,11 @@
-// Package directory is what administrators read and change of what access rests on: users and
-// their groups, collections, roles, bindings, OAuth clients and signing keys. What sources
-// change is in packages provisioning and signin, and what an access file changes in apply.
+// Package directory is what administrators read and change: users and their groups,
+// collections, roles, bindings, OAuth clients and signing keys. Changes by sources are in
+// packages provisioning and signin, and those of an access file in apply.
 //
 // Every operation begins with its gate: it decides whether the caller may do it
 // before it looks anything up or judges what was sent. A change that was refused is
-// recorded in the audit log. A change that can take a right from somebody has an
-// entry in the revocation log and is acknowledged like a revocation.
+// recorded in the audit log. A change that can remove a right has an entry in the
+// revocation log and is acknowledged like a revocation.
 package directory
 
 import (
@@ -49,8 +49,8 @@ type Config struct {
 	Forms   token.Forms // the form of client secrets
 }
 
-// Directory reads and changes what access rests on. Its methods may be called from
-// any number of goroutines.
+// Directory reads and changes users, groups, collections, roles, bindings, clients and
+// signing keys. Its methods may be called from any number of goroutines.
 type Directory struct {
 	*Users
 	*Access
@@ -114,8 +114,8 @@ func (d *Directory) AuditEvents(ctx context.Context, c *caller.Caller, f audit.F
 	return page.Events, err
 }
 
-// identityOf returns how the audit log names somebody: by their subject or, where the name
-// was nobody's, by its folded form. Whatever else is no username stands for itself.
+// identityOf returns how the audit log names somebody: by their subject or, where no user
+// had the name, by its folded form. A text that is no username is returned unchanged.
 func (d *Directory) identityOf(ctx context.Context, ref string) (id, typed string, err error) {
 	u, err := findUser(ctx, d.store, ref)
 	switch {

@@ -3,6 +3,7 @@ package feed_test
 import (
 	"bufio"
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"strings"
 	"testing"
@@ -162,4 +163,26 @@ func TestWithoutALeaseNoHeartbeatIsWritten(t *testing.T) {
 	case <-time.After(100 * time.Millisecond):
 	}
 	eventually(t, "the end of the registration", func() bool { return e.Room.Status().Verifiers.Count == 0 })
+}
+
+// A log with a line for each confirmation would have as many as there are verifiers, for each
+// revocation. What is refused has its line.
+func TestAConfirmationThatIsTakenHasNoLineInTheLog(t *testing.T) {
+	t.Parallel()
+	e := newEnv(t, options{})
+	raw := e.reader(t)
+	node, stream, _ := e.helloOf(t, "?confirm=test", raw)
+	eventually(t, "the registration", func() bool { return e.Room.Status().Verifiers.Count == 1 })
+	for _, c := range []struct {
+		stream string
+		status int
+	}{{stream, http.StatusNoContent}, {"another", http.StatusNotFound}} {
+		if a := e.confirm(t, raw, fmt.Sprintf(`{"node":%q,"stream":%q,"seq":0}`, node, c.stream)); a.Status != c.status {
+			t.Fatalf("%s: answered %d", c.stream, a.Status)
+		}
+	}
+	eventually(t, "the line of the refusal", func() bool { return strings.Contains(e.lines.String(), `"status":404`) })
+	if n := strings.Count(e.lines.String(), feed.ConfirmPath); n != 2 { // path and route
+		t.Errorf("%d times in the log:\n%s", n, e.lines)
+	}
 }

@@ -71,8 +71,8 @@
 //
 // # Waiting for the nodes
 //
-// Who revokes may wait for less than L (Await). The store holds a list of nodes: each
-// with the sequence that it has confirmed, and its L.
+// A caller that revokes may have to wait for less than L (Await). The store holds a list
+// of nodes: each with the sequence that it has confirmed, and its L.
 //
 //  1. At T the entry is committed with sequence s. At c, after that, the waiting node
 //     reads its own clock.

@@ -68,9 +68,9 @@ type answer struct {
 
 const (
 	pageLimit = 5000 // entries
-	// minAskTimeout is the least time that a question may take. It is given up after L,
-	// when its answer could make no lease any more, but not so early that a slow store
-	// could never answer.
+	// minAskTimeout is the shortest timeout of a question. The timeout is otherwise L,
+	// because a later answer makes no lease; but with a short L, a slow store could never
+	// answer in time.
 	minAskTimeout = 500 * time.Millisecond
 )
 

@@ -62,8 +62,8 @@ FROM user_links l JOIN users u ON u.id = l.user_id WHERE l.source = $1 AND l.ext
 )
 
 // Principal reads a user with groups and effective grants, or a client, and with
-// it the sequence of the log, all in one snapshot. Nobody of that name is
-// fault.NotFound.
+// it the sequence of the log, all in one snapshot. The error is fault.NotFound when there
+// is nobody of that name.
 func (s *Store) Principal(ctx context.Context, who records.Who) (p records.Principal, err error) {
 	if who.ClientID != "" {
 		err = s.read(ctx, func(ctx context.Context, c conn) error { return readClient(ctx, c, who, &p) })
@@ -108,7 +108,7 @@ const noSuchUser = "no such user"
 
 var errNoSuchUser = fault.New(fault.NotFound, "%s", noSuchUser)
 
-// orNotFound makes a fault of a missing row.
+// orNotFound turns the error of a missing row into a fault.
 func orNotFound(err error, message string) error {
 	if errors.Is(err, sql.ErrNoRows) {
 		return fault.New(fault.NotFound, "%s", message)

@@ -33,7 +33,7 @@ type engine interface {
 	// alone runs do in a transaction during which no other process migrates, and waits
 	// for that as long as ctx allows. Then do runs to its end, whatever becomes of ctx.
 	alone(ctx context.Context, do work) error
-	// schema says where the schema is and how to ask for it.
+	// schema returns where the migrations are and how to ask which ones have run.
 	schema() schema
 	// listen calls wake soon after others appended to the log, until ctx ends.
 	listen(ctx context.Context, wake func()) error

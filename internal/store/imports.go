@@ -28,7 +28,7 @@ const (
     family, seq, created_at, expires_at, last_used_at, last_used_by, revoked_at, reason, audience, replaces, ends_at, import_id, networks)
 VALUES `
 
-	// Whoever is cut off since: users, and everybody.
+	// The cut-offs since then: of users, and of everything.
 	cutOffsSince = `SELECT what, id, seq FROM log_entries WHERE seq > $1 AND what IN ($2, $3)`
 
 	ownedTokens = selectStored + `, COALESCE(u.username, '') FROM tokens t LEFT JOIN users u ON u.id = t.owner
@@ -121,7 +121,7 @@ func stageText(rows int) string {
 	return text.String()
 }
 
-// stageRow is one row of it.
+// stageRow is one row of that statement.
 const stageRow = `(?, ?, ?, ?, ?, ?, '', ?, ?, ?, '[]', '', ?, ?, ?, ?, '', ?, ?, '', '', 0, ?, ?)`
 
 // cutOffOwners returns the latest cut-off of each user, and of everything, since the

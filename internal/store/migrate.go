@@ -14,8 +14,8 @@ import (
 //go:embed migrations
 var migrations embed.FS
 
-// migration is one step of the schema; its name, without ".sql", begins with its
-// number and is what the database remembers of it.
+// migration is one step of the schema; its name, without ".sql", begins with its number,
+// and is recorded in the database.
 type migration struct {
 	name, text string
 }

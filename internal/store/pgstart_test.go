@@ -141,7 +141,7 @@ func TestOpenJudgesTheServer(t *testing.T) {
 	}{
 		{150004, "UTF8", false, false, ""},
 		{130000, "UTF8", false, false, ""},
-		{120022, "UTF8", false, false, "its server is PostgreSQL 12, and the oldest that is good enough is 13"},
+		{120022, "UTF8", false, false, "its server is PostgreSQL 12, and the oldest that bearerd supports is 13"},
 		{90624, "UTF8", false, false, "its server is PostgreSQL 9,"},
 		{150004, "SQL_ASCII", false, false, "its encoding is SQL_ASCII"},
 		{150004, "LATIN1", false, false, "create it again with ENCODING 'UTF8'"},

@@ -46,11 +46,11 @@ WHERE m.set_by = $1 AND m.set_by <> '' AND m.group_name = $2 AND u.owner = $1 OR
 	otherSourceGroup  = `SELECT 1 FROM source_groups WHERE owner = $1 AND folded = $2 AND id <> $3`
 	updateSourceGroup = `UPDATE source_groups SET name = $2, folded = $3, external_id = $4 WHERE id = $1`
 	deleteSourceGroup = `DELETE FROM source_groups WHERE id = $1`
-	// Those who are in the group by somebody else too are left with that.
+	// Users whom somebody else has put into the group too stay in it.
 	copyMembers = `INSERT INTO user_groups (user_id, group_name, set_by)
 SELECT user_id, $3, set_by FROM user_groups WHERE set_by = $1 AND group_name = $2 ON CONFLICT DO NOTHING`
 	removeMembers = `DELETE FROM user_groups WHERE set_by = $1 AND group_name = $2`
-	// Who has been removed meanwhile is in no group.
+	// Users who have been removed meanwhile are in no group.
 	insertMember = `INSERT INTO user_groups (user_id, group_name, set_by) SELECT id, $2, $1 FROM users WHERE id = $3 ON CONFLICT DO NOTHING`
 	removeMember = `DELETE FROM user_groups WHERE set_by = $1 AND group_name = $2 AND user_id = $3`
 )
@@ -331,7 +331,7 @@ func updateGroup(ctx context.Context, c conn, op records.UpdateGroup) error {
 	return nil
 }
 
-// moveMembers renames a group, with those whom its source has put there.
+// moveMembers moves those whom its source has put into a group to the group's new name.
 func moveMembers(ctx context.Context, c conn, g records.Group, old string) error {
 	found, err := exists(ctx, c, otherSourceGroup, g.Owner, identity.FoldName(g.Name), g.ID)
 	switch {

@@ -29,7 +29,7 @@ const made = `t.kind IN ('api-token', 'api-key', 'grant')`
 // ending is the key of the order by expiry: a token without one ends last.
 const ending = `coalesce(nullif(t.expires_at, 0), 9223372036854775807)`
 
-// maxTokenSearch is more than any name of a token has.
+// maxTokenSearch is longer than any name of a token.
 const maxTokenSearch = 256
 
 // tokenList is a query for tokens. Its statements are put together one by one, each with
@@ -87,7 +87,7 @@ func newTokenList(q records.TokenQuery) (*tokenList, error) {
 	return l, nil
 }
 
-// madeKinds returns the kinds that people look after; the error is that another one is
+// madeKinds returns the kinds that people look after, or an error when another kind is
 // asked for.
 func madeKinds(kinds []token.Kind) ([]token.Kind, error) {
 	all := []token.Kind{token.KindAPIToken, token.KindExchangeKey, token.KindGrant}
@@ -196,7 +196,7 @@ func lastFour(search string) string {
 	return search
 }
 
-// tokenPlace is where a list stands.
+// tokenPlace is a position in a list.
 type tokenPlace struct {
 	key any // an int64, or a name
 	id  string
@@ -224,7 +224,7 @@ func (l *tokenList) seal(p tokenPlace) string {
 	return seal(l.cursorName(), p.id+":"+name)
 }
 
-// place reads the cursor of the query; nil is the beginning.
+// place returns the position of the query's cursor; nil: the beginning.
 func (l *tokenList) place() (*tokenPlace, error) {
 	if l.After == "" {
 		return nil, nil
@@ -387,7 +387,7 @@ func (s *Store) horizonOf(ctx context.Context, l *tokenList, after *tokenPlace) 
 	return end, err
 }
 
-// placeOf returns where a token stands in the list.
+// placeOf returns the position of a token in the list.
 func (l *tokenList) placeOf(t records.StoredToken) tokenPlace {
 	switch l.Order {
 	case records.ExpiryFirst:

@@ -23,7 +23,7 @@ const (
     t.audience, t.replaces, t.ends_at, t.issued_for, t.source, t.source_session, t.authenticated_at, t.granted, t.networks, t.description,
     t.import_id`
 
-	// A token of an import that is under way is seen by nobody.
+	// A token of an import that is under way is not found.
 	published = ` AND NOT EXISTS (SELECT 1 FROM imports i WHERE i.id = t.import_id)`
 
 	tokenByDigest = selectStored + `, (SELECT seq FROM log_head WHERE one = 1) FROM tokens t WHERE t.digest = $1` + published
@@ -426,8 +426,8 @@ ORDER BY t.expires_at LIMIT $5`
 	unclaimNotice = `UPDATE tokens SET noticed_at = 0 WHERE id = $1`
 )
 
-// Expiring returns living API tokens and keys that end after now and not later than
-// before, of which nobody was told, those that end first.
+// Expiring returns live API tokens and keys that end after now and not later than before,
+// and whose owners have not been notified, those that end first.
 func (s *Store) Expiring(ctx context.Context, now, before time.Time, limit int) ([]records.StoredToken, error) {
 	return query(ctx, s, func(scan scanner) (t records.StoredToken, err error) {
 		return t, scan(tokenFields(&t)...)

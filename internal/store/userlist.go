@@ -23,7 +23,7 @@ const indexedSearch = 3
 // sampledUsers is how many users are looked at before the index is asked.
 const sampledUsers = 1000
 
-// maxSearch is more than any name has.
+// maxSearch is longer than any name.
 const maxSearch = 1024
 
 // userList is a query for users, as it is put together.
@@ -46,8 +46,8 @@ func (s *Store) newUserList(q records.UserQuery) (*userList, error) {
 	return &userList{UserQuery: q, search: strings.ToLower(q.Search), indexed: s.engine.schema().usersContaining}, nil
 }
 
-// conditions returns what the users must be, beside the search: an index has those who are
-// disabled.
+// conditions returns the conditions in addition to the search: an index has the users who
+// are disabled.
 func (l *userList) conditions() string {
 	text := ""
 	if l.After != "" {

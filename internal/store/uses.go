@@ -14,8 +14,9 @@ import (
 )
 
 const (
-	// What is there is added to. A new line has its place among at most 48 of a token; past
-	// those, the scope is kept without the place, as long as there are fewer than 64.
+	// Counts are added to existing lines. A new line has its place among at most 48 of a
+	// token; past those, the scope is kept without the place, as long as there are fewer
+	// than 64.
 	addUse = `INSERT INTO token_uses (token, route, scope, safe, collection, first_at, last_at, count)
 SELECT $1, CASE WHEN k.placed THEN $2 ELSE $13 END, $3, $4, CASE WHEN k.placed THEN $5 ELSE CAST(-1 AS BIGINT) END, $6, $7, $8
 FROM (SELECT n.lines, (n.lines < $14 OR EXISTS (SELECT 1 FROM token_uses WHERE token = $1 AND route = $2 AND scope = $3 AND safe = $4 AND collection = $5)) AS placed
@@ -35,7 +36,7 @@ ON CONFLICT (token, route, scope, safe, collection) DO UPDATE SET
 	fewerLines = 48  // those that name a place
 )
 
-// seconds is how the time of a use is stored: nobody needs it more exactly.
+// seconds is how the time of a use is stored: no more precision is needed.
 type seconds struct{ to *time.Time }
 
 // Scan implements sql.Scanner.

@@ -44,6 +44,24 @@ func TestIdentifySaysWhomATokenSpeaksFor(t *testing.T) {
 	nodetest.WantFault(t, "nobody's token", err, fault.InvalidToken, "revoked")
 }
 
+// An edge asks who presented a token after it has accepted it. What the issuer refuses by
+// then is refused, and is no error of the edge.
+func TestIdentifyRefusesWhatTheSourceRefusesMeanwhile(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		check token.Check
+		kind  fault.Kind
+	}{
+		"revoked":     {token.CheckRevoked, fault.InvalidToken},
+		"access lost": {token.CheckAccess, fault.InsufficientScope},
+	} {
+		s := newStage(t)
+		s.subject = func(*int64) (*verification.Subject, error) { return nil, c.check.Refuse() }
+		_, err := s.Identify(t.Context(), s.jwt(t), verification.Requirements{})
+		nodetest.WantFault(t, name, err, c.kind, c.check.Refuse().Reason)
+	}
+}
+
 // An answer that goes on is bound to a lease by itself. Whether it may go on is decided
 // from what is known here, again and again.
 func TestStillGoodDecidesAgainWithoutALease(t *testing.T) {

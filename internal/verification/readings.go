@@ -18,7 +18,7 @@ func (v *Verifier) identity(ctx context.Context, raw string, t *Token, asOf revo
 		err = fault.New(fault.InvalidToken, token.ReasonRevoked)
 	}
 	if err != nil {
-		return nil, err
+		return nil, v.refused(err) // an edge's issuer may have revoked the token since
 	}
 	return &Identity{Token: t, Subject: s, AsOf: asOf}, nil
 }

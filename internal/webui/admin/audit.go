@@ -35,7 +35,7 @@ type auditView struct {
 	Next      template.URL // the query of the page after this one
 }
 
-// eventRow is an event with the names of who and whom.
+// eventRow is an event with the names of actor and target.
 type eventRow struct {
 	audit.Event
 	Who, Whom string
@@ -79,7 +79,7 @@ func (p *auditPages) auditPage(w http.ResponseWriter, r *kit.Request) error {
 // filterMarks are the fields of the filter that are marked when they are wrong.
 var filterMarks = kit.FieldsNamed("address", "since", "until")
 
-// readFilter reads which events are asked for. Who and whom may be usernames.
+// readFilter reads which events are asked for. Actor and target may be usernames.
 func (p *auditPages) readFilter(q url.Values) (f audit.Filter, err error) {
 	f = audit.Filter{
 		Actor: q.Get("actor"), Target: q.Get("target"), Action: q.Get("action"), TokenID: q.Get("token_id"),
@@ -97,8 +97,8 @@ func (p *auditPages) readFilter(q url.Values) (f audit.Filter, err error) {
 	return f.Canonical()
 }
 
-// readMoment reads a time as a browser's field sends it, in UTC; the day alone is
-// its beginning.
+// readMoment reads a time as a browser's field sends it, in UTC; a day alone means its
+// beginning.
 func readMoment(text string) (time.Time, error) {
 	if text == "" {
 		return time.Time{}, nil
@@ -190,7 +190,7 @@ func (p *auditPages) exportAudit(w http.ResponseWriter, r *kit.Request) error {
 	}
 }
 
-// harmless keeps a spreadsheet from taking what somebody typed for a formula.
+// harmless keeps a spreadsheet from treating what somebody typed as a formula.
 func harmless(cell string) string {
 	if cell != "" && strings.ContainsRune("=+-@\t\r", rune(cell[0])) {
 		return "'" + cell

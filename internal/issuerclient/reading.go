@@ -1,4 +1,4 @@
-package verify
+package issuerclient
 
 import (
 	"errors"
@@ -69,8 +69,8 @@ func (r *reading) take(e event) error {
 	return fmt.Errorf("an event of unknown name %.40q", e.name)
 }
 
-// register takes over what the issuer says of the stream that is confirmed. A lease that
-// comes of it is no longer than the issuer waits.
+// register stores what the issuer says of the stream that is confirmed. A lease from it
+// lasts no longer than the issuer waits.
 func (r *reading) register(data []byte) (err error) {
 	if r.hello, err = parseHello(data); err != nil {
 		return err

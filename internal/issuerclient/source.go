@@ -1,4 +1,4 @@
-package verify
+package issuerclient
 
 import (
 	"context"
@@ -40,8 +40,8 @@ type source struct {
 	keys   *keys
 	asker  *asker // nil: without a client
 	ledger *revocation.Ledger
-	health func() error    // the error of following the log
-	spread *spread         // of an edge; nil: questions are not delayed
+	health func() error // the error of following the log
+	news   *accessNews
 	closed <-chan struct{} // closed when the verifier is closed
 }
 
@@ -64,10 +64,10 @@ func (s *source) Opaque(ctx context.Context, raw string, known *verification.Tok
 	if err != nil {
 		return nil, err
 	}
-	if s.asker == nil || o.Kind != token.KindAPIToken && (o.Kind != token.KindSession || !s.asker.facts) {
+	if s.asker == nil || o.Kind != token.KindAPIToken && (o.Kind != token.KindSession || s.cfg.Edge == nil) {
 		return nil, token.Malformed()
 	}
-	if !s.cfg.InsecureWithoutRevocation && s.cfg.OnStale == Refuse && !s.ledger.Lease().Holds() {
+	if !s.cfg.InsecureWithoutRevocation && !s.cfg.AskOnStale && !s.ledger.Lease().Holds() {
 		return nil, unavailable(s.health(), noNews)
 	}
 	found, err := s.ask(ctx, question{raw: raw, known: known != nil}, known)
@@ -83,8 +83,8 @@ func (s *source) Opaque(ctx context.Context, raw string, known *verification.Tok
 // ask introspects. An inactive token is refused: as revoked, or for lack of access where
 // the access may have changed; one that was never accepted here is refused as unknown.
 func (s *source) ask(ctx context.Context, q question, known *verification.Token) (finding, error) {
-	if q.known && !q.fresh {
-		s.spread.wait(ctx, s.ledger.Clock())
+	if s.cfg.Edge != nil && q.known && !q.fresh {
+		s.news.spread(ctx, s.ledger.Clock())
 	}
 	found, err := s.asker.ask(ctx, q)
 	switch {
@@ -92,7 +92,7 @@ func (s *source) ask(ctx context.Context, q question, known *verification.Token)
 		return finding{}, err
 	case !found.active && known == nil:
 		return finding{}, token.Malformed()
-	case !found.active && known.Collection != nil && !q.fresh:
+	case !found.active && known.BindsCollection() && !q.fresh:
 		return finding{}, token.CheckAccess.Refuse()
 	case !found.active:
 		return finding{}, token.CheckRevoked.Refuse()
@@ -106,7 +106,7 @@ func (s *source) ask(ctx context.Context, q question, known *verification.Token)
 // the issuer says a token is active only then. About other collections nothing is known
 // here.
 func (s *source) Subject(ctx context.Context, raw string, t *verification.Token, collection *int64) (*verification.Subject, error) {
-	if s.asker != nil && s.asker.facts {
+	if s.asker != nil && s.cfg.Edge != nil {
 		return s.factsOf(ctx, raw, t, collection)
 	}
 	if s.asker == nil || collection == nil || t.Collection == nil || *collection != *t.Collection {
@@ -130,7 +130,7 @@ func subjectOf(found finding) *verification.Subject {
 // Permit asks the issuer about the token, if OnStale is AskIssuer; the answer is valid
 // for this request only.
 func (s *source) Permit(ctx context.Context, raw string, t *verification.Token) (revocation.Lease, error) {
-	if s.cfg.OnStale != AskIssuer || s.asker == nil {
+	if !s.cfg.AskOnStale || s.asker == nil {
 		return revocation.Lease{}, unavailable(s.health(), noNews)
 	}
 	found, err := s.ask(ctx, question{raw: raw, known: true, fresh: true}, t)

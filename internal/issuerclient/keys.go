@@ -1,4 +1,4 @@
-package verify
+package issuerclient
 
 import (
 	"context"
@@ -55,6 +55,7 @@ type keys struct {
 	mu      sync.Mutex
 	age     time.Duration // for how long the set is valid
 	ignored int           // keys of a type that isn't used
+	unused  bool          // the shared secret is not used
 	lastErr error
 }
 
@@ -124,7 +125,7 @@ func (k *keys) fetchNow(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if len(set) == 0 && k.shared.Key == nil {
+	if len(set) == 0 && (k.shared.Key == nil || countKeys(a.body) > 0) {
 		return errors.New("the JWK Set has no key that can be used; for an issuer that signs with HS256, set SharedSecretFile")
 	}
 	k.replace(set, a)
@@ -136,11 +137,15 @@ func (k *keys) replace(set []token.VerificationKey, a answer) {
 	for _, key := range set {
 		next[key.KID] = key
 	}
-	if k.shared.Key != nil {
+	// An issuer that shows keys doesn't sign with the secret, or no longer: whoever has it
+	// could sign in its place.
+	useShared := k.shared.Key != nil && countKeys(a.body) == 0
+	if useShared {
 		next[""], next[k.shared.KID] = k.shared, k.shared
 	}
 	k.mu.Lock()
 	defer k.mu.Unlock()
+	k.noteUnused(k.shared.Key != nil && !useShared)
 	swapped := false
 	for kid, old := range *k.known.Load() {
 		key, ok := next[kid]
@@ -159,6 +164,14 @@ func (k *keys) replace(set []token.VerificationKey, a answer) {
 	}
 	k.age = maxAge(a.header.Get("Cache-Control"))
 	k.noteIgnored(countKeys(a.body) - len(set))
+}
+
+// noteUnused logs that the shared secret is of no use, once.
+func (k *keys) noteUnused(unused bool) {
+	if unused && !k.unused {
+		k.cfg.Logger.Warn("the issuer doesn't sign with HS256: the shared secret is not used")
+	}
+	k.unused = unused
 }
 
 // noteIgnored logs keys of unknown types, when their number has changed.
