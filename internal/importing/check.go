@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 
@@ -42,6 +43,10 @@ type reach struct {
 const (
 	maxOwners = 50_000
 	maxReach  = 50_000
+
+	// keptOwners is how long a user is remembered: the log must still have a cut-off of theirs
+	// when their tokens are stored, and keeps it for as long as any JWT lives.
+	keptOwners = 5 * time.Minute
 )
 
 // futureSlack is how far a clock elsewhere may be ahead.
@@ -85,26 +90,29 @@ func lineReason(err error) (string, bool) {
 	return string(reason), ok
 }
 
-// readOwners reads the users of a chunk who aren't known yet, in one question.
+// readOwners reads the users of a chunk who aren't known yet, or were read too long ago.
 func (r *run) readOwners(ctx context.Context, chunk []line) error {
-	if len(r.owners) > maxOwners {
+	if now := r.cfg.Now(); len(r.owners) > maxOwners || now.Sub(r.ownersAt) > keptOwners {
 		clear(r.owners)
+		r.ownersAt = now
 	}
-	var names []string
+	wanted := map[string]struct{}{}
 	for _, l := range chunk {
 		folded := identity.FoldName(l.owner)
-		if _, known := r.owners[folded]; !known && folded != "" && !slices.Contains(names, folded) {
-			names = append(names, folded)
+		if _, known := r.owners[folded]; !known && folded != "" {
+			wanted[folded] = struct{}{}
 		}
 	}
-	if len(names) == 0 {
-		return nil
+	for names := range slices.Chunk(slices.Sorted(maps.Keys(wanted)), records.MaxUsernames) {
+		found, seq, err := r.cfg.Store.UsersByName(ctx, names)
+		if err != nil {
+			return err
+		}
+		for name, u := range found {
+			r.owners[name] = owner{u.ID, seq, u.Disabled}
+		}
 	}
-	found, seq, err := r.cfg.Store.UsersByName(ctx, names)
-	for name, u := range found {
-		r.owners[name] = owner{u.ID, seq, u.Disabled}
-	}
-	return err
+	return nil
 }
 
 // candidate makes a row of a line.

@@ -26,6 +26,14 @@ func (s *Store) Alter(ctx context.Context, pragma string) error {
 // Panicking is a plan that fails as no plan should.
 func Panicking([]keyring.Key) ([]keyring.Key, error) { panic("a plan with a mistake") }
 
+// PurgeUses looks through so many rows for uses of tokens that have ended.
+func (s *Store) PurgeUses(ctx context.Context, end time.Time, rows int) error {
+	return s.purgeUses(ctx, end, rows)
+}
+
+// WalkUsesFrom has the next purge begin at a key.
+func (s *Store) WalkUsesFrom(key int64) { s.usesWalk.Store(key) }
+
 // Lookups are the statements that must be served by an index, by name.
 func Lookups() map[string]string {
 	all := map[string]string{
@@ -49,7 +57,8 @@ func Lookups() map[string]string {
 		"decideDevice": decideDevice, "waitingDevices": waitingDevices, "waitingOfClient": waitingOfClient, "spendDevice": spendDevice, "purgeDevices": purgeDevices,
 		"cutOffSince": cutOffSince, "expiringTokens": expiringTokens, "claimNotice": claimNotice, "unclaimNotice": unclaimNotice,
 		"shadowExamples": shadowExamples, "setExamples": setExamples, "selectShadows": selectShadows, "purgeShadows": purgeShadows,
-		"touchImport": touchImport, "clearImport": clearImport, "ownedTokens": ownedTokens, "cutOffsSince": cutOffsSince,
+		"touchImport": touchImport, "clearImport": clearImport, "deleteImport": deleteImport, "ownedTokens": ownedTokens, "cutOffsSince": cutOffsSince,
+		"usesOf": usesOf(fewDigests), "withUses": withUses(fewDigests), "walkUses": walkUses, "deleteUses": deleteUses,
 		"tokensHeld": tokensHeld(fewDigests), "usersByName": usersByName(fewDigests),
 		"selectCounts": selectCounts, "purgeCounts": purgeCounts, "countUsers": countUsers, "countTokens": countTokens, "claimCensus": claimCensus, "setFigures": setFigures,
 		"dueNotices": dueNotices, "deleteNotice": deleteNotice, "postponeNotice": postponeNotice, "trimOld": trimOld, "trimMany": trimMany, "purgeNotices": purgeNotices,

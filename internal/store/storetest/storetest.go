@@ -73,6 +73,7 @@ func together() map[string]func(*testing.T, *Suite) {
 		"TwoNodesKeys":  testTwoNodesKeys,
 		"TwoNodesLog":   testTwoNodesLog,
 		"TwoNodesGroup": testTwoNodesGroup,
+		"TwoNodesUses":  testUsesOfManyNodes,
 
 		"PassedConfirmations": testPassedConfirmations,
 	}

@@ -378,16 +378,9 @@ CREATE TABLE token_scopes (
 CREATE INDEX token_scopes_token ON token_scopes (token_id);
 
 CREATE TABLE token_uses (
-    token      BLOB    NOT NULL,
-    route      TEXT    NOT NULL,
-    scope      TEXT    NOT NULL,
-    safe       INTEGER NOT NULL,
-    collection INTEGER NOT NULL, -- -1: none
-    first_at   INTEGER NOT NULL,
-    last_at    INTEGER NOT NULL,
-    count      INTEGER NOT NULL,
-    PRIMARY KEY (token, route, scope, safe, collection)
-) STRICT, WITHOUT ROWID;
+    token INTEGER NOT NULL PRIMARY KEY,
+    lines BLOB    NOT NULL
+) STRICT;
 
 CREATE TRIGGER tokens_scopes AFTER INSERT ON tokens
 WHEN NEW.kind IN ('api-token', 'api-key', 'grant') AND NEW.scope <> '[]'
