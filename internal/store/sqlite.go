@@ -190,7 +190,8 @@ func (db *sqliteDB) alone(ctx context.Context, do work) error {
 
 // commit implements engine.
 func (db *sqliteDB) commit(ctx context.Context, b records.Batch) (seq revocation.Seq, err error) {
-	err = db.write(ctx, func(ctx context.Context, c conn) error { return carryOutBatch(ctx, c, b, &seq) })
+	j := &job{single: len(b.Ops)+len(b.Log) == 0 && len(b.Audit) == 1}
+	err = db.enqueue(ctx, j, func(ctx context.Context, c conn) error { return carryOutBatch(ctx, c, b, &seq) })
 	if err != nil {
 		return 0, err
 	}
