@@ -105,7 +105,7 @@ func (i *incarnation) build(staleness time.Duration) (err error) {
 	}
 	i.verifier, err = verification.New(verification.Config{
 		Source: pausing{source.New(source.Config{Store: i.store, Forms: i.forms, Ring: i.ring, Follower: i.follower, DefaultAudience: issuer}), i.process},
-		Ledger: ledger, Forms: i.forms, Issuer: issuer, DefaultAudience: issuer,
+		Ledger: ledger, Issuer: issuer, DefaultAudience: issuer,
 	})
 	if err != nil {
 		return err

@@ -55,15 +55,15 @@ minute with their number.`,
 				var all []audit.Event
 				for len(all) < limit {
 					f.Limit = min(limit-len(all), audit.MaxLimit)
-					page, err := i.Directory.AuditEvents(ctx, caller.Operator(), f)
+					page, err := i.Directory.AuditPage(ctx, caller.Operator(), f)
 					if err != nil {
 						return err
 					}
-					all = append(all, page...)
-					if len(page) < f.Limit {
+					all = append(all, page.Events...)
+					if page.Next == 0 {
 						break
 					}
-					f.Cursor = page[len(page)-1].ID
+					f.Cursor = page.Next
 				}
 				return p.showEvents(ctx, i, all)
 			})

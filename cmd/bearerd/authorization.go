@@ -13,6 +13,7 @@ import (
 
 	"github.com/bearerd/bearerd/internal/clientdoc"
 	"github.com/bearerd/bearerd/internal/config"
+	"github.com/bearerd/bearerd/internal/feed"
 	"github.com/bearerd/bearerd/internal/issuance"
 	"github.com/bearerd/bearerd/internal/oauth"
 )
@@ -81,6 +82,16 @@ func metadataOf(c config.Config) map[string]string {
 		at[r.TokenAudience()] = oauth.MetadataOf(r.URL)
 	}
 	return at
+}
+
+// edgeSettings returns what an edge learns of the configuration, so that it answers as a node
+// does.
+func edgeSettings(c config.Config) (feed.Settings, error) {
+	s := feed.Settings{APITokenPrefix: c.APIToken.Prefix, Resources: metadataOf(c)}
+	for _, t := range c.ForeignTokens {
+		s.ForeignTokens = append(s.ForeignTokens, feed.ForeignToken(t))
+	}
+	return s, s.Check()
 }
 
 // insecureClientMetadata is the flag of tests that reads the documents of clients at another

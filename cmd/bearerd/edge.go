@@ -70,7 +70,7 @@ func (p *program) newEdge(ctx context.Context, c config.Edge, metrics *server.Me
 	return edge.New(ctx, edge.Config{
 		Label:  edgeLabel(),
 		Issuer: c.Issuer, Audience: c.Config().DefaultAudience(), ClientID: c.ClientID, ClientSecretFile: c.ClientSecretFile,
-		CAFile: c.CAFile, Scopes: askedScopes(c), CacheBytes: int64(c.Verify.Cache), Meter: metrics, Now: p.now, Log: logger,
+		CAFile: c.CAFile, SecretFile: c.Signing.SecretFile, Scopes: askedScopes(c), CacheBytes: int64(c.Verify.Cache), Meter: metrics, Now: p.now, Log: logger,
 	})
 }
 
@@ -202,7 +202,7 @@ func (p *program) edgeServer(c config.Edge, e *edge.Edge, parts edgeParts) (*ser
 	like := c.Config()
 	g, err := mountGateway(like, gatewayParts{
 		gate: gateway.Gate{
-			Verifier: e.Decision(), Now: p.now, CrossOrigin: crossOrigin, Finders: edgeFinders(c, e), Forms: e.Forms(),
+			Verifier: e.Decision(), Now: p.now, CrossOrigin: crossOrigin, Finders: edgeFinders(c, e), LooksLikeToken: e.LooksLikeToken, MetadataOf: e.MetadataOf,
 			Challenge:  httpkit.Challenge{Realm: c.Issuer, ResourceMetadata: c.Issuer + resourcePath},
 			TokensPage: c.Issuer + "/auth/tokens",
 		},

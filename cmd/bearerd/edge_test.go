@@ -1,11 +1,14 @@
 package main
 
 import (
+	"encoding/base64"
 	"fmt"
 	"io"
 	"net/http"
 	"net/url"
+	"os"
 	"os/exec"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strconv"
@@ -17,6 +20,7 @@ import (
 
 	"github.com/bearerd/bearerd/internal/freeport"
 	"github.com/bearerd/bearerd/internal/frontendtest"
+	"github.com/bearerd/bearerd/internal/token"
 )
 
 const edgeAccess = `
@@ -37,9 +41,19 @@ clients:
 const (
 	edgeSecret   = "a secret of well over 32 characters, for the edge\n"
 	edgeGateway  = "dialects: [specify, senaite, hypothesis, gen3]\nrequirements:\n  write: {scope: write, safe_scope: read, in: [basic, token]}\n"
-	issuerConfig = "issuer: http://%s\nlisten: %s\nscopes: {read: Read, write: Write}\nrevocation: {max_staleness: 1s}\n" + edgeGateway
+	issuerConfig = "issuer: http://%s\nlisten: %s\nscopes: {read: Read, write: Write}\nrevocation: {max_staleness: 1s}\n" + edgeLearns + edgeGateway
 	edgeConfig   = "issuer: http://%s\nclient_id: edge\nclient_secret_file: edge.secret\n" + edgeGateway
 )
+
+// edgeLearns is what an edge has no keys for: its issuer tells it.
+const edgeLearns = `
+api_token: {prefix: msm_}
+foreign_tokens: [{name: drf, pattern: "[0-9a-f]{40}"}, {name: nb, prefix: "nbt_"}]
+resources: [{url: "https://museum.example.org/api", audience: museum}]
+`
+
+// imported are tokens of another system.
+const imported = "owner,value,scope\nada,0123456789abcdef0123456789abcdef01234567,read\nada,nbt_0123456789abcdef01234567,read\n"
 
 // edgeWorld is an issuer with its database, and an edge that verifies for it.
 type edgeWorld struct {
@@ -51,8 +65,15 @@ type edgeWorld struct {
 
 func newEdgeWorld(t *testing.T) *edgeWorld {
 	t.Helper()
+	return newEdgeWorldOf(t, issuerConfig)
+}
+
+func newEdgeWorldOf(t *testing.T, issuer string) *edgeWorld {
+	t.Helper()
 	address := freeport.Address(t)
-	b := newBench(t, t.TempDir(), fmt.Sprintf(issuerConfig, address, address))
+	dir := t.TempDir()
+	must(t, os.WriteFile(filepath.Join(dir, "hs256.secret"), []byte(hs256Secret), 0o600))
+	b := newBench(t, dir, fmt.Sprintf(issuer, address, address))
 	b.write("access.yaml", edgeAccess)
 	b.run("apply", "-f", "access.yaml")
 	b.write("edge.secret", edgeSecret)
@@ -156,7 +177,12 @@ func (w *edgeWorld) status(t *testing.T, p *process, q question) string {
 func (w *edgeWorld) everyToken(t *testing.T) map[string]string {
 	t.Helper()
 	held := w.secrets(w.node)
+	w.write("imported.csv", imported)
+	w.run("token", "import", "imported.csv")
 	return map[string]string{
+		"of another system":           "0123456789abcdef0123456789abcdef01234567",
+		"of another, with a prefix":   "nbt_0123456789abcdef01234567",
+		"of another system, unknown":  strings.Repeat("0a", 20),
 		"a client's":                  held["<token>"],
 		"a dialect's":                 held["<ada's token>"],
 		"an access token":             w.run("token", "issue", "ada", "--scope", "read write"),
@@ -178,9 +204,12 @@ func (w *edgeWorld) everyToken(t *testing.T) map[string]string {
 func questions(tokens map[string]string, session string) []question {
 	var all []question
 	for name, raw := range tokens {
+		if password := "Basic " + base64.StdEncoding.EncodeToString([]byte("ada:"+raw)); token.LooksLikeToken(raw) || strings.HasPrefix(name, "of another") {
+			all = append(all, question{name + " as a password", "/auth/verify?in=basic", http.Header{"Authorization": {password}}})
+		}
 		for _, query := range []string{
 			"", "?scope=read", "?scope=write", "?collection=4", "?collection=5", "?collection=6", "?action=read&path=/lists/7",
-			"?action=write&path=/lists", "?audience=TES", "?optional=true", "?requirement=write", "?in=basic,token", "?path=/x", "?preflight=pass",
+			"?action=write&path=/lists", "?audience=TES", "?audience=museum", "?optional=true", "?requirement=write", "?in=basic,token", "?path=/x", "?preflight=pass",
 		} {
 			all = append(all, question{name + query, "/auth/verify" + query, bearerOf(raw)})
 		}
@@ -231,7 +260,14 @@ func TestAnEdgeAnswersAsANodeDoes(t *testing.T) {
 	if len(all) < 300 {
 		t.Fatalf("only %d questions", len(all))
 	}
-	accepted := 0
+	if accepted := w.alike(t, e, all); accepted < 60 {
+		t.Errorf("only %d were accepted", accepted)
+	}
+}
+
+// alike asks a node and an edge, and counts what both accept.
+func (w *edgeWorld) alike(t *testing.T, e *process, all []question) (accepted int) {
+	t.Helper()
 	for _, q := range all {
 		for range 2 { // what is known the second time doesn't change the answer
 			want, got := w.ask(t, w.node, q), w.ask(t, e, q)
@@ -243,7 +279,25 @@ func TestAnEdgeAnswersAsANodeDoes(t *testing.T) {
 			}
 		}
 	}
-	if accepted < 60 {
+	return accepted
+}
+
+const hs256Secret = "a secret of thirty-two bytes, and of some more"
+
+// An issuer with HS256 shows no keys: an edge has the secret too.
+func TestAnEdgeAnswersAsANodeWithHS256Does(t *testing.T) {
+	t.Parallel()
+	w := newEdgeWorldOf(t, strings.Replace(issuerConfig, ", gen3]", "]\nsigning: {algorithm: HS256, secret_file: hs256.secret}", 1))
+	w.upstream = "signing: {secret_file: hs256.secret}\n"
+	e := w.edge(t)
+	w.ready(t, e)
+	tokens := map[string]string{}
+	for name, raw := range w.everyToken(t) {
+		if strings.Contains(name, "JWT") || strings.Contains(name, "access token") || name == "an API token" || name == "of a collection" {
+			tokens[name] = raw
+		}
+	}
+	if accepted := w.alike(t, e, questions(tokens, w.secrets(w.node)["<session>"])); accepted < 30 {
 		t.Errorf("only %d were accepted", accepted)
 	}
 }

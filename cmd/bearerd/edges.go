@@ -74,6 +74,10 @@ func (i *instance) edges(logger *slog.Logger) (edges, error) {
 			},
 		},
 	}
+	settings, err := edgeSettings(i.config)
+	if err != nil {
+		return edges{}, err
+	}
 	doctor, err := i.ring.Derive(echo.Purpose)
 	if err != nil {
 		return edges{}, err
@@ -84,7 +88,7 @@ func (i *instance) edges(logger *slog.Logger) (edges, error) {
 		probe,
 		&feed.Edge{
 			Verifier: i.Verifier, Log: i.follower, Tail: i.tail, Issuer: i.config.Issuer,
-			Staleness: i.config.Revocation.MaxStaleness, Clock: revocation.BootClock, Confirming: i.room,
+			Staleness: i.config.Revocation.MaxStaleness, Clock: revocation.BootClock, Confirming: i.room, Settings: settings,
 		},
 		&scim.Edge{SignIn: i.SignIn, Directory: i.Provisioner, Issuer: i.config.Issuer},
 		&adminapi.API{
@@ -140,10 +144,11 @@ func sessionCookies(c config.Config) []string {
 
 // addGateway mounts forward auth and, where there is an upstream, the proxy.
 func (s *shared) addGateway(e *edges) error {
+	resources := metadataOf(s.config)
 	parts := gatewayParts{
 		gate: gateway.Gate{
-			Verifier: s.Verifier, Now: s.now, Challenge: s.challenge, CrossOrigin: s.crossOrigin, Finders: s.finders, Forms: s.forms, Shadow: s.shadow,
-			Metadata: metadataOf(s.config), TokensPage: s.config.Issuer + "/auth/tokens",
+			Verifier: s.Verifier, Now: s.now, Challenge: s.challenge, CrossOrigin: s.crossOrigin, Finders: s.finders, LooksLikeToken: s.forms.LooksLikeToken, Shadow: s.shadow,
+			MetadataOf: func(audience string) string { return resources[audience] }, TokensPage: s.config.Issuer + "/auth/tokens",
 		},
 		now: s.now, staleness: func() time.Duration { return s.config.Revocation.MaxStaleness }, log: s.logger,
 	}

@@ -20,12 +20,18 @@ type Edge struct {
 	VerifyListen     string                      `yaml:"verify_listen"` // empty: none
 	TLS              TLS                         `yaml:"tls"`
 	Audience         string                      `yaml:"audience"` // empty: the issuer
+	Signing          EdgeSigning                 `yaml:"signing"`
 	TrustedProxies   []netip.Prefix              `yaml:"trusted_proxies"`
 	CORS             CORS                        `yaml:"cors"`
 	Upstream         Upstream                    `yaml:"upstream"`
 	Requirements     map[string]NamedRequirement `yaml:"requirements"`
 	Verify           Verify                      `yaml:"verify"`
 	Dialects         []Dialect                   `yaml:"dialects"`
+}
+
+// EdgeSigning is what an edge must be told of how tokens are signed.
+type EdgeSigning struct {
+	SecretFile string `yaml:"secret_file"` // that of an issuer with HS256; empty: the issuer shows its keys
 }
 
 // DefaultEdge returns the configuration of an empty file, which isn't enough to start.

@@ -75,6 +75,13 @@ func (e *Edge) explain(err error) Finding {
 		return Finding{problem, fmt.Sprintf("give the client %q both scopes introspect and revocations at the issuer", e.cfg.ClientID)}
 	case issuerclient.IsRefused(err, "unauthorized_client"):
 		return Finding{problem, fmt.Sprintf("give the client %q the grant client_credentials at the issuer", e.cfg.ClientID)}
+	case errors.Is(err, issuerclient.ErrNoKeys):
+		return Finding{
+			fmt.Sprintf("the issuer %s shows no keys: it signs with HS256", e.cfg.Issuer),
+			"copy the secret of its signing.secret_file to this machine, and name that file in signing.secret_file here",
+		}
+	case errors.Is(err, issuerclient.ErrOtherKeys) && e.cfg.SecretFile != "":
+		return Finding{problem, fmt.Sprintf("copy the secret of the issuer's signing.secret_file to %s again: it is another one", e.cfg.SecretFile)}
 	case errors.Is(err, context.DeadlineExceeded):
 		return Finding{problem, "it did not answer in time: check that this machine reaches it"}
 	}

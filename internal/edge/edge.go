@@ -26,13 +26,14 @@ import (
 )
 
 // Config says which issuer an edge verifies for, and as which client of it. All but CAFile,
-// Meter and CacheBytes must be set.
+// SecretFile, Meter and CacheBytes must be set.
 type Config struct {
 	Issuer           string
 	Audience         string // the default audience
 	ClientID         string
 	ClientSecretFile string
 	CAFile           string   // "": the system's
+	SecretFile       string   // with the secret of an issuer that signs with HS256; "": it shows its keys
 	Label            string   // names this edge to people, where revocations wait for it
 	Scopes           []string // that routes and requirements ask for
 	CacheBytes       int64
@@ -61,7 +62,7 @@ func New(ctx context.Context, c Config) (*Edge, error) {
 	}
 	const wait = 10 * time.Second
 	client, err := issuerclient.New(ctx, issuerclient.Config{
-		Issuer: c.Issuer, Audience: c.Audience, ClientID: c.ClientID, ClientSecretFile: c.ClientSecretFile,
+		Issuer: c.Issuer, Audience: c.Audience, ClientID: c.ClientID, ClientSecretFile: c.ClientSecretFile, SharedSecretFile: c.SecretFile,
 		Confirm: c.Label, CacheBytes: c.CacheBytes, NewTokensPerSecond: askedPerSecond, Logger: c.Log, Now: c.Now,
 		HTTPClient: &http.Client{Transport: &http.Transport{
 			Proxy: http.ProxyFromEnvironment, DialContext: (&net.Dialer{Timeout: wait}).DialContext,

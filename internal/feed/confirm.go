@@ -73,6 +73,8 @@ type hello struct {
 	Stream    string  `json:"stream"`
 	Staleness float64 `json:"staleness"` // seconds
 	Pace      int64   `json:"pace_ms"`
+
+	Settings json.RawMessage `json:"settings,omitempty"` // for an edge
 }
 
 // greet writes the first event of a stream that is confirmed.
@@ -80,9 +82,15 @@ func (s *stream) greet() error {
 	if s.confirms == nil {
 		return nil
 	}
-	text, err := json.Marshal(hello{
-		s.Confirming.Node(), s.confirms.Name(), s.Staleness.Seconds(), confirming.PaceOf(s.Streams()).Milliseconds(),
-	})
+	h := hello{Node: s.Confirming.Node(), Stream: s.confirms.Name(), Staleness: s.Staleness.Seconds(), Pace: confirming.PaceOf(s.Streams()).Milliseconds()}
+	if s.edge {
+		settings, err := encode(s.Settings)
+		if err != nil {
+			return err
+		}
+		h.Settings = settings
+	}
+	text, err := encode(h)
 	if err != nil {
 		return err
 	}

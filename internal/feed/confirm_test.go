@@ -9,12 +9,27 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/bearerd/bearerd/internal/edgetest"
 	"github.com/bearerd/bearerd/internal/feed"
 )
 
 // helloOf opens a stream and reads its first event; the stream stays open.
 func (e *env) helloOf(t *testing.T, query, raw string) (node, stream string, events *bufio.Scanner) {
+	t.Helper()
+	h, events := e.greeting(t, query, raw)
+	return h.Node, h.Stream, events
+}
+
+type greeting struct {
+	Node, Stream string
+	Staleness    float64
+	Pace         int64 `json:"pace_ms"`
+	Settings     *feed.Settings
+}
+
+func (e *env) greeting(t *testing.T, query, raw string) (h greeting, events *bufio.Scanner) {
 	t.Helper()
 	res, err := e.HTTP.Do(e.request(t.Context(), t, query, raw))
 	must(t, err)
@@ -32,19 +47,14 @@ func (e *env) helloOf(t *testing.T, query, raw string) (node, stream string, eve
 			t.Fatalf("the first event is %q", name)
 		}
 		events.Scan()
-		var h struct {
-			Node, Stream string
-			Staleness    float64
-			Pace         int64 `json:"pace_ms"`
-		}
 		must(t, json.Unmarshal([]byte(strings.TrimPrefix(events.Text(), "data: ")), &h))
 		if h.Staleness != e.Settings.Staleness.Seconds() || h.Pace < 20 {
 			t.Errorf("%+v", h)
 		}
-		return h.Node, h.Stream, events
+		return h, events
 	}
 	t.Fatal("no event")
-	return "", "", nil
+	return h, nil
 }
 
 func (e *env) confirm(t *testing.T, raw, body string) *edgetest.Answer {
@@ -120,6 +130,38 @@ func TestLabelsThatCantBeMeantAreRefused(t *testing.T) {
 	}
 	e.helloOf(t, "?confirm=edge+1&edge=true", both)
 	eventually(t, "the edge", func() bool { return e.Room.Status().Edges.Count == 1 })
+}
+
+// An edge learns what it must know of the configuration; others, who may not introspect, are
+// told nothing of it.
+func TestOnlyAnEdgeLearnsTheSettings(t *testing.T) {
+	t.Parallel()
+	e := newEnv(t, options{})
+	want := feed.Settings{
+		APITokenPrefix: "msm_", ForeignTokens: []feed.ForeignToken{{Name: "x", Pattern: `[<>&]{20}\+`}}, Resources: map[string]string{"a": "https://a.example/"},
+	}
+	e.edge.Settings = want
+	h, _ := e.greeting(t, "?confirm=edge&edge=true", e.token(t, "both", "revocations", "introspect"))
+	if h.Settings == nil {
+		t.Fatal("an edge has no settings")
+	}
+	if diff := cmp.Diff(want, *h.Settings); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+	if h, _ := e.greeting(t, "?confirm=service", e.reader(t)); h.Settings != nil {
+		t.Errorf("a service is told %+v", h.Settings)
+	}
+}
+
+// What an edge would refuse as too long stops the start.
+func TestSettingsHaveALimit(t *testing.T) {
+	t.Parallel()
+	for size, good := range map[int]bool{60 << 10: true, 70 << 10: false} {
+		s := feed.Settings{APITokenPrefix: "bda_", ForeignTokens: []feed.ForeignToken{{Name: "x", Pattern: strings.Repeat("<", size)}}}
+		if err := s.Check(); (err == nil) != good {
+			t.Errorf("%d bytes: %v", size, err)
+		}
+	}
 }
 
 // Without a label nobody is waited for, and there is no event that a verifier of an earlier

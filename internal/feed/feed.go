@@ -74,6 +74,7 @@ type Edge struct {
 	MaxStreams   int                  // more are answered 503; 0: 20,000
 	WriteTimeout time.Duration        // how long a client may take to read what was written, at least; 0: 10 s
 	Confirming   *confirming.Room     // registers the verifiers that confirm; nil: none may
+	Settings     Settings             // what edges learn
 
 	streams atomic.Int64
 	behind  chan struct{} // a subscriber with a place here may read pages of the store
@@ -154,6 +155,7 @@ func (e *Edge) admit(w http.ResponseWriter, r *http.Request) (*stream, error) {
 	if err := e.enter(); err != nil {
 		return nil, err
 	}
+	s.edge = who.Edge
 	if who.Label != "" {
 		s.confirms, err = e.Confirming.Open(who)
 	}

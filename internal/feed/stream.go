@@ -30,6 +30,7 @@ type stream struct {
 	share    time.Duration // its turn, as a part of maxShare
 
 	confirms *confirming.Stream // nil: no revocation waits for it
+	edge     bool               // it is that of an edge
 	place
 	resumes bool      // it follows a sequence without a gap
 	then    int64     // what has run out by then isn't in a snapshot; Unix seconds

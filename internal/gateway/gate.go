@@ -23,9 +23,9 @@ type Gate struct {
 	// Challenge is the challenge without an error, for a request without a token: the
 	// realm, and the address of the metadata of the protected resource.
 	Challenge httpkit.Challenge
-	// Metadata are the addresses of the metadata of protected resources (RFC 9728), by
-	// their audience; for any other audience the challenge has the address in Challenge.
-	Metadata map[string]string
+	// MetadataOf returns the address of the metadata of the protected resource (RFC 9728) for
+	// an audience; "": the challenge has the address in Challenge. Nil: it always is "".
+	MetadataOf func(audience string) string
 	// Finders look for a token where the Authorization header has none, in their
 	// order. A dialect brings its own.
 	Finders []httpkit.CredentialFinder
@@ -35,9 +35,9 @@ type Gate struct {
 	Announcer   Announcer // names the caller to the application
 	// Shadow counts what report-only routes would have refused; nil: nothing is counted.
 	Shadow *shadow.Log
-	// Forms distinguish a token that was sent as a password from a password, where a
-	// dialect accepts passwords.
-	Forms token.Forms
+	// LooksLikeToken distinguishes a token that was sent as a password from a password, where a
+	// dialect accepts passwords; nil: by the forms of bearerd's own tokens.
+	LooksLikeToken func(raw string) bool
 	// TokensPage is the URL of the page on which people create tokens; "": there is none.
 	TokensPage string
 }
@@ -137,7 +137,7 @@ func (g *Gate) find(r *http.Request, d *doors) (c httpkit.Credential, err error)
 			return httpkit.Credential{}, err
 		}
 		// What a dialect accepts as a password is not a token.
-		found = found && (g.Forms.LooksLikeToken(pair.Password) || !slices.ContainsFunc(g.Finders, takesBasic))
+		found = found && (g.looksLikeToken(pair.Password) || !slices.ContainsFunc(g.Finders, takesBasic))
 		switch {
 		case found && c.Token != "":
 			return httpkit.Credential{}, errTwoCredentials
@@ -154,6 +154,13 @@ func (g *Gate) find(r *http.Request, d *doors) (c httpkit.Credential, err error)
 		}
 	}
 	return httpkit.Credential{}, nil
+}
+
+func (g *Gate) looksLikeToken(raw string) bool {
+	if g.LooksLikeToken == nil {
+		return token.LooksLikeToken(raw)
+	}
+	return g.LooksLikeToken(raw)
 }
 
 func takesBasic(f httpkit.CredentialFinder) bool { return slices.Contains(f.Places().Schemes, "basic") }

@@ -73,11 +73,18 @@ func (g *Gate) refuse(w http.ResponseWriter, r *http.Request, err error, unclear
 		}
 		// What to ask for (RFC 6750 §3), and of whom (RFC 9728 §5.1).
 		c.Scope = strings.Join(a.ask.requirements.Scope, " ")
-		if at := g.Metadata[a.ask.requirements.Audience]; at != "" {
+		if at := g.metadataOf(a.ask.requirements.Audience); at != "" {
 			c.ResourceMetadata = at
 		}
 	}
 	httpkit.Refuse(w, r, status, c, advice)
+}
+
+func (g *Gate) metadataOf(audience string) string {
+	if g.MetadataOf == nil {
+		return ""
+	}
+	return g.MetadataOf(audience)
 }
 
 // advice returns a sentence or two about what is missing and how to get it.

@@ -32,7 +32,6 @@ import (
 	"github.com/bearerd/bearerd/internal/networks"
 	"github.com/bearerd/bearerd/internal/node/nodetest"
 	"github.com/bearerd/bearerd/internal/server"
-	"github.com/bearerd/bearerd/internal/token"
 )
 
 // both is forward auth on the main listener and on verify_listen.
@@ -199,7 +198,7 @@ func inWorld(t testing.TB) (w *world, auth *gateway.ForwardAuth, good string) {
 	w = newWorld(t, nodetest.Options{})
 	origin, err := httpkit.NewCrossOrigin(nodetest.Issuer)
 	must(t, err)
-	w.gate.Finders, w.gate.CrossOrigin, w.gate.TokensPage, w.gate.Forms = senaiteFinders(w.Fixture), origin, nodetest.Issuer+"/auth/tokens", token.Forms{}
+	w.gate.Finders, w.gate.CrossOrigin, w.gate.TokensPage = senaiteFinders(w.Fixture), origin, nodetest.Issuer+"/auth/tokens"
 	return w, &gateway.ForwardAuth{Gate: w.gate, Requirements: requirements(t)}, w.issue(t, nil).Value.Reveal()
 }
 

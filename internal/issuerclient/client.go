@@ -9,10 +9,8 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/bearerd/bearerd/internal/foreign"
 	"github.com/bearerd/bearerd/internal/machine"
 	"github.com/bearerd/bearerd/internal/revocation"
-	"github.com/bearerd/bearerd/internal/token"
 	"github.com/bearerd/bearerd/internal/verification"
 )
 
@@ -30,8 +28,8 @@ type Client struct {
 	ledger *revocation.Ledger
 	stream *follower // nil: without revocation
 	asker  *asker    // nil: without a client
-	forms  token.Forms
 
+	settings atomic.Pointer[settings] // nil: an edge has not learned them yet
 	decision *verification.Verifier
 
 	ctx     context.Context //nolint:containedctx // ends what runs in the background, with Close
@@ -54,14 +52,14 @@ func New(ctx context.Context, c Config) (*Client, error) {
 	if c.Clock == nil {
 		c.Clock = machine.Clock(ctx, revocation.BootClock)
 	}
-	forms, err := token.NewForms(c.APITokenPrefix, furtherPrefixes...)
-	if err != nil {
-		return nil, fmt.Errorf("APITokenPrefix: %w", err)
+	v := &Client{cfg: c, web: newWeb(c.HTTPClient)}
+	if c.Edge == nil {
+		known, err := newSettings(c.APITokenPrefix, c.ForeignTokens)
+		if err != nil {
+			return nil, err
+		}
+		v.settings.Store(known)
 	}
-	if forms, err = withForeign(forms, c.ForeignTokens); err != nil {
-		return nil, fmt.Errorf("ForeignTokens: %w", err)
-	}
-	v := &Client{cfg: c, web: newWeb(c.HTTPClient), forms: forms}
 	v.ctx, v.end = context.WithCancel(machine.From(ctx))
 	v.ledger = revocation.NewLedger(c.Clock, c.Now)
 	v.keys = newKeys(c, v.web, shared)
@@ -84,15 +82,15 @@ func New(ctx context.Context, c Config) (*Client, error) {
 			cfg: c, web: v.web, ledger: v.ledger, onKey: v.keys.soon, discover: v.discover, failed: make(chan error, 1),
 			own: &credentials{cfg: c, web: v.web, clock: c.Clock},
 		}
+		if c.Edge != nil {
+			v.stream.learn = v.learn
+		}
 	}
-	return v, v.decide(forms)
+	return v, v.decide()
 }
 
 // Decision returns what decides.
 func (v *Client) Decision() *verification.Verifier { return v.decision }
-
-// Forms returns what opaque tokens look like.
-func (v *Client) Forms() token.Forms { return v.forms }
 
 // Ledger returns what is known of the issuer's log.
 func (v *Client) Ledger() *revocation.Ledger { return v.ledger }
@@ -105,27 +103,17 @@ func (v *Client) Staleness() time.Duration {
 	return 0
 }
 
-// withForeign adds the shapes of other systems' tokens.
-func withForeign(forms token.Forms, shapes []foreign.Shape) (token.Forms, error) {
-	var own []foreign.Own
-	for prefix, pattern := range forms.OwnPatterns() {
-		own = append(own, foreign.Own{Name: "a token of bearerd's, " + prefix + "…,", Pattern: pattern})
-	}
-	compiled, err := foreign.New(shapes, own...)
-	return forms.WithForeign(compiled), err
-}
-
 // decide returns the decision on top of the issuer's answers.
-func (v *Client) decide(forms token.Forms) (err error) {
+func (v *Client) decide() (err error) {
 	src := &source{
-		cfg: v.cfg, forms: forms, keys: v.keys, asker: v.asker, ledger: v.ledger, closed: v.ctx.Done(), news: &accessNews{},
+		cfg: v.cfg, settings: v.settings.Load, keys: v.keys, asker: v.asker, ledger: v.ledger, closed: v.ctx.Done(), news: &accessNews{},
 		health: func() error { return nil },
 	}
 	if v.stream != nil {
 		src.health = v.stream.health
 	}
 	cfg := verification.Config{
-		Source: src, Ledger: v.ledger, Forms: forms, Issuer: v.cfg.Issuer, DefaultAudience: v.cfg.Audience,
+		Source: src, Ledger: v.ledger, Issuer: v.cfg.Issuer, DefaultAudience: v.cfg.Audience,
 		CacheBytes: v.cfg.CacheBytes, MaxFactAge: maxFindingAge, InsecureWithoutRevocation: v.cfg.InsecureWithoutRevocation,
 	}
 	if e := v.cfg.Edge; e != nil {

@@ -157,9 +157,13 @@ func (c *Config) sharedKey() (token.VerificationKey, error) {
 	if c.SharedSecretFile == "" {
 		return token.VerificationKey{}, nil
 	}
-	secret, err := keyring.ReadSecret(c.SharedSecretFile)
+	setting := "SharedSecretFile"
+	if c.Edge != nil {
+		setting = "signing.secret_file"
+	}
+	secret, err := keyring.ReadSecretOf(setting, c.SharedSecretFile)
 	if err != nil {
-		return token.VerificationKey{}, fmt.Errorf("SharedSecretFile: %w", err)
+		return token.VerificationKey{}, err
 	}
 	return keyring.Shared(secret), nil
 }

@@ -46,9 +46,10 @@ func checkLabel(label string) error {
 // said goodbye, or can hold no lease from this stream any more.
 type registration struct {
 	node, stream string
-	staleness    time.Duration  // the longest lease that this stream may lead to
-	pace         time.Duration  // confirmations are spread over it
-	seq          revocation.Seq // of the last heartbeat that counted
+	staleness    time.Duration   // the longest lease that this stream may lead to
+	pace         time.Duration   // confirmations are spread over it
+	seq          revocation.Seq  // of the last heartbeat that counted
+	settings     json.RawMessage // for an edge; nil: it has none
 }
 
 // parseHello reads the first event of a stream that is confirmed.
@@ -61,7 +62,7 @@ func parseHello(data []byte) (registration, error) {
 	var seconds float64
 	var millis int64
 	if err := firstError(
-		o.Read("node", &g.node), o.Read("stream", &g.stream), o.Read("staleness", &seconds), o.Read("pace_ms", &millis),
+		o.Read("node", &g.node), o.Read("stream", &g.stream), o.Read("staleness", &seconds), o.Read("pace_ms", &millis), o.Optional("settings", &g.settings),
 	); err != nil {
 		return registration{}, fmt.Errorf("a hello: %w", err)
 	}

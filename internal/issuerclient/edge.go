@@ -12,11 +12,15 @@ import (
 	"github.com/bearerd/bearerd/internal/access"
 	"github.com/bearerd/bearerd/internal/revocation"
 	"github.com/bearerd/bearerd/internal/strictjson"
+	"github.com/bearerd/bearerd/internal/token"
 	"github.com/bearerd/bearerd/internal/verification"
 )
 
 // maxEdgeFactAge is how long an edge keeps what the log says nothing about.
 const maxEdgeFactAge = verification.DefaultMaxFactAge
+
+// ErrOtherKeys is the error when what the issuer has just signed is not good by its keys.
+var ErrOtherKeys = errors.New("the token that it has just issued was signed with another key")
 
 // Probe is what a look at the issuer found.
 type Probe struct {
@@ -43,6 +47,9 @@ func (e *Client) Probe(ctx context.Context) (Probe, error) {
 	raw, _, err := e.stream.own.bearer(ctx, s)
 	if err != nil {
 		return p, err
+	}
+	if _, err := token.Verify(raw, e.keys.find); err != nil {
+		return p, fmt.Errorf("%w: %w", ErrOtherKeys, err)
 	}
 	f, err := e.asker.question(ctx, question{raw: raw})
 	switch {

@@ -34,6 +34,9 @@ const (
 	keysRetry = 10 * time.Second
 )
 
+// ErrNoKeys is the error of an issuer that shows no key.
+var ErrNoKeys = errors.New("the JWK Set has no key that can be used; one that signs with HS256 shares its secret (SharedSecretFile)")
+
 // keys is the issuer's keys as last read. Reading them takes no lock.
 type keys struct {
 	cfg     Config
@@ -126,7 +129,7 @@ func (k *keys) fetchNow(ctx context.Context) error {
 		return err
 	}
 	if len(set) == 0 && (k.shared.Key == nil || countKeys(a.body) > 0) {
-		return errors.New("the JWK Set has no key that can be used; for an issuer that signs with HS256, set SharedSecretFile")
+		return ErrNoKeys
 	}
 	k.replace(set, a)
 	return nil

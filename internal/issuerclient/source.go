@@ -35,17 +35,25 @@ func unavailable(cause error, description string) error {
 // introspection for opaque tokens and for access that must be decided again. It
 // implements verification.Source.
 type source struct {
-	cfg    Config
-	forms  token.Forms
-	keys   *keys
-	asker  *asker // nil: without a client
-	ledger *revocation.Ledger
-	health func() error // the error of following the log
-	news   *accessNews
-	closed <-chan struct{} // closed when the verifier is closed
+	cfg      Config
+	settings func() *settings // nil: not known yet
+	keys     *keys
+	asker    *asker // nil: without a client
+	ledger   *revocation.Ledger
+	health   func() error // the error of following the log
+	news     *accessNews
+	closed   <-chan struct{} // closed when the verifier is closed
 }
 
 var _ verification.Source = (*source)(nil)
+
+// Forms returns what the issuer's opaque tokens look like.
+func (s *source) Forms() (token.Forms, error) {
+	if known := s.settings(); known != nil {
+		return known.forms, nil
+	}
+	return token.Forms{}, unavailable(s.health(), noNews)
+}
 
 // Key returns a key of the JWK Set as last read.
 func (s *source) Key(kid string) (token.VerificationKey, bool) { return s.keys.find(kid) }
@@ -60,7 +68,11 @@ func (s *source) RefreshKeys(ctx context.Context, kid string) error {
 
 // Opaque asks the issuer about an API token. Other opaque tokens can't call APIs.
 func (s *source) Opaque(ctx context.Context, raw string, known *verification.Token) (*verification.Token, error) {
-	o, err := s.forms.Parse(raw)
+	forms, err := s.Forms()
+	if err != nil {
+		return nil, err
+	}
+	o, err := forms.Parse(raw)
 	if err != nil {
 		return nil, err
 	}

@@ -148,7 +148,7 @@ func (n *Node) core() (err error) {
 			Store: c.Store, Forms: c.Forms, Ring: c.Ring, Follower: c.Follower, DefaultAudience: c.Settings.Policy.DefaultAudience,
 			Quota: n.Quota,
 		}),
-		Ledger: c.Follower.Ledger(), Forms: c.Forms,
+		Ledger: c.Follower.Ledger(),
 		Issuer: c.Settings.Policy.Issuer, DefaultAudience: c.Settings.Policy.DefaultAudience,
 		AddressOf: func(ctx context.Context) netip.Addr { return audit.OriginOf(ctx).Addr() },
 		Uses:      n.uses, Book: &n.book, CacheBytes: c.Settings.CacheBytes,

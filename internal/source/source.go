@@ -64,6 +64,9 @@ func New(cfg Config) *Source {
 	})}
 }
 
+// Forms returns what opaque tokens look like.
+func (s *Source) Forms() (token.Forms, error) { return s.cfg.Forms, nil }
+
 // Key returns the key of that id from the ring.
 func (s *Source) Key(kid string) (token.VerificationKey, bool) { return s.cfg.Ring.Find(kid) }
 

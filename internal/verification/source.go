@@ -18,6 +18,8 @@ import (
 // The error of each method is a *token.Refusal where the token is not valid. Any other
 // error means that the source can't answer now, and the request is refused with 503.
 type Source interface {
+	// Forms returns what opaque tokens look like.
+	Forms() (token.Forms, error)
 	// Key returns the key of that id from memory. Revoked is set when the source
 	// knows that the key was revoked.
 	Key(kid string) (token.VerificationKey, bool)
