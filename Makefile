@@ -70,7 +70,7 @@ soak-edges: ## the same for two nodes on a pair, 20 edges and three services (ED
 simulate: ## clusters on fake time, each from a new seed, for 5 min (SIMULATE=1h for longer)
 	$(GO) test ./simulation -count=1 -run '^TestSeeds$$' -for $(SIMULATE) -v -timeout 0
 
-bench: ## the benchmarks that matter, as one table beside their budgets (about eight minutes)
+bench: ## the benchmarks that matter, as one table beside their budgets (about a quarter of an hour)
 	cd bench && $(GO) run .
 
 bench-write: ## the same, and into docs/performance.md with its chart
