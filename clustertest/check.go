@@ -14,6 +14,10 @@ type Promise struct {
 	// FollowerRecovery is how long after a fault, in addition to L, a follower may answer
 	// 503; 0: as long as a node.
 	FollowerRecovery time.Duration
+	// Waits reports whether an acknowledgement waits for a follower, all being whether it
+	// waits for all that confirm (wait=all). Nil: for none.
+	Waits func(follower int, all bool) bool
+	Edges int // followers that are counted among the nodes
 }
 
 // recovery is how long after a fault, in addition to L, a node may answer 503.
@@ -48,8 +52,8 @@ const (
 //     other. A refusal that rests on what was lost with the primary is not final.
 //   - No refusal without a cause. But a token may be unknown while a key is replaced,
 //     until that is acknowledged.
-//   - The same for a follower, but every revocation that was acknowledged holds there L later,
-//     with wait as without: nodes are waited for.
+//   - The same for a follower. Where the acknowledgement didn't wait for it (Promise.Waits),
+//     what was acknowledged holds there L later.
 //   - No 503 except during a fault and until L and a second after it.
 //   - No acknowledgement that counts nodes which don't exist.
 func Check(h *History, p Promise) []Violation {
@@ -268,10 +272,19 @@ func (c *checker) bound(act, o *Op) bool {
 		return false
 	}
 	from := act.End
-	if o.byFollower() || !act.Wait && act.Node != o.Node {
+	if !c.waited(act, o) {
 		from += c.promise.Staleness
 	}
 	return o.Start > from
+}
+
+// waited reports whether a revocation's acknowledgement waited for where an operation was
+// done. The node that acknowledges refuses at once.
+func (c *checker) waited(act, o *Op) bool {
+	if o.byFollower() {
+		return act.Wait && c.promise.Waits != nil && c.promise.Waits(o.Node, act.All)
+	}
+	return act.Wait || act.Node == o.Node
 }
 
 // judgeNo judges a refusal.
@@ -390,10 +403,12 @@ func (c *checker) judgeAcknowledgement(o *Op) (rule, why string) {
 			calm = calm && f.To < o.Start-2*c.promise.Staleness-recovery
 		}
 	}
+	// An edge that connects again is counted twice, until its goodbye has come.
+	most := c.promise.Nodes + 2*c.promise.Edges
 	switch why := fmt.Sprintf("%+v", n); {
-	case n.Nodes < 1 && !c.allDropped(o), n.Confirmed < 0, n.Expired < 0, n.Confirmed+n.Expired != n.Nodes, n.Nodes > c.promise.Nodes+left:
+	case n.Nodes < 1 && !c.allDropped(o), n.Confirmed < 0, n.Expired < 0, n.Confirmed+n.Expired != n.Nodes, n.Nodes > most+left:
 		return RuleAcknowledgement, why
-	case calm && (n.Expired > 0 || n.Confirmed != c.promise.Nodes):
+	case calm && (n.Expired > 0 || n.Confirmed < c.promise.Nodes || n.Confirmed > most):
 		return RuleAcknowledgement, why + " while nothing was broken"
 	}
 	return "", ""

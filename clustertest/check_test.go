@@ -11,7 +11,21 @@ import (
 const ms = time.Millisecond
 
 // promise is what the histories below are checked against: L is 1 s, three nodes run.
-var promise = clustertest.Promise{Staleness: 1000 * ms, Nodes: 3}
+var promise = clustertest.Promise{Staleness: 1000 * ms, Nodes: 3, Waits: func(follower int, all bool) bool {
+	return follower == edgeNode || all && follower == confirmingNode
+}}
+
+// The followers: the first is waited for never, the others as an edge and as a service that
+// confirms.
+const (
+	edgeNode       = clustertest.FollowerNode + 1
+	confirmingNode = clustertest.FollowerNode + 2
+)
+
+func all(o clustertest.Op) clustertest.Op {
+	o.All = true
+	return o
+}
 
 // at returns the operation with its start and end set, in milliseconds.
 func at(o clustertest.Op, start, end int) clustertest.Op {
@@ -112,6 +126,11 @@ func TestCheckFindsEachViolationAndNoOther(t *testing.T) {
 		"no wait, the same node":       {ops: ops{at(kill(token, false), 100, 120), at(verify(token, yes, ""), 121, 130)}, want: []string{clustertest.RuleRevoked}},
 		"a follower, in time":          {ops: ops{at(kill(token, true), 100, 120), at(on(clustertest.FollowerNode, verify(token, yes, "")), 1119, 1130)}},
 		"a follower, too late":         {ops: ops{at(kill(token, true), 100, 120), at(on(clustertest.FollowerNode, verify(token, yes, "")), 1121, 1130)}, want: []string{clustertest.RuleRevoked}},
+		"an edge, too late":            {ops: ops{at(kill(token, true), 100, 120), at(on(edgeNode, verify(token, yes, "")), 121, 130)}, want: []string{clustertest.RuleRevoked}},
+		"an edge, not waited for":      {ops: ops{at(kill(token, false), 100, 120), at(on(edgeNode, verify(token, yes, "")), 121, 130)}},
+		"confirming, not waited for":   {ops: ops{at(kill(token, true), 100, 120), at(on(confirmingNode, verify(token, yes, "")), 121, 130)}},
+		"confirming, waited for":       {ops: ops{at(all(kill(token, true)), 100, 120), at(on(confirmingNode, verify(token, yes, "")), 121, 130)}, want: []string{clustertest.RuleRevoked}},
+		"all, and one that doesn't":    {ops: ops{at(all(kill(token, true)), 100, 120), at(on(clustertest.FollowerNode, verify(token, yes, "")), 121, 130)}},
 		"a follower without a cause":   {ops: ops{at(on(clustertest.FollowerNode, verify(token, no, "revoked")), 50, 60)}, want: []string{clustertest.RuleRefused}},
 		"a follower silent in peace":   {ops: ops{at(on(clustertest.FollowerNode, verify(token, clustertest.Unavailable, "")), 50, 60)}, want: []string{clustertest.RuleSilent}},
 		"a follower of a broken node":  {ops: ops{at(on(clustertest.FollowerNode, verify(token, clustertest.Unavailable, "")), 50, 60)}, faults: []clustertest.Fault{fault(1, 40, 50)}},

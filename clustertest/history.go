@@ -77,6 +77,7 @@ type Op struct {
 	Collection int
 	Key        string
 	Wait       bool
+	All        bool    // Wait for every verifier that confirms too
 	Counts     *Counts // of the nodes, in the response; nil when it has none
 }
 

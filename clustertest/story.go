@@ -36,6 +36,9 @@ func (o Op) String() string {
 	}
 	if o.Kind.voids() {
 		name += fmt.Sprintf(" (wait: %t)", o.Wait)
+		if o.All {
+			name += " (all)"
+		}
 	}
 	return fmt.Sprintf("[%v, %v] node %d: %s of %s: %s %s", o.Start, o.End, o.Node, o.Kind, name, o.Outcome, o.Reason)
 }
