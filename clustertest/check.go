@@ -117,10 +117,16 @@ func (c *checker) index(o *Op) {
 	}
 }
 
-// final reports whether a refusal is for ever. A follower says "revoked" of an opaque token
-// that the issuer calls inactive, which a lost collection may be the cause of.
+// final reports whether a refusal is for ever.
 func final(o *Op) bool {
-	return (o.Reason == "revoked" || o.Reason == "expired") && (!o.byFollower() || o.Token.KID != "")
+	return (o.Reason == "revoked" || o.Reason == "expired") && !o.inactive(o.Token)
+}
+
+// inactive reports whether an operation was refused because the issuer calls an opaque token
+// inactive, of which a follower says "revoked". A lost collection may be the cause, or that
+// the token isn't known where the follower asked.
+func (o *Op) inactive(t *Token) bool {
+	return o.byFollower() && t.KID == "" && o.Reason == "revoked"
 }
 
 // disagreement is the reason of a follower whose log says something newer than the node
@@ -336,7 +342,8 @@ func (c *checker) keyUnknown(o *Op) bool {
 // which lacks what was issued since the promotion. A follower may have asked that node, and
 // remembers the answer.
 func (c *checker) notReplicated(t *Token, o *Op) bool {
-	return strings.HasSuffix(o.Reason, unknownReason) && slices.ContainsFunc(c.faults, func(f Fault) bool {
+	unknown := strings.HasSuffix(o.Reason, unknownReason) || o.inactive(t)
+	return unknown && slices.ContainsFunc(c.faults, func(f Fault) bool {
 		return f.Kind == formerPrimary && (f.Node == o.Node || o.byFollower()) && f.From < t.To && f.From < o.End && o.Start < f.To+o.remembered()
 	})
 }

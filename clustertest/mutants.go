@@ -16,10 +16,11 @@ func Mutants() Mutation {
 			"internal/verification/sabotage.go": breakable("verification"),
 			"internal/journal/sabotage.go":      breakable("journal"),
 			"verify/sabotage.go":                breakable("verify"),
+			"internal/confirming/sabotage.go":   breakable("confirming"),
 			"internal/node/sabotage.go":         brokenPurge,
 			"internal/store/sabotage.go":        brokenStore,
 		},
-		Edits: slices.Concat(mutants(), moreMutants()),
+		Edits: slices.Concat(mutants(), moreMutants(), confirmingMutants()),
 	}
 }
 
@@ -103,6 +104,32 @@ func moreMutants() []Edit {
 	}, {
 		File: "verify/reading.go", Old: "asOf := r.started + b.asOf - max(b.asOf, -b.asOf)/1000",
 		New: "asOf := r.started + b.asOf - max(b.asOf, -b.asOf)/1000\n\tif sabotage == \"a verifier's lease from the heartbeat\" {\n\t\tasOf = r.ledger.Clock()\n\t}",
+	}}
+}
+
+// confirmingMutants returns the edits of what makes it possible to wait for verifiers.
+func confirmingMutants() []Edit {
+	return []Edit{{
+		File: "verify/reading.go", Old: "\tr.ledger.Apply([]revocation.Entry{entry})\n",
+		New: "\tif sabotage == \"confirmed before it is applied\" {\n\t\ttime.AfterFunc(100*time.Millisecond, func() { r.ledger.Apply([]revocation.Entry{entry}) })\n" +
+			"\t} else {\n\t\tr.ledger.Apply([]revocation.Entry{entry})\n\t}\n",
+	}, {
+		File: "internal/confirming/room.go", Old: "\t\tif !s.registered {\n\t\t\tcontinue",
+		New: "\t\tif !s.registered || sabotage == \"a verifier is forgotten\" && !s.open ||\n" +
+			"\t\t\tsabotage == \"a silent verifier counts as confirmed\" && s.due != 0 && r.cfg.Clock()-s.dueAt > 50*time.Millisecond {\n\t\t\tcontinue",
+	}, {
+		File: "internal/confirming/stream.go", Old: "if seq < r.floor[s.who.kind()] {",
+		New: `if seq < r.floor[s.who.kind()] && sabotage != "registered behind what is written" {`,
+	}, {
+		File: "internal/confirming/stream.go", Old: "if r.left || s.why != nil {", New: `if r.left && sabotage != "a node that leaves writes on" || s.why != nil {`,
+	}, {
+		File: "internal/revocation/membership.go", Old: "if lease <= 0 && c.Edges.Count+c.Verifiers.Count > 0 {",
+		New: `if lease <= 0 && c.Edges.Count+c.Verifiers.Count > 0 && sabotage != "a node leaves without its verifiers" {`,
+	}, {
+		File: "verify/confirm.go", Old: "if r.asOf >= f.ledger.AsOf() {", New: `if r.asOf >= f.ledger.AsOf() || sabotage == "a goodbye too early" {`,
+	}, {
+		File: "verify/reading.go", Old: "r.staleness = min(r.staleness, r.hello.staleness)",
+		New: "if sabotage != \"a verifier's own longer lease\" {\n\t\tr.staleness = min(r.staleness, r.hello.staleness)\n\t}",
 	}}
 }
 

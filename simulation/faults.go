@@ -22,9 +22,11 @@ func (w *World) breakThings(c *chance) {
 		if !n.broken.TryLock() {
 			continue
 		}
+		n.ill.Store(true)
 		for range 1 + c.index(3) {
 			w.breakNode(c, n, c.upTo(2*w.Staleness))
 		}
+		n.ill.Store(false)
 		n.broken.Unlock()
 	}
 }
@@ -48,7 +50,7 @@ func (w *World) foul(c *chance) (string, weather) {
 
 func (w *World) breakNode(c *chance, n *node, long time.Duration) {
 	i := n.now()
-	switch c.index(5) {
+	switch c.index(8) {
 	case 0:
 		defer w.fault("stopped", n.number)()
 		i.stop(long)
@@ -66,6 +68,18 @@ func (w *World) breakNode(c *chance, n *node, long time.Duration) {
 		time.Sleep(long)
 		n.start()
 		time.Sleep(w.Staleness)
+	case 3:
+		defer w.fault("late answers, and then none", n.number)()
+		w.lateThenSilent(c, n)
+	case 4:
+		defer w.fault("restarted on a slow line", n.number)()
+		n.line.set(weather{slow: c.upTo(w.Staleness / 2)})
+		i.crash()
+		i.running.Wait()
+		n.start()
+		time.Sleep(w.Staleness)
+		n.line.set(weather{})
+		time.Sleep(w.Staleness / 2)
 	default:
 		kind, bad := w.foul(c)
 		defer w.fault(kind, n.number)()
@@ -75,13 +89,30 @@ func (w *World) breakNode(c *chance, n *node, long time.Duration) {
 	}
 }
 
+// lateThenSilent holds what a node hears for less than L, lets it go on for as long as a
+// confirmation takes, and then holds everything: what the node knows is as old as can be.
+func (w *World) lateThenSilent(c *chance, n *node) {
+	n.line.set(weather{holdReply: true})
+	time.Sleep(c.between(w.Staleness/4, w.Staleness*4/5))
+	n.line.set(weather{})
+	time.Sleep(c.between(2*mostDelay, 6*mostDelay))
+	n.line.set(weather{holdAsk: true, holdReply: true})
+	time.Sleep(c.between(w.Staleness, 2*w.Staleness))
+	n.line.set(weather{})
+}
+
 func (w *World) breakVerifier(c *chance, v *verifier, long time.Duration) {
-	switch c.index(4) {
+	switch c.index(5) {
 	case 0:
 		defer w.fault("stopped", v.number)()
 		v.machine().stop(long)
 		time.Sleep(long)
 	case 1:
+		defer w.fault("restarted", v.number)()
+		v.leave()
+		time.Sleep(long)
+		v.start()
+	case 2:
 		defer w.fault("killed", v.number)()
 		v.crash()
 		time.Sleep(long)
@@ -130,10 +161,10 @@ func (w *World) silenceStandby(c *chance) {
 // as the former one.
 func (w *World) failOver(c *chance) {
 	repaired := w.fault(clustertest.Lost, -1)
-	if c.oneIn(2) {
+	if !c.oneIn(3) {
 		w.db.silence()
 		time.Sleep(c.upTo(w.Staleness))
-		if c.oneIn(2) {
+		if !c.oneIn(3) {
 			w.db.cancel()
 			time.Sleep(c.upTo(3 * w.Staleness))
 		}

@@ -21,6 +21,19 @@ var mutants = []string{
 	"applied after the answer",
 	"commits that don't wait for the standby",
 	"a cancelled commit counts",
+	"cache filled without a sequence",
+	"acknowledged from a read",
+	"a lease from the answer",
+	"one question makes a lease",
+	"a verifier's lease from the heartbeat",
+	"confirmed before it is applied",
+	"a verifier is forgotten",
+	"a silent verifier counts as confirmed",
+	"registered behind what is written",
+	"a node that leaves writes on",
+	"a node leaves without its verifiers",
+	"a goodbye too early",
+	"a verifier's own longer lease",
 }
 
 // TestEveryMutantIsCaught runs each mutant from the first seed on until the checker finds

@@ -9,6 +9,26 @@ import (
 	"github.com/bearerd/bearerd/verify"
 )
 
+// kind is whether revocations wait for a verifier.
+type kind int
+
+const (
+	confirms kind = iota // with wait=all
+	edge                 // with wait=true too
+	silent               // never
+)
+
+// kindOf returns the kind of a verifier: half of them confirm, a quarter are edges.
+func kindOf(number int) kind {
+	return []kind{confirms, edge, confirms, silent}[(number-clustertest.FollowerNode)%4]
+}
+
+// waits reports whether an acknowledgement waits for a verifier.
+func waits(number int, all bool) bool {
+	k := kindOf(number)
+	return k == edge || k == confirms && all
+}
+
 // verifier is a service that verifies by itself: one process after another.
 type verifier struct {
 	world  *World
@@ -36,10 +56,15 @@ func (v *verifier) start() {
 	v.count++
 	v.process = newProcess(v.world.ctx, v.world.Seed, fmt.Sprintf("verifier %d.%d", v.number, v.count))
 	p := v.process
-	made, err := verify.New(p.ctx, verify.Config{
-		Issuer: issuer, Audience: issuer, ClientID: clientID, ClientSecret: "s3cret", StartRefusing: true,
+	c := verify.Config{
+		Issuer: issuer, Audience: issuer, ClientID: clientID, ClientSecret: "s3cret", StartRefusing: true, Logger: v.world.logger(p.name),
 		SharedSecretFile: v.world.Secret, HTTPClient: &http.Client{Transport: &transport{own: p, front: func() (*node, *line) { return v.front(p) }}},
-	})
+	}
+	if k := kindOf(v.number); k != silent {
+		c.Confirm, c.Edge = fmt.Sprintf("verifier %d", v.number), k == edge
+		c.MaxStaleness = 3 * v.world.Staleness // is of no use to one that confirms
+	}
+	made, err := verify.New(p.ctx, c)
 	if err != nil {
 		panic(err) // the simulation itself is wrong
 	}
@@ -72,6 +97,12 @@ func (v *verifier) machine() *process {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	return v.process
+}
+
+// leave ends the process in good order: it says goodbye.
+func (v *verifier) leave() {
+	v.now().Close()
+	v.machine().crash()
 }
 
 // crash ends the process.

@@ -3,6 +3,8 @@ package simulation
 import (
 	"context"
 	"fmt"
+	"io"
+	"log/slog"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -20,6 +22,7 @@ type Options struct {
 	Length    time.Duration // how long faults follow each other; then all is whole, and the work goes on
 	Breaks    string        // a rule of the store that doesn't hold; "": none
 	Secret    string        // the file with the secret of HS256
+	Log       io.Writer     // what the processes log; nil: nothing
 }
 
 // Draw draws a world from a seed: mostly small ones, and now and then one with a hundred
@@ -34,6 +37,9 @@ func Draw(seed uint64) Options {
 		o.Verifiers = 100
 	}
 	o.Length = max(60*o.Staleness, time.Minute)
+	if o.Verifiers == 100 {
+		o.Length /= 2
+	}
 	return o
 }
 
@@ -54,6 +60,20 @@ type Result struct {
 	History    *clustertest.History
 	Violations []clustertest.Violation
 	Lasted     time.Duration // on its own clock
+}
+
+// logger returns the logger of a process.
+func (w *World) logger(process string) *slog.Logger {
+	if w.Log == nil {
+		return nil
+	}
+	h := slog.NewTextHandler(w.Log, &slog.HandlerOptions{ReplaceAttr: func(_ []string, a slog.Attr) slog.Attr {
+		if a.Key == slog.TimeKey && w.History != nil {
+			return slog.Duration("at", w.History.Now())
+		}
+		return a
+	}})
+	return slog.New(h).With(slog.String("process", process))
 }
 
 // calm is how long the work goes on after the last fault.
@@ -83,6 +103,7 @@ func Run(t *testing.T, o Options) (r Result) {
 		r.History = w.History
 		r.Violations = clustertest.Check(w.History, clustertest.Promise{
 			Staleness: o.Staleness + o.Staleness/1000, Nodes: o.Nodes, FollowerRecovery: w.calm() - 15*time.Second,
+			Waits: waits, Edges: (o.Verifiers + 2) / 4,
 		})
 	})
 	return r
@@ -93,7 +114,7 @@ func (w *World) start() {
 	for i := range w.Nodes {
 		w.nodes = append(w.nodes, &node{world: w, number: i, line: newLine(w.Seed, fmt.Sprintf("database %d", i))})
 	}
-	w.db.news = func() { time.AfterFunc(mostDelay, w.wake) }
+	w.db.news = w.wake
 	for _, n := range w.nodes {
 		n.start()
 	}
@@ -117,15 +138,17 @@ func (w *World) start() {
 	time.Sleep(w.Staleness)
 }
 
-// wake is the database's notification: who is connected to the primary asks at once.
+// wake is the database's notification: who is connected to the primary asks soon.
 func (w *World) wake() {
 	for _, n := range w.nodes {
-		i := n.now()
-		now, _ := n.line.weather()
-		now.slow = 0
-		if now == (weather{}) && !i.crashed() {
-			i.follower.Wake()
-		}
+		time.AfterFunc(n.line.delay(weather{}), func() {
+			i := n.now()
+			now, _ := n.line.weather()
+			now.slow = 0
+			if now == (weather{}) && !i.crashed() {
+				i.follower.Wake()
+			}
+		})
 	}
 }
 
