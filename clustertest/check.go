@@ -122,12 +122,10 @@ func final(o *Op) bool {
 	return (o.Reason == "revoked" || o.Reason == "expired") && !o.inactive(o.Token)
 }
 
-// inactive reports whether an operation was refused because the issuer calls an opaque token
-// inactive, of which a follower says "revoked". A lost collection may be the cause, or that
-// the token isn't known where the follower asked.
-func (o *Op) inactive(t *Token) bool {
-	return o.byFollower() && t.KID == "" && o.Reason == "revoked"
-}
+// inactive reports whether a refusal may rest on the issuer's answer that an opaque token is
+// not active. A follower states a reason that it doesn't know: a lost collection may be the
+// cause, or that the token isn't known where the follower asked.
+func (o *Op) inactive(t *Token) bool { return o.byFollower() && t.KID == "" }
 
 // disagreement is the reason of a follower whose log says something newer than the node
 // that it asked: right after a change, and until it asks again.

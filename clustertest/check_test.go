@@ -168,6 +168,7 @@ func TestCheckFindsEachViolationAndNoOther(t *testing.T) {
 		"a key that must be known":     {ops: ops{at(on(1, rotate), 40, 70), at(verify(signed, no, "malformed or unknown token"), 71, 75)}, want: []string{clustertest.RuleRefused}},
 		"unknown to a former primary":  {ops: ops{at(on(2, verify(later, no, unknown)), 230, 240)}, faults: []clustertest.Fault{former(150, 400)}},
 		"a follower asked there":       {ops: ops{at(on(clustertest.FollowerNode, verify(later, no, "revoked")), 230, 240)}, faults: []clustertest.Fault{former(150, 400)}},
+		"a follower asked there again": {ops: ops{at(on(clustertest.FollowerNode, verify(later, no, "no access to the collection")), 230, 240)}, faults: []clustertest.Fault{former(150, 400)}},
 		"a follower remembers that":    {ops: ops{at(on(clustertest.FollowerNode, verify(later, no, "revoked")), 3300, 3310)}, faults: []clustertest.Fault{former(150, 400)}},
 		"a follower's memory ends":     {ops: ops{at(on(clustertest.FollowerNode, verify(later, no, "revoked")), 3500, 3510)}, faults: []clustertest.Fault{former(150, 400)}, want: []string{clustertest.RuleRefused}},
 		"a JWT needs no asking":        {ops: ops{at(on(clustertest.FollowerNode, verify(lateJWT, no, "revoked")), 230, 240)}, faults: []clustertest.Fault{former(150, 400)}, want: []string{clustertest.RuleRefused}},

@@ -121,12 +121,8 @@ func confirmingMutants() []Edit {
 		File: "internal/confirming/stream.go", Old: "if seq < r.floor[s.who.kind()] {",
 		New: `if seq < r.floor[s.who.kind()] && sabotage != "registered behind what is written" {`,
 	}, {
-		File: "internal/confirming/stream.go", Old: "if r.left || s.why != nil {", New: `if r.left && sabotage != "a node that leaves writes on" || s.why != nil {`,
-	}, {
 		File: "internal/revocation/membership.go", Old: "if lease <= 0 && c.Edges.Count+c.Verifiers.Count > 0 {",
 		New: `if lease <= 0 && c.Edges.Count+c.Verifiers.Count > 0 && sabotage != "a node leaves without its verifiers" {`,
-	}, {
-		File: "verify/confirm.go", Old: "if r.asOf >= f.ledger.AsOf() {", New: `if r.asOf >= f.ledger.AsOf() || sabotage == "a goodbye too early" {`,
 	}, {
 		File: "verify/reading.go", Old: "r.staleness = min(r.staleness, r.hello.staleness)",
 		New: "if sabotage != \"a verifier's own longer lease\" {\n\t\tr.staleness = min(r.staleness, r.hello.staleness)\n\t}",

@@ -4,30 +4,54 @@ import (
 	"time"
 
 	"github.com/bearerd/bearerd/clustertest"
+	"github.com/bearerd/bearerd/internal/revocation"
 )
 
-// breakThings breaks processes and lines, one after the other.
-func (w *World) breakThings(c *chance) {
+// breakNodes breaks nodes and their lines to the database, one after the other.
+func (w *World) breakNodes(c *chance) {
 	until := time.Now().Add(w.Length)
 	for time.Now().Before(until) {
 		time.Sleep(c.upTo(3 * w.Staleness))
-		if c.oneIn(3) {
-			v := w.verifiers[c.index(len(w.verifiers))]
-			for range 1 + c.index(3) {
-				w.breakVerifier(c, v, c.upTo(2*w.Staleness))
-			}
-			continue
-		}
 		n := w.nodes[c.index(len(w.nodes))]
 		if !n.broken.TryLock() {
 			continue
 		}
 		n.ill.Store(true)
 		for range 1 + c.index(3) {
+			w.aim(c)
 			w.breakNode(c, n, c.upTo(2*w.Staleness))
 		}
 		n.ill.Store(false)
 		n.broken.Unlock()
+	}
+}
+
+// breakVerifiers breaks verifiers and their lines to the nodes.
+func (w *World) breakVerifiers(c *chance) {
+	until := time.Now().Add(w.Length)
+	for time.Now().Before(until) {
+		time.Sleep(c.upTo(3 * w.Staleness))
+		v := w.verifiers[c.index(len(w.verifiers))]
+		for range 1 + c.index(3) {
+			w.aim(c)
+			w.breakVerifier(c, v, c.upTo(2*w.Staleness))
+		}
+	}
+}
+
+// aim has tokens revoked a moment after something breaks, and a while after, and looks
+// whether everybody knows: chance alone seldom does it at that moment.
+func (w *World) aim(c *chance) {
+	const moment = 20 * time.Millisecond
+	for _, within := range []time.Duration{moment, w.Staleness} {
+		pause, own := c.upTo(within), newChance(uint64(c.Below(1<<62)), "aimed") //nolint:gosec // not negative
+		w.aside.Go(func() {
+			time.Sleep(pause)
+			if t := w.work.some(own); t != nil {
+				w.revoke(own, w.node(own), t, someWait(own))
+				w.lookEverywhere(own, t)
+			}
+		})
 	}
 }
 
@@ -102,7 +126,7 @@ func (w *World) lateThenSilent(c *chance, n *node) {
 }
 
 func (w *World) breakVerifier(c *chance, v *verifier, long time.Duration) {
-	switch c.index(5) {
+	switch c.index(8) {
 	case 0:
 		defer w.fault("stopped", v.number)()
 		v.machine().stop(long)
@@ -117,16 +141,23 @@ func (w *World) breakVerifier(c *chance, v *verifier, long time.Duration) {
 		v.crash()
 		time.Sleep(long)
 		v.start()
+	case 3, 4: // it connects again, to some node
+		defer w.fault("disconnected", v.number)()
+		v.setLines(weather{cut: true})
+		time.Sleep(time.Nanosecond)
+		v.setLines(weather{})
+		time.Sleep(c.upTo(w.Staleness / 4))
+	case 5:
+		defer w.fault("cut", v.number)()
+		v.setLines(weather{cut: true})
+		time.Sleep(long)
+		v.setLines(weather{})
 	default:
 		kind, bad := w.foul(c)
 		defer w.fault(kind, v.number)()
-		for _, l := range v.lines {
-			l.set(bad)
-		}
+		v.setLines(bad)
 		time.Sleep(long)
-		for _, l := range v.lines {
-			l.set(weather{})
-		}
+		v.setLines(weather{})
 	}
 }
 
@@ -163,6 +194,7 @@ func (w *World) failOver(c *chance) {
 	repaired := w.fault(clustertest.Lost, -1)
 	if !c.oneIn(3) {
 		w.db.silence()
+		w.insist(c)
 		time.Sleep(c.upTo(w.Staleness))
 		if !c.oneIn(3) {
 			w.db.cancel()
@@ -192,8 +224,27 @@ func (w *World) failOver(c *chance) {
 	time.Sleep(w.Staleness)
 	forgotten()
 	repaired()
+	for _, t := range w.work.allRevoked() {
+		w.lookAtNodes(c, t)
+	}
 	time.Sleep(c.upTo(w.Staleness))
 	w.db.attach()
+}
+
+// insist has a token revoked whose commit waits for the standby, again and again until that
+// is acknowledged.
+func (w *World) insist(c *chance) {
+	const times = 6
+	own := newChance(uint64(c.Below(1<<62)), "insists") //nolint:gosec // not negative
+	w.aside.Go(func() {
+		t := w.work.some(own)
+		for range times {
+			if t == nil || !w.revoke(own, w.node(own), t, revocation.WaitNone) {
+				return
+			}
+			time.Sleep(own.upTo(w.Staleness / 4))
+		}
+	})
 }
 
 // killNodes kills every node that isn't being broken already, and starts them again.

@@ -30,9 +30,7 @@ var mutants = []string{
 	"a verifier is forgotten",
 	"a silent verifier counts as confirmed",
 	"registered behind what is written",
-	"a node that leaves writes on",
 	"a node leaves without its verifiers",
-	"a goodbye too early",
 	"a verifier's own longer lease",
 }
 

@@ -99,6 +99,13 @@ func (v *verifier) machine() *process {
 	return v.process
 }
 
+// setLines changes the weather of its lines to all nodes.
+func (v *verifier) setLines(now weather) {
+	for _, l := range v.lines {
+		l.set(now)
+	}
+}
+
 // leave ends the process in good order: it says goodbye.
 func (v *verifier) leave() {
 	v.now().Close()

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"sync"
 	"time"
 
@@ -76,6 +77,12 @@ func (w *work) addRevoked(t *clustertest.Token) {
 	}
 }
 
+func (w *work) allRevoked() []*clustertest.Token {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return slices.Clone(w.revoked)
+}
+
 func (w *work) someRevoked(c *chance) *clustertest.Token {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -134,6 +141,9 @@ func (w *World) act(c *chance) {
 		w.revokeAll(c, n, t.Subject, wait)
 		w.look(c, t)
 	case k < 9:
+		for i := 0; i < 5 && t.Collection == 0; i++ {
+			t = w.work.some(c)
+		}
 		w.moveUnderLooks(c, n, t, wait)
 		w.lookEverywhere(c, t)
 	default:
@@ -173,7 +183,7 @@ func (w *World) look(c *chance, t *clustertest.Token) {
 // verified again and again: what is read of the user is then often under way while the log
 // changes.
 func (w *World) moveUnderLooks(c *chance, n *node, t *clustertest.Token, wait revocation.Wait) {
-	const times, within = 3, 8 * time.Millisecond
+	const times, within = 5, 20 * time.Millisecond
 	var looking sync.WaitGroup
 	for range times {
 		own, pause := newChance(uint64(c.Below(1<<62)), t.Name), c.upTo(within) //nolint:gosec // not negative
@@ -184,7 +194,7 @@ func (w *World) moveUnderLooks(c *chance, n *node, t *clustertest.Token, wait re
 	}
 	if c.oneIn(2) {
 		w.move(c, n, t.Subject, clustertest.Bind, revocation.WaitNone)
-		w.move(c, n, t.Subject, clustertest.Unbind, wait)
+		w.move(c, n, t.Subject, clustertest.Unbind, revocation.WaitAll)
 	} else {
 		w.move(c, n, t.Subject, []clustertest.Kind{clustertest.Bind, clustertest.Unbind}[c.index(2)], wait)
 	}

@@ -53,6 +53,7 @@ type World struct {
 	nodes     []*node
 	verifiers []*verifier
 	work      work
+	aside     sync.WaitGroup // what is done beside the work
 }
 
 // Result is what came of a world.
@@ -94,9 +95,11 @@ func Run(t *testing.T, o Options) (r Result) {
 		for i := range workers {
 			working.Go(func() { w.toil(newChance(o.Seed, fmt.Sprintf("worker %d", i))) })
 		}
-		working.Go(func() { w.breakThings(newChance(o.Seed, "faults")) })
+		working.Go(func() { w.breakNodes(newChance(o.Seed, "faults of nodes")) })
+		working.Go(func() { w.breakVerifiers(newChance(o.Seed, "faults of verifiers")) })
 		working.Go(func() { w.breakDatabase(newChance(o.Seed, "faults of the database")) })
 		working.Wait()
+		w.aside.Wait()
 		r.Lasted = time.Since(begun)
 		end()
 		w.stop()
