@@ -55,7 +55,7 @@ fuzz: ## every fuzz target, 30 s each (FUZZTIME=5m for longer)
 		$(GO) test "$$(dirname "$$file")" -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 10x || exit 1; \
 	done
 
-model: ## the promise, in every order that the steps of docs/model can take (two minutes)
+model: ## the promise, in every order that the steps of docs/model can take (about a minute on two cores)
 	CI=true $(GO) test ./docs/model -count=1 -v
 
 soak: ## random work and faults for 5 min, on one server and on a pair (SOAK=1h for longer)
