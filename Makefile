@@ -61,8 +61,10 @@ model: ## the promise, in every order that the steps of docs/model can take (abo
 soak: ## random work and faults for 5 min, on one server and on a pair (SOAK=1h for longer)
 	SOAK=$(SOAK) $(GO) test ./clustertest -count=1 -run '^TestThePromiseUnderRandomFaults$$' -v -timeout 0
 
-simulate: ## clusters on fake time, each from a new seed, for 5 min (SIMULATE=1h for longer)
-	$(GO) test ./simulation -count=1 -run '^TestSeeds$$' -for $(SIMULATE) -v -timeout 0
+simulate: ## clusters on fake time, each from a new seed, for 5 min on every core (SIMULATE=1h for longer)
+	@for core in $$(seq $$(nproc)); do \
+		$(GO) test ./simulation -count=1 -run '^TestSeeds$$' -for $(SIMULATE) -v -timeout 0 & pids="$$pids $$!"; \
+	done; failed=0; for pid in $$pids; do wait $$pid || failed=1; done; exit $$failed
 
 bench: ## the benchmarks that matter, as one table beside their budgets (about eight minutes)
 	cd bench && $(GO) run .

@@ -118,11 +118,11 @@ func confirmingMutants() []Edit {
 		New: "\t\tif !s.registered || sabotage == \"a verifier is forgotten\" && !s.open ||\n" +
 			"\t\t\tsabotage == \"a silent verifier counts as confirmed\" && s.due != 0 && r.cfg.Clock()-s.dueAt > 50*time.Millisecond {\n\t\t\tcontinue",
 	}, {
-		File: "internal/confirming/stream.go", Old: "if seq < r.floor[s.who.kind()] {",
-		New: `if seq < r.floor[s.who.kind()] && sabotage != "registered behind what is written" {`,
-	}, {
 		File: "internal/revocation/membership.go", Old: "if lease <= 0 && c.Edges.Count+c.Verifiers.Count > 0 {",
 		New: `if lease <= 0 && c.Edges.Count+c.Verifiers.Count > 0 && sabotage != "a node leaves without its verifiers" {`,
+	}, {
+		File: "verify/discovery.go", Old: `c.MaxStaleness != 0 && c.Confirm == ""`,
+		New: `c.MaxStaleness != 0 && (c.Confirm == "" || sabotage == "a verifier's own longer lease")`,
 	}, {
 		File: "verify/reading.go", Old: "r.staleness = min(r.staleness, r.hello.staleness)",
 		New: "if sabotage != \"a verifier's own longer lease\" {\n\t\tr.staleness = min(r.staleness, r.hello.staleness)\n\t}",

@@ -74,7 +74,7 @@ func (w *World) foul(c *chance) (string, weather) {
 
 func (w *World) breakNode(c *chance, n *node, long time.Duration) {
 	i := n.now()
-	switch c.index(8) {
+	switch c.index(9) {
 	case 0:
 		defer w.fault("stopped", n.number)()
 		i.stop(long)
@@ -88,8 +88,13 @@ func (w *World) breakNode(c *chance, n *node, long time.Duration) {
 		time.Sleep(w.Staleness / 2)
 	case 2:
 		defer w.fault("restarted", n.number)()
+		back := func() {}
+		if c.oneIn(2) {
+			back = w.cutOffSome(c)
+		}
 		i.leave()
 		time.Sleep(long)
+		back()
 		n.start()
 		time.Sleep(w.Staleness)
 	case 3:
@@ -97,13 +102,13 @@ func (w *World) breakNode(c *chance, n *node, long time.Duration) {
 		w.lateThenSilent(c, n)
 	case 4:
 		defer w.fault("restarted on a slow line", n.number)()
-		n.line.set(weather{slow: c.upTo(w.Staleness / 2)})
-		i.crash()
-		i.running.Wait()
-		n.start()
-		time.Sleep(w.Staleness)
+		w.joinUnseen(c, n)
+	case 5:
+		defer w.fault("what it reads comes late", n.number)()
+		n.line.set(weather{slowFacts: c.between(mostDelay, w.Staleness/2)})
+		w.moveSome(c)
+		time.Sleep(long)
 		n.line.set(weather{})
-		time.Sleep(w.Staleness / 2)
 	default:
 		kind, bad := w.foul(c)
 		defer w.fault(kind, n.number)()
@@ -123,6 +128,69 @@ func (w *World) lateThenSilent(c *chance, n *node) {
 	n.line.set(weather{holdAsk: true, holdReply: true})
 	time.Sleep(c.between(w.Staleness, 2*w.Staleness))
 	n.line.set(weather{})
+}
+
+// cutOffSome holds what some verifiers send and hear, and returns how to end that.
+func (w *World) cutOffSome(c *chance) (end func()) {
+	var ends []func()
+	for range 2 {
+		v := w.verifiers[c.index(len(w.verifiers))]
+		repaired := w.fault("blackhole", v.number)
+		v.setLines(weather{holdAsk: true, holdReply: true})
+		ends = append(ends, func() {
+			v.setLines(weather{})
+			repaired()
+		})
+	}
+	return func() {
+		for _, end := range ends {
+			end()
+		}
+	}
+}
+
+// joinUnseen starts a node again on a slow line, while tokens are revoked, and has nobody ask
+// it until it holds a lease: it knows no more then than what it read to join the list.
+func (w *World) joinUnseen(c *chance, n *node) {
+	const times = 4
+	n.hidden.Store(true)
+	n.now().crash()
+	n.now().running.Wait()
+	n.line.set(weather{slow: c.between(w.Staleness/8, w.Staleness/2)})
+	n.start()
+	for range times {
+		pause, own := c.upTo(w.Staleness), newChance(uint64(c.Below(1<<62)), "unseen") //nolint:gosec // not negative
+		w.aside.Go(func() {
+			time.Sleep(pause)
+			if t := w.work.some(own); t != nil {
+				w.revoke(own, w.node(own), t, revocation.WaitNodes)
+			}
+		})
+	}
+	select {
+	case <-n.now().follower.Ledger().Ready():
+	case <-time.After(4 * w.Staleness):
+	}
+	n.hidden.Store(false)
+	for _, t := range w.work.allRevoked() {
+		w.verifyAtNode(n, t, 0)
+	}
+	n.line.set(weather{})
+	time.Sleep(w.Staleness / 2)
+}
+
+// moveSome changes the access of some users, beside the work.
+func (w *World) moveSome(c *chance) {
+	const times = 3
+	own := newChance(uint64(c.Below(1<<62)), "moves") //nolint:gosec // not negative
+	w.aside.Go(func() {
+		for range times {
+			if t := w.work.some(own); t != nil && t.Collection != 0 {
+				w.moveUnderLooks(own, w.node(own), t, revocation.WaitAll)
+				w.lookEverywhere(own, t)
+			}
+		}
+	})
 }
 
 func (w *World) breakVerifier(c *chance, v *verifier, long time.Duration) {

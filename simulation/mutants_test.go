@@ -29,7 +29,6 @@ var mutants = []string{
 	"confirmed before it is applied",
 	"a verifier is forgotten",
 	"a silent verifier counts as confirmed",
-	"registered behind what is written",
 	"a node leaves without its verifiers",
 	"a verifier's own longer lease",
 }

@@ -39,6 +39,7 @@ type node struct {
 
 	broken  sync.Mutex  // held by who breaks it; nobody waits for it
 	ill     atomic.Bool // while it is broken
+	hidden  atomic.Bool // nobody asks it
 	mu      sync.Mutex
 	current *incarnation
 	count   int

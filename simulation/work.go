@@ -160,7 +160,15 @@ func (w *World) node(c *chance) *node {
 	if n.ill.Load() {
 		n = w.nodes[c.index(len(w.nodes))]
 	}
+	for n.hidden.Load() { // of all nodes at most one is
+		n = w.nodes[c.index(len(w.nodes))]
+	}
 	return n
+}
+
+// asked returns the nodes that are asked.
+func (w *World) asked() []*node {
+	return slices.DeleteFunc(slices.Clone(w.nodes), func(n *node) bool { return n.hidden.Load() })
 }
 
 func someWait(c *chance) revocation.Wait {
@@ -171,7 +179,7 @@ func someWait(c *chance) revocation.Wait {
 func (w *World) look(c *chance, t *clustertest.Token) {
 	var all sync.WaitGroup
 	for range 2 {
-		n, v := w.nodes[c.index(len(w.nodes))], w.verifiers[c.index(len(w.verifiers))]
+		n, v := w.node(c), w.verifiers[c.index(len(w.verifiers))]
 		there, elsewhere := c.upTo(mostDelay), c.upTo(mostDelay)
 		all.Go(func() { w.verifyAtNode(n, t, there) })
 		all.Go(func() { w.verifyAtVerifier(v, t, elsewhere) })
@@ -204,7 +212,7 @@ func (w *World) moveUnderLooks(c *chance, n *node, t *clustertest.Token, wait re
 // lookAtNodes verifies a token at every node at once.
 func (w *World) lookAtNodes(c *chance, t *clustertest.Token) {
 	var all sync.WaitGroup
-	for _, n := range w.nodes {
+	for _, n := range w.asked() {
 		delay := c.upTo(mostDelay)
 		all.Go(func() { w.verifyAtNode(n, t, delay) })
 	}
@@ -215,7 +223,7 @@ func (w *World) lookAtNodes(c *chance, t *clustertest.Token) {
 func (w *World) lookEverywhere(c *chance, t *clustertest.Token) {
 	const many = 8
 	var all sync.WaitGroup
-	for _, n := range w.nodes {
+	for _, n := range w.asked() {
 		delay := c.upTo(mostDelay)
 		all.Go(func() { w.verifyAtNode(n, t, delay) })
 	}

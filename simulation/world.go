@@ -147,7 +147,7 @@ func (w *World) wake() {
 		time.AfterFunc(n.line.delay(weather{}), func() {
 			i := n.now()
 			now, _ := n.line.weather()
-			now.slow = 0
+			now.slow, now.slowFacts = 0, 0
 			if now == (weather{}) && !i.crashed() {
 				i.follower.Wake()
 			}
