@@ -6,13 +6,14 @@ TOOL    := $(GO) tool -modfile=tools/go.mod
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo devel)
 FUZZTIME ?= 30s
 SOAK    ?= 5m
+EDGES   ?= 20
 SIMULATE ?= 5m
 
 # The binary needs no C; only the race detector does.
 export CGO_ENABLED ?= 0
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo test check vet lint unit race cover fuzz soak simulate bench bench-write golden vuln packages screenshots model python dist release
+.PHONY: help build demo test check vet lint unit race cover fuzz soak soak-nodes soak-edges simulate bench bench-write golden vuln packages screenshots model python dist release
 
 help: ## say what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -58,8 +59,13 @@ fuzz: ## every fuzz target, 30 s each (FUZZTIME=5m for longer)
 model: ## the promise, in every order that the steps of docs/model can take (about a minute on two cores)
 	CI=true $(GO) test ./docs/model -count=1 -v
 
-soak: ## random work and faults for 5 min, on one server and on a pair (SOAK=1h for longer)
+soak: soak-nodes soak-edges ## random work and faults, 5 min for the nodes and 5 with 20 edges (SOAK=1h for longer)
+
+soak-nodes: ## the same for the nodes alone, on one server and on a pair
 	SOAK=$(SOAK) $(GO) test ./clustertest -count=1 -run '^TestThePromiseUnderRandomFaults$$' -v -timeout 0
+
+soak-edges: ## the same for two nodes on a pair, 20 edges and three services (EDGES=5 for fewer)
+	SOAK=$(SOAK) EDGES=$(EDGES) $(GO) test ./clustertest -count=1 -run '^TestThePromiseOutsideUnderRandomFaults$$' -v -timeout 0
 
 simulate: ## clusters on fake time, each from a new seed, for 5 min on every core (SIMULATE=1h for longer)
 	@for core in $$(seq $$(nproc)); do \

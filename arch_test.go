@@ -68,7 +68,7 @@ var mayImport = map[string][]string{
 	"internal/audit":           {"internal/fault", "internal/redact"},
 	"internal/quota":           {"internal/ratelimit", "internal/fault", "internal/audit"},
 	"internal/httpkit":         {"internal/fault", "internal/networks", "internal/redact", "internal/strictjson", "internal/token"},
-	"internal/config":          {"internal/fault", "internal/foreign", "internal/localaddr", "internal/token"},
+	"internal/config":          {"internal/fault", "internal/foreign", "internal/localaddr", "internal/suggest", "internal/token"},
 	"internal/records":         domains,
 	"internal/verification":    {"internal/token", "internal/networks", "internal/uses", "internal/revocation", "internal/access", "internal/fault", "internal/cache"},
 	"internal/journal":         {"internal/records", "internal/revocation", "internal/audit", "internal/fault"},
@@ -104,9 +104,9 @@ var mayImport = map[string][]string{
 	"internal/localaddr":       nil,
 	"internal/foreign":         nil,
 	"internal/pgtest":          {"internal/freeport"},
-	"clustertest":              {"internal/pgtest"},
+	"clustertest":              {"internal/pgtest", "verify"},
 	"simulation": {
-		"clustertest", "internal/access", "internal/fault", "internal/feed", "internal/identity", "internal/journal", "internal/keyring", "internal/machine",
+		"clustertest", "internal/access", "internal/confirming", "internal/fault", "internal/feed", "internal/identity", "internal/issuerclient", "internal/journal", "internal/keyring", "internal/machine",
 		"internal/records", "internal/revocation", "internal/source", "internal/token", "internal/verification", "verify",
 	},
 	"internal/frontendtest":         nil,
@@ -135,13 +135,14 @@ var mayImport = map[string][]string{
 	"internal/dialect/senaite":    and(edge, "internal/cache", "internal/signin", "internal/issuance", "internal/revoking", "internal/directory"),
 	"internal/dialect/hypothesis": and(edge, "internal/signin", "internal/issuance", "internal/revoking"),
 	"internal/dialect/gen3":       and(edge, "internal/signin", "internal/credentials", "internal/issuance", "internal/revoking", "internal/trust"),
-	"internal/edge":               {"verify", "internal/audit", "internal/fault", "internal/identity", "internal/remote", "internal/revocation", "internal/token", "internal/verification"},
+	"internal/edge":               {"internal/issuerclient", "internal/audit", "internal/fault", "internal/identity", "internal/remote", "internal/revocation", "internal/token", "internal/verification"},
 	"internal/verifylisten":       {"internal/gateway", "internal/httpkit", "internal/localaddr"},
 	"internal/server":             and(domains, "internal/confirming", "internal/gateway", "internal/localaddr", "internal/verifylisten", "internal/shadow", "internal/httpkit", "internal/node", "internal/credentials", "internal/journal", "internal/quota", "internal/secretfile", "internal/traffic"),
-	"verify": {
+	"internal/issuerclient": {
 		"internal/foreign", "internal/verification", "internal/revocation", "internal/token", "internal/keyring", "internal/access", "internal/fault", "internal/cache", "internal/ratelimit",
 		"internal/machine", "internal/networks", "internal/strictjson",
 	},
+	"verify": {"internal/issuerclient", "internal/foreign", "internal/verification", "internal/token", "internal/networks", "internal/fault"},
 
 	"internal/remote":                  {"internal/fault", "internal/token"},
 	"internal/assertion":               {"internal/fault", "internal/keyring", "internal/remote", "internal/secretfile", "internal/strictjson", "internal/token"},

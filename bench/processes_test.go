@@ -22,28 +22,38 @@ import (
 // started with controlVariable naming one of them.
 const controlVariable = "BEARERD_BENCH_CONTROL"
 
-var controls = map[string]http.HandlerFunc{
-	"bare": func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNoContent) },
-	"headers": func(w http.ResponseWriter, _ *http.Request) {
-		h := w.Header()
-		for name, value := range map[string]string{
-			"Remote-User": "ada", "Remote-Name": "Ada Lovelace", "Remote-Email": "ada@example.org", "Remote-Groups": "curators",
-			"X-Bearerd-Subject": "5f0c7d3e-7d4c-4a86-9d5a-0c6f4f1f2b11", "X-Bearerd-Token-Id": "0b6a3f52-3d0b-4d0e-8c0e-52f3a2f9f6a7",
-			"X-Bearerd-Token-Kind": "access", "X-Bearerd-Scope": "", "X-Bearerd-Collection": "4", "X-Bearerd-Audience": "http://127.0.0.1:40000",
-		} {
-			h.Set(name, value)
-		}
-		w.WriteHeader(http.StatusOK)
+var controls = map[string]func() http.Handler{
+	"bare": func() http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNoContent) })
 	},
+	"headers": func() http.Handler { return http.HandlerFunc(headersOnly) },
+	"fan-out": newFanOut,
+}
+
+// headersOnly sends the ten headers.
+func headersOnly(w http.ResponseWriter, _ *http.Request) {
+	h := w.Header()
+	for name, value := range map[string]string{
+		"Remote-User": "ada", "Remote-Name": "Ada Lovelace", "Remote-Email": "ada@example.org", "Remote-Groups": "curators",
+		"X-Bearerd-Subject": "5f0c7d3e-7d4c-4a86-9d5a-0c6f4f1f2b11", "X-Bearerd-Token-Id": "0b6a3f52-3d0b-4d0e-8c0e-52f3a2f9f6a7",
+		"X-Bearerd-Token-Kind": "access", "X-Bearerd-Scope": "", "X-Bearerd-Collection": "4", "X-Bearerd-Audience": "http://127.0.0.1:40000",
+	} {
+		h.Set(name, value)
+	}
+	w.WriteHeader(http.StatusOK)
 }
 
 var binary string // bearerd, built once
 
 func TestMain(m *testing.M) {
 	if name := os.Getenv(controlVariable); name != "" {
+		if name == "verifiers" {
+			fmt.Fprintln(os.Stderr, subscribers())
+			os.Exit(1)
+		}
 		l, err := new(net.ListenConfig).Listen(context.Background(), "tcp", os.Getenv("BEARERD_BENCH_LISTEN"))
 		if err == nil {
-			err = (&http.Server{Handler: controls[name], ReadHeaderTimeout: time.Minute}).Serve(l)
+			err = (&http.Server{Handler: controls[name](), ReadHeaderTimeout: time.Minute}).Serve(l)
 		}
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)

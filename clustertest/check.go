@@ -18,6 +18,8 @@ type Promise struct {
 	// waits for all that confirm (wait=all). Nil: for none.
 	Waits func(follower int, all bool) bool
 	Edges int // followers that are counted among the nodes
+	// Confirming is how many other followers confirm.
+	Confirming int
 }
 
 // recovery is how long after a fault, in addition to L, a node may answer 503.
@@ -55,7 +57,8 @@ const (
 //   - The same for a follower. Where the acknowledgement didn't wait for it (Promise.Waits),
 //     what was acknowledged holds there L later.
 //   - No 503 except during a fault and until L and a second after it.
-//   - No acknowledgement that counts nodes which don't exist.
+//   - No acknowledgement that counts nodes, edges or services which don't exist, or that
+//     counts one as silent while nothing is broken.
 func Check(h *History, p Promise) []Violation {
 	c := newChecker(h.Ops(), h.Faults(), p)
 	var all []Violation
@@ -374,8 +377,9 @@ func (c *checker) disturbed(o *Op) bool {
 		if until != forEver {
 			until += c.promise.Staleness + c.recovery(o)
 		}
-		// A follower depends on whichever node it is connected to.
-		return (f.Node == o.Node || f.Node == everyNode || o.byFollower()) && f.From < o.End && o.Start < until
+		// A follower depends on whichever node it is connected to, and on no other follower.
+		concerns := f.Node == o.Node || f.Node == everyNode || o.byFollower() && f.Node < FollowerNode
+		return concerns && f.From < o.End && o.Start < until
 	})
 }
 
@@ -399,22 +403,61 @@ func (c *checker) judgeAcknowledgement(o *Op) (rule, why string) {
 	if o.Counts == nil {
 		return "", "" // this endpoint has no counts
 	}
-	n := *o.Counts
-	// A node that broke may have left its former process on the list of nodes.
+	// A node that broke may have left its former process on the list of nodes, with the
+	// followers that read from it.
 	left, calm := 0, true
 	for _, f := range c.faults {
 		if f.From < o.End {
 			left++
-			calm = calm && f.To < o.Start-2*c.promise.Staleness-recovery
+			calm = calm && f.To < o.Start-2*c.promise.Staleness-c.longestRecovery()
 		}
 	}
-	// An edge that connects again is counted twice, until its goodbye has come.
-	most := c.promise.Nodes + 2*c.promise.Edges
-	switch why := fmt.Sprintf("%+v", n); {
-	case n.Nodes < 1 && !c.allDropped(o), n.Confirmed < 0, n.Expired < 0, n.Confirmed+n.Expired != n.Nodes, n.Nodes > most+left:
+	n := *o.Counts
+	counts := []tally{{n.Nodes, n.Confirmed, n.Expired, c.promise.Nodes, c.promise.Edges}}
+	if v := n.Verifiers; v != nil {
+		counts = append(counts, tally{v.Count, v.Confirmed, v.Expired, 0, c.promise.Confirming})
+	}
+	why = n.String()
+	switch {
+	case o.All != (n.Verifiers != nil):
+		return RuleAcknowledgement, fmt.Sprintf("%s, where all are waited for: %t", why, o.All)
+	case n.Nodes < 1 && !c.allDropped(o):
 		return RuleAcknowledgement, why
-	case calm && (n.Expired > 0 || n.Confirmed < c.promise.Nodes || n.Confirmed > most):
-		return RuleAcknowledgement, why + " while nothing was broken"
+	}
+	for _, t := range counts {
+		if !t.possible(left) {
+			return RuleAcknowledgement, why
+		}
+		if calm && !t.peaceful() {
+			return RuleAcknowledgement, why + " while nothing was broken"
+		}
 	}
 	return "", ""
+}
+
+// longestRecovery returns how long after a fault, in addition to L, something that is
+// waited for may not be there again.
+func (c *checker) longestRecovery() time.Duration {
+	if c.promise.Edges+c.promise.Confirming > 0 {
+		return max(recovery, c.promise.FollowerRecovery)
+	}
+	return recovery
+}
+
+// tally is what an acknowledgement says of one kind, and how many there are of that kind:
+// nodes, and followers that read from them.
+type tally struct{ count, confirmed, expired, nodes, followers int }
+
+// possible reports whether the numbers may be right when that many faults may each have
+// left something behind. A follower that connects again is counted twice, until its
+// goodbye has come.
+func (t tally) possible(left int) bool {
+	most := t.nodes + 2*t.followers + left*(min(t.nodes, 1)+t.followers)
+	return t.confirmed >= 0 && t.expired >= 0 && t.confirmed+t.expired == t.count && t.count <= most
+}
+
+// peaceful reports whether the numbers may be right while nothing is broken. A follower
+// that moves to another node is missing for a moment.
+func (t tally) peaceful() bool {
+	return t.expired == 0 && t.confirmed >= t.nodes && t.confirmed <= t.nodes+2*t.followers
 }

@@ -24,6 +24,7 @@ const (
 
 func all(o clustertest.Op) clustertest.Op {
 	o.All = true
+	o.Counts.Verifiers = &clustertest.VerifierCounts{}
 	return o
 }
 
@@ -71,6 +72,11 @@ type story struct {
 }
 
 func (s story) check(t *testing.T) {
+	t.Helper()
+	s.checkFor(t, promise)
+}
+
+func (s story) checkFor(t *testing.T, promise clustertest.Promise) {
 	t.Helper()
 	var got []string
 	for _, v := range clustertest.Check(clustertest.HistoryOf(s.ops, s.faults), promise) {
@@ -223,5 +229,63 @@ func TestCheckCountsTheNodes(t *testing.T) {
 			t.Parallel()
 			s.check(t)
 		})
+	}
+}
+
+// Edges are counted among the nodes, and services that confirm apart, where all are waited
+// for. Who connects again is counted twice for a moment, and who moves not at all.
+func TestCheckCountsEdgesAndServices(t *testing.T) {
+	t.Parallel()
+	token := newToken("token", "ada")
+	promise := clustertest.Promise{Staleness: 1000 * ms, Nodes: 2, Edges: 2, Confirming: 3, FollowerRecovery: 8000 * ms}
+	counted := func(all bool, n clustertest.Counts) []clustertest.Op {
+		o := kill(token, true)
+		o.All, o.Counts = all, &n
+		return []clustertest.Op{at(o, 15_000, 15_010)}
+	}
+	nodes := func(nodes, confirmed, expired int) []clustertest.Op {
+		return counted(false, clustertest.Counts{Nodes: nodes, Confirmed: confirmed, Expired: expired})
+	}
+	services := func(count, confirmed, expired int) []clustertest.Op {
+		return counted(true, clustertest.Counts{
+			Nodes: 4, Confirmed: 4, Verifiers: &clustertest.VerifierCounts{Count: count, Confirmed: confirmed, Expired: expired},
+		})
+	}
+	trouble := []clustertest.Fault{{Kind: "killed", Node: clustertest.EdgeNode, From: 3000 * ms, To: 4000 * ms}}
+	later := []clustertest.Fault{{Kind: "killed", Node: clustertest.EdgeNode, From: 3000 * ms, To: 6000 * ms}}
+	bad := []string{clustertest.RuleAcknowledgement}
+	for name, s := range map[string]story{
+		"all":                                {ops: nodes(4, 4, 0)},
+		"one moves":                          {ops: nodes(3, 3, 0)},
+		"one is counted twice":               {ops: nodes(5, 5, 0)},
+		"more than exist":                    {ops: nodes(7, 7, 0), want: bad},
+		"a node is missing":                  {ops: nodes(1, 1, 0), want: bad},
+		"one silent in peace":                {ops: nodes(4, 3, 1), want: bad},
+		"one silent long after trouble":      {ops: nodes(4, 3, 1), faults: trouble, want: bad},
+		"one silent while it comes back":     {ops: nodes(4, 3, 1), faults: later},
+		"more than exist after trouble":      {ops: nodes(10, 9, 1), faults: later, want: bad},
+		"the edges of a node that ended":     {ops: nodes(7, 4, 3), faults: later},
+		"services":                           {ops: services(3, 3, 0)},
+		"a silent service in peace":          {ops: services(3, 2, 1), want: bad},
+		"a silent service in trouble":        {ops: services(3, 2, 1), faults: later},
+		"more services than exist":           {ops: services(7, 7, 0), want: bad},
+		"a sum that is wrong":                {ops: services(3, 2, 0), faults: later, want: bad},
+		"services that weren't asked for":    {ops: counted(false, *services(3, 3, 0)[0].Counts), want: bad},
+		"no services where all are asked of": {ops: counted(true, *nodes(4, 4, 0)[0].Counts), want: bad},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s.checkFor(t, promise)
+		})
+	}
+}
+
+// What is broken at one edge excuses no other.
+func TestAnEdgesTroubleIsItsOwn(t *testing.T) {
+	t.Parallel()
+	token := newToken("other", "bob")
+	silent := at(on(edgeNode, verify(token, clustertest.Unavailable, "")), 50, 60)
+	for node, want := range map[int][]string{edgeNode: nil, edgeNode + 1: {clustertest.RuleSilent}, 0: nil} {
+		story{ops: []clustertest.Op{silent}, faults: []clustertest.Fault{{Kind: "cut off", Node: node, From: 40 * ms, To: 50 * ms}}, want: want}.check(t)
 	}
 }

@@ -33,6 +33,15 @@ func (a Answer) count(name string) int {
 	return int(n)
 }
 
+// counts returns the numbers in an acknowledgement.
+func (a Answer) counts() *Counts {
+	n := &Counts{Nodes: a.count("nodes"), Confirmed: a.count("confirmed"), Expired: a.count("expired"), Seq: int64(a.count("seq"))}
+	if _, counted := a.Body["verifiers"]; counted {
+		n.Verifiers = &VerifierCounts{a.count("verifiers"), a.count("verifiers_confirmed"), a.count("verifiers_expired")}
+	}
+	return n
+}
+
 // Outcome classifies the answer. err is the error of the request.
 func (a Answer) Outcome(err error) Outcome {
 	switch {

@@ -13,6 +13,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -29,7 +30,12 @@ type Config struct {
 	Pair      *Pair         // the database, instead of Database; nil: none
 	Nodes     int           // how many to start
 	Staleness time.Duration // 0: Staleness
-	Follower  *Follower     // verifies beside the nodes; nil: there is none
+	Follower  *Follower     // verifies beside the nodes; nil: there is none; not with what follows
+	// What verifies outside the nodes, in addition: edges, and services that confirm
+	// revocations or don't.
+	Edges, Confirming, Services int
+	// Fronts prepares for edges and services that are added after the start.
+	Fronts bool
 	// Environment is added to the environment of every process.
 	Environment []string
 }
@@ -39,9 +45,11 @@ type Config struct {
 type Cluster struct {
 	testing.TB
 
-	Nodes   []*Node
-	History *History
-	Client  *Client
+	Nodes    []*Node
+	Edges    []*Node
+	Services []*Service
+	History  *History
+	Client   *Client
 
 	admin  string // an API token
 	serial serial
@@ -49,9 +57,10 @@ type Cluster struct {
 	dir    string
 	link   *Forwarder // of the commands, to a pair; nil: there is no pair
 
-	issuer   string       // with a follower
-	follower *Node        // its address; nil: there is none
-	turn     atomic.Int64 // which node the follower's next request goes to
+	issuer      string       // "": nobody asks for it
+	certificate certificate  // of the issuer, where there are edges or services
+	follower    *Node        // its address; nil: there is none
+	turn        atomic.Int64 // which node the next request of a front goes to
 }
 
 // Users and clients of every cluster.
@@ -77,6 +86,7 @@ func New(tb testing.TB, config Config) *Cluster {
 	if config.Follower != nil {
 		c.startFollower(*config.Follower)
 	}
+	c.startOutside()
 	return c
 }
 
@@ -88,8 +98,16 @@ func Prepare(tb testing.TB, config Config) *Cluster {
 	_, _ = rand.Read(key)
 	c.write("master.key", base64.StdEncoding.EncodeToString(key)+"\n")
 	tb.Cleanup(c.end)
-	if config.Follower != nil {
-		c.issuer = c.startFront()
+	switch {
+	case config.isOutside():
+		var err error
+		if c.certificate, err = newCertificate(); err != nil {
+			tb.Fatal(err)
+		}
+		c.write("ca.pem", string(c.certificate.pem))
+		c.issuer = "https://" + issuerHost
+	case config.Follower != nil:
+		c.issuer = c.startPlainFront()
 	}
 	dsn := config.Database
 	if config.Pair != nil {
@@ -183,7 +201,7 @@ func (c *Cluster) Add() *Node {
 // AddBinary is Add for a node with a binary and an environment of its own.
 func (c *Cluster) AddBinary(binary string, environment ...string) *Node {
 	c.Helper()
-	n := &Node{Number: len(c.Nodes), binary: binary, environment: environment}
+	n := &Node{Number: len(c.Nodes), binary: binary, command: "serve", environment: environment}
 	dsn := c.config.Database
 	if c.config.Pair != nil {
 		dsn = c.config.Pair.DSN()
@@ -204,10 +222,7 @@ func (c *Cluster) forward(dsn string) (*Forwarder, string) {
 	if err != nil || u.Scheme != "postgres" {
 		return nil, dsn
 	}
-	f, err := NewForwarder(u.Host)
-	if err != nil {
-		c.Fatal(err)
-	}
+	f := c.forwardTo(u.Host)
 	u.Host = f.Addr()
 	return f, u.String()
 }
@@ -215,28 +230,36 @@ func (c *Cluster) forward(dsn string) (*Forwarder, string) {
 // Start starts a node and waits until it is ready.
 func (c *Cluster) Start(n *Node) {
 	c.Helper()
-	err := n.Start()
-	if err == nil {
-		err = n.WaitReady(context.Background(), c.Client.HTTP)
-	}
-	if err != nil {
+	if err := c.start(n); err != nil {
 		c.Fatal(err)
 	}
 }
 
-// end stops the nodes and checks their logs.
-func (c *Cluster) end() {
-	for _, n := range c.Nodes {
-		if n.Link != nil {
-			_ = n.Link.Restore()
-		}
-		if n.Running() {
-			if err := n.Stop(); err != nil {
-				c.Error(err)
-			}
+func (c *Cluster) start(n *Node) error {
+	if err := n.Start(); err != nil {
+		return err
+	}
+	return n.WaitReady(context.Background(), c.Client.HTTP)
+}
+
+// stop stops a process, if it runs. Its line is whole.
+func (c *Cluster) stop(n *Node) {
+	if n.Link != nil {
+		_ = n.Link.Restore()
+	}
+	if n.Running() {
+		if err := n.Stop(); err != nil {
+			c.Error(err)
 		}
 	}
+}
+
+// end stops the nodes and checks the logs of all processes.
+func (c *Cluster) end() {
 	for _, n := range c.Nodes {
+		c.stop(n)
+	}
+	for _, n := range slices.Concat(c.Nodes, c.Edges) {
 		if n.Link != nil {
 			_ = n.Link.Close()
 		}
@@ -280,5 +303,9 @@ func (c *Cluster) staleness() time.Duration { return cmp.Or(c.config.Staleness, 
 
 // Check returns the violations in the history so far.
 func (c *Cluster) Check() []Violation {
-	return Check(c.History, Promise{Staleness: c.staleness(), Nodes: len(c.Nodes)})
+	p := Promise{Staleness: c.staleness(), Nodes: len(c.Nodes), Waits: waits, Edges: len(c.Edges), Confirming: c.confirming()}
+	if c.config.isOutside() {
+		p.FollowerRecovery = outsideRecovery
+	}
+	return Check(c.History, p)
 }

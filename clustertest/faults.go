@@ -22,8 +22,8 @@ func weather(name string, w Weather) Breakage {
 	}
 }
 
-// Breakages returns the faults of a single node that random tests choose from.
-func Breakages() []Breakage {
+// lineBreakages returns the faults of a line.
+func lineBreakages() []Breakage {
 	return []Breakage{
 		weather("cut off", Weather{Cut: true}),
 		weather("blackholed", Weather{Up: Lose, Down: Lose}),
@@ -33,6 +33,12 @@ func Breakages() []Breakage {
 		weather("held on the way back", Weather{Down: Hold}),
 		weather("slow", Weather{Delay: 60 * time.Millisecond}),
 		weather("very slow", Weather{Delay: 250 * time.Millisecond}),
+	}
+}
+
+// Breakages returns the faults of a single node or edge that random tests choose from.
+func Breakages() []Breakage {
+	return append(lineBreakages(), []Breakage{
 		{
 			Name:   "paused",
 			Break:  func(_ *Cluster, n *Node) error { return n.Pause() },
@@ -48,7 +54,7 @@ func Breakages() []Breakage {
 			Break:  func(_ *Cluster, n *Node) error { return n.Stop() },
 			Repair: restart,
 		},
-	}
+	}...)
 }
 
 func restart(c *Cluster, n *Node) error {
@@ -93,10 +99,23 @@ func (c *Cluster) CutAll(w Weather) (repair func() error) {
 	}
 }
 
+// breaker breaks one thing, and returns what repairs it and how long it may take until that
+// is called.
+type breaker func(random *rand.Rand) (repair func() error, longest time.Duration)
+
+// breakers returns what breaks things at the same time: nodes and their database, and what
+// verifies outside.
+func (c *Cluster) breakers() []breaker {
+	if len(c.Edges)+len(c.Services) == 0 {
+		return []breaker{c.breakSomething}
+	}
+	return []breaker{c.breakSomething, c.breakOutside}
+}
+
 // breakAtRandom breaks and repairs one thing after another until stop is closed.
-func (c *Cluster) breakAtRandom(random *rand.Rand, stop <-chan struct{}) error {
+func (c *Cluster) breakAtRandom(random *rand.Rand, breaks breaker, stop <-chan struct{}) error {
 	for {
-		repair, longest := c.breakSomething(random)
+		repair, longest := breaks(random)
 		stopped := sleepUntil(stop, 100*time.Millisecond+time.Duration(random.Int64N(int64(longest))))
 		if err := repair(); err != nil {
 			return err
@@ -106,14 +125,16 @@ func (c *Cluster) breakAtRandom(random *rand.Rand, stop <-chan struct{}) error {
 		if random.IntN(4) == 0 {
 			calm += Staleness + recovery
 		}
+		if c.config.isOutside() && random.IntN(8) == 0 {
+			calm += Staleness + outsideRecovery
+		}
 		if stopped || sleepUntil(stop, calm) {
 			return nil
 		}
 	}
 }
 
-// breakSomething breaks one thing, and returns what repairs it and how long it may take
-// until that is called.
+// breakSomething is the breaker of nodes and their database.
 func (c *Cluster) breakSomething(random *rand.Rand) (repair func() error, longest time.Duration) {
 	n := c.Nodes[random.IntN(len(c.Nodes))]
 	switch all, ofPair := Breakages(), PairBreakages(); {

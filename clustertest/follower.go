@@ -5,10 +5,6 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"net"
-	"net/http"
-	"net/http/httputil"
-	"net/url"
 	"os/exec"
 	"strings"
 	"syscall"
@@ -28,40 +24,6 @@ const FollowerNode = 1000
 
 // byFollower reports whether the operation was done at a follower.
 func (o *Op) byFollower() bool { return o.Node >= FollowerNode }
-
-// startFront serves the issuer's URL, as a load balancer in front of the nodes does, and
-// returns that URL. Each request goes to the next node that isn't broken.
-func (c *Cluster) startFront() string {
-	c.Helper()
-	l, err := new(net.ListenConfig).Listen(context.Background(), "tcp", "127.0.0.1:0")
-	if err != nil {
-		c.Fatal(err)
-	}
-	front := &http.Server{ReadHeaderTimeout: startTimeout, Handler: &httputil.ReverseProxy{
-		FlushInterval: -1,
-		Rewrite: func(r *httputil.ProxyRequest) {
-			if base, err := url.Parse(c.nextBase()); err == nil {
-				r.SetURL(base)
-			}
-		},
-		ErrorHandler: func(w http.ResponseWriter, _ *http.Request, _ error) { w.WriteHeader(http.StatusBadGateway) },
-	}}
-	go func() { _ = front.Serve(l) }()
-	c.Cleanup(func() { _ = front.Close() })
-	return "http://" + l.Addr().String()
-}
-
-// nextBase returns the URL of the next node that isn't broken, "" while there is none.
-func (c *Cluster) nextBase() string {
-	first := int(c.turn.Add(1))
-	for i := range c.Nodes {
-		n := c.Nodes[(first+i)%len(c.Nodes)]
-		if base := n.Base(); base != "" && !n.broken.Load() {
-			return base
-		}
-	}
-	return ""
-}
 
 // startFollower runs the follower until the test ends.
 func (c *Cluster) startFollower(f Follower) {

@@ -1,6 +1,7 @@
 package clustertest
 
 import (
+	"fmt"
 	"slices"
 	"sync"
 	"time"
@@ -81,8 +82,26 @@ type Op struct {
 	Counts     *Counts // of the nodes, in the response; nil when it has none
 }
 
-// Counts are the numbers of nodes in the acknowledgement of a revocation.
-type Counts struct{ Nodes, Confirmed, Expired int }
+// Counts are the numbers in the acknowledgement of a revocation: of nodes with their edges,
+// and of services that confirm.
+type Counts struct {
+	Nodes, Confirmed, Expired int
+
+	Verifiers *VerifierCounts // nil: it has none
+	Seq       int64           // of the entry in the log
+}
+
+// VerifierCounts are the numbers of services that confirm.
+type VerifierCounts struct{ Count, Confirmed, Expired int }
+
+// String returns the numbers.
+func (n Counts) String() string {
+	text := fmt.Sprintf("%d nodes, %d confirmed, %d expired", n.Nodes, n.Confirmed, n.Expired)
+	if v := n.Verifiers; v != nil {
+		text += fmt.Sprintf("; %d verifiers, %d confirmed, %d expired", v.Count, v.Confirmed, v.Expired)
+	}
+	return text
+}
 
 // Fault is something that was broken: from before it was broken until after it was
 // repaired.

@@ -15,12 +15,13 @@ func Mutants() Mutation {
 			"internal/revocation/sabotage.go":   brokenClock,
 			"internal/verification/sabotage.go": breakable("verification"),
 			"internal/journal/sabotage.go":      breakable("journal"),
-			"verify/sabotage.go":                breakable("verify"),
+			"internal/issuerclient/sabotage.go": breakable("issuerclient"),
+			"internal/feed/sabotage.go":         breakable("feed"),
 			"internal/confirming/sabotage.go":   breakable("confirming"),
 			"internal/node/sabotage.go":         brokenPurge,
 			"internal/store/sabotage.go":        brokenStore,
 		},
-		Edits: slices.Concat(mutants(), moreMutants(), confirmingMutants()),
+		Edits: slices.Concat(mutants(), moreMutants(), outsideMutants()),
 	}
 }
 
@@ -86,6 +87,9 @@ func moreMutants() []Edit {
 		File: "internal/revocation/follower.go", Old: "again, err := f.renewLease(ctx, started)",
 		New: "if sabotage == \"heartbeats from a read\" {\n\t\t\tf.known.Store(&Known{Seq: f.Applied(), Started: started, Purged: f.purged})\n\t\t\tf.ledger.notify()\n\t\t}\n" +
 			"\t\tagain, err := f.renewLease(ctx, started)",
+	}, { // too: a node without a lease sends none, wherever it knows something from
+		File: "internal/feed/stream.go", Old: "now == s.told || !s.Log.Fresh() ||",
+		New: `now == s.told || !s.Log.Fresh() && sabotage != "heartbeats from a read" ||`,
 	}, {
 		File: "internal/revocation/clocks.go", Old: "origin: start.UnixNano()", New: "origin: start.UnixNano() + clockShift(start)",
 	}, {
@@ -102,29 +106,33 @@ func moreMutants() []Edit {
 		File: "internal/revocation/question.go", Old: "\tf.ledger.Apply(page.Entries)\n",
 		New: "\tif sabotage == \"applied after the answer\" {\n\t\tdefer time.AfterFunc(50*time.Millisecond, func() { f.ledger.set.Apply(page.Entries) })\n\t} else {\n\t\tf.ledger.Apply(page.Entries)\n\t}\n",
 	}, {
-		File: "verify/reading.go", Old: "asOf := r.started + b.asOf - max(b.asOf, -b.asOf)/1000",
+		File: "internal/issuerclient/reading.go", Old: "asOf := r.started + b.asOf - max(b.asOf, -b.asOf)/1000",
 		New: "asOf := r.started + b.asOf - max(b.asOf, -b.asOf)/1000\n\tif sabotage == \"a verifier's lease from the heartbeat\" {\n\t\tasOf = r.ledger.Clock()\n\t}",
 	}}
 }
 
-// confirmingMutants returns the edits of what makes it possible to wait for verifiers.
-func confirmingMutants() []Edit {
+// outsideMutants returns the edits that break what verifiers outside are waited for by.
+func outsideMutants() []Edit {
 	return []Edit{{
-		File: "verify/reading.go", Old: "\tr.ledger.Apply([]revocation.Entry{entry})\n",
-		New: "\tif sabotage == \"confirmed before it is applied\" {\n\t\ttime.AfterFunc(100*time.Millisecond, func() { r.ledger.Apply([]revocation.Entry{entry}) })\n" +
+		File: "internal/issuerclient/reading.go", Old: "\tr.ledger.Apply([]revocation.Entry{entry})\n",
+		New: "\tif sabotage == \"a verifier that confirms first\" {\n" +
+			"\t\ttime.AfterFunc(300*time.Millisecond, func() { r.ledger.Set().Apply([]revocation.Entry{entry}) })\n" +
 			"\t} else {\n\t\tr.ledger.Apply([]revocation.Entry{entry})\n\t}\n",
 	}, {
-		File: "internal/confirming/room.go", Old: "\t\tif !s.registered {\n\t\t\tcontinue",
-		New: "\t\tif !s.registered || sabotage == \"a verifier is forgotten\" && !s.open ||\n" +
-			"\t\t\tsabotage == \"a silent verifier counts as confirmed\" && s.due != 0 && r.cfg.Clock()-s.dueAt > 50*time.Millisecond {\n\t\t\tcontinue",
+		File: "internal/confirming/stream.go", Old: "\ts.open = false\n",
+		New: "\ts.open = false\n\tif sabotage == \"a verifier is forgotten with its stream\" {\n\t\ts.registered = false\n\t}\n",
+	}, {
+		File: "internal/revocation/await.go", Old: "waits := r != Readers{} && r.Seq < cfg.Target",
+		New: "waits := r != Readers{} && r.Seq < cfg.Target && " +
+			"(sabotage != \"a silent verifier counts as confirmed\" || cfg.elapsed() < 100*time.Millisecond)",
 	}, {
 		File: "internal/revocation/membership.go", Old: "if lease <= 0 && c.Edges.Count+c.Verifiers.Count > 0 {",
 		New: `if lease <= 0 && c.Edges.Count+c.Verifiers.Count > 0 && sabotage != "a node leaves without its verifiers" {`,
 	}, {
-		File: "verify/discovery.go", Old: `c.MaxStaleness != 0 && c.Confirm == ""`,
+		File: "internal/issuerclient/discovery.go", Old: `c.MaxStaleness != 0 && c.Confirm == ""`,
 		New: `c.MaxStaleness != 0 && (c.Confirm == "" || sabotage == "a verifier's own longer lease")`,
 	}, {
-		File: "verify/reading.go", Old: "r.staleness = min(r.staleness, r.hello.staleness)",
+		File: "internal/issuerclient/reading.go", Old: "r.staleness = min(r.staleness, r.hello.staleness)",
 		New: "if sabotage != \"a verifier's own longer lease\" {\n\t\tr.staleness = min(r.staleness, r.hello.staleness)\n\t}",
 	}}
 }

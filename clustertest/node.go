@@ -21,15 +21,15 @@ import (
 // startTimeout is how long a node may take to listen, and to become ready.
 const startTimeout = 30 * time.Second
 
-// Node is one bearerd and its line to the database. It may be stopped and started
+// Node is one bearerd and its line to the database, or an edge and its line to the nodes. It may be stopped and started
 // again; only one goroutine at a time may do that.
 type Node struct {
 	Number int
 	Link   *Forwarder // nil: it connects to the database directly
 
-	binary, config, logFile string
-	environment             []string
-	broken                  atomic.Bool // set by Cluster.Break
+	binary, command, config, logFile string
+	environment                      []string
+	broken                           atomic.Bool // set by Cluster.Break
 
 	mu        sync.Mutex // guards the fields below
 	cmd       *exec.Cmd  // nil: not running
@@ -39,14 +39,14 @@ type Node struct {
 
 var errEnded = errors.New("the process ended before it listened")
 
-// Start runs bearerd serve on free ports and returns when it listens, which is before
+// Start runs bearerd on free ports and returns when it listens, which is before
 // it is ready.
 func (n *Node) Start() error {
 	log, err := os.OpenFile(n.logFile, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 	if err != nil {
 		return err
 	}
-	cmd := exec.CommandContext(context.Background(), n.binary, "serve", "--config", n.config) //nolint:gosec // our own binary
+	cmd := exec.CommandContext(context.Background(), n.binary, n.command, "--config", n.config) //nolint:gosec // our own binary
 	cmd.Env = append(cleanEnv(), n.environment...)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	pipe, err := cmd.StderrPipe()

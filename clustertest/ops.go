@@ -24,7 +24,7 @@ func (c *Cluster) do(n *Node, o Op, ask Ask) Op {
 	a, err := c.ask(n, &o, ask)
 	if o.Kind == Revoke && o.Outcome == Yes {
 		if _, counted := a.Body["nodes"]; counted {
-			o.Counts = &Counts{a.count("nodes"), a.count("confirmed"), a.count("expired")}
+			o.Counts = a.counts()
 		}
 		if revoked, known := a.Body["revoked"].(bool); known && !revoked {
 			o.Outcome = No // nothing was revoked
@@ -177,6 +177,14 @@ func (c *Cluster) Exchange(n *Node, parent *Token, lifetime time.Duration) *Toke
 // Verify verifies a token at a node.
 func (c *Cluster) Verify(n *Node, t *Token) Op {
 	return c.do(n, Op{Kind: Verify, Token: t}, Ask{Path: "/auth/verify", Bearer: t.Value})
+}
+
+// RevokeEverywhere revokes a token by its value, and waits for every verifier that confirms
+// too.
+func (c *Cluster) RevokeEverywhere(n *Node, t *Token) Op {
+	return c.do(n, Op{Kind: Revoke, Token: t, Wait: true, All: true}, Ask{
+		Path: "/oauth2/revoke", Bearer: c.admin, Form: url.Values{"token": {t.Value}, "wait": {"all"}},
+	})
 }
 
 // Revoke revokes a token by its value.

@@ -1,7 +1,9 @@
 package clustertest
 
 import (
+	"fmt"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -11,6 +13,41 @@ type stats struct {
 	revocations, faults, silentSeconds           int
 	median, p99, worst                           time.Duration // of an acknowledgement with wait
 	lastWaited, lastUnwaited                     time.Duration // from the start of the revocation to the end of the last yes
+	outside                                      outsideStats
+}
+
+// outsideStats counts the verifications of edges and of services.
+type outsideStats [2]struct{ yes, no, unavailable, unknown int }
+
+func (s *outsideStats) add(o Op) {
+	if o.Node < EdgeNode {
+		return
+	}
+	kind := &s[0]
+	if o.Node >= ConfirmingNode {
+		kind = &s[1]
+	}
+	switch o.Outcome {
+	case Yes:
+		kind.yes++
+	case No:
+		kind.no++
+	case Unavailable:
+		kind.unavailable++
+	case Unknown, Wrong:
+		kind.unknown++
+	}
+}
+
+// String returns the numbers in lines of their own, "" when there are none.
+func (s outsideStats) String() string {
+	var text strings.Builder
+	for i, name := range []string{"edges", "services"} {
+		if n := s[i]; n.yes+n.no+n.unavailable+n.unknown > 0 {
+			fmt.Fprintf(&text, "\nof these at %s: %d yes, %d no, %d unavailable, %d unanswered", name, n.yes, n.no, n.unavailable, n.unknown)
+		}
+	}
+	return text.String()
 }
 
 func statsOf(ops []Op, faults []Fault) stats {
@@ -22,6 +59,7 @@ func statsOf(ops []Op, faults []Fault) stats {
 			continue
 		}
 		s.verifies++
+		s.outside.add(o)
 		switch o.Outcome {
 		case Yes:
 			s.yes++
@@ -30,7 +68,9 @@ func statsOf(ops []Op, faults []Fault) stats {
 			s.no++
 		case Unavailable:
 			s.unavailable++
-			silent[[2]int{o.Node, int(o.Start / time.Second)}] = true
+			if o.Node < FollowerNode {
+				silent[[2]int{o.Node, int(o.Start / time.Second)}] = true
+			}
 		case Unknown, Wrong:
 			s.unknown++
 		}

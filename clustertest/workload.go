@@ -84,15 +84,15 @@ func (c *Cluster) Work(w Workload) error {
 			}
 		})
 	}
-	var errs []error
+	breakers := c.breakers()
+	if w.Calm {
+		breakers = nil
+	}
+	errs := make([]error, len(breakers))
 	var breaking sync.WaitGroup
-	if !w.Calm {
-		breaking.Go(func() {
-			random := rand.New(rand.NewPCG(w.Seed, 1<<32)) //nolint:gosec // reproducible
-			if err := c.breakAtRandom(random, stop); err != nil {
-				errs = append(errs, err)
-			}
-		})
+	for i, b := range breakers {
+		random := rand.New(rand.NewPCG(w.Seed, 1<<32+uint64(i))) //nolint:gosec // reproducible
+		breaking.Go(func() { errs[i] = c.breakAtRandom(random, b, stop) })
 	}
 	time.Sleep(w.Length)
 	close(stop)
@@ -122,6 +122,9 @@ func (w *worker) act() {
 		t := w.pool.one(w.random, nil)
 		if t != nil && w.random.IntN(4) == 0 {
 			w.VerifyAtFollower(t)
+		}
+		if t != nil && w.random.IntN(2) == 0 {
+			w.verifyOutside(t)
 		}
 		if t != nil && w.Verify(w.node(), t).Outcome == No && w.random.IntN(4) == 0 {
 			w.pool.remove(t) // otherwise the pool would fill with revoked tokens
@@ -164,6 +167,26 @@ func (w *worker) check(which func(*Token) bool) {
 		}
 	}
 	w.VerifyAtFollower(t)
+	for range min(4, len(w.Edges)+len(w.Services)) {
+		w.verifyOutside(t)
+	}
+}
+
+// verifyOutside verifies a token at a random edge or service, rarely at one that is broken.
+func (w *worker) verifyOutside(t *Token) {
+	if len(w.Edges)+len(w.Services) == 0 {
+		return
+	}
+	i := w.random.IntN(len(w.Edges) + len(w.Services))
+	n := w.outside(i)
+	if n.broken.Load() && w.random.IntN(4) > 0 {
+		return
+	}
+	if i < len(w.Edges) {
+		w.Verify(n, t)
+	} else {
+		w.VerifyAt(w.Services[i-len(w.Edges)], t)
+	}
 }
 
 func (w *worker) revoke() {
@@ -172,12 +195,17 @@ func (w *worker) revoke() {
 		return
 	}
 	wait, byID := w.random.IntN(3) > 0, t.ID != "" && w.random.IntN(2) == 0
+	everywhere := len(w.Services) > 0 && w.random.IntN(3) == 0
 	for range 2 { // what was not acknowledged is asked for again
-		revoke := w.Revoke
-		if byID {
-			revoke = w.RevokeByID
+		var o Op
+		switch n := w.node(); {
+		case everywhere:
+			o = w.RevokeEverywhere(n, t)
+		case byID:
+			o = w.RevokeByID(n, t, wait)
+		default:
+			o = w.Revoke(n, t, wait)
 		}
-		o := revoke(w.node(), t, wait)
 		if o.Outcome == Yes || o.Outcome == No {
 			break
 		}
@@ -252,7 +280,7 @@ func (c *Cluster) Report() string {
 	return fmt.Sprintf("%d operations, %d verifies (%d yes, %d no, %d unavailable, %d unanswered), %d revocations acknowledged, %d faults\n"+
 		"from the request to revoke to the acknowledgement, with wait: median %v, p99 %v, worst %v\n"+
 		"from the request to revoke to the last yes anywhere: worst %v with wait, %v without\n"+
-		"seconds in which a node said 503: %d",
+		"seconds in which a node said 503: %d%s",
 		s.ops, s.verifies, s.yes, s.no, s.unavailable, s.unknown, s.revocations, s.faults,
-		s.median, s.p99, s.worst, s.lastWaited, s.lastUnwaited, s.silentSeconds)
+		s.median, s.p99, s.worst, s.lastWaited, s.lastUnwaited, s.silentSeconds, s.outside)
 }

@@ -24,8 +24,9 @@ type file struct {
 	uid  int   // and the group
 }
 
-// writeTar writes files by their names, all of the same time, so that the same files make the
-// same bytes. Directories stand in it when they are among the files.
+// writeTar writes files in the order of their names, all with the same time, so that the
+// same files make the same bytes. It writes directories only when they are among the
+// files.
 func writeTar(w io.Writer, files []file, at time.Time) error {
 	sorted := slices.SortedFunc(slices.Values(files), func(a, b file) int { return cmp.Compare(a.name, b.name) })
 	t := tar.NewWriter(w)

@@ -34,8 +34,8 @@ func (r *release) bill(ctx context.Context) error {
 	return nil
 }
 
-// withoutTool takes the hashes of the tool out of a bill: it was built on this machine, and
-// the bill is to be the same on each.
+// withoutTool removes the hashes of the tool from a bill: the tool was built on this
+// machine, and the bill must be the same on every machine.
 func withoutTool(bill []byte) ([]byte, error) {
 	var document map[string]any
 	if err := json.Unmarshal(bill, &document); err != nil {

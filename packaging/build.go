@@ -37,8 +37,8 @@ func (r *release) compile(ctx context.Context, p platform, path string, flags ..
 	return nil
 }
 
-// documents makes what goes with every binary: the manual pages and the completions of
-// shells, which bearerd writes itself, and what the sources have.
+// documents collects what accompanies every binary: the manual pages and the shell
+// completions, which bearerd writes itself, and files of the sources.
 func (r *release) documents(ctx context.Context) error {
 	r.say("writing the manual and the completions")
 	tool := filepath.Join(r.work, "bearerd-manual")

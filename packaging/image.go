@@ -30,7 +30,7 @@ const (
 )
 
 // image makes one OCI image for all platforms of Linux, as an archive that registries and
-// `docker load` take: an OCI layout, and beside it what older Docker engines read.
+// `docker load` take: an OCI layout, with the manifest that older Docker engines read.
 func (r *release) image(context.Context) error {
 	base, err := r.baseLayer()
 	if err != nil {
@@ -72,7 +72,7 @@ func (r *release) image(context.Context) error {
 	return r.packImage(dir, old)
 }
 
-// oldManifest is what Docker engines read that know no OCI layout.
+// oldManifest is the manifest for Docker engines that can't read an OCI layout.
 type oldManifest struct {
 	Config   string
 	RepoTags []string
@@ -130,8 +130,7 @@ func (r *release) packImage(dir string, old []oldManifest) error {
 	return os.WriteFile(filepath.Join(r.out, name), out.Bytes(), 0o644) //nolint:gosec // everybody may read a release
 }
 
-// platformImage makes the image of one platform: what a program needs that has no system
-// beneath it, and the program.
+// platformImage creates the image of one platform: the base layer, and the program.
 func (r *release) platformImage(p platform, base v1.Layer) (v1.Image, error) {
 	binary, err := os.ReadFile(r.binaries[p])
 	if err != nil {
@@ -167,7 +166,7 @@ func (r *release) imageConfig() v1.Config {
 	}
 }
 
-// baseLayer returns what a program needs that has no system beneath it.
+// baseLayer returns the files that a program needs in an image without a system.
 func (r *release) baseLayer() (v1.Layer, error) {
 	user := fmt.Sprintf("bearerd:x:%d:%d:bearerd:%s:/nonexistent\n", imageUser, imageUser, stateDir)
 	return r.layer([]file{

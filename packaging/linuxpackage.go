@@ -90,7 +90,8 @@ func (r *release) packageInfo(p platform, format string) (*nfpm.Info, error) {
 	return info, nil
 }
 
-// contents puts the files of a package where nfpm finds them, and says where they go.
+// contents writes the files of a package where nfpm finds them, and returns where they
+// are installed.
 func (r *release) contents(p platform, format string) (files.Contents, error) {
 	list := files.Contents{
 		r.packed(r.binaries[p], "/usr/bin/bearerd", 0o755),
@@ -135,7 +136,7 @@ func (r *release) packed(source, target string, mode fs.FileMode) *files.Content
 	}}
 }
 
-// placeOf returns where a file goes, and whether it is the operator's to change.
+// placeOf returns where a file is installed, and whether it is a configuration file.
 func placeOf(name, format string) (target string, keep bool) {
 	zsh := "/usr/share/zsh/vendor-completions/"
 	if format == "rpm" {

@@ -64,7 +64,7 @@ func run(ctx context.Context, args []string, stdout io.Writer) error {
 	return r.make(ctx)
 }
 
-// platform is what a binary runs on, in Go's words.
+// platform is an operating system and a processor, by Go's names.
 type platform struct{ os, arch string }
 
 func (p platform) String() string { return p.os + "_" + p.arch }
@@ -72,7 +72,7 @@ func (p platform) String() string { return p.os + "_" + p.arch }
 // release is one that is being made.
 type release struct {
 	root, out string
-	work      string  // for what comes between
+	work      string  // for intermediate files
 	version   version // of this release
 	epoch     time.Time
 	platforms []platform
@@ -121,8 +121,8 @@ func parseVersion(text string) (version, error) {
 // plain returns the version without the v, as everything but Go writes it.
 func (v version) plain() string { return strings.TrimPrefix(string(v), "v") }
 
-// sourceDate returns the time that everything in the release bears: SOURCE_DATE_EPOCH's, or
-// else the last commit's.
+// sourceDate returns the time of everything in the release: SOURCE_DATE_EPOCH's, or else
+// the last commit's.
 func sourceDate(ctx context.Context, root, epoch string) (time.Time, error) {
 	if epoch == "" {
 		out, err := command(ctx, root, "git", "log", "-1", "--format=%ct").Output()
@@ -138,7 +138,7 @@ func sourceDate(ctx context.Context, root, epoch string) (time.Time, error) {
 	return time.Unix(seconds, 0), nil
 }
 
-// command returns a command of ours, which ends with ctx.
+// command returns a command that ends with ctx.
 func command(ctx context.Context, dir, name string, args ...string) *exec.Cmd {
 	cmd := exec.CommandContext(ctx, name, args...) //nolint:gosec // go, git and what we have built
 	cmd.Dir = dir

@@ -119,7 +119,7 @@ func (i *incarnation) build(w *World) (err error) {
 	}
 	i.verifier, err = verification.New(verification.Config{
 		Source: pausing{source.New(source.Config{Store: i.store, Forms: i.forms, Ring: i.ring, Follower: i.follower, DefaultAudience: issuer}), i.process},
-		Ledger: ledger, Forms: i.forms, Issuer: issuer, DefaultAudience: issuer,
+		Ledger: ledger, Issuer: issuer, DefaultAudience: issuer,
 	})
 	if err != nil {
 		return err
@@ -131,7 +131,7 @@ func (i *incarnation) build(w *World) (err error) {
 	if err != nil {
 		return err
 	}
-	i.feed = &feed.Edge{Verifier: i.verifier, Log: i.follower, Tail: tail, Issuer: issuer, Staleness: staleness, Clock: i.clock, Confirming: i.room}
+	i.feed = &feed.Edge{Verifier: i.verifier, Log: i.follower, Tail: tail, Issuer: issuer, Staleness: staleness, Clock: i.clock, Confirming: i.room, Settings: feed.Settings{APITokenPrefix: token.PrefixAPIToken}}
 	i.feed.Register(i.mux)
 	i.register(staleness)
 	var ctx context.Context
@@ -174,19 +174,21 @@ func (i *incarnation) register(staleness time.Duration) {
 	})
 	i.mux.HandleFunc("/introspect", func(w http.ResponseWriter, r *http.Request) {
 		seq := i.follower.Applied()
-		t, err := i.verifier.Verify(r.Context(), r.FormValue("token"), verification.Requirements{AnyAudience: true})
+		id, err := i.verifier.Identify(r.Context(), r.FormValue("token"), verification.Requirements{AnyAudience: true})
 		switch {
 		case fault.Is(err, fault.InvalidToken) || fault.Is(err, fault.InsufficientScope):
 			answer(w, map[string]any{"active": false})
 		case err != nil:
 			w.WriteHeader(http.StatusServiceUnavailable)
 		default:
-			answer(w, introspection(t, seq))
+			answer(w, introspection(id, seq, r.FormValue("facts") == "true"))
 		}
 	})
 }
 
-func introspection(t *verification.Token, seq revocation.Seq) map[string]any {
+// introspection is the answer about a token, with the facts that an edge asks for.
+func introspection(id *verification.Identity, seq revocation.Seq, facts bool) map[string]any {
+	t := id.Token
 	a := map[string]any{
 		"active": true, "jti": t.ID, "sub": t.Subject, "iss": issuer, "token_kind": t.Kind.String(), "seq": t.Seq, "log_seq": seq,
 		"aud": t.Audience, "iat": t.IssuedAt.Unix(), "scope": strings.Join(t.Scope, " "), "chain": t.Chain,
@@ -196,6 +198,13 @@ func introspection(t *verification.Token, seq revocation.Seq) map[string]any {
 	}
 	if t.Collection != nil {
 		a["collection"] = *t.Collection
+	}
+	if facts {
+		permissions := []map[string]any{}
+		for _, g := range id.Subject.Grants {
+			permissions = append(permissions, map[string]any{"action": g.Action, "path": g.Path})
+		}
+		a["groups"], a["permissions"], a["collection_exists"] = []string{}, permissions, true
 	}
 	return a
 }

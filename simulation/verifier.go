@@ -1,11 +1,16 @@
 package simulation
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"net/http"
+	"net/netip"
 	"sync"
 
 	"github.com/bearerd/bearerd/clustertest"
+	"github.com/bearerd/bearerd/internal/issuerclient"
+	"github.com/bearerd/bearerd/internal/verification"
 	"github.com/bearerd/bearerd/verify"
 )
 
@@ -37,8 +42,45 @@ type verifier struct {
 
 	mu      sync.Mutex
 	process *process
-	current *verify.Verifier
+	current service
 	count   int
+}
+
+// service is what verifies in a process.
+type service interface {
+	// judge returns whether it accepts a token, or why not.
+	judge(ctx context.Context, raw string) (clustertest.Outcome, string)
+	isReady() bool
+	Close()
+}
+
+// another is a service of somebody else's, with the package verify.
+type another struct{ *verify.Verifier }
+
+func (a another) isReady() bool { return a.Health().Ready }
+
+func (a another) judge(ctx context.Context, raw string) (clustertest.Outcome, string) {
+	_, err := a.Verify(ctx, raw)
+	e, isError := errors.AsType[*verify.Error](err)
+	switch {
+	case err == nil:
+		return clustertest.Yes, ""
+	case isError && e.Status == http.StatusServiceUnavailable:
+		return clustertest.Unavailable, e.Description
+	case isError && (e.Status == http.StatusUnauthorized || e.Status == http.StatusForbidden):
+		return clustertest.No, e.Description
+	}
+	return clustertest.Wrong, err.Error()
+}
+
+// ownEdge is an edge of bearerd.
+type ownEdge struct{ *issuerclient.Client }
+
+func (e ownEdge) isReady() bool { return e.Health().Ready }
+
+func (e ownEdge) judge(ctx context.Context, raw string) (clustertest.Outcome, string) {
+	_, err := e.Decision().Verify(ctx, raw, verification.Requirements{})
+	return outcome(err)
 }
 
 func newVerifier(w *World, i int) *verifier {
@@ -54,21 +96,43 @@ func (v *verifier) start() {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	v.count++
-	v.process = newProcess(v.world.ctx, v.world.Seed, fmt.Sprintf("verifier %d.%d", v.number, v.count))
-	p := v.process
-	c := verify.Config{
-		Issuer: issuer, Audience: issuer, ClientID: clientID, ClientSecret: "s3cret", StartRefusing: true, Logger: v.world.logger(p.name),
-		SharedSecretFile: v.world.Secret, HTTPClient: &http.Client{Transport: &transport{own: p, front: func() (*node, *line) { return v.front(p) }}},
-	}
-	if k := kindOf(v.number); k != silent {
-		c.Confirm, c.Edge = fmt.Sprintf("verifier %d", v.number), k == edge
-		c.MaxStaleness = 3 * v.world.Staleness // is of no use to one that confirms
-	}
-	made, err := verify.New(p.ctx, c)
+	p := newProcess(v.world.ctx, v.world.Seed, fmt.Sprintf("verifier %d.%d", v.number, v.count))
+	v.process = p
+	made, err := v.build(p)
 	if err != nil {
 		panic(err) // the simulation itself is wrong
 	}
 	v.current = made
+}
+
+const clientSecret = "s3cret"
+
+// build puts the process together.
+func (v *verifier) build(p *process) (service, error) {
+	w, client := v.world, &http.Client{Transport: &transport{own: p, front: func() (*node, *line) { return v.front(p) }}}
+	label, logger := fmt.Sprintf("verifier %d", v.number), w.logger(p.name)
+	k := kindOf(v.number)
+	if k == edge {
+		e, err := issuerclient.New(p.ctx, issuerclient.Config{
+			Issuer: issuer, Audience: issuer, ClientID: clientID, ClientSecret: clientSecret, SharedSecretFile: w.Secret, Confirm: label,
+			Edge: &issuerclient.Edge{AddressOf: func(context.Context) netip.Addr { return netip.Addr{} }}, HTTPClient: client, Logger: logger,
+		})
+		if err != nil {
+			return nil, err
+		}
+		e.Begin()
+		return ownEdge{e}, nil
+	}
+	c := verify.Config{
+		Issuer: issuer, Audience: issuer, ClientID: clientID, ClientSecret: clientSecret, StartRefusing: true,
+		SharedSecretFile: w.Secret, HTTPClient: client, Logger: logger,
+	}
+	if k == confirms {
+		c.Confirm = label
+		c.MaxStaleness = 3 * w.Staleness // is of no use to one that confirms
+	}
+	made, err := verify.New(p.ctx, c)
+	return another{made}, err
 }
 
 // front chooses a node that isn't known to be down, as a load balancer does.
@@ -87,7 +151,7 @@ func (v *verifier) front(p *process) (*node, *line) {
 	return v.world.nodes[i], v.lines[i]
 }
 
-func (v *verifier) now() *verify.Verifier {
+func (v *verifier) now() service {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	return v.current

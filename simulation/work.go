@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/http"
 	"slices"
 	"sync"
 	"time"
@@ -15,7 +14,6 @@ import (
 	"github.com/bearerd/bearerd/internal/records"
 	"github.com/bearerd/bearerd/internal/revocation"
 	"github.com/bearerd/bearerd/internal/verification"
-	"github.com/bearerd/bearerd/verify"
 )
 
 const (
@@ -364,6 +362,9 @@ func acknowledged(o *clustertest.Op) func(revocation.Receipt, error) error {
 	return func(r revocation.Receipt, err error) error {
 		if err == nil && r.Nodes != nil {
 			o.Counts = &clustertest.Counts{Nodes: r.Nodes.Nodes, Confirmed: r.Nodes.Confirmed, Expired: r.Nodes.Expired}
+			if v := r.Nodes.Verifiers; v != nil {
+				o.Counts.Verifiers = &clustertest.VerifierCounts{Count: v.Count, Confirmed: v.Confirmed, Expired: v.Expired}
+			}
 		}
 		return err
 	}
@@ -377,21 +378,11 @@ func (w *World) verifyAtVerifier(v *verifier, t *clustertest.Token, delay time.D
 	if !pause(ctx, delay) || !p.awake(ctx) {
 		return // nobody asked it
 	}
-	_, err := service.Verify(ctx, t.Value)
+	o.Outcome, o.Reason = service.judge(ctx, t.Value)
 	p.awake(ctx)
 	o.End = w.History.Now()
-	e, isError := errors.AsType[*verify.Error](err)
-	switch {
-	case p.crashed():
+	if p.crashed() {
 		o.Outcome, o.Reason = clustertest.Unknown, "no answer"
-	case err == nil:
-		o.Outcome = clustertest.Yes
-	case isError && e.Status == http.StatusServiceUnavailable:
-		o.Outcome, o.Reason = clustertest.Unavailable, e.Description
-	case isError && (e.Status == http.StatusUnauthorized || e.Status == http.StatusForbidden):
-		o.Outcome, o.Reason = clustertest.No, e.Description
-	default:
-		o.Outcome, o.Reason = clustertest.Wrong, err.Error()
 	}
 	w.History.Add(o)
 }

@@ -106,7 +106,7 @@ func Run(t *testing.T, o Options) (r Result) {
 		r.History = w.History
 		r.Violations = clustertest.Check(w.History, clustertest.Promise{
 			Staleness: o.Staleness + o.Staleness/1000, Nodes: o.Nodes, FollowerRecovery: w.calm() - 15*time.Second,
-			Waits: waits, Edges: (o.Verifiers + 2) / 4,
+			Waits: waits, Edges: (o.Verifiers + 2) / 4, Confirming: (o.Verifiers+3)/4 + (o.Verifiers+1)/4,
 		})
 	})
 	return r
@@ -134,7 +134,7 @@ func (w *World) start() {
 		v.start()
 	}
 	for _, v := range w.verifiers {
-		for !v.now().Health().Ready {
+		for !v.now().isReady() {
 			time.Sleep(w.Staleness / 8)
 		}
 	}

@@ -54,7 +54,7 @@ func newNode(t testing.TB, dir string) *node {
 	}).Register(mux)
 	stream := &feed.Edge{
 		Verifier: n.Verifier, Log: n.Follower, Tail: feed.Follow(n.Follower), Issuer: n.Settings.Policy.Issuer,
-		Staleness: n.Settings.Staleness, Clock: n.Ledger.Clock, Confirming: n.Room,
+		Staleness: n.Settings.Staleness, Clock: n.Ledger.Clock, Confirming: n.Room, Settings: feed.Settings{APITokenPrefix: token.PrefixAPIToken},
 	}
 	stream.Register(mux)
 	observer := httpkit.NewObserver(httpkit.ObserverConfig{Logger: slog.New(slog.DiscardHandler), Now: n.Time})

@@ -258,13 +258,3 @@ func TestAHelloThatCantBeMeantIsRefused(t *testing.T) {
 		eventually(t, name, func() bool { return v.Health().Err != nil })
 	}
 }
-
-func TestAnEdgeSaysThatItIsOne(t *testing.T) {
-	t.Parallel()
-	s := newScript(t)
-	s.confirmations(nil)
-	_, c := s.confirmed(t, newBootClock(), 0, func(c *verify.Config) { c.Edge = true })
-	if c.query.Get("edge") != "true" {
-		t.Errorf("asks with %v", c.query)
-	}
-}

@@ -2,7 +2,10 @@ package verify
 
 import (
 	"context"
+	"net/netip"
 	"time"
+
+	"github.com/bearerd/bearerd/internal/issuerclient"
 )
 
 // NewWithClock is New with another boot-time clock.
@@ -10,17 +13,19 @@ func NewWithClock(ctx context.Context, c Config, clock func() time.Duration) (*V
 	return newVerifier(ctx, c, clock)
 }
 
-// Unknown and Known bounds, for the tests that count questions.
-const (
-	AskersAtOnce = askersAtOnce
-	NegativeFor  = negativeFor
-)
-
-// CacheBudget is what the cache of facts may take.
-func (v *Verifier) CacheBudget() int64 { return v.cfg.CacheBytes }
+// NewEdge is New for one of the issuer's own edges.
+func NewEdge(ctx context.Context, c Config) (*Verifier, error) {
+	cfg := c.ofClient()
+	cfg.Edge = &issuerclient.Edge{AddressOf: func(context.Context) netip.Addr { return netip.Addr{} }}
+	client, err := issuerclient.New(ctx, cfg)
+	if err != nil {
+		return nil, err
+	}
+	return &Verifier{client: client}, client.Start(ctx)
+}
 
 // Forget drops what is remembered of tokens.
-func (v *Verifier) Forget() { v.decision.Flush() }
+func (v *Verifier) Forget() { v.client.Decision().Flush() }
 
 // NewWithBudget is New with that many bytes for the revocations.
 func NewWithBudget(ctx context.Context, c Config, clock func() time.Duration, bytes int64) (*Verifier, error) {
@@ -28,6 +33,6 @@ func NewWithBudget(ctx context.Context, c Config, clock func() time.Duration, by
 	if err != nil {
 		return nil, err
 	}
-	v.ledger.Set().Budget = bytes
-	return v, v.start(ctx)
+	v.client.Ledger().Set().Budget = bytes
+	return v, v.client.Start(ctx)
 }

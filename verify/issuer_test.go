@@ -131,7 +131,6 @@ func TestConfigurationsThatCantBeMeantAreErrors(t *testing.T) {
 		"a user":           {func(c *verify.Config) { c.Issuer = "https://u:s3cret@h" }, "no user, query or fragment"},
 		"a JWT's prefix":   {func(c *verify.Config) { c.APITokenPrefix = "eyJ" }, "APITokenPrefix"},
 		"no shared secret": {func(c *verify.Config) { c.SharedSecretFile = "/no/such" }, "SharedSecretFile"},
-		"an edge":          {func(c *verify.Config) { c.Edge = true }, "Confirm is missing"},
 		"a long label":     {func(c *verify.Config) { c.Confirm = strings.Repeat("x", 101) }, "Confirm"},
 		"a label of lines": {func(c *verify.Config) { c.Confirm = "a\nb" }, "Confirm"},
 		"nothing to do":    {func(c *verify.Config) { c.Confirm, c.InsecureWithoutRevocation = "x", true }, "both set"},

@@ -9,8 +9,6 @@ import (
 	"strconv"
 	"strings"
 	"time"
-
-	"github.com/bearerd/bearerd/internal/networks"
 )
 
 // Middleware passes requests with a valid token to next, which gets it with
@@ -33,10 +31,10 @@ func (v *Verifier) middleware(next http.Handler, optional bool) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		t, err := v.Request(r)
 		if err != nil && (!optional || !isMissing(err)) {
-			WriteError(w, err, v.cfg.Realm)
+			WriteError(w, err, v.realm)
 			return
 		}
-		ctx := context.WithValue(r.Context(), contextKey{}, &presented{token: t, realm: v.cfg.Realm})
+		ctx := context.WithValue(r.Context(), contextKey{}, &presented{token: t, realm: v.realm})
 		next.ServeHTTP(w, r.WithContext(ctx))
 	})
 }
@@ -51,12 +49,12 @@ func (v *Verifier) Request(r *http.Request) (*Token, error) {
 	case !found:
 		return nil, noToken()
 	}
-	return v.VerifyFrom(r.Context(), raw, v.client(r))
+	return v.VerifyFrom(r.Context(), raw, v.addressOf(r))
 }
 
-// client returns the address of the client that sent a request; zero when it has none.
-func (v *Verifier) client(r *http.Request) netip.Addr {
-	return networks.Proxies(v.cfg.TrustedProxies).Client(r.RemoteAddr, r.Header["X-Forwarded-For"])
+// addressOf returns the address of the client that sent a request; zero when it has none.
+func (v *Verifier) addressOf(r *http.Request) netip.Addr {
+	return v.proxies.Client(r.RemoteAddr, r.Header["X-Forwarded-For"])
 }
 
 // isMissing reports whether the request has no token at all.

@@ -2,250 +2,83 @@ package verify
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"log/slog"
-	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/bearerd/bearerd/internal/foreign"
-	"github.com/bearerd/bearerd/internal/machine"
-	"github.com/bearerd/bearerd/internal/revocation"
-	"github.com/bearerd/bearerd/internal/token"
-	"github.com/bearerd/bearerd/internal/verification"
+	"github.com/bearerd/bearerd/internal/issuerclient"
+	"github.com/bearerd/bearerd/internal/networks"
 )
-
-// furtherPrefixes are the prefixes of API tokens in addition to the issuer's own: those
-// of its dialects.
-var furtherPrefixes = []string{"6879-"}
-
-// startTimeout is how long New waits for the issuer.
-const startTimeout = 30 * time.Second
 
 // Verifier verifies tokens. New returns one. It is safe for use by many goroutines, and
 // must be closed.
 type Verifier struct {
-	cfg    Config
-	web    *web
-	site   atomic.Pointer[site]
-	keys   *keys
-	ledger *revocation.Ledger
-	stream *follower // nil: without revocation
-	asker  *asker    // nil: without a client
-	forms  token.Forms
-
-	decision *verification.Verifier
-
-	ctx     context.Context //nolint:containedctx // ends what runs in the background, with Close
-	end     context.CancelFunc
-	mu      sync.Mutex // guards closed, and so running against Wait
-	closed  bool
-	running sync.WaitGroup
+	client  *issuerclient.Client
+	realm   string
+	proxies networks.Proxies
 }
 
 // New returns a verifier and waits until it can accept tokens, for 30 seconds at most.
 // The error says what is wrong with the configuration, or why the issuer can't be used.
 // With Config.StartRefusing only the configuration can cause an error. The context is for
 // New only, and not for what runs after it.
-func New(ctx context.Context, c Config) (*Verifier, error) {
-	return newVerifier(ctx, c, machine.Clock(ctx, revocation.BootClock))
-}
+func New(ctx context.Context, c Config) (*Verifier, error) { return newVerifier(ctx, c, nil) }
 
+// newVerifier is New with another boot-time clock, unless that is nil.
 func newVerifier(ctx context.Context, c Config, clock func() time.Duration) (*Verifier, error) {
 	v, err := build(ctx, c, clock)
 	if err != nil {
-		return nil, fmt.Errorf("verify: %w", err)
+		return nil, err
 	}
 	if c.StartRefusing {
-		v.spawn(v.begin)
+		v.client.Begin()
 		return v, nil
 	}
-	ctx, cancel := context.WithTimeout(ctx, startTimeout)
-	defer cancel()
-	if err := v.start(ctx); err != nil {
+	if err := v.client.Start(ctx); err != nil {
 		v.Close()
 		return nil, fmt.Errorf("verify: the issuer %s can't be used: %w", c.Issuer, err)
 	}
 	return v, nil
 }
 
+// build returns a verifier that has asked nothing yet.
 func build(ctx context.Context, c Config, clock func() time.Duration) (*Verifier, error) {
-	return buildWith(ctx, c, clock, nil)
+	if c.OnStale != Refuse && c.OnStale != AskIssuer {
+		return nil, fmt.Errorf("verify: OnStale is %d, which is neither Refuse nor AskIssuer", c.OnStale)
+	}
+	cfg := c.ofClient()
+	cfg.Clock = clock
+	client, err := issuerclient.New(ctx, cfg)
+	if err != nil {
+		return nil, fmt.Errorf("verify: %w", err)
+	}
+	v := &Verifier{client: client, realm: c.Realm, proxies: c.TrustedProxies}
+	if v.realm == "" {
+		v.realm = c.Issuer
+	}
+	return v, nil
 }
 
-// buildWith returns a verifier; with e, that of an edge.
-func buildWith(ctx context.Context, c Config, clock func() time.Duration, e *EdgeConfig) (*Verifier, error) {
-	if err := c.check(); err != nil {
-		return nil, err
-	}
-	shared, err := c.sharedKey()
-	if err != nil {
-		return nil, err
-	}
-	forms, err := token.NewForms(c.APITokenPrefix, furtherPrefixes...)
-	if err != nil {
-		return nil, fmt.Errorf("APITokenPrefix: %w", err)
-	}
-	if forms, err = withForeign(forms, c.ForeignTokens); err != nil {
-		return nil, fmt.Errorf("ForeignTokens: %w", err)
-	}
-	v := &Verifier{cfg: c, web: newWeb(c.HTTPClient), forms: forms}
-	v.ctx, v.end = context.WithCancel(machine.From(ctx))
-	v.ledger = revocation.NewLedger(clock, c.Now)
-	v.keys = newKeys(c, v.web, shared)
-	v.keys.onSwap = func() { v.decision.Flush() }
-	v.keys.takenBack = func(kid string) bool {
-		return v.ledger.Set().CutOff(revocation.KeyOf(revocation.SigningKey, kid)) > 0
-	}
-	v.keys.address = func() string {
-		if s := v.site.Load(); s != nil {
-			return s.jwks
-		}
-		return ""
-	}
-	if c.hasClient() {
-		v.asker = newAsker(c, v.web, v.ledger)
-		v.asker.site, v.asker.spawn, v.asker.facts = v.site.Load, v.spawn, e != nil
-	}
-	if !c.InsecureWithoutRevocation {
-		v.stream = &follower{
-			cfg: c, web: v.web, ledger: v.ledger, onKey: v.keys.soon, discover: v.discover, failed: make(chan error, 1),
-			own: &credentials{cfg: c, web: v.web, clock: clock},
-		}
-	}
-	return v, v.decide(forms, e)
-}
-
-// withForeign adds the shapes of other systems' tokens.
-func withForeign(forms token.Forms, declared []ForeignToken) (token.Forms, error) {
-	shapes := make([]foreign.Shape, len(declared))
-	for i, t := range declared {
+// ofClient returns what of the configuration is about the issuer.
+func (c *Config) ofClient() issuerclient.Config {
+	shapes := make([]foreign.Shape, len(c.ForeignTokens))
+	for i, t := range c.ForeignTokens {
 		shapes[i] = foreign.Shape(t)
 	}
-	var own []foreign.Own
-	for prefix, pattern := range forms.OwnPatterns() {
-		own = append(own, foreign.Own{Name: "a token of bearerd's, " + prefix + "…,", Pattern: pattern})
+	return issuerclient.Config{
+		Issuer: c.Issuer, Audience: c.Audience, ClientID: c.ClientID, ClientSecret: c.ClientSecret, ClientSecretFile: c.ClientSecretFile,
+		AskOnStale: c.OnStale == AskIssuer, MaxStaleness: c.MaxStaleness, Confirm: c.Confirm,
+		InsecureWithoutRevocation: c.InsecureWithoutRevocation, InsecureAllowHTTP: c.InsecureAllowHTTP,
+		SharedSecretFile: c.SharedSecretFile, APITokenPrefix: c.APITokenPrefix, ForeignTokens: shapes,
+		CacheBytes: c.CacheBytes, NewTokensPerSecond: c.NewTokensPerSecond,
+		HTTPClient: c.HTTPClient, Logger: c.Logger, Now: c.Now,
 	}
-	compiled, err := foreign.New(shapes, own...)
-	return forms.WithForeign(compiled), err
-}
-
-// decide returns the decision on top of the issuer's answers.
-func (v *Verifier) decide(forms token.Forms, e *EdgeConfig) (err error) {
-	src := &source{
-		cfg: v.cfg, forms: forms, keys: v.keys, asker: v.asker, ledger: v.ledger, closed: v.ctx.Done(),
-		health: func() error { return nil },
-	}
-	if v.stream != nil {
-		src.health = v.stream.health
-	}
-	cfg := verification.Config{
-		Source: src, Ledger: v.ledger, Forms: forms, Issuer: v.cfg.Issuer, DefaultAudience: v.cfg.Audience,
-		CacheBytes: v.cfg.CacheBytes, MaxFactAge: maxFindingAge, InsecureWithoutRevocation: v.cfg.InsecureWithoutRevocation,
-	}
-	if e != nil {
-		cfg.AddressOf, cfg.Meter, cfg.MaxFactAge = e.AddressOf, e.Meter, maxEdgeFactAge
-		src.spread = &spread{}
-		src.spread.watch(v.ledger)
-	}
-	v.decision, err = verification.New(cfg)
-	return err
-}
-
-// maxFindingAge is how long the issuer's answer about an opaque token is kept.
-const maxFindingAge = 5 * time.Minute
-
-// discover returns the metadata. With again it is read again; when that fails, the
-// previous one is kept.
-func (v *Verifier) discover(ctx context.Context, again bool) (*site, error) {
-	before := v.site.Load()
-	if before != nil && !again {
-		return before, nil
-	}
-	s, err := v.web.discover(ctx, v.cfg)
-	switch {
-	case err == nil:
-	case before == nil:
-		return nil, err
-	default:
-		v.cfg.Logger.WarnContext(ctx, "reading the issuer's metadata; the previous one is kept", slog.Any("error", err))
-		return before, nil
-	}
-	v.site.Store(s)
-	return s, nil
-}
-
-// start makes the verifier ready, or returns the first error.
-func (v *Verifier) start(ctx context.Context) error {
-	if _, err := v.discover(ctx, true); err != nil {
-		return err
-	}
-	if err := v.keys.fetch(ctx); err != nil {
-		return err
-	}
-	v.spawn(v.keys.tend)
-	if v.stream == nil {
-		return nil
-	}
-	v.spawn(v.stream.run)
-	select {
-	case <-v.ledger.Ready():
-		return nil
-	case err := <-v.stream.failed:
-		return err
-	case <-ctx.Done():
-		return fmt.Errorf("waiting for its revocations: %w", ctx.Err())
-	}
-}
-
-// begin tries to reach the issuer until it succeeds.
-func (v *Verifier) begin(ctx context.Context) {
-	for pause := firstPause; ; pause = min(2*pause, lastPause) {
-		_, err := v.discover(ctx, true)
-		if err == nil {
-			err = v.keys.fetch(ctx)
-		}
-		if err == nil {
-			break
-		}
-		v.keys.note(err)
-		if !sleep(ctx, pause) {
-			return
-		}
-	}
-	v.spawn(v.keys.tend)
-	if v.stream != nil {
-		v.stream.run(ctx)
-	}
-}
-
-// spawn runs f until Close, which waits for it; it reports false after Close.
-func (v *Verifier) spawn(f func(context.Context)) bool {
-	v.mu.Lock()
-	defer v.mu.Unlock()
-	if v.closed {
-		return false
-	}
-	v.running.Go(func() { f(v.ctx) })
-	return true
 }
 
 // Close ends what runs in the background and waits for it. The verifier refuses
-// everything from then on. With Config.Confirm it says so to the issuer, which needs not
-// wait for it any more; an issuer that doesn't answer is waited for two seconds.
-func (v *Verifier) Close() {
-	v.mu.Lock()
-	v.closed = true
-	v.mu.Unlock()
-	v.end()
-	v.running.Wait()
-	v.ledger.Distrust()
-	if v.stream != nil {
-		v.stream.leave()
-	}
-	v.web.client.CloseIdleConnections()
-}
+// everything from then on. With Config.Confirm it notifies the issuer, which then no
+// longer waits for it; if the issuer doesn't answer, Close gives up after two seconds.
+func (v *Verifier) Close() { v.client.Close() }
 
 // Health is the state of a verifier, for a readiness check and for metrics.
 type Health struct {
@@ -271,25 +104,4 @@ type Health struct {
 }
 
 // Health returns the state of the verifier.
-func (v *Verifier) Health() Health {
-	h := Health{
-		Seq: v.ledger.Applied(), Age: -1, Keys: v.keys.count(),
-		Revocations: v.ledger.Set().Len(), RevocationBytes: v.ledger.Set().Bytes(), CacheBytes: v.decision.CacheBytes(),
-	}
-	var errKeys, errStream, errAsk error
-	h.IgnoredKeys, errKeys = v.keys.health()
-	if v.stream != nil {
-		errStream = v.stream.health()
-		select {
-		case <-v.ledger.Ready():
-			h.Age = v.ledger.Clock() - v.ledger.AsOf()
-		default:
-		}
-	}
-	if v.asker != nil {
-		errAsk = v.asker.health()
-	}
-	h.Ready = h.Keys > 0 && v.ctx.Err() == nil && (v.stream == nil || v.ledger.Lease().Holds())
-	h.Err = errors.Join(errStream, errKeys, errAsk)
-	return h
-}
+func (v *Verifier) Health() Health { return Health(v.client.Health()) }

@@ -18,7 +18,7 @@ func (v *Verifier) Verify(ctx context.Context, raw string) (*Token, error) {
 // token that is not valid here, 403 for one that has lost the access it was issued for, and
 // 503 when no decision is possible now. The token is shared and must not be changed.
 func (v *Verifier) VerifyFrom(ctx context.Context, raw string, client netip.Addr) (*Token, error) {
-	t, err := v.decision.Verify(ctx, raw, verification.Requirements{From: client})
+	t, err := v.client.Decision().Verify(ctx, raw, verification.Requirements{From: client})
 	if err != nil {
 		return nil, asError(err)
 	}

@@ -1,6 +1,7 @@
 package verify_test
 
 import (
+	"context"
 	"testing"
 	"time"
 
@@ -9,16 +10,16 @@ import (
 	"github.com/bearerd/bearerd/verify"
 )
 
+// newVerifier is verify.New or, for an edge, verify.NewEdge.
+type newVerifier = func(context.Context, verify.Config) (*verify.Verifier, error)
+
 // confirmer starts a verifier of the cluster's tokens that confirms, and waits until the
 // list of nodes has it.
-func (c *cluster) confirmer(t *testing.T, label string, change ...func(*verify.Config)) *verify.Verifier {
+func (c *cluster) confirmer(t *testing.T, label string, create newVerifier) *verify.Verifier {
 	t.Helper()
 	cfg := c.config()
 	cfg.Confirm = label
-	for _, f := range change {
-		f(&cfg)
-	}
-	v, err := verify.New(t.Context(), cfg)
+	v, err := create(t.Context(), cfg)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -58,8 +59,8 @@ func TestWaitAllWaitsForTheVerifiersThatConfirm(t *testing.T) {
 			t.Parallel()
 			c := newCluster(t, size)
 			_, _, jwt, opaque := c.ada(t)
-			verifiers := []*verify.Verifier{c.confirmer(t, "a"), c.confirmer(t, "b"), c.confirmer(t, "c")}
-			edge := c.confirmer(t, "e", func(c *verify.Config) { c.Edge = true })
+			verifiers := []*verify.Verifier{c.confirmer(t, "a", verify.New), c.confirmer(t, "b", verify.New), c.confirmer(t, "c", verify.New)}
+			edge := c.confirmer(t, "e", verify.NewEdge)
 			for i, raw := range []string{jwt, opaque} {
 				for _, v := range append(verifiers, edge) {
 					wants(t, judge(v, raw), yes)
@@ -88,7 +89,7 @@ func TestWaitTrueWaitsForEdgesAlone(t *testing.T) {
 	t.Parallel()
 	c := newCluster(t, 1)
 	_, _, jwt, _ := c.ada(t)
-	edge := c.confirmer(t, "e", func(c *verify.Config) { c.Edge = true })
+	edge := c.confirmer(t, "e", verify.NewEdge)
 	ack, _ := c.revoke(t, jwt, revocation.WaitNodes)
 	if judge(edge, jwt) == nil {
 		t.Error("the edge accepts what was acknowledged")

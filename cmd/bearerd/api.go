@@ -19,7 +19,7 @@ import (
 	"github.com/bearerd/bearerd/internal/login"
 )
 
-// apiCall is a request as it is asked for.
+// apiCall is a request, as the arguments and flags describe it.
 type apiCall struct {
 	method  string
 	raw     []string // NAME=VALUE, texts
@@ -40,10 +40,10 @@ the answer. PATH begins with a slash, or is beneath the management API
 
 The method is GET, or POST where there are fields or an input. Fields are the
 members of a JSON body, or the query of a GET; "-f" takes texts, and "-F" also true,
-false, null and integers. A token that ended is replaced before. The exit code is 1
-when the status is 400 or above; the answer is printed all the same.
+false, null and integers. An expired token is replaced first. The exit code is 1
+when the status is 400 or above; the answer is still printed.
 
---issuer says which login counts where there are several.`,
+If you are logged in at several servers, --issuer selects one.`,
 		Example: `  bearerd api me
   bearerd api tokens -f name=nightly -f scope=read -F expires_in=3600
   bearerd api users -X GET -f search=ada
@@ -115,7 +115,7 @@ func (p *program) refreshed(ctx context.Context, s *login.Server, folder login.F
 }
 
 // printAnswer prints an answer: the body, and before it the status and the headers where
-// they are asked for. A terminal is sent nothing that could make it do something.
+// they are asked for. Control characters are not sent to a terminal.
 func (p *program) printAnswer(resp *http.Response, include bool) error {
 	body, err := io.ReadAll(resp.Body)
 	if err != nil {
@@ -140,7 +140,7 @@ func (p *program) printAnswer(resp *http.Response, include bool) error {
 	return err
 }
 
-// indented returns JSON as a person reads it; what is no JSON is returned as it is.
+// indented returns JSON with indentation; anything else is returned unchanged.
 func indented(body []byte) []byte {
 	var out bytes.Buffer
 	if json.Indent(&out, body, "", "  ") != nil {
@@ -153,7 +153,7 @@ func indented(body []byte) []byte {
 	return text
 }
 
-// prepare makes a request of what was asked for.
+// prepare returns the HTTP request of a call.
 func (p *program) prepare(path string, c apiCall) (login.Call, error) {
 	call := login.Call{Method: strings.ToUpper(c.method), Path: path, Header: http.Header{"Accept": {"application/json, */*"}}}
 	names, values, err := c.fields()
@@ -223,7 +223,7 @@ func (c apiCall) fields() (names []string, values map[string]any, err error) {
 		case !ok || name == "":
 			err = errors.Join(err, fmt.Errorf("--%s: %q is not NAME=VALUE", flag, field))
 		case twice:
-			err = errors.Join(err, fmt.Errorf("--%s: %s stands twice", flag, name))
+			err = errors.Join(err, fmt.Errorf("--%s: %s is repeated", flag, name))
 		default:
 			names, values[name] = append(names, name), read(value)
 		}

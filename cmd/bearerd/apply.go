@@ -112,8 +112,8 @@ type change struct {
 	Target string `json:"target"`
 }
 
-// warnOfClients says which of the clients that changed have an id or a secret that can't
-// be sent by every client.
+// warnOfClients warns of changed clients whose id or secret can't be sent by every client
+// library.
 func (p *program) warnOfClients(desired apply.Desired, done []apply.Applied) {
 	for _, n := range desired.Clients {
 		if slices.ContainsFunc(done, func(d apply.Applied) bool {
@@ -146,7 +146,7 @@ func count(n int, noun string) string {
 	return fmt.Sprintf("%d %ss", n, noun)
 }
 
-// atLine says where in the file a mistake stands.
+// atLine adds to an error the line of the file that it is about.
 func atLine(err error, file *config.AccessFile) error {
 	m, ok := errors.AsType[*apply.MistakeError](err)
 	if !ok {
@@ -173,8 +173,8 @@ func position(file *config.AccessFile, m *apply.MistakeError) config.Position {
 	return config.Position{}
 }
 
-// desiredOf says in the authority's words what an access file says. What names
-// mean is for the authority to judge.
+// desiredOf converts an access file to the form that package apply reads, which checks
+// what the names in it mean.
 func desiredOf(file *config.AccessFile) (apply.Desired, error) {
 	var d apply.Desired
 	for _, c := range file.Collections {
@@ -279,8 +279,8 @@ func desiredUser(u config.User) (apply.DesiredUser, error) {
 	return d, err
 }
 
-// orZero returns what the file says of a member, and the zero value where it says
-// nothing.
+// orZero returns the value of a member, and the zero value where the file doesn't have
+// it.
 func orZero[T any](member *T) (v T) {
 	if member != nil {
 		v = *member

@@ -13,6 +13,7 @@ import (
 
 	"github.com/bearerd/bearerd/internal/clientdoc"
 	"github.com/bearerd/bearerd/internal/config"
+	"github.com/bearerd/bearerd/internal/feed"
 	"github.com/bearerd/bearerd/internal/issuance"
 	"github.com/bearerd/bearerd/internal/oauth"
 )
@@ -31,8 +32,8 @@ func takesClientURLs(c config.Config) bool {
 	return c.Authorization.ClientMetadata != config.ClientMetadataOff
 }
 
-// clientDocuments returns what reads the documents of clients that nobody registered; nil
-// where they can't ask. Instead is for tests.
+// clientDocuments returns the reader of the documents of clients that nobody registered;
+// nil where they can't ask. instead is for tests.
 func clientDocuments(c config.Config, instead clientdoc.Config, now func() time.Time) (*clientdoc.Reader, error) {
 	if !takesClientURLs(c) {
 		return nil, nil //nolint:nilnil // there is none
@@ -65,7 +66,7 @@ func clientURL(documents *clientdoc.Reader) func(id string) bool {
 	}
 }
 
-// siteResources returns the protected resources as their metadata says them.
+// siteResources returns the protected resources as their metadata describes them.
 func siteResources(c config.Config) []oauth.Resource {
 	all := make([]oauth.Resource, len(c.Resources))
 	for i, r := range c.Resources {
@@ -81,6 +82,16 @@ func metadataOf(c config.Config) map[string]string {
 		at[r.TokenAudience()] = oauth.MetadataOf(r.URL)
 	}
 	return at
+}
+
+// edgeSettings returns what an edge learns of the configuration, so that it answers as a node
+// does.
+func edgeSettings(c config.Config) (feed.Settings, error) {
+	s := feed.Settings{APITokenPrefix: c.APIToken.Prefix, Resources: metadataOf(c)}
+	for _, t := range c.ForeignTokens {
+		s.ForeignTokens = append(s.ForeignTokens, feed.ForeignToken(t))
+	}
+	return s, s.Check()
 }
 
 // insecureClientMetadata is the flag of tests that reads the documents of clients at another

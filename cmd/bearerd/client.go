@@ -187,7 +187,7 @@ once. With --overlap the old secret works beside it until that has passed; witho
 it stops working at once. A client has two secrets at most: a rotation during an
 overlap ends the older of the two at once.
 
-What was issued to the client stays good. With --revoke all of it is revoked, as
+What was issued to the client stays valid. With --revoke all of it is revoked, as
 after a leak.`,
 		Example: `  SECRET=$(bearerd client secret ci --overlap 24h)
   bearerd client secret ci --revoke`,
@@ -219,9 +219,9 @@ func (p *program) rotateSecret(ctx context.Context, i *instance, x identity.Rota
 		return err
 	}
 	out := adminapi.ClientOf(c, i.now())
-	old, issued := "the old one is no longer good", "what was issued to it stays good"
+	old, issued := "the old one no longer works", "what was issued to it stays valid"
 	if out.OldSecretUntil != nil {
-		old = "the old one is good until " + out.OldSecretUntil.Format(time.RFC3339)
+		old = "the old one works until " + out.OldSecretUntil.Format(time.RFC3339)
 	}
 	if x.Revoke {
 		issued = "what was issued to it is revoked"

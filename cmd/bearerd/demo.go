@@ -30,7 +30,7 @@ var (
 	sampleGuide string
 )
 
-// demo is what the sample files are filled in with.
+// demo holds the values that are filled into the sample files.
 type demo struct {
 	Dir      string
 	Program  string // how to call this program again
@@ -111,8 +111,7 @@ func (p *program) runDemo(ctx context.Context, d *demo) error {
 	return p.serve(ctx, service{config: c, log: slog.New(slog.NewJSONHandler(log, nil)), ready: func() { p.printGuide(d) }})
 }
 
-// findPlace finds out where the demo can stand: its folder, its program, and ports
-// that nobody has.
+// findPlace finds a folder, the path of this program, and free ports for the demo.
 func (d *demo) findPlace(ctx context.Context) (err error) {
 	if d.Dir, err = filepath.Abs(d.Dir); err != nil {
 		return err
@@ -166,7 +165,7 @@ func (d *demo) fill(text string) (string, error) {
 	return out.String(), nil
 }
 
-// applySample does what `bearerd apply -f access.yaml` does.
+// applySample does the same as `bearerd apply -f access.yaml`.
 func (p *program) applySample(ctx context.Context, d *demo, c config.Config) (err error) {
 	file, err := config.LoadAccess(d.path("access.yaml"))
 	if err != nil {

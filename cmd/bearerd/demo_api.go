@@ -12,10 +12,10 @@ import (
 	"time"
 )
 
-// sampleAPI is an application as it may stand behind bearerd: it knows nothing of
-// tokens, and trusts the headers that name the caller. It reads for the scope read and
-// writes for the scope write, and keeps a token for one collection to that collection.
-// Which collections a user may enter is what bearerd's routes ask.
+// sampleAPI is an example of an application behind bearerd: it knows nothing of tokens,
+// and trusts the headers that name the caller. It requires the scope read for reading and
+// the scope write for writing, and limits a token for one collection to that collection.
+// Which collections a user may enter is checked by bearerd's routes.
 type sampleAPI struct {
 	url    string
 	server *http.Server
@@ -61,7 +61,7 @@ func (a *sampleAPI) welcome(w http.ResponseWriter, r *http.Request) {
 	answer(w, http.StatusOK, map[string]string{"specimens": "/api/collections/4/specimens", "you": visitor(r)})
 }
 
-// visitor is who is calling, as bearerd says.
+// visitor is the caller that bearerd's headers name.
 func visitor(r *http.Request) string {
 	if user := r.Header.Get("Remote-User"); user != "" {
 		return user
@@ -80,7 +80,7 @@ func (a *sampleAPI) whoami(w http.ResponseWriter, r *http.Request) {
 	answer(w, http.StatusOK, identity)
 }
 
-// may serves those whose token has the scope, and reaches the collection.
+// may serves requests whose token has the scope and is valid for the collection.
 func may(scope string, next http.HandlerFunc) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		collection := r.Header.Get("X-Bearerd-Collection")
@@ -119,7 +119,7 @@ func (a *sampleAPI) one(w http.ResponseWriter, r *http.Request) {
 	answer(w, http.StatusNotFound, map[string]string{"error": "no such specimen"})
 }
 
-// maxSpecimens keeps a demo that runs for long from growing.
+// maxSpecimens keeps a demo that runs for a long time from growing.
 const maxSpecimens = 1000
 
 func (a *sampleAPI) add(w http.ResponseWriter, r *http.Request) {

@@ -21,7 +21,7 @@ var dialects = map[config.Dialect]func(*shared, *edges){
 	config.DialectGen3:       (*shared).addGen3,
 }
 
-// profiles are what a dialect has every JWT say, for the verifiers of that system.
+// profiles are what a dialect adds to every JWT, for the verifiers of that system.
 var profiles = map[config.Dialect]func() issuance.Profile{
 	config.DialectGen3: gen3.Profile,
 }

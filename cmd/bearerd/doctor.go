@@ -36,13 +36,13 @@ database and its settings, the clocks, this machine's server, and the way to it.
 For the latter it asks at the issuer's URL, as clients do: whether this bearerd
 answers there, until when the certificate is valid, whether /auth/, /oauth2/ and
 the paths of each dialect reach it, whether Authorization arrives, and whether
-the proxy says who the client is (X-Forwarded-For and trusted_proxies) and lets
-nobody choose that.
+the proxy sends the client's address (X-Forwarded-For and trusted_proxies) and
+no client can choose it.
 
-It changes nothing. The server says whether and how requests arrive only to
-those who have the master key, at /auth/doctor and at the paths of the dialects,
-whose endpoints are not called. The exit code is 1 when a check failed; a
-warning is about what works and should not stay.`,
+It changes nothing. The server reports whether and how requests arrive only to
+callers that have the master key, at /auth/doctor and at the paths of the
+dialects, whose endpoints are not called. The exit code is 1 when a check failed;
+a warning is about something that works but should be changed.`,
 		Example: `  bearerd doctor --config bearerd.yaml
   bearerd doctor --local --output json`,
 		Args: takes(),
@@ -147,7 +147,7 @@ func (p *program) examineConfig(ctx context.Context, c config.Config, r *doctor.
 		r.Warn(name, warning, "change that setting")
 	}
 	for _, route := range c.ReportOnly() {
-		r.Warn(name, route+" is not enforced: nothing is refused there", `once "bearerd shadow" shows no difference, take its "enforce: false" off`)
+		r.Warn(name, route+" is not enforced: nothing is refused there", `once "bearerd shadow" shows no difference, remove its "enforce: false"`)
 	}
 	if len(*r) == before {
 		file := p.configFile
@@ -158,8 +158,8 @@ func (p *program) examineConfig(ctx context.Context, c config.Config, r *doctor.
 	}
 }
 
-// examineKeys checks the master key or the secret, and derives from it what the server is
-// asked with.
+// examineKeys checks the master key or the secret, and derives from it the key that
+// authenticates the requests to the server.
 func (p *program) examineKeys(c config.Config, in *store.Inspection, w *doctor.Way, r *doctor.Report) {
 	name := "master key"
 	hs256 := token.Algorithm(c.Signing.Algorithm) == token.HS256
@@ -198,7 +198,7 @@ func (p *program) examineKeys(c config.Config, in *store.Inspection, w *doctor.W
 	}
 }
 
-// adviceOf returns the hint of an error, and without one the usual advice.
+// adviceOf returns the hint of an error or, without one, the default advice.
 func adviceOf(err error, usual string) string {
 	if h, ok := errors.AsType[*hintedError](err); ok {
 		return h.hint
@@ -235,7 +235,7 @@ func (p *program) showReport(r doctor.Report) error {
 	return nil
 }
 
-// word is an outcome as people see it from afar.
+// word is an outcome as one word that is easy to spot.
 func word(s doctor.State) string {
 	switch s {
 	case doctor.Failed, doctor.Warning:

@@ -65,12 +65,12 @@ func (p *program) loadEdge(cmd *cobra.Command, more ...string) (config.Edge, err
 	return config.LoadEdge(p.configFile, p.env, changedFlags(cmd, more...))
 }
 
-// newEdge returns what an edge decides with. Nothing is asked yet.
+// newEdge returns the verifier of an edge. It sends no request yet.
 func (p *program) newEdge(ctx context.Context, c config.Edge, metrics *server.Metrics, logger *slog.Logger) (*edge.Edge, error) {
 	return edge.New(ctx, edge.Config{
 		Label:  edgeLabel(),
 		Issuer: c.Issuer, Audience: c.Config().DefaultAudience(), ClientID: c.ClientID, ClientSecretFile: c.ClientSecretFile,
-		CAFile: c.CAFile, Scopes: askedScopes(c), CacheBytes: int64(c.Verify.Cache), Meter: metrics, Now: p.now, Log: logger,
+		CAFile: c.CAFile, SecretFile: c.Signing.SecretFile, Scopes: askedScopes(c), CacheBytes: int64(c.Verify.Cache), Meter: metrics, Now: p.now, Log: logger,
 	})
 }
 
@@ -130,12 +130,11 @@ func (p *program) checkEdge(ctx context.Context, c config.Edge) error {
 	return p.show(map[string]bool{"ok": true}, silent)
 }
 
-// edgeParts is what the server of an edge is made with.
+// edgeParts is what the server of an edge is assembled from.
 type edgeParts struct {
-	metrics   *server.Metrics
-	log       *slog.Logger
-	staleness time.Duration // L; 0: not known
-	loops     []server.Loop
+	metrics *server.Metrics
+	log     *slog.Logger
+	loops   []server.Loop
 }
 
 // serveEdge runs an edge until ctx ends.
@@ -155,7 +154,7 @@ func (p *program) serveEdge(ctx context.Context, c config.Edge) error {
 	signal.Notify(hangups, syscall.SIGHUP)
 	defer signal.Stop(hangups)
 	var srv *server.Server
-	srv, err = p.edgeServer(c, e, edgeParts{metrics: metrics, log: logger, staleness: found.Staleness, loops: []server.Loop{
+	srv, err = p.edgeServer(c, e, edgeParts{metrics: metrics, log: logger, loops: []server.Loop{
 		{Name: "looking at the issuer", Run: func(ctx context.Context) error { return e.Watch(ctx, found) }},
 		{Name: "tuning the garbage collector", Run: p.tuneCollector},
 		{Name: "waiting for SIGHUP", Run: func(ctx context.Context) error { return reloadCertificate(ctx, hangups, srv, logger) }},
@@ -165,7 +164,7 @@ func (p *program) serveEdge(ctx context.Context, c config.Edge) error {
 	}
 	err = srv.Listen(ctx)
 	if errors.Is(err, syscall.EADDRINUSE) {
-		return hint(err, "another program uses this address, maybe another bearerd; choose other addresses in listen, ops_listen and verify_listen")
+		return hint(err, "another program uses this address, perhaps another bearerd; choose other addresses in listen, ops_listen and verify_listen")
 	}
 	if err != nil {
 		return err
@@ -180,7 +179,7 @@ func (p *program) serveEdge(ctx context.Context, c config.Edge) error {
 	return nil
 }
 
-// reloadCertificate reads the certificate again whenever that was asked for.
+// reloadCertificate reads the certificate again whenever a reload is requested.
 func reloadCertificate(ctx context.Context, hangups <-chan os.Signal, srv *server.Server, logger *slog.Logger) error {
 	for {
 		select {
@@ -203,11 +202,11 @@ func (p *program) edgeServer(c config.Edge, e *edge.Edge, parts edgeParts) (*ser
 	like := c.Config()
 	g, err := mountGateway(like, gatewayParts{
 		gate: gateway.Gate{
-			Verifier: e.Decision(), Now: p.now, CrossOrigin: crossOrigin, Finders: edgeFinders(c, e), Forms: e.Forms(),
+			Verifier: e.Decision(), Now: p.now, CrossOrigin: crossOrigin, Finders: edgeFinders(c, e), LooksLikeToken: e.LooksLikeToken, MetadataOf: e.MetadataOf,
 			Challenge:  httpkit.Challenge{Realm: c.Issuer, ResourceMetadata: c.Issuer + resourcePath},
 			TokensPage: c.Issuer + "/auth/tokens",
 		},
-		now: p.now, staleness: parts.staleness, log: parts.log,
+		now: p.now, staleness: e.Staleness, log: parts.log,
 	})
 	if err != nil {
 		return nil, err
@@ -220,8 +219,8 @@ func (p *program) edgeServer(c config.Edge, e *edge.Edge, parts edgeParts) (*ser
 	})
 }
 
-// edgeFinders return where a token is found besides Authorization: what the dialects take,
-// passwords aside, since only the issuer can check those.
+// edgeFinders returns the dialects' finders of tokens outside Authorization, without
+// those that accept passwords, which only the issuer can check.
 func edgeFinders(c config.Edge, e *edge.Edge) []httpkit.CredentialFinder {
 	var finders []httpkit.CredentialFinder
 	for _, name := range c.Dialects {
@@ -235,7 +234,7 @@ func edgeFinders(c config.Edge, e *edge.Edge) []httpkit.CredentialFinder {
 	return finders
 }
 
-// edgeNode is an edge in the place of a node of the server.
+// edgeNode makes an edge a node for the server.
 type edgeNode struct{ *edge.Edge }
 
 // Status implements server.Node.
@@ -243,7 +242,7 @@ func (n edgeNode) Status() node.Status {
 	return node.Status{Status: n.Edge.Status(), TokenCacheBytes: n.Health().CacheBytes}
 }
 
-// Nodes implements server.Node: what other nodes there are, the issuer knows alone.
+// Nodes implements server.Node: only the issuer knows the nodes.
 func (edgeNode) Nodes(context.Context) (int, error) {
 	return 0, errors.New("an edge doesn't know the nodes")
 }

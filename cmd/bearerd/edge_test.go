@@ -1,11 +1,14 @@
 package main
 
 import (
+	"encoding/base64"
 	"fmt"
 	"io"
 	"net/http"
 	"net/url"
+	"os"
 	"os/exec"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strconv"
@@ -17,6 +20,7 @@ import (
 
 	"github.com/bearerd/bearerd/internal/freeport"
 	"github.com/bearerd/bearerd/internal/frontendtest"
+	"github.com/bearerd/bearerd/internal/token"
 )
 
 const edgeAccess = `
@@ -37,9 +41,19 @@ clients:
 const (
 	edgeSecret   = "a secret of well over 32 characters, for the edge\n"
 	edgeGateway  = "dialects: [specify, senaite, hypothesis, gen3]\nrequirements:\n  write: {scope: write, safe_scope: read, in: [basic, token]}\n"
-	issuerConfig = "issuer: http://%s\nlisten: %s\nscopes: {read: Read, write: Write}\nrevocation: {max_staleness: 1s}\n" + edgeGateway
+	issuerConfig = "issuer: http://%s\nlisten: %s\nscopes: {read: Read, write: Write}\nrevocation: {max_staleness: 1s}\n" + edgeLearns + edgeGateway
 	edgeConfig   = "issuer: http://%s\nclient_id: edge\nclient_secret_file: edge.secret\n" + edgeGateway
 )
+
+// edgeLearns is what an edge has no keys for: its issuer tells it.
+const edgeLearns = `
+api_token: {prefix: msm_}
+foreign_tokens: [{name: drf, pattern: "[0-9a-f]{40}"}, {name: nb, prefix: "nbt_"}]
+resources: [{url: "https://museum.example.org/api", audience: museum}]
+`
+
+// imported are tokens of another system.
+const imported = "owner,value,scope\nada,0123456789abcdef0123456789abcdef01234567,read\nada,nbt_0123456789abcdef01234567,read\n"
 
 // edgeWorld is an issuer with its database, and an edge that verifies for it.
 type edgeWorld struct {
@@ -51,8 +65,15 @@ type edgeWorld struct {
 
 func newEdgeWorld(t *testing.T) *edgeWorld {
 	t.Helper()
+	return newEdgeWorldOf(t, issuerConfig)
+}
+
+func newEdgeWorldOf(t *testing.T, issuer string) *edgeWorld {
+	t.Helper()
 	address := freeport.Address(t)
-	b := newBench(t, t.TempDir(), fmt.Sprintf(issuerConfig, address, address))
+	dir := t.TempDir()
+	must(t, os.WriteFile(filepath.Join(dir, "hs256.secret"), []byte(hs256Secret), 0o600))
+	b := newBench(t, dir, fmt.Sprintf(issuer, address, address))
 	b.write("access.yaml", edgeAccess)
 	b.run("apply", "-f", "access.yaml")
 	b.write("edge.secret", edgeSecret)
@@ -145,11 +166,23 @@ func (w *edgeWorld) ask(t *testing.T, p *process, q question) string {
 	return text.String() + requestID.ReplaceAllString(string(body), "")
 }
 
+// status returns the status of an answer.
+func (w *edgeWorld) status(t *testing.T, p *process, q question) string {
+	t.Helper()
+	status, _, _ := strings.Cut(w.ask(t, p, q), "\n")
+	return status
+}
+
 // everyToken returns tokens of each kind, and what is none.
 func (w *edgeWorld) everyToken(t *testing.T) map[string]string {
 	t.Helper()
 	held := w.secrets(w.node)
+	w.write("imported.csv", imported)
+	w.run("token", "import", "imported.csv")
 	return map[string]string{
+		"of another system":           "0123456789abcdef0123456789abcdef01234567",
+		"of another, with a prefix":   "nbt_0123456789abcdef01234567",
+		"of another system, unknown":  strings.Repeat("0a", 20),
 		"a client's":                  held["<token>"],
 		"a dialect's":                 held["<ada's token>"],
 		"an access token":             w.run("token", "issue", "ada", "--scope", "read write"),
@@ -171,9 +204,12 @@ func (w *edgeWorld) everyToken(t *testing.T) map[string]string {
 func questions(tokens map[string]string, session string) []question {
 	var all []question
 	for name, raw := range tokens {
+		if password := "Basic " + base64.StdEncoding.EncodeToString([]byte("ada:"+raw)); token.LooksLikeToken(raw) || strings.HasPrefix(name, "of another") {
+			all = append(all, question{name + " as a password", "/auth/verify?in=basic", http.Header{"Authorization": {password}}})
+		}
 		for _, query := range []string{
 			"", "?scope=read", "?scope=write", "?collection=4", "?collection=5", "?collection=6", "?action=read&path=/lists/7",
-			"?action=write&path=/lists", "?audience=TES", "?optional=true", "?requirement=write", "?in=basic,token", "?path=/x", "?preflight=pass",
+			"?action=write&path=/lists", "?audience=TES", "?audience=museum", "?optional=true", "?requirement=write", "?in=basic,token", "?path=/x", "?preflight=pass",
 		} {
 			all = append(all, question{name + query, "/auth/verify" + query, bearerOf(raw)})
 		}
@@ -196,6 +232,25 @@ func questions(tokens map[string]string, session string) []question {
 	)
 }
 
+// sessionIn signs ada in with a collection, as the page of Specify does.
+func (w *edgeWorld) sessionIn(t *testing.T, collection int) (cookie http.Header) {
+	t.Helper()
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodPut, w.node.base+"/context/login/", strings.NewReader(
+		fmt.Sprintf(`{"username":"ada","password":"correct horse","collection":%d}`, collection)))
+	must(t, err)
+	r.Header = http.Header{"Cookie": {"csrftoken=" + strings.Repeat("x", 32)}, "X-Csrftoken": {strings.Repeat("x", 32)}, "Content-Type": {"application/json"}}
+	resp, err := w.client.Do(r)
+	must(t, err)
+	must(t, resp.Body.Close())
+	for _, c := range resp.Cookies() {
+		if c.Name == "sessionid" {
+			return http.Header{"Cookie": {"sessionid=" + c.Value}}
+		}
+	}
+	t.Fatalf("there is no session: %s", resp.Status)
+	return nil
+}
+
 func TestAnEdgeAnswersAsANodeDoes(t *testing.T) {
 	t.Parallel()
 	w := newEdgeWorld(t)
@@ -205,7 +260,14 @@ func TestAnEdgeAnswersAsANodeDoes(t *testing.T) {
 	if len(all) < 300 {
 		t.Fatalf("only %d questions", len(all))
 	}
-	accepted := 0
+	if accepted := w.alike(t, e, all); accepted < 60 {
+		t.Errorf("only %d were accepted", accepted)
+	}
+}
+
+// alike asks a node and an edge, and counts what both accept.
+func (w *edgeWorld) alike(t *testing.T, e *process, all []question) (accepted int) {
+	t.Helper()
 	for _, q := range all {
 		for range 2 { // what is known the second time doesn't change the answer
 			want, got := w.ask(t, w.node, q), w.ask(t, e, q)
@@ -217,7 +279,25 @@ func TestAnEdgeAnswersAsANodeDoes(t *testing.T) {
 			}
 		}
 	}
-	if accepted < 60 {
+	return accepted
+}
+
+const hs256Secret = "a secret of thirty-two bytes, and of some more"
+
+// An issuer with HS256 shows no keys: an edge has the secret too.
+func TestAnEdgeAnswersAsANodeWithHS256Does(t *testing.T) {
+	t.Parallel()
+	w := newEdgeWorldOf(t, strings.Replace(issuerConfig, ", gen3]", "]\nsigning: {algorithm: HS256, secret_file: hs256.secret}", 1))
+	w.upstream = "signing: {secret_file: hs256.secret}\n"
+	e := w.edge(t)
+	w.ready(t, e)
+	tokens := map[string]string{}
+	for name, raw := range w.everyToken(t) {
+		if strings.Contains(name, "JWT") || strings.Contains(name, "access token") || name == "an API token" || name == "of a collection" {
+			tokens[name] = raw
+		}
+	}
+	if accepted := w.alike(t, e, questions(tokens, w.secrets(w.node)["<session>"])); accepted < 30 {
 		t.Errorf("only %d were accepted", accepted)
 	}
 }
@@ -230,25 +310,23 @@ func TestAnEdgeHearsOfEverything(t *testing.T) {
 	e := w.edge(t)
 	w.ready(t, e)
 	tokens := w.everyToken(t)
-	status := func(p *process, raw, query string) string {
-		code, _, _ := strings.Cut(w.ask(t, p, question{"", "/auth/verify" + query, bearerOf(raw)}), "\n")
-		return code
-	}
-	same := func(what, raw, query, want string) {
+	same := func(what string, header http.Header, query, want string) {
 		t.Helper()
-		wait(t, what, func() bool { return status(e, raw, query) == want })
-		if got := status(w.node, raw, query); got != want {
+		q := question{what, "/auth/verify" + query, header}
+		wait(t, what, func() bool { return w.status(t, e, q) == want })
+		if got := w.status(t, w.node, q); got != want {
 			t.Errorf("%s: the node answers %s, not %s", what, got, want)
 		}
 	}
+	bearer := func(name string) http.Header { return bearerOf(tokens[name]) }
 	for _, name := range []string{"an access token", "an API token", "of a collection"} {
-		same(name+" is accepted", tokens[name], "", "200")
+		same(name+" is accepted", bearer(name), "", "200")
 	}
 	name := question{"", "/auth/verify", bearerOf(tokens["an access token"])}
 	w.write("access.yaml", strings.NewReplacer("Ada Lovelace", "The Countess", "[curators, readers]", "[curators]").Replace(edgeAccess))
-	same("the group's permission is there", tokens["an access token"], "?action=read&path=/lists", "200")
+	same("the group's permission is there", bearer("an access token"), "?action=read&path=/lists", "200")
 	w.run("apply", "-f", "access.yaml")
-	same("it has gone", tokens["an access token"], "?action=read&path=/lists", "403")
+	same("it has gone", bearer("an access token"), "?action=read&path=/lists", "403")
 	wait(t, "the name is the new one", func() bool { return strings.Contains(w.ask(t, e, name), "Remote-Name: The Countess") })
 
 	for _, name := range []string{"an access token", "an API token"} {
@@ -257,13 +335,16 @@ func TestAnEdgeHearsOfEverything(t *testing.T) {
 		if out, err := cmd.CombinedOutput(); err != nil {
 			t.Fatalf("%v: %s", err, out)
 		}
-		same(name+" is refused", tokens[name], "", "401")
+		same(name+" is refused", bearer(name), "", "401")
 	}
+	session := w.sessionIn(t, 4)
+	same("the session is accepted", session, "", "200")
 	w.write("access.yaml", strings.Replace(edgeAccess, "  - {user: ada, permission: {action: access, path: /collections/4}}\n", "", 1))
 	w.run("apply", "-f", "access.yaml", "--prune")
-	same("the collection is lost", tokens["of a collection"], "", "403")
+	same("the collection is lost", bearer("of a collection"), "", "403")
+	same("the collection of the session is lost", session, "", "403")
 	w.run("revoke-all", "ada")
-	same("everything of a user is refused", tokens["of a collection"], "", "401")
+	same("everything of a user is refused", bearer("of a collection"), "", "401")
 }
 
 // TestAnEdgeWithoutItsIssuer: it starts and says so, answers 503 after L, and comes back.

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/bearerd/bearerd/internal/access"
 	"github.com/bearerd/bearerd/internal/adminapi"
@@ -24,21 +25,21 @@ import (
 	"github.com/bearerd/bearerd/internal/webui"
 )
 
-// resourcePath is where the metadata of the protected resource stands (RFC 9728 §3).
+// resourcePath is where the metadata of the protected resource is (RFC 9728 §3).
 const resourcePath = "/.well-known/oauth-protected-resource"
 
-// edges are what the server mounts: bearerd's own endpoints, the gateway, and what
-// stands on listeners of its own.
+// edges are what the server mounts: bearerd's own endpoints, the gateway, and what has
+// listeners of its own.
 type edges struct {
 	own, gateway []server.Edge
 	inner        []server.Inner
 	verify       *server.Verify // nil: none
 	loops        []server.Loop
-	refuse       httpkit.ErrorWriter // for what nobody serves
+	refuse       httpkit.ErrorWriter // for requests that no endpoint serves
 	probe        server.Probe        // for "bearerd doctor"
 }
 
-// shared is what several edges are made with.
+// shared is what several edges are assembled from.
 type shared struct {
 	*instance
 
@@ -50,7 +51,7 @@ type shared struct {
 	finders        []httpkit.CredentialFinder // of the dialects
 	proxy          http.Handler               // of the application behind; set when its gateway is there
 
-	developerPrefix string                // what begins the token of the developer page; "": no dialect has one
+	developerPrefix string                // the prefix of the token of the developer page; "": no dialect has one
 	description     *adminapi.Description // set when every edge is there
 	logger          *slog.Logger
 }
@@ -73,6 +74,10 @@ func (i *instance) edges(logger *slog.Logger) (edges, error) {
 			},
 		},
 	}
+	settings, err := edgeSettings(i.config)
+	if err != nil {
+		return edges{}, err
+	}
 	doctor, err := i.ring.Derive(echo.Purpose)
 	if err != nil {
 		return edges{}, err
@@ -83,7 +88,7 @@ func (i *instance) edges(logger *slog.Logger) (edges, error) {
 		probe,
 		&feed.Edge{
 			Verifier: i.Verifier, Log: i.follower, Tail: i.tail, Issuer: i.config.Issuer,
-			Staleness: i.config.Revocation.MaxStaleness, Clock: revocation.BootClock, Confirming: i.room,
+			Staleness: i.config.Revocation.MaxStaleness, Clock: revocation.BootClock, Confirming: i.room, Settings: settings,
 		},
 		&scim.Edge{SignIn: i.SignIn, Directory: i.Provisioner, Issuer: i.config.Issuer},
 		&adminapi.API{
@@ -113,7 +118,7 @@ func (i *instance) edges(logger *slog.Logger) (edges, error) {
 	if err != nil {
 		return edges{}, err
 	}
-	pages := &webui.Pages{ // behind what programs use, in the description too
+	pages := &webui.Pages{ // after what programs use, in the description too
 		SignIn: i.SignIn, Accounts: i.Accounts, Issuance: i.Issuance, Tokens: i.Tokens, Usage: i.Usage, Flows: i.Flows, Revoker: i.Revoker, Directory: i.Directory, Explainer: i.Explainer,
 		Status: i.follower.Status, Policy: policyOf(i.config), Now: i.now,
 		CrossOrigin: crossOrigin, Cookies: s.cookies, SessionCookies: s.sessionCookies,
@@ -139,12 +144,13 @@ func sessionCookies(c config.Config) []string {
 
 // addGateway mounts forward auth and, where there is an upstream, the proxy.
 func (s *shared) addGateway(e *edges) error {
+	resources := metadataOf(s.config)
 	parts := gatewayParts{
 		gate: gateway.Gate{
-			Verifier: s.Verifier, Now: s.now, Challenge: s.challenge, CrossOrigin: s.crossOrigin, Finders: s.finders, Forms: s.forms, Shadow: s.shadow,
-			Metadata: metadataOf(s.config), TokensPage: s.config.Issuer + "/auth/tokens",
+			Verifier: s.Verifier, Now: s.now, Challenge: s.challenge, CrossOrigin: s.crossOrigin, Finders: s.finders, LooksLikeToken: s.forms.LooksLikeToken, Shadow: s.shadow,
+			MetadataOf: func(audience string) string { return resources[audience] }, TokensPage: s.config.Issuer + "/auth/tokens",
 		},
-		now: s.now, staleness: s.config.Revocation.MaxStaleness, log: s.logger,
+		now: s.now, staleness: func() time.Duration { return s.config.Revocation.MaxStaleness }, log: s.logger,
 	}
 	if audience := s.config.Upstream.AssertionAudience; audience != "" {
 		parts.assert = func(ctx context.Context, id *verification.Identity) (string, error) {

@@ -27,8 +27,8 @@ It is always YAML, whatever --output says.
 
 Passwords and client secrets are not in the file: users and clients keep those that
 they have where it is applied. With --with-hashes the hashes of passwords and the
-digests of client secrets are in it, so that users and clients go on in another
-database with what they know; keep such a file as safe as the database. Tokens, and
+digests of client secrets are in it, so that users and clients keep their secrets
+in another database; keep such a file as safe as the database. Tokens, and
 who users are for sign-in sources, are not in the file, and users get other subject
 ids in another database.
 

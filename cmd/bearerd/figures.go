@@ -19,8 +19,8 @@ type figures struct {
 	census *census.Census
 }
 
-// count has an instance keep figures, by counters that totals reads. It returns the loops
-// that do.
+// count sets up the figures of an instance, by counters that totals reads, and returns
+// the loops that keep them.
 func (i *instance) count(totals func() traffic.Totals, log *slog.Logger) ([]server.Loop, error) {
 	hours, err := traffic.NewHours(traffic.Config{Store: i.store, Node: uuid.NewString(), Totals: totals, Now: i.now})
 	if err != nil {

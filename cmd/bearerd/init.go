@@ -26,7 +26,7 @@ import (
 	"github.com/bearerd/bearerd/internal/token"
 )
 
-// wishes are what a new installation is asked to be.
+// wishes are the settings of a new installation.
 type wishes struct {
 	file         string
 	issuer       string
@@ -126,7 +126,7 @@ func (p *program) initialize(cmd *cobra.Command, w *wishes) error {
 
 // askWishes asks for what no flag says.
 func (p *program) askWishes(cmd *cobra.Command, w *wishes) error {
-	p.say("an empty answer takes what stands in brackets")
+	p.say("an empty answer takes the value in brackets")
 	var names string
 	for _, q := range []struct {
 		flag, question, usual string
@@ -258,14 +258,14 @@ func withKey(m map[string]string, key, value string) map[string]string {
 	return m
 }
 
-// proxied reports whether a proxy on this machine must stand in front: TLS ends somewhere
-// else, and nobody but this machine reaches the endpoints.
+// proxied reports whether a proxy on this machine must be in front: TLS ends somewhere
+// else, and the endpoints can be reached only from this machine.
 func proxied(c config.Config) bool {
 	host, _, err := net.SplitHostPort(c.Listen)
 	return err == nil && strings.HasPrefix(c.Issuer, "https://") && c.TLS == (config.TLS{}) && token.IsLoopback(host)
 }
 
-// settings returns what the configuration file says other than by comments.
+// settings returns what the configuration file sets, without the comments.
 func (w *wishes) settings(c config.Config) []setup.Setting {
 	list := []setup.Setting{
 		{Key: "issuer", Value: c.Issuer},
@@ -398,7 +398,7 @@ func (p *program) begin(ctx context.Context, c config.Config, w *wishes) (err er
 	return nil
 }
 
-// warnAfter says what works but isn't meant to stay.
+// warnAfter warns of what works but shouldn't stay.
 func (p *program) warnAfter(c config.Config) {
 	for _, warning := range c.Warnings() {
 		p.say("warning: %s", warning)
@@ -438,7 +438,7 @@ func (p *program) showNext(c config.Config, w *wishes) error {
 	return err
 }
 
-// nextText puts what is to be typed or opened apart from what is to be read.
+// nextText sets commands and addresses apart from the text.
 func nextText(steps []string) string {
 	var out strings.Builder
 	for _, s := range steps {

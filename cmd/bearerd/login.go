@@ -46,10 +46,10 @@ func (p *program) loginCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "login ISSUER",
 		Short: "Log in at a server, for \"bearerd api\"",
-		Long: `Log in at a server that is somewhere else: bearerd prints an address and a code, you
+		Long: `Log in at a server on another machine: bearerd prints an address and a code, you
 sign in there and allow it, and it gets a token that acts as you. "bearerd api" uses
-it and replaces it when it ends; "bearerd logout" revokes it. It is in a file of
-your own that only you may read, beneath your folder for settings (on Linux
+it and replaces it when it expires; "bearerd logout" revokes it. It is stored in a
+file that only you may read, in your folder for settings (on Linux
 ~/.config/bearerd/logins).
 
 The token can do what its scope says: without --scope no more than any token without
@@ -220,8 +220,8 @@ func (p *program) logoutCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "logout [ISSUER]",
 		Short: "Revoke the token of a login, and forget it",
-		Long: `Revoke the token of a login, with every token that came of it, and forget it. ISSUER
-may be left out where there is one login.`,
+		Long: `Revoke the token of a login, with every token that was issued for it, and forget it.
+ISSUER may be left out if there is one login.`,
 		Args: cobra.MaximumNArgs(1),
 		ValidArgsFunction: func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
 			return p.issuersLoggedIn(), cobra.ShellCompDirectiveNoFileComp
@@ -233,7 +233,7 @@ may be left out where there is one login.`,
 			}
 			if err := p.revokeLogin(cmd.Context(), l); err != nil && !force {
 				return hint(fmt.Errorf("the token is not revoked, and the login is kept: %w", err),
-					"try again; --force forgets it, and the token stays good: revoke it at %s/auth/tokens", l.Issuer)
+					"try again; --force forgets it, and the token stays valid: revoke it at %s/auth/tokens", l.Issuer)
 			}
 			if err := folder.Remove(l.Issuer); err != nil {
 				return err

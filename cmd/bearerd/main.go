@@ -1,12 +1,12 @@
 // Command bearerd issues, verifies and revokes bearer tokens for HTTP APIs.
 //
-// The server is `bearerd serve`; `bearerd demo` is one with sample data. Every
-// other command works on the database directly, beside a running server, which
-// learns of it from the revocation log.
+// The server is `bearerd serve`; `bearerd demo` is one with sample data. Every other
+// command works on the database directly, while a server may be running, which receives
+// the changes through the revocation log.
 //
-// A file a subcommand; what they share stands in program.go (streams and flags),
-// output.go (what is printed and how), open.go (from the configuration to an
-// authority) and secrets.go (how passwords and tokens are read).
+// Each subcommand has a file; what they share is in program.go (streams and flags),
+// output.go (what is printed and how), open.go (from the configuration to a node) and
+// secrets.go (how passwords and tokens are read).
 package main
 
 import (

@@ -10,8 +10,8 @@ import (
 	"github.com/spf13/cobra/doc"
 )
 
-// moreCommands are those of the binary that releases are made with: nobody runs it, and it
-// alone holds what turns help into manual pages.
+// moreCommands are those of the binary that writes the manual pages of a release. Only
+// that binary contains what turns help into manual pages; nobody else runs it.
 func (p *program) moreCommands() []*cobra.Command {
 	return []*cobra.Command{{
 		Use:    "manual DIRECTORY",
@@ -23,7 +23,7 @@ func (p *program) moreCommands() []*cobra.Command {
 				return fmt.Errorf("writing the manual: %w", err)
 			}
 			root := cmd.Root()
-			root.DisableAutoGenTag = true // the day of a build would make each one another
+			root.DisableAutoGenTag = true // the date of the build would make each build differ
 			// The date is that of SOURCE_DATE_EPOCH.
 			header := &doc.GenManHeader{Section: "1", Source: "bearerd " + root.Version, Manual: "bearerd"}
 			if err := doc.GenManTree(root, header, args[0]); err != nil {

@@ -79,7 +79,7 @@ verified without the revocation log.`,
 	return cmd
 }
 
-// restoring says what is known of a database that was put back, and what to do about it.
+// restoring is what is known of a database that was restored, and what to do about it.
 type restoring struct{ restored, revokeAll bool }
 
 // migrated is what a migration did, for --output json.

@@ -16,12 +16,12 @@ import (
 	"github.com/bearerd/bearerd/internal/verification"
 )
 
-// gatewayParts is what a node and an edge mount the gateway with.
+// gatewayParts is what a node and an edge assemble the gateway from.
 type gatewayParts struct {
 	gate      gateway.Gate // without its Announcer
 	assert    func(context.Context, *verification.Identity) (string, error)
 	now       func() time.Time
-	staleness time.Duration // L; 0: not known
+	staleness func() time.Duration // L; 0: not known
 	log       *slog.Logger
 }
 
@@ -62,7 +62,7 @@ func mountGateway(c config.Config, p gatewayParts) (mounted, error) {
 		m.verify = &server.Verify{Address: address, Auth: auth}
 	}
 	for _, name := range c.ReportOnly() {
-		p.log.Warn("this is not enforced: what would have been refused is counted alone", slog.String("route", name))
+		p.log.Warn("this is not enforced: what would have been refused is only counted", slog.String("route", name))
 	}
 	if c.Upstream.URL == "" {
 		return m, nil

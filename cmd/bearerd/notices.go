@@ -20,7 +20,7 @@ import (
 	"github.com/bearerd/bearerd/internal/token"
 )
 
-// interests returns who is to learn of what, by the configuration.
+// interests returns which receivers are sent which notices, by the configuration.
 func interests(c config.Config) []notice.Interest {
 	var list []notice.Interest
 	for _, n := range c.Notices {

@@ -68,15 +68,15 @@ type instance struct {
 
 // needs says what a command needs of the database.
 type needs struct {
-	creates   bool // a missing database is made: the command puts something into it
-	rehearses bool // nothing is to be left behind, be it a new database
+	creates   bool // a missing database is created: the command writes to it
+	rehearses bool // nothing is to be left behind, not even a new database
 	judges    bool // the command judges tokens, for which it must know the whole log
 	bulk      bool // the command writes very many rows
 	waits     bool // --wait says whether to wait for the servers
 }
 
-// commandTimeout is how long a command waits for an answer of PostgreSQL: no client
-// waits for it, who would rather be told within a second to come again.
+// commandTimeout is how long a command waits for an answer of PostgreSQL. It is longer
+// than a server's, because no client is waiting that could try again.
 const commandTimeout = 10 * time.Second
 
 // with opens the database for a command, and closes it when do is done.
@@ -113,8 +113,8 @@ func (p *program) with(cmd *cobra.Command, need needs, do func(context.Context, 
 	return errors.Join(err, i.Journal.FlushRefusals(cmd.Context(), true))
 }
 
-// warnOfRestore says that this command is the first to open a database that was restored. No
-// later one can say it.
+// warnOfRestore warns that the database was restored. Only the first command that opens
+// it can detect that.
 func (p *program) warnOfRestore(s *store.Store) {
 	if s.Restored() {
 		p.say("warning: the database was restored from a backup, or its server failed over; what was revoked in between may be accepted again")
@@ -122,15 +122,15 @@ func (p *program) warnOfRestore(s *store.Store) {
 	}
 }
 
-// onDatabase returns what a command runs that does nothing but what needs the database.
+// onDatabase returns the RunE of a command that does nothing without the database.
 func (p *program) onDatabase(need needs, do func(context.Context, *instance, []string) error) func(*cobra.Command, []string) error {
 	return func(cmd *cobra.Command, args []string) error {
 		return p.with(cmd, need, func(ctx context.Context, i *instance) error { return do(ctx, i, args) })
 	}
 }
 
-// revocation completes a command that revokes or removes what its one argument names,
-// and says how far that has come: done holds the argument and the reach.
+// revocation completes a command that revokes or removes what its one argument names, and
+// then prints done with the argument and how far the revocation has reached.
 func (p *program) revocation(cmd *cobra.Command, done string, operation func(*instance) revokes) *cobra.Command {
 	cmd.RunE = p.onDatabase(needs{waits: true}, func(ctx context.Context, i *instance, args []string) error {
 		r, err := operation(i)(ctx, caller.Operator(), args[0])
@@ -160,7 +160,7 @@ func (p *program) empty(ctx context.Context, c config.Config, need needs) (bool,
 	return err == nil && in.New, err
 }
 
-// elsewhere returns the configuration with an empty database in a directory of its own.
+// elsewhere returns the configuration with an empty database in a new directory.
 func elsewhere(c config.Config) (config.Config, error) {
 	dir, err := os.MkdirTemp("", "bearerd-dry-run-")
 	if err != nil {
@@ -174,8 +174,12 @@ func elsewhere(c config.Config) (config.Config, error) {
 // waitFlag adds the flag --wait to a command that revokes something.
 func waitFlag(cmd *cobra.Command) {
 	wait := waitValue{config.WaitTrue}
-	cmd.Flags().Var(&wait, "wait", "wait until every running server has confirmed it, or all that verify: true, false, all (revocation.wait)")
-	cmd.Flag("wait").NoOptDefVal = string(config.WaitTrue)
+	cmd.Flags().Var(&wait, "wait", "wait until every running server has confirmed it; --wait=all waits for services\n"+
+		"that confirm too, --wait=false for nothing (default: as revocation.wait says)")
+	flag := cmd.Flag("wait")
+	flag.NoOptDefVal = string(config.WaitTrue)
+	flag.DefValue = "" // the configuration's
+	flagValues(cmd, "wait", string(config.WaitTrue), string(config.WaitAll), string(config.WaitFalse))
 }
 
 // waitValue is the value of that flag.
@@ -183,9 +187,9 @@ type waitValue struct{ config.Wait }
 
 func (w *waitValue) String() string     { return string(w.Wait) }
 func (w *waitValue) Set(s string) error { return w.UnmarshalText([]byte(s)) } //nolint:wrapcheck // cobra names the flag
-func (*waitValue) Type() string         { return "wait" }
+func (*waitValue) Type() string         { return "bool" }                     // so that the help has --wait, and no name of a value
 
-// readOnlyLog is the revocation log for a command. A command is no server: nobody
+// readOnlyLog is the revocation log for a command. A command is no server: no revocation
 // may wait for it, so it confirms nothing.
 type readOnlyLog struct {
 	*store.Store
@@ -196,9 +200,9 @@ type readOnlyLog struct {
 // Confirm leaves the list of nodes as it is.
 func (*readOnlyLog) Confirm(context.Context, revocation.Confirmation) error { return nil }
 
-// Entries returns the log, for a command that judges tokens. For every other it is as
-// good as purged up to where the command found it: there may be millions of entries, and
-// only what is written from then on matters.
+// Entries returns the log, for a command that judges tokens. For every other command the
+// entries before its start count as purged: there may be millions, and only those written
+// from then on matter.
 func (b *readOnlyLog) Entries(ctx context.Context, after revocation.Seq, limit int) (revocation.Page, error) {
 	if b.all {
 		return b.Store.Entries(ctx, after, limit)
@@ -218,7 +222,7 @@ func openStore(ctx context.Context, c config.Config, o store.Options) (*store.St
 	return s, err
 }
 
-// storeOptions completes options by what the configuration says.
+// storeOptions completes options with what the configuration says.
 func storeOptions(c config.Config, o store.Options) store.Options {
 	o.Postgres = store.Postgres{
 		Connections: c.Postgres.Connections, ConnectTimeout: c.Postgres.ConnectTimeout,
@@ -232,11 +236,11 @@ type parts struct {
 	config config.Config
 	store  *store.Store
 	log    revocation.Log
-	// shared says that the database is other nodes' as well: the node confirms always, and
-	// watches their list. SQLite has one node as a rule, which need not write while
-	// nothing happens.
+	// shared is set when other nodes use the database too: the node then always confirms,
+	// and watches their list. SQLite normally has one node, which doesn't need to write
+	// while nothing happens.
 	shared bool
-	serves bool // people sign in: their sources are made ready
+	serves bool // people sign in: their sources are set up
 	// instead is how tests have documents of clients read; empty otherwise.
 	instead clientdoc.Config
 	meter   node.Meter
@@ -255,10 +259,7 @@ func assemble(ctx context.Context, p parts) (*instance, error) {
 	var follower *revocation.Follower
 	keeping := confirming.Config{
 		Node: uuid.NewString(), Staleness: p.config.Revocation.MaxStaleness, Clock: revocation.BootClock, Log: p.logger,
-		Publish: func(ctx context.Context) error { return follower.ConfirmAgain(ctx) },
-	}
-	if p.shared {
-		keeping.Store = p.store
+		Publish: func(ctx context.Context) error { return follower.ConfirmAgain(ctx) }, Store: p.store,
 	}
 	room, err := confirming.New(keeping)
 	if err != nil {
@@ -381,8 +382,8 @@ func openRing(ctx context.Context, p parts) (*keyring.Ring, error) {
 	return keyring.Open(ctx, c)
 }
 
-// masterKey reads the master key. The first start makes it; once it has sealed
-// something, a new one would open nothing.
+// masterKey reads the master key. The first start creates it. Once it has sealed
+// something, a new one would be of no use.
 func masterKey(ctx context.Context, p parts) (keyring.Master, error) {
 	path := p.config.MasterKeyPath()
 	m, err := keyring.ReadMaster(path)
@@ -409,14 +410,14 @@ func masterKey(ctx context.Context, p parts) (keyring.Master, error) {
 	return m, err
 }
 
-// lostMaster is the error for a database whose keys nothing opens.
+// lostMaster is the error for a database whose signing keys can't be opened.
 func lostMaster(err error) error {
 	return hint(fmt.Errorf("the master key is missing, and the database has signing keys that only it opens: %w", err),
 		"put the file back from where you keep it safe, or name it in master_key_file")
 }
 
-// noSharedMaster is the error for a database of many nodes, where none of them may
-// make a master key of its own.
+// noSharedMaster is the error for a database of many nodes, where none of them may create
+// a master key of its own.
 func noSharedMaster(path string, err error) error {
 	return hint(fmt.Errorf("the master key is missing, and all nodes of a PostgreSQL database need the same: %w", err),
 		"create one with \"bearerd keys master %s\", once, and copy it to every node", path)

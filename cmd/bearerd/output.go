@@ -15,11 +15,10 @@ import (
 	"github.com/bearerd/bearerd/internal/revocation"
 )
 
-// How bearerd speaks. Results, and secrets, go to standard output and nothing else
-// does; all else goes to standard error, each line with the prefix. Messages begin
-// in lower case and end without a full stop. An error may be followed by a hint
-// that says what to do about it. What came from outside is quoted or made printable,
-// and a secret is in no message at all.
+// The rules of messages. Only results and secrets go to standard output; everything else
+// goes to standard error, each line with the prefix. Messages begin in lower case and end
+// without a full stop. An error may be followed by a hint about what to do. Text from
+// outside is quoted or made printable, and a message never contains a secret.
 
 const prefix = "bearerd: "
 
@@ -98,8 +97,8 @@ func (p *program) show(v any, text func(w io.Writer)) error {
 	return e.Encode(v)
 }
 
-// silent is the text of a result that is only shown as JSON, because a message
-// told it already.
+// silent is the text of a result that is shown only as JSON, because a message has the
+// same content.
 func silent(io.Writer) {}
 
 // items is a list as JSON shows it, as the management API does.
@@ -154,8 +153,8 @@ func orDash(s string) string {
 	return s
 }
 
-// printable replaces what could make a terminal do something, and tabs, which errors of
-// several attempts begin their lines with.
+// printable replaces control characters, which could change the terminal, and tabs, with
+// which errors of several attempts begin their lines.
 func printable(s string) string {
 	return strings.Map(func(r rune) rune {
 		if r == '\t' {
@@ -187,7 +186,7 @@ func acknowledged(r revocation.Receipt) acknowledgement {
 	return a
 }
 
-// reach says in words how far a revocation has come.
+// reach returns in words how far a revocation has reached.
 func (i *instance) reach(r revocation.Receipt) string {
 	text := i.reachOfNodes(r)
 	if r.Nodes == nil || r.Nodes.Verifiers == nil {
@@ -220,5 +219,5 @@ func (i *instance) reachOfNodes(r revocation.Receipt) string {
 // isMissing reports whether err is that of a file that isn't there.
 func isMissing(err error) bool { return errors.Is(err, fs.ErrNotExist) }
 
-// silentLog is the log of a command, which says itself what matters.
+// silentLog is the log of a command: the command prints by itself what matters.
 func silentLog() *slog.Logger { return slog.New(slog.DiscardHandler) }

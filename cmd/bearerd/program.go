@@ -47,7 +47,7 @@ var overrides = []struct{ key, flag, usage string }{
 // and answered that it is not.
 const exitRefused = 3
 
-// errRefused ends a command that has shown such an answer.
+// errRefused is the error of a command that has shown such an answer.
 var errRefused = errors.New("refused")
 
 // run carries out the command that the arguments name and returns the exit code: 0
@@ -78,13 +78,14 @@ everywhere at once.
 
 Begin with "bearerd demo", which starts a server with sample data and prints
 commands to paste, or with "bearerd init", which begins an installation of your
-own. "bearerd serve" is the server; "bearerd login" and "bearerd api" ask a server
-that is somewhere else; every other command works on the same database beside the
-server, and what it changes reaches the server at once.
+own. "bearerd serve" is the server; "bearerd login" and "bearerd api" use a server
+on another machine; every other command works on the same database beside the
+server, and its changes take effect in the server at once.
 
-Results and secrets are printed to standard output, all else to standard error.
-A command that fails exits with 1 and has changed nothing, or says what it has. One
-that was asked whether something is allowed exits with 3 when it isn't.`,
+Results and secrets are printed to standard output, everything else to standard
+error. A command that fails exits with 1; if it has changed something nevertheless,
+it says so. A command that checks whether something is allowed exits with 3 when it
+isn't.`,
 		SilenceErrors: true,
 		SilenceUsage:  true,
 		Version:       thisBuild().Version,
@@ -162,7 +163,7 @@ func noSuchCommand(cmd *cobra.Command, args []string) error {
 	return hint(fmt.Errorf("unknown command %q", cmd.CommandPath()+" "+args[0]), "%ssee %s --help", meant, cmd.CommandPath())
 }
 
-// badFlag adds to the error of a flag what was meant.
+// badFlag adds to the error about an unknown flag the one that was probably meant.
 func badFlag(cmd *cobra.Command, err error) error {
 	meant := ""
 	if unknown, ok := errors.AsType[*pflag.NotExistError](err); ok {
@@ -179,8 +180,8 @@ func badFlag(cmd *cobra.Command, err error) error {
 	return hint(err, "%ssee %s --help", meant, cmd.CommandPath())
 }
 
-// takes says which arguments a command has. An argument that is too many isn't
-// repeated: it may be a secret that is in the wrong place.
+// takes checks the arguments of a command. A surplus argument isn't repeated in the
+// error: it may be a secret in the wrong place.
 func takes(names ...string) cobra.PositionalArgs {
 	return func(cmd *cobra.Command, args []string) error {
 		switch {

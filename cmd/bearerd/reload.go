@@ -34,7 +34,7 @@ func (r *reloader) listen() (stop func()) {
 	return func() { signal.Stop(r.hangups) }
 }
 
-// run reloads whenever that was asked for, until ctx ends.
+// run reloads whenever that is requested, until ctx ends.
 func (r *reloader) run(ctx context.Context) error {
 	for {
 		select {
@@ -46,8 +46,8 @@ func (r *reloader) run(ctx context.Context) error {
 	}
 }
 
-// reload reads everything. What can't be used leaves the rest to be taken and itself as it
-// was, and the log says why.
+// reload reads everything again. What can't be used stays as it was, and the log has the
+// reason; the rest is still reloaded.
 func (r *reloader) reload(ctx context.Context) {
 	c, err := r.read()
 	if err == nil {
@@ -55,7 +55,7 @@ func (r *reloader) reload(ctx context.Context) {
 	}
 	changed, secretsErr := r.secrets.Reload()
 	if err := errors.Join(err, secretsErr, r.certificate()); err != nil {
-		r.log.LogAttrs(ctx, slog.LevelError, "reloading: what is wrong stays as it was", slog.Any("error", err))
+		r.log.LogAttrs(ctx, slog.LevelError, "reloading failed in part: what can't be used stays as it was", slog.Any("error", err))
 		return
 	}
 	r.log.LogAttrs(ctx, slog.LevelInfo, "reloaded the certificate, the secrets and the log level", slog.Int("changed_secrets", changed))

@@ -38,7 +38,7 @@ func (p *program) readSecret(what, file string) (token.Secret, error) {
 	return token.Secret(text), nil
 }
 
-// readNewPassword reads a password that is to be remembered: at a prompt, twice.
+// readNewPassword reads a new password: at a prompt, twice.
 func (p *program) readNewPassword(file string) (token.Secret, error) {
 	password, err := p.readSecret("new password", file)
 	if err != nil || file != "" || !p.interactive() {
@@ -71,7 +71,7 @@ func (p *program) prompt(what string) (token.Secret, error) {
 	return token.Secret(text), nil
 }
 
-// ask asks at the terminal until the answer is good. An empty answer is the usual one.
+// ask asks at the terminal until the answer is valid. An empty answer means the default.
 func (p *program) ask(question, usual string, answer *string, check func(string) error) error {
 	for {
 		_, _ = fmt.Fprintf(p.stderr, "%s%s [%s]: ", prefix, question, usual)

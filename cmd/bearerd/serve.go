@@ -26,7 +26,7 @@ func (p *program) serveCommand() *cobra.Command {
 		Use:   "serve",
 		Short: "Run the server",
 		Long: `Run the server until it gets SIGTERM or SIGINT; requests that are running can then
-finish, and where shutdown.notice says so /readyz is 503 for a while before. SIGHUP
+finish, and before that /readyz is 503 for as long as shutdown.notice says. SIGHUP
 makes it read the certificate, the secrets and the log level again. The database,
 its schema and the master key are created on the first start.
 
@@ -62,7 +62,7 @@ The log is JSON on standard error; "listening" has the address of each listener.
 	return cmd
 }
 
-// service is how the server is run.
+// service is how a server is run, and what it is run with.
 type service struct {
 	config   config.Config
 	log      *slog.Logger
@@ -133,7 +133,7 @@ func (p *program) serve(ctx context.Context, sv service) (err error) {
 	}
 	err = srv.Listen(ctx)
 	if errors.Is(err, syscall.EADDRINUSE) {
-		return hint(err, "another program uses this address, maybe another bearerd; choose other addresses in listen, ops_listen and verify_listen")
+		return hint(err, "another program uses this address, perhaps another bearerd; choose other addresses in listen, ops_listen and verify_listen")
 	}
 	if err != nil {
 		return err
@@ -146,8 +146,8 @@ func (p *program) serve(ctx context.Context, sv service) (err error) {
 	return nil
 }
 
-// tellManager notifies the service manager that started this process what has become
-// of it, as sd_notify(3) describes. Where none asked to be told, nothing is done.
+// tellManager notifies the service manager of the state of this process, as sd_notify(3)
+// describes. It does nothing if no service manager asked for that.
 func (p *program) tellManager(ctx context.Context, state string) error {
 	for _, variable := range p.env {
 		socket, asked := strings.CutPrefix(variable, "NOTIFY_SOCKET=")

@@ -26,8 +26,8 @@ import (
 	"github.com/bearerd/bearerd/internal/webui/login"
 )
 
-// waysToSignIn are the sources of the configuration: what they may say of whom, and how
-// they are spoken to.
+// waysToSignIn are the sources of the configuration: the people whom they may sign in,
+// and how requests are made to them.
 type waysToSignIn struct {
 	policies signin.Sources
 	sources  sso.Sources
@@ -40,7 +40,7 @@ type wayReader struct {
 	now     func() time.Time
 }
 
-// read reads all sources. Nothing is asked of them yet.
+// read reads the secrets and keys of all sources. It sends them no request yet.
 func (w wayReader) read(ctx context.Context) (ways waysToSignIn, err error) {
 	for i, s := range w.config.SignIn.Sources {
 		key := fmt.Sprintf("sign_in.sources[%d]", i)
@@ -140,7 +140,7 @@ func (w wayReader) provider(key string, s config.SignInSource) (*sso.Provider, e
 	return &sso.Provider{Provider: provider, Claims: claims, LogoutAll: s.Logout == config.LogoutAll}, nil
 }
 
-// clientSecret reads what the provider has given; a client without a secret is public.
+// clientSecret reads the client secret for a provider; a client without one is public.
 func (w wayReader) clientSecret(key string, s config.SignInSource) (*secretfile.Secret, error) {
 	if s.ClientSecretFile == "" {
 		return nil, nil
@@ -183,7 +183,7 @@ func readProxySecret(key string, s config.SignInSource) ([]byte, error) {
 		return nil, err
 	}
 	if bytes.ContainsFunc(secret, func(c rune) bool { return c <= ' ' || c > '~' }) {
-		return nil, fmt.Errorf("%s.secret_file: the secret stands in a header, and has other characters than ASCII's visible ones; make one with: openssl rand -base64 48", key)
+		return nil, fmt.Errorf("%s.secret_file: the secret is sent in a header, and has characters other than visible ASCII; create one with: openssl rand -base64 48", key)
 	}
 	return secret, nil
 }
@@ -219,8 +219,8 @@ func takesPasswords(c config.Config) bool {
 	return c.SignIn.Password || slices.ContainsFunc(c.SignIn.Sources, func(s config.SignInSource) bool { return s.PasswordURL != "" })
 }
 
-// askWays returns the loop that asks the providers at the start, so that the log says which
-// of them don't answer before somebody needs them.
+// askWays returns the loop that asks the providers at the start, so that the log shows
+// which of them don't answer before somebody needs them.
 func askWays(ways sso.Sources, logger *slog.Logger) server.Loop {
 	return server.Loop{Name: "asking the sign-in sources", Run: func(ctx context.Context) error {
 		for _, s := range ways {

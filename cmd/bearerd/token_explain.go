@@ -28,7 +28,7 @@ type explanationJSON struct {
 	Seq      int64             `json:"seq"`
 }
 
-// asked is what a token is to be judged for.
+// asked is what a token is checked for.
 type asked struct {
 	audience, scope, action, path, from string
 	collection                          int64

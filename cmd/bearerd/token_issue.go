@@ -40,7 +40,7 @@ It is printed to standard output, only once.`,
 	return cmd
 }
 
-// wanted is what a token is asked to be.
+// wanted is the token that is asked for.
 type wanted struct {
 	scope, expires string
 	collection     int64
@@ -83,7 +83,7 @@ func (n *wanted) request(cmd *cobra.Command, kind token.Kind) (*issuance.Request
 	return r, nil
 }
 
-// issuedJSON is a token that was made, with its value, this once.
+// issuedJSON is a new token with its value, which is shown only here.
 type issuedJSON struct {
 	ID         string   `json:"id"`
 	Token      string   `json:"token"`

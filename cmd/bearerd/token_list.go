@@ -36,7 +36,7 @@ type storedJSON struct {
 	Reason     string     `json:"reason"`
 }
 
-// kindsWithUses are the kinds of token of which it is kept what they were used for.
+// kindsWithUses are the kinds of token whose uses are kept.
 var kindsWithUses = []token.Kind{token.KindAPIToken, token.KindExchangeKey, token.KindGrant}
 
 func storedOf(t records.StoredToken, username string) storedJSON {
@@ -199,7 +199,7 @@ func (p *program) tokenRow(t records.StoredToken) []string {
 		state = "ended " + clock(at) + ": " + reason
 	}
 	value := ""
-	if t.Prefix != "" {
+	if t.Last4 != "" { // another system's may have no prefix
 		value = t.Prefix + "…" + t.Last4
 	}
 	return []string{

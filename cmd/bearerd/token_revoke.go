@@ -122,7 +122,7 @@ type search struct {
 	skip    bool
 	ids     []string // that are yet to be looked up, together
 	found   []revoking.Revocable
-	unknown []string // where something stands that is no token: "12"
+	unknown []string // the lines that are no token: "12"
 }
 
 func (s *search) lines(ctx context.Context, name string, in io.Reader) ([]revoking.Revocable, error) {
@@ -177,7 +177,7 @@ func (s *search) lookUp(ctx context.Context) error {
 	return err
 }
 
-// complete says which lines were no tokens.
+// complete returns an error about the lines that are no tokens.
 func (s *search) complete(name string) error {
 	switch {
 	case len(s.unknown) == 0 && len(s.found) == 0:

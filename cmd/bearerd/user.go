@@ -105,7 +105,7 @@ func (p *program) userShowCommand() *cobra.Command {
 	})
 }
 
-// linksText returns who a user is for which source.
+// linksText returns the links of a user in one line.
 func linksText(links []records.Link) string {
 	var parts []string
 	for _, l := range links {
@@ -114,7 +114,7 @@ func linksText(links []records.Link) string {
 	return strings.Join(parts, ", ")
 }
 
-// locked says which sign-ins of a user are refused, and until when.
+// locked returns in words which sign-ins of a user are refused, and until when.
 func locked(l account.Lock) string {
 	var parts []string
 	if !l.Everywhere.IsZero() {

@@ -66,7 +66,7 @@ password. What the user had before, tokens and sessions, is revoked then.`,
 				URL       string    `json:"url"`
 				ExpiresAt time.Time `json:"expires_at"`
 			}{link.URL(i.config.Issuer), link.ExpiresAt.UTC().Truncate(time.Second)}
-			p.say("the link for user %s is good once, until %s", link.Username, out.ExpiresAt.Format(time.RFC3339))
+			p.say("the link for user %s can be used once, until %s", link.Username, out.ExpiresAt.Format(time.RFC3339))
 			return p.show(out, func(w io.Writer) { _, _ = fmt.Fprintln(w, out.URL) })
 		}),
 	})

@@ -11,7 +11,7 @@ import (
 	"github.com/bearerd/bearerd/internal/server"
 )
 
-// build returns what was built from what.
+// build is the version and the source of this binary.
 type build struct {
 	Version  string `json:"version"`
 	Revision string `json:"revision,omitempty"`

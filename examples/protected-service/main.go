@@ -57,9 +57,9 @@ func run(ctx context.Context, logger *slog.Logger) error {
 	return server.Shutdown(ctx)
 }
 
-// newHandler returns the API. Only the readiness check needs no token; who reads needs
-// the scope read, who writes write, and a collection's specimens are for tokens that
-// are for that collection.
+// newHandler returns the API. Only the readiness check needs no token. Reading needs the
+// scope read, writing the scope write, and a collection's specimens a token for that
+// collection.
 func newHandler(v *verify.Verifier) http.Handler {
 	s := &specimens{}
 	api := http.NewServeMux()

@@ -38,14 +38,14 @@ func notActionRune(r rune) bool {
 	return !strings.ContainsRune("_.:-", r)
 }
 
-// Permission is an action at a path. The path is relative to that of the binding
-// which returns the permission.
+// Permission is an action at a path. The path is relative to that of the binding which
+// grants the permission.
 type Permission struct {
 	Action string
 	Path   Path
 }
 
-// Validate says what is wrong with a permission, as fault.Invalid.
+// Validate returns what is wrong with a permission, as fault.Invalid.
 func (p Permission) Validate() error {
 	if _, err := ParseAction(p.Action); err != nil {
 		return err
@@ -90,8 +90,8 @@ type Binding struct {
 }
 
 // Canonical returns the binding as it is stored: where no path was given it is
-// Root. The error is that of Validate. Only this says that no path means Root:
-// a binding that lost its path on the way must not become one for everything.
+// Root. The error is that of Validate. Nowhere else does a missing path mean Root: a
+// binding that lost its path on the way must not become one for everything.
 func (b Binding) Canonical() (Binding, error) {
 	if b.Path == "" {
 		b.Path = Root
@@ -140,7 +140,7 @@ func checkName(what, s string) error {
 	return nil
 }
 
-// via names the side of the binding that a user is reached by.
+// via returns whether the binding is the user's own, or which group's it is.
 func (b Binding) via() string {
 	if b.Group != "" {
 		return ViaGroup(b.Group)

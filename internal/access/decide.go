@@ -77,9 +77,9 @@ func Allows(grants []Grant, action string, path Path) bool {
 // Remove sorts bindings for the removal of a user from a path. The bindings are
 // all that concern the user, direct ones and those of the user's groups.
 //
-// Removed are the direct bindings that grant nothing outside of `at`, be it a
-// permission or a role. Remaining are those of the others that still grant
-// something at, beneath or above `at`: a group's, or one of a wider path.
+// Removed are the direct bindings that grant nothing outside of `at`, whether they grant
+// a permission or a role. Remaining are those of the others that still grant something
+// at, beneath or above `at`: a group's, or one of a wider path.
 func Remove(bindings []Binding, roles map[string]Role, at Path) (removed, remaining []Binding) {
 	for _, b := range bindings {
 		grants := Expand(b, roles[b.Role])
@@ -93,9 +93,9 @@ func Remove(bindings []Binding, roles map[string]Role, at Path) (removed, remain
 	return removed, remaining
 }
 
-// within reports whether the binding can grant nothing outside of at. A binding
-// whose own path lies within counts even when its role is empty today, or it
-// would grant access again when the role is filled.
+// within reports whether the binding can grant nothing outside of at. A binding whose own
+// path is within counts even if its role is empty now, because it would grant access
+// again once the role gets permissions.
 func within(b Binding, grants []Grant, at Path) bool {
 	if at.Covers(b.Path) {
 		return true

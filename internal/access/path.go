@@ -1,11 +1,11 @@
-// Package access decides who may do what, where. It is pure: bindings and roles
-// come in as values, a decision comes out together with the grants that made it.
+// Package access decides who may do what, where. It is pure: it takes bindings and roles
+// as values, and returns a decision together with the grants that led to it.
 //
-// Everything is a path, and a binding covers its path and all beneath it. A
-// Binding returns a user or a group a role or a single permission at a path;
-// Expand turns it into grants, each one action at one absolute path; Decide
-// looks for a grant that covers what is asked. There is no way to say no: a
-// grant more never takes access away, and what no grant covers is refused.
+// Everything is a path, and a binding covers its path and all beneath it. A Binding
+// grants a user or a group a role or a single permission at a path; Expand turns it into
+// grants, each one action at one absolute path; Decide looks for a grant that covers what
+// is asked. Nothing denies: a further grant never removes access, and what no grant
+// covers is refused.
 package access
 
 import (
@@ -43,8 +43,8 @@ const maxPathBytes = 1024
 
 // ParsePath accepts a canonical absolute path of at most 1024 bytes of valid
 // UTF-8. Segments that are empty, "." or "..", a slash at the end, "%" and
-// control characters are refused with fault.Invalid: each would be a second
-// spelling of another path somewhere along the way.
+// control characters are refused with fault.Invalid: some program along the way would
+// read each of them as another path.
 func ParsePath(s string) (Path, error) {
 	switch {
 	case s == "":
@@ -80,14 +80,13 @@ func checkSegment(s string) error {
 	return nil
 }
 
-// invisible reports whether r could make a name read as another one: control
-// characters, line and paragraph separators, and what turns the direction of
-// writing around.
+// invisible reports whether r could make a name look like another one: control
+// characters, line and paragraph separators, and what reverses the direction of writing.
 func invisible(r rune) bool {
 	return unicode.IsControl(r) || unicode.In(r, unicode.Zl, unicode.Zp, unicode.Bidi_Control)
 }
 
-// Covers reports whether q is p or lies beneath p.
+// Covers reports whether q is p or is beneath p.
 func (p Path) Covers(q Path) bool {
 	if p == "" || !strings.HasPrefix(string(q), "/") {
 		return false
@@ -113,8 +112,8 @@ func (p Path) Join(q Path) Path {
 	return p + q
 }
 
-// ParseCollection reads the id of a collection: an integer, 0 or more, in its one
-// spelling. Everything else is fault.Invalid.
+// ParseCollection reads the id of a collection: an integer, 0 or more, in canonical form.
+// Everything else is fault.Invalid.
 func ParseCollection(s string) (int64, error) {
 	id, err := strconv.ParseInt(s, 10, 64)
 	if err != nil || id < 0 || strconv.FormatInt(id, 10) != s {

@@ -21,12 +21,12 @@ func TaskPath(typ string) (Path, error) {
 	return ParsePath("/task-tokens/" + typ)
 }
 
-// TaskRight says which lifetimes of one type of task token a user may have. The
+// TaskRight is which lifetimes of one type of task token a user may have. The
 // zero value allows none.
 type TaskRight struct {
 	Any     bool    // any lifetime up to the ceiling of the type
 	Exact   []int64 // otherwise exactly these, in seconds, ascending
-	Because []Grant // the grants that say so
+	Because []Grant // the grants that allow it
 }
 
 // Allows reports whether that lifetime, in seconds, is allowed.
@@ -34,9 +34,9 @@ func (t TaskRight) Allows(seconds int64) bool {
 	return seconds > 0 && (t.Any || slices.Contains(t.Exact, seconds))
 }
 
-// TaskRights reads off a user's grants which task tokens of a type they may
-// have: create on /task-tokens/TYPE, or on a wider path, allows any lifetime, and
-// on /task-tokens/TYPE/SECONDS that one. A type that TaskPath refuses allows none.
+// TaskRights returns which task tokens of a type a user may have by their grants: create
+// on /task-tokens/TYPE, or on a wider path, allows any lifetime, and on
+// /task-tokens/TYPE/SECONDS that one. A type that TaskPath refuses allows none.
 func TaskRights(grants []Grant, typ string) TaskRight {
 	path, err := TaskPath(typ)
 	if err != nil {

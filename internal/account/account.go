@@ -1,6 +1,6 @@
-// Package account reads and changes by what people sign in: their own password and links,
-// the links by which an administrator lets somebody set a password, and the limits of failed
-// sign-ins that keep somebody out.
+// Package account reads and changes how people sign in: their own password and links, the
+// links by which an administrator lets somebody set a password, and the limits of failed
+// sign-ins that lock an account.
 package account
 
 import (
@@ -47,7 +47,7 @@ type Config struct {
 	Now       func() time.Time
 }
 
-// Accounts reads and changes by what people sign in. Its methods may be called from any
+// Accounts reads and changes how people sign in. Its methods may be called from any
 // number of goroutines.
 type Accounts struct{ cfg Config }
 
@@ -62,15 +62,15 @@ func New(cfg Config) (*Accounts, error) {
 	return &Accounts{cfg: cfg}, nil
 }
 
-// Account says by what somebody signs in.
+// Account is how somebody signs in.
 type Account struct {
 	User     identity.User
 	Password bool           // they have a password here, which lets them in
-	Keeper   string         // the source that keeps the password, or would; "": bearerd
+	Keeper   string         // the source that keeps the password, or would keep one; "": bearerd
 	Links    []records.Link // who they are for which source
 }
 
-// Account returns by what the caller signs in. The error is Unauthenticated for anybody but
+// Account returns how the caller signs in. The error is Unauthenticated for anybody but
 // a user, and InsufficientScope for a Bearer without the scope credentials.
 func (a *Accounts) Account(ctx context.Context, c *caller.Caller) (Account, error) {
 	if err := c.RequireManageTokens(); err != nil {
@@ -164,9 +164,10 @@ func (a *Accounts) ChangePassword(ctx context.Context, c *caller.Caller, ch Pass
 	return a.again(ctx, row)
 }
 
-// MayChangeOwn decides whether the caller may change by what they sign in: it takes a fresh
-// session. The action is that of the change in the audit log. The error is Unauthenticated,
-// Forbidden for a Bearer, or SignInAgain. The refusal of a known caller is recorded.
+// MayChangeOwn decides whether the caller may change how they sign in, which takes a
+// fresh session. The action is that of the change in the audit log. The error is
+// Unauthenticated, Forbidden for a Bearer, or SignInAgain. The refusal of a known caller
+// is recorded.
 func (a *Accounts) MayChangeOwn(ctx context.Context, c *caller.Caller, action string) error {
 	if c == nil {
 		return caller.ErrSignIn
@@ -198,7 +199,7 @@ func (a *Accounts) again(ctx context.Context, was records.StoredToken) (*caller.
 
 // Unlink removes a link of the caller's own, by a fresh session, and ends the other sessions
 // that began by its source. The error is NotFound for a link that isn't theirs; Conflict for
-// the last way in, and for the link by which the user's owner knows them; that of
+// the last way in, and for the link by which the user's owner identifies them; that of
 // ChangePassword otherwise.
 func (a *Accounts) Unlink(ctx context.Context, c *caller.Caller, link records.Link) (revocation.Receipt, error) {
 	if err := a.MayChangeOwn(ctx, c, audit.UserUnlink); err != nil {
@@ -234,5 +235,5 @@ func (a *Accounts) waysIn() []string {
 	return ways
 }
 
-// Title returns how people read the name of a source.
+// Title returns the name of a source as people read it.
 func (a *Accounts) Title(source string) string { return a.cfg.Sources.Title(source) }

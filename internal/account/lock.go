@@ -10,7 +10,7 @@ import (
 	"github.com/bearerd/bearerd/internal/records"
 )
 
-// Lock says which limits keep a user from signing in by password. The zero value is
+// Lock is which limits keep a user from signing in by password. The zero value is
 // none.
 type Lock struct {
 	// Everywhere is when the limit of the account from everywhere ends; zero: it is not
@@ -68,7 +68,7 @@ func (a *Accounts) Lock(ctx context.Context, c *caller.Caller, ref string) (Lock
 }
 
 // Unlock forgets the failed sign-ins of a user, named by subject or username, for
-// administrators. What an address has failed at other accounts still counts.
+// administrators. Failures of an address at other accounts still count.
 func (a *Accounts) Unlock(ctx context.Context, c *caller.Caller, ref string) error {
 	e := a.cfg.Journal.Event(ctx, c.Actor(), audit.UserUnlock)
 	if err := c.RequireAdministrator(); err != nil {

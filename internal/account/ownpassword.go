@@ -11,7 +11,8 @@ import (
 	"github.com/bearerd/bearerd/internal/token"
 )
 
-// ownPassword is a password that a user sets for themselves: it is decided that they may.
+// ownPassword is a password that a user sets for themselves, once it is decided that they
+// may.
 type ownPassword struct {
 	user     identity.User // as they were read
 	password token.Secret

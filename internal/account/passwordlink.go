@@ -27,16 +27,17 @@ type PasswordLink struct {
 // PathPasswordLink is the page on which a user sets a password by a link.
 const PathPasswordLink = "/auth/password-link" // #nosec G101 -- a path
 
-// URL returns the address with which the user sets the password. The secret part stands
-// behind the #: browsers send that to nobody, so no log has it.
+// URL returns the address with which the user sets the password. The secret part is after
+// the #: browsers don't send that, so no log has it.
 func (l PasswordLink) URL(issuer string) string {
 	return strings.TrimSuffix(issuer, "/") + PathPasswordLink + "#" + l.Secret.Reveal()
 }
 
-// passwordLinkLife is for how long a link to set a password is good.
+// passwordLinkLife is how long a link to set a password is valid.
 const passwordLinkLife = 24 * time.Hour
 
-// prefixPasswordLink begins the secret part, for people and scanners who find one.
+// prefixPasswordLink begins the secret part, so that people and scanners recognise one
+// that they find.
 const prefixPasswordLink = "bdl_"
 
 // CreatePasswordLink creates a link with which a user, named by subject or username, sets a
@@ -72,8 +73,9 @@ func digestOf(secret string) [sha256.Size]byte { return sha256.Sum256([]byte(sec
 var errNoPasswordLink = fault.New(fault.NotFound, "this link was used already, was replaced by a newer one, or has expired").In("link")
 
 // UsePasswordLink sets a password by the secret part of a link, which is used up, and revokes
-// everything of the user. It returns the username. The error is NotFound for a link that is
-// not good, Invalid for a password that the rule refuses: the link stays good then.
+// everything of the user. It returns the username. The error is NotFound for a link that
+// is not valid, and Invalid for a password that the rule refuses: the link then stays
+// valid.
 func (a *Accounts) UsePasswordLink(ctx context.Context, secret, password token.Secret) (username string, err error) {
 	if err := a.cfg.Quota.LookUp(ctx); err != nil {
 		return "", err

@@ -24,13 +24,13 @@ func mayManageOwn(r *request) error {
 	return nil
 }
 
-// mayChangeOwn returns the gate of what users change about their own way in.
+// mayChangeOwn returns the gate of changes of how the caller signs in.
 func (a *API) mayChangeOwn(action string) gate {
 	return func(r *request) error { return a.Accounts.MayChangeOwn(r.Context(), r.caller, action) }
 }
 
-// changeMe changes the caller's password. Everything of the user ends, and the answer sets
-// a new session in place of the one that asked.
+// changeMe changes the caller's password. Everything of the user is revoked, and the
+// answer sets a new session in place of the caller's.
 func (a *API) changeMe(w http.ResponseWriter, r *request) error {
 	var body struct {
 		Password *string `json:"password"`
@@ -73,7 +73,7 @@ type session struct {
 	LastUsedAt   *time.Time `json:"last_used_at"`
 	LastUsedFrom *string    `json:"last_used_from"`
 	ExpiresAt    *time.Time `json:"expires_at"`
-	Current      bool       `json:"current"` // the one that asks
+	Current      bool       `json:"current"` // the caller's own
 }
 
 func (a *API) mySessions(w http.ResponseWriter, r *request) error {
@@ -99,7 +99,7 @@ func (a *API) endMySession(w http.ResponseWriter, r *request) error {
 	return done(w, err)
 }
 
-// Link says who a user is for a source.
+// Link is a link between a user and an account at a source.
 type Link struct {
 	Source     string     `json:"source"`
 	ExternalID string     `json:"external_id"`
@@ -165,7 +165,7 @@ func (a *API) unlinkUser(w http.ResponseWriter, r *request) error {
 	return done(w, err)
 }
 
-// passwordLink is a link with which a user sets a password, shown this once.
+// passwordLink is a link with which a user sets a password, shown only once.
 type passwordLink struct {
 	URL       string     `json:"url"`
 	ExpiresAt *time.Time `json:"expires_at"`
@@ -179,7 +179,7 @@ func (a *API) createPasswordLink(w http.ResponseWriter, r *request) error {
 	return httpkit.WriteJSON(w, http.StatusCreated, passwordLink{URL: link.URL(a.Policy.Issuer), ExpiresAt: instant(link.ExpiresAt)})
 }
 
-// accountRoutes are the endpoints about how users get in.
+// accountRoutes are the endpoints about how users sign in.
 func (a *API) accountRoutes() []route {
 	return []route{
 		{"PATCH", "/me", a.changeMe, "wait", a.mayChangeOwn(audit.UserPassword)},

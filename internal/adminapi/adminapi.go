@@ -1,14 +1,14 @@
 // Package adminapi is bearerd's management API under /auth/api/v1, and the
 // description of all of bearerd's HTTP at /auth/openapi.json.
 //
-// The API is JSON. A caller comes by a Bearer token or, with the cross-origin
-// check, by a session cookie; who may do what is the authority's to say. Lists are
-// {"items":[…],"next":CURSOR or null}, times are RFC 3339 in UTC, every error is a
-// problem of RFC 9457. A parameter or member that an endpoint doesn't know is
-// refused, so that a misspelt one can't be taken for none.
+// The API is JSON. A caller authenticates by a Bearer token or, with the cross-origin
+// check, by a session cookie; the operations behind the endpoints decide who may do what.
+// Lists are {"items":[…],"next":CURSOR or null}, times are RFC 3339 in UTC, every error
+// is a problem of RFC 9457. A parameter or member that an endpoint doesn't know is
+// refused, so that a misspelt one isn't ignored.
 //
-// The description is put together by [Describe] of a fragment from each edge that
-// is on: its endpoints stand in one place, beside the code that serves them.
+// [Describe] assembles the description from a fragment of each edge that is on, so each
+// endpoint is described beside the code that serves it.
 package adminapi
 
 import (
@@ -50,14 +50,14 @@ type API struct {
 	Directory   *directory.Directory
 	Provisioner *provisioning.Provisioner
 	Explainer   *explain.Explainer
-	Status      func() revocation.Status // how this node stands in the revocation log
+	Status      func() revocation.Status // how far this node has applied the revocation log
 	Policy      issuance.Policy
 	Now         func() time.Time
 
 	CrossOrigin    *httpkit.CrossOrigin // nil: nothing is changed by cookie
 	Cookies        httpkit.Cookies      // how a session's cookie is set
 	SessionCookies []string             // the cookies that carry a session; none: Bearer alone
-	Challenge      httpkit.Challenge    // what a 401 answers with
+	Challenge      httpkit.Challenge    // the challenge of a 401
 	Traffic        traffic.Log          // the source of the statistics; nil: nothing is counted
 	Shadow         *shadow.Log          // what report-only routes would have refused
 }
@@ -78,9 +78,9 @@ type route struct {
 	may          gate
 }
 
-// gate decides whether the caller may ask this of the endpoint at all, by what the path
-// names and before anything else of the request is judged. The operation behind an
-// endpoint decides again, for each of its callers.
+// gate decides whether the caller may use the endpoint, by what the path names, before
+// anything else of the request is read. The operation behind an endpoint decides again,
+// for each of its callers.
 type gate func(r *request) error
 
 const (
@@ -94,7 +94,7 @@ func (a *API) routes() []route {
 		{"POST", "/me/revoke-all", a.revokeMine, "wait", a.mayRevokeMine},
 		{"GET", "/tokens", a.tokens, "all " + tokenFilters + " " + paging, mayListTokens},
 		{"POST", "/tokens", a.createToken, "", a.mayCreateToken},
-		{"GET", "/tokens/{id}", a.token, "", anybody},                                                        // whose it is decides
+		{"GET", "/tokens/{id}", a.token, "", anybody},                                                        // it depends on whose it is
 		{"DELETE", "/tokens/{id}", revokes(func() operation { return a.Revoker.RevokeID }), "wait", anybody}, // likewise
 		{"GET", "/tokens/{id}/uses", a.tokenUses, "", anybody},                                               // likewise
 		{"POST", "/tokens/{id}/smaller", a.shrinkToken, "wait", a.mayRegenerate},
@@ -111,18 +111,22 @@ func (a *API) routes() []route {
 		{"DELETE", "/users/{id}/access", a.removeAccess, "path wait", a.mayDo(audit.UserAccess)},
 		{"GET", "/collections", a.collections, listing, administrator},
 		{"POST", "/collections", a.createCollection, "", a.mayDo(audit.CollectionCreate)},
+		{"GET", "/collections/{id}", a.readCollection, "", administrator},
 		{"PATCH", "/collections/{id}", a.updateCollection, "wait", a.mayDo(audit.CollectionUpdate)},
 		{"DELETE", "/collections/{id}", a.removeCollection, "wait", a.mayDo(audit.CollectionRemove)},
 		{"GET", "/roles", a.roles, listing, administrator},
 		{"POST", "/roles", a.createRole, "", a.mayDo(audit.RoleCreate)},
+		{"GET", "/roles/{id}", a.readRole, "", administrator},
 		{"PATCH", "/roles/{id}", a.updateRole, "wait", a.mayDo(audit.RoleUpdate)},
 		{"DELETE", "/roles/{id}", revokes(func() operation { return a.Directory.RemoveRole }), "wait", a.mayDo(audit.RoleRemove)},
 		{"GET", "/bindings", a.bindings, "user group role path " + listing, administrator},
 		{"POST", "/bindings", a.createBinding, "", a.mayDo(audit.BindingCreate)},
+		{"GET", "/bindings/{id}", a.readBinding, "", administrator},
 		{"PATCH", "/bindings/{id}", a.updateBinding, "wait", a.mayDo(audit.BindingUpdate)},
 		{"DELETE", "/bindings/{id}", revokes(func() operation { return a.Directory.RemoveBinding }), "wait", a.mayDo(audit.BindingRemove)},
 		{"GET", "/clients", a.clients, listing, administrator},
 		{"POST", "/clients", a.createClient, "", a.mayDo(audit.ClientCreate)},
+		{"GET", "/clients/{id}", a.readClient, "", administrator},
 		{"PATCH", "/clients/{id}", a.updateClient, "wait", a.mayDo(audit.ClientUpdate)},
 		{"DELETE", "/clients/{id}", revokes(func() operation { return a.Directory.RemoveClient }), "wait", a.mayDo(audit.ClientRemove)},
 		{"POST", "/clients/{id}/secret", a.rotateSecret, "wait", a.mayDo(audit.ClientSecret)},
@@ -135,12 +139,12 @@ func (a *API) routes() []route {
 		{"DELETE", "/keys/{id}", revokes(func() operation { return a.Directory.RetireKey }), "wait", a.mayDo(audit.KeyRetire)},
 		{"GET", "/audit", a.audit, "actor action target token_id outcome address since until " + paging, administrator},
 		{"GET", "/stats", a.stats, "since step", administrator},
-		{"POST", "/explain", a.explain, "", anybody}, // whom the body asks about decides
+		{"POST", "/explain", a.explain, "", anybody}, // it depends on whom the body asks about
 	}
 }
 
-// Register mounts every endpoint, and answers to other methods and paths beneath
-// the API's own in its own words.
+// Register mounts every endpoint, and answers requests for other methods and paths
+// beneath the API's with a problem too.
 func (a *API) Register(mux *http.ServeMux) {
 	methods := map[string][]string{}
 	for _, e := range slices.Concat(a.routes(), a.accountRoutes()) {
@@ -162,14 +166,14 @@ func (a *API) Register(mux *http.ServeMux) {
 
 var errNothing = fault.New(fault.NotFound, "there is nothing at this path")
 
-// handle makes an endpoint of a route: who asks, whether they may, and with which
-// parameters is found out before it is called, in this order. No answer may be kept by a
-// cache.
+// handle returns the handler of a route: before the endpoint is called, it finds out who
+// is calling, whether they may, and with which parameters, in this order. No answer may
+// be kept by a cache.
 func (a *API) handle(e route) http.Handler {
 	known := strings.Fields(e.query)
 	return httpkit.Handle(func(w http.ResponseWriter, r *http.Request) error {
-		// Who asks: by a Bearer token or, where there is none, by a session cookie. A first
-		// credential that is bad is never rescued by a second.
+		// The caller authenticates by a Bearer token or, where there is none, by a
+		// session cookie. If the first credential is invalid, the second isn't tried.
 		c, err := a.identify(r)
 		if err != nil {
 			return err
@@ -198,7 +202,7 @@ func (a *API) handle(e route) http.Handler {
 	}, httpkit.Problems(a.Challenge))
 }
 
-// mayBeID returns an error for what no name can be: it names nothing.
+// mayBeID returns an error for a text that can't be a name.
 func mayBeID(id string) error {
 	if !utf8.ValidString(id) || strings.ContainsRune(id, 0) {
 		return errNothing
@@ -230,7 +234,7 @@ func revokes(get func() operation) func(http.ResponseWriter, *request) error {
 	}
 }
 
-// done answers that it was done, and that there is nothing to say of it.
+// done answers that it was done, without a body.
 func done(w http.ResponseWriter, err error) error {
 	if err == nil {
 		w.WriteHeader(http.StatusNoContent)

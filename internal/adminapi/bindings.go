@@ -22,9 +22,9 @@ type Binding struct {
 	Owner      string      `json:"owner"`
 }
 
-// bindingChange is a binding to be made or its new state: User is a username or a
-// subject. Of user and group, and of role and permission, naming one takes the
-// place of the other.
+// bindingChange is a binding to be created or its new state. User is a username or a
+// subject. Naming a user replaces a group and the reverse; so does naming a role or a
+// permission.
 type bindingChange struct {
 	User       *string     `json:"user"`
 	Group      *string     `json:"group"`
@@ -33,7 +33,7 @@ type bindingChange struct {
 	Path       *string     `json:"path"`
 }
 
-// on returns the binding that the change makes of b.
+// on returns b with the change.
 func (c bindingChange) on(b access.Binding) (access.Binding, error) {
 	if c.User != nil || c.Group != nil {
 		b.User, b.Group = value(c.User), value(c.Group)
@@ -71,7 +71,7 @@ func (a *API) bindings(w http.ResponseWriter, r *request) error {
 	return writeCounted(w, r.query, page, render)
 }
 
-// bindingsOf returns what renders these bindings, by the names of their users.
+// bindingsOf returns a function that renders these bindings, with the names of their users.
 func (a *API) bindingsOf(r *request, all []access.Binding) (func(access.Binding) Binding, error) {
 	var subjects []string
 	for _, b := range all {
@@ -116,6 +116,14 @@ func (a *API) createBinding(w http.ResponseWriter, r *request) error {
 		return err
 	}
 	return a.writeBinding(w, r, http.StatusCreated, b)
+}
+
+func (a *API) readBinding(w http.ResponseWriter, r *request) error {
+	b, err := a.Directory.Binding(r.Context(), r.caller, r.id)
+	if err != nil {
+		return err
+	}
+	return a.writeBinding(w, r, http.StatusOK, b)
 }
 
 func (a *API) updateBinding(w http.ResponseWriter, r *request) error {

@@ -13,8 +13,8 @@ import (
 	"github.com/bearerd/bearerd/internal/token"
 )
 
-// Client is an OAuth client as it is shown. Its secret stands in one answer, that to its
-// creation, and only when bearerd made it.
+// Client is an OAuth client as it is shown. Its secret is only in the answer to its
+// creation, and only if bearerd generated it.
 type Client struct {
 	ID             string          `json:"id"`
 	Public         bool            `json:"public"`
@@ -24,7 +24,7 @@ type Client struct {
 	ExchangeFrom   []string        `json:"exchange_from"`
 	Name           string          `json:"name"`
 	RedirectURIs   []string        `json:"redirect_uris"`
-	JWKS           json.RawMessage `json:"jwks,omitempty"` // by which it authenticates, in place of a secret
+	JWKS           json.RawMessage `json:"jwks,omitempty"` // the keys by which it authenticates, in place of a secret
 	JWKSURI        string          `json:"jwks_uri,omitempty"`
 	OldSecretUntil *time.Time      `json:"old_secret_until,omitempty"` // while an old secret is good
 	Owner          string          `json:"owner"`
@@ -61,8 +61,8 @@ type clientPatch struct {
 	JWKSURI      *string          `json:"jwks_uri"`
 }
 
-// keys returns the keys that the patch makes of those of a client: a client has a secret, a set
-// or the address of one, so that naming one of them ends the others.
+// keys returns the keys of a client after the patch: a client has a secret, a set or the
+// address of one, so naming one of them removes the others.
 func (p clientPatch) keys(k identity.ClientKeys) identity.ClientKeys {
 	if p.Secret != nil || p.JWKS != nil || p.JWKSURI != nil && *p.JWKSURI != "" {
 		k = identity.ClientKeys{}
@@ -79,7 +79,7 @@ func (p clientPatch) keys(k identity.ClientKeys) identity.ClientKeys {
 	return k
 }
 
-// on returns the client that the patch makes of c.
+// on returns c with the patch.
 func (p clientPatch) on(c identity.Client) (identity.NewClient, error) {
 	n := identity.NewClientOf(c)
 	if p.Grants != nil {
@@ -109,8 +109,9 @@ func (p clientPatch) on(c identity.Client) (identity.NewClient, error) {
 	return n, err
 }
 
-// newClient is a client to be made. Without a secret one is made for it, unless it has keys
-// or is to be public, which is what a client is whose grants all are for such clients.
+// newClient is a client to be created. Without a secret one is generated for it, unless
+// it has keys or is public. A client is public, too, if all its grants are for public
+// clients.
 type newClient struct {
 	ID     string `json:"id"`
 	Public *bool  `json:"public"`
@@ -163,6 +164,14 @@ func (a *API) createClient(w http.ResponseWriter, r *request) error {
 	return httpkit.WriteJSON(w, http.StatusCreated, answer)
 }
 
+func (a *API) readClient(w http.ResponseWriter, r *request) error {
+	c, err := a.Directory.Client(r.Context(), r.caller, r.id)
+	if err != nil {
+		return err
+	}
+	return httpkit.WriteJSON(w, http.StatusOK, ClientOf(c, a.Now()))
+}
+
 func (a *API) updateClient(w http.ResponseWriter, r *request) error {
 	var body clientPatch
 	if err := httpkit.DecodeJSON(w, r.Request, &body); err != nil {
@@ -191,7 +200,7 @@ func (a *API) updateClient(w http.ResponseWriter, r *request) error {
 
 // secretRotation asks for a new secret of a client.
 type secretRotation struct {
-	Overlap int64 `json:"overlap"` // seconds for which the old one is good beside it
+	Overlap int64 `json:"overlap"` // seconds for which the old one stays valid beside it
 	Revoke  bool  `json:"revoke"`  // what was issued to the client
 }
 

@@ -19,7 +19,7 @@ type Collection struct {
 // CollectionOf returns a collection as it is shown.
 func CollectionOf(c records.Collection) Collection { return Collection(c) }
 
-// newCollection is a collection to be made; both members must be there.
+// newCollection is a collection to be created; both members are required.
 type newCollection struct {
 	ID   *int64 `json:"id"`
 	Name string `json:"name"`
@@ -42,6 +42,18 @@ func (a *API) createCollection(w http.ResponseWriter, r *request) error {
 		return err
 	}
 	return httpkit.WriteJSON(w, http.StatusCreated, CollectionOf(made))
+}
+
+func (a *API) readCollection(w http.ResponseWriter, r *request) error {
+	id, err := r.collection()
+	if err != nil {
+		return err
+	}
+	c, err := a.Directory.Collection(r.Context(), r.caller, id)
+	if err != nil {
+		return err
+	}
+	return httpkit.WriteJSON(w, http.StatusOK, CollectionOf(c))
 }
 
 func (a *API) updateCollection(w http.ResponseWriter, r *request) error {

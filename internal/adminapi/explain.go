@@ -29,7 +29,7 @@ type question struct {
 // address is an IP address; zero when none was given.
 type address struct{ netip.Addr }
 
-// UnmarshalJSON refuses what is no address.
+// UnmarshalJSON refuses a text that is not an address.
 func (a *address) UnmarshalJSON(raw []byte) error {
 	var text string
 	if string(raw) == "null" {
@@ -64,8 +64,8 @@ func (q question) check() (access.Path, error) {
 	return access.ParsePath(q.Path)
 }
 
-// explanation renders each check in order. What lies behind them is null to callers who
-// only have the token.
+// explanation renders each check in order. The details behind the checks are null for
+// callers who only have the token.
 type explanation struct {
 	Allowed  bool     `json:"allowed"`
 	Checks   []Check  `json:"checks"`
@@ -85,7 +85,7 @@ type Check struct {
 	Detail string `json:"detail"`
 }
 
-// claims are what a token says.
+// claims are the claims of a token.
 type claims struct {
 	credential
 	Subject  string     `json:"sub"`

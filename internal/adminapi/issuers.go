@@ -48,7 +48,7 @@ func IssuerOf(s records.Issuer) Issuer {
 	}
 }
 
-// keysOf says where an issuer's keys are.
+// keysOf returns how an issuer's keys are found.
 func keysOf(s records.Issuer) string {
 	switch {
 	case s.SecretFile != "":

@@ -16,7 +16,7 @@ import (
 	"github.com/bearerd/bearerd/internal/token"
 )
 
-// newToken is an API token or, by its kind, an API key to be made.
+// newToken is an API token or, by its kind, an API key to be created.
 type newToken struct {
 	Name        string      `json:"name"`
 	Description string      `json:"description"`
@@ -27,7 +27,7 @@ type newToken struct {
 	ExpiresIn   lifetime    `json:"expires_in"`
 }
 
-// madeToken shows a token's value, this once.
+// madeToken shows a token's value, only once.
 type madeToken struct {
 	ID         string     `json:"id"`
 	Token      string     `json:"token"`
@@ -66,8 +66,8 @@ func (a *API) makeToken(r *request, kind string, c credentials.NewCredential) (*
 	return nil, fault.New(fault.Invalid, "the member \"kind\" must be api-token or api-key").In("kind")
 }
 
-// regenerateToken returns an API token a new value. Without an overlap in the body the
-// operator's holds.
+// regenerateToken creates a new value for an API token. Without an overlap in the body
+// the operator's applies.
 func (a *API) regenerateToken(w http.ResponseWriter, r *request) error {
 	var body struct {
 		Overlap *int64 `json:"overlap"` // seconds
@@ -86,8 +86,8 @@ func (a *API) regenerateToken(w http.ResponseWriter, r *request) error {
 	return writeMade(w, issued)
 }
 
-// unpermitted makes a matter of rights of a scope that wants a permission: OAuth
-// has no word for it, this API has.
+// unpermitted turns the refusal of a scope for lack of a permission into Forbidden: OAuth
+// has no error for it, this API has.
 func unpermitted(err error) error {
 	if errors.Is(err, issuance.ErrScopePermission) {
 		return fault.Wrap(err, fault.Forbidden, "%s", fault.Message(err))
@@ -98,7 +98,7 @@ func unpermitted(err error) error {
 // lifetime is a lifetime in seconds, as a JSON integer; 0 when there is none.
 type lifetime int64
 
-// UnmarshalJSON refuses what is no decimal integer greater than 0.
+// UnmarshalJSON refuses everything but a decimal integer greater than 0.
 func (l *lifetime) UnmarshalJSON(raw []byte) error {
 	if string(raw) == "null" {
 		return nil
@@ -111,7 +111,7 @@ func (l *lifetime) UnmarshalJSON(raw []byte) error {
 // networkList is the networks of a body, a list of texts; nil when none was given.
 type networkList networks.List
 
-// UnmarshalJSON refuses what is no network, and a list without any.
+// UnmarshalJSON refuses a text that is not a network, and an empty list.
 func (l *networkList) UnmarshalJSON(raw []byte) error {
 	var texts []string
 	if json.Unmarshal(raw, &texts) != nil {

@@ -26,14 +26,14 @@ var (
 // OpenAPI describes the management API.
 func (a *API) OpenAPI() [][]byte { return [][]byte{described} }
 
-// Described is an edge that says what it serves, as fragments of an OpenAPI 3.1
-// document: tags, paths, and components. The member x-common holds what each
-// operation of a fragment has unless it says otherwise.
+// Described is an edge that describes what it serves, as fragments of an OpenAPI 3.1
+// document: tags, paths, and components. The member x-common holds the defaults of each
+// operation of a fragment.
 type Described interface {
 	OpenAPI() [][]byte
 }
 
-// Sources are what a description is put together of.
+// Sources are what a description is assembled from.
 type Sources struct {
 	Issuer  string
 	Version string
@@ -49,7 +49,7 @@ type Description struct {
 	etag string
 }
 
-// Describe puts the description together. Two fragments that describe the same
+// Describe assembles the description. Two fragments that describe the same
 // endpoint or component are an error.
 func Describe(s Sources) (*Description, error) {
 	document, err := decode(skeleton)
@@ -108,7 +108,7 @@ func addFragment(document map[string]any, text []byte) error {
 	return merge(document, fragment, nil)
 }
 
-// complete returns an operation what it doesn't say itself.
+// complete adds the defaults of its fragment to an operation.
 func complete(operation, shared map[string]any) {
 	for name, value := range shared {
 		has, there := operation[name]
@@ -129,11 +129,11 @@ func complete(operation, shared map[string]any) {
 	}
 }
 
-// unique is how deep in the document things have names that are given once:
+// unique is the depth in the document at which a name may be used only once:
 // paths./auth/verify.get, components.schemas.Problem.
 const unique = 3
 
-// merge adds what a fragment says to the document; lists grow.
+// merge adds a fragment to the document; lists are appended.
 func merge(document, fragment map[string]any, at []string) error {
 	for _, name := range slices.Sorted(maps.Keys(fragment)) {
 		where := append(slices.Clip(at), name)

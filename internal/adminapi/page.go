@@ -61,7 +61,7 @@ func (p parameters) flag(name string) (bool, error) {
 // longestSpan is the longest time that can be asked about.
 const longestSpan = 100 * 365 * 24 * time.Hour
 
-// span reads how long something is, such as 7d, 36h or 90m; 0 when it isn't given.
+// span reads a length of time, such as 7d, 36h or 90m; 0 when it isn't given.
 func (p parameters) span(name string) (time.Duration, error) {
 	text := p.get(name)
 	if text == "" {
@@ -96,7 +96,7 @@ func (p parameters) limit() (int, error) {
 
 var errCursor = fault.New(fault.Invalid, "the parameter \"cursor\" is not one of this list").In("cursor")
 
-// seal makes a cursor of a place in a list. It says which list that is.
+// seal returns the cursor of a position in a list. It contains the name of the list.
 func seal(list, place string) string {
 	return base64.RawURLEncoding.EncodeToString([]byte(list + ":" + place))
 }
@@ -117,8 +117,8 @@ func unseal(list, cursor string) (string, error) {
 	return place, nil
 }
 
-// order says how a list that is read as a whole is cut into pages: it is sorted by
-// the key, which is different for each item and never empty.
+// order is how a list that is read as a whole is divided into pages: it is sorted by the
+// key, which differs for each item and is never empty.
 type order[S any] struct {
 	list string
 	key  func(S) string
@@ -235,7 +235,7 @@ func some(names []string) []string {
 	return names
 }
 
-// instant returns a time as it is answered: null when there is none.
+// instant returns a time for an answer: null when there is none.
 func instant(t time.Time) *time.Time {
 	if t.IsZero() {
 		return nil

@@ -51,6 +51,14 @@ func (a *API) createRole(w http.ResponseWriter, r *request) error {
 	return httpkit.WriteJSON(w, http.StatusCreated, RoleOf(made))
 }
 
+func (a *API) readRole(w http.ResponseWriter, r *request) error {
+	role, err := a.Directory.Role(r.Context(), r.caller, r.id)
+	if err != nil {
+		return err
+	}
+	return httpkit.WriteJSON(w, http.StatusOK, RoleOf(role))
+}
+
 func (a *API) updateRole(w http.ResponseWriter, r *request) error {
 	var body struct {
 		Permissions *[]Permission `json:"permissions"`

@@ -18,7 +18,7 @@ const (
 	standardStep = time.Minute
 )
 
-// stats is how the node that answers fares, and what it did lately.
+// stats is the state of the node that answers, and what it did recently.
 type stats struct {
 	Node  node        `json:"node"`
 	Step  int64       `json:"step"` // seconds
@@ -51,7 +51,7 @@ type statsStep struct {
 type lag struct {
 	Count int64   `json:"count"`
 	Mean  float64 `json:"mean"`
-	Below float64 `json:"below"` // what the slowest stayed below
+	Below float64 `json:"below"` // a bound that the slowest stayed below
 }
 
 func statsStepOf(t traffic.Step) statsStep {
@@ -66,7 +66,7 @@ func statsStepOf(t traffic.Step) statsStep {
 	return s
 }
 
-// steps reads how long a step is, and how many there are from since until now.
+// steps reads the length of a step, and how many there are from since until now.
 func (p parameters) steps(now time.Time) (step time.Duration, count int, err error) {
 	since, err := p.instant("since")
 	if err != nil {

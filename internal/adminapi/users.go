@@ -53,7 +53,7 @@ type userPatch struct {
 	userFields
 }
 
-// newUser is a user to be made. Without a password, none lets them in.
+// newUser is a user to be created. Without a password, they can't sign in by one.
 type newUser struct {
 	Username string `json:"username"`
 	userFields
@@ -71,7 +71,7 @@ func (n newUser) user() (identity.NewUser, error) {
 	return u, identity.ValidatePassword(*n.Password)
 }
 
-// value returns what a member says; the zero value when it isn't there.
+// value returns the value of a member; the zero value when it isn't there.
 func value[T any](member *T) (v T) {
 	if member != nil {
 		v = *member
@@ -160,8 +160,8 @@ func (a *API) unlockUser(w http.ResponseWriter, r *request) error {
 	return done(w, a.Accounts.Unlock(r.Context(), r.caller, r.id))
 }
 
-// self returns who the callers are and what they came with. Of a client nothing but
-// the id is known.
+// self returns who the caller is and by which credential. Of a client only the id is
+// known.
 type self struct {
 	Type string `json:"type"` // user or client
 	person
@@ -169,7 +169,7 @@ type self struct {
 	Token         credential `json:"token"`
 }
 
-// credential is what a caller came with.
+// credential is the credential of a caller.
 type credential struct {
 	ID         string     `json:"id"`
 	Kind       string     `json:"kind"`
@@ -218,7 +218,7 @@ func grantOf(g access.Grant) grant {
 	return grant{Action: g.Action, Path: g.Path, Binding: g.Binding, Via: g.Via, Role: named(g.Role)}
 }
 
-// named returns a name as it is answered: null when there is none.
+// named returns a name for an answer: null when there is none.
 func named(name string) *string {
 	if name == "" {
 		return nil
@@ -234,8 +234,8 @@ func (a *API) access(w http.ResponseWriter, r *request) error {
 	return writeList(w, grants, "", grantOf)
 }
 
-// accessRemoval returns which bindings are gone, and which ones still grant
-// something at the path.
+// accessRemoval is which bindings were removed, and which ones still grant something at
+// the path.
 type accessRemoval struct {
 	Removed   []Binding `json:"removed"`
 	Remaining []Binding `json:"remaining"`

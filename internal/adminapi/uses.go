@@ -12,7 +12,7 @@ import (
 	"github.com/bearerd/bearerd/internal/uses"
 )
 
-// TokenUses is what a stored token was used for, and what it never needed.
+// TokenUses is what a stored token was used for, and which of its scopes nothing required.
 type TokenUses struct {
 	Items       []TokenUse `json:"items"`
 	UnusedScope string     `json:"unused_scope"`
@@ -58,7 +58,7 @@ func (a *API) tokenUses(w http.ResponseWriter, r *request) error {
 	return httpkit.WriteJSON(w, http.StatusOK, UsesOf(report))
 }
 
-// shrinkOverlap is for how long an old token goes on beside a smaller one, in seconds.
+// shrinkOverlap is for how many seconds an old token stays valid beside a smaller one.
 const shrinkOverlap = 7 * 24 * 3600
 
 // shrinkToken creates an API token with less scope beside one that ends later.

@@ -33,14 +33,14 @@ type Desired struct {
 	DryRun      bool // change nothing, and return what would change
 
 	// Source names the system that the file comes from; "": administrators wrote it. "scim:"
-	// and an id names what provisions by SCIM as that client or user. A
-	// source owns what it creates, and with Prune removes that alone; a file of
-	// administrators removes nothing that a source owns.
+	// and an id names what provisions by SCIM as that client or user. A source owns what
+	// it creates, and with Prune removes only that; a file of administrators removes
+	// nothing that a source owns.
 	Source string
 	// Adopt lets the source take over users of the names in the file whom nobody owns.
 	Adopt bool
-	// RevokeOnNewHash revokes everything of a user for whom the source has another password
-	// hash, also where it doesn't say that the password was changed.
+	// RevokeOnNewHash revokes everything of a user for whom the source has a different
+	// password hash, even if it doesn't report that the password was changed.
 	RevokeOnNewHash bool
 }
 
@@ -61,15 +61,14 @@ func (d *Desired) validate() error {
 
 // DesiredUser is a user as the file describes them. The password is left as it is when
 // Password and PasswordHash are empty and SetPasswordHash is false; with that, an empty
-// PasswordHash takes it away.
+// PasswordHash removes the password.
 type DesiredUser struct {
 	identity.NewUser
 	SetDisabled, SetGroups, SetName, SetEmail, SetPasswordHash bool // the file has this member
 
 	// ExternalID is who the user is for the source; "": the source goes by the username.
 	ExternalID string
-	// PasswordChangedAt is when the source says that the password was changed; zero: it
-	// doesn't say.
+	// PasswordChangedAt is when the password was changed, by the source; zero: not known.
 	PasswordChangedAt time.Time
 }
 

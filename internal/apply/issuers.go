@@ -31,8 +31,9 @@ func (d *Desired) hasIssuer(name string) bool {
 	return slices.ContainsFunc(d.Issuers, func(n records.Issuer) bool { return n.Name == name })
 }
 
-// issuer plans what makes an issuer of the file the stored one. A rule keeps its version
-// only where nothing of it changed, and nothing of the issuer but its other rules.
+// issuer plans the change that makes the stored issuer equal to the one in the file. A
+// rule keeps its version only where nothing of it changed, and nothing of the issuer but
+// its other rules.
 func (p *plan) issuer(d *Desired, n records.Issuer) error {
 	if p.source != "" {
 		return fault.New(fault.Invalid, "trusted issuers are for administrators, not for the source %q", p.source)
@@ -75,7 +76,7 @@ func (p *plan) issuer(d *Desired, n records.Issuer) error {
 	return nil
 }
 
-// checkRuleClient refuses a rule whose client there won't be, or that has scopes which its
+// checkRuleClient refuses a rule whose client won't exist, or that has scopes which its
 // client may not have.
 func (p *plan) checkRuleClient(d *Desired, rule records.IssuerRule) error {
 	if rule.Client == "" {

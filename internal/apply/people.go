@@ -84,7 +84,7 @@ func (p *people) has(u identity.User) {
 	p.users[u.ID] = u
 }
 
-// frees takes a user's name from them.
+// frees makes the name of a user free for another one.
 func (p *people) frees(u identity.User) {
 	folded := identity.FoldName(u.Username)
 	p.named[folded] = slices.DeleteFunc(p.named[folded], func(id string) bool { return id == u.ID })

@@ -19,7 +19,7 @@ import (
 // what is stored with what the changes planned so far add to it.
 type plan struct {
 	editor *changes.Editor
-	source string // "": what is planned is nobody's but the administrators'
+	source string // "": the file of administrators
 
 	collections map[int64]records.Collection
 	roles       map[string]access.Role
@@ -28,9 +28,9 @@ type plan struct {
 	clients     map[string]identity.Client
 	issuers     map[string]records.Issuer
 
-	first   []records.Op // what comes before the first change
+	first   []records.Op // what is committed before the first change
 	changes []changes.Change
-	applied []Applied // what the changes are for people, in the same order
+	applied []Applied // the changes in words, in the same order
 }
 
 // newPlan returns a plan without changes, over what is stored.

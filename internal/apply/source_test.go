@@ -237,7 +237,7 @@ func TestASourceTakesNobodyElsesUsers(t *testing.T) {
 		"another source's user":             {django(sourceUser("9", "lisa")), "users[0]", `the source "ldap"`, fault.Conflict},
 		"the name of who is not there":      {django(sourceUser("7", "ada"), sourceUser("9", "grace")), "users[1]", `external id "8"`, fault.Conflict},
 		"one name in two spellings":         {django(sourceUser("7", "ada"), sourceUser("9", "ADA")), "users[1]", `"ADA" is the same name as "ada"`, fault.Conflict},
-		"one external id twice":             {django(sourceUser("7", "ada"), sourceUser("7", "eve")), "users[1]", `"7" stands twice`, fault.Invalid},
+		"one external id twice":             {django(sourceUser("7", "ada"), sourceUser("7", "eve")), "users[1]", `"7" is listed twice`, fault.Invalid},
 		"a bad external id":                 {django(sourceUser(" 7", "eve")), "users[0]", "external id has", fault.Invalid},
 		"an external id without a source":   {apply.Desired{Users: []apply.DesiredUser{sourceUser("7", "x")}}, "users[0]", "--source", fault.Invalid},
 		"a time without a source":           {apply.Desired{Users: []apply.DesiredUser{timed}}, "users[0]", "--source", fault.Invalid},

@@ -21,13 +21,13 @@ type userPlan struct {
 	files   map[string]bool // the external ids in the file
 }
 
-// resolve finds whom each user of the file is among those who are stored, and plans what
-// must come before any user is created or renamed: those go who are pruned, and those
-// whose names others get step aside.
+// resolve finds the stored user for each user of the file, and plans what must come
+// before any user is created or renamed: pruned users are removed, and users whose names
+// others get are renamed.
 //
-// Of a source, a user is who has the external id; so a rename is seen as one, and somebody
-// new with the name of somebody who is gone is somebody else. Without a source a user is
-// who has the name.
+// Users of a source are identified by the external id: so a rename is seen as one, and a
+// new user with the name of a removed one is a different user. Without a source they are
+// identified by the name.
 func (p *plan) resolve(d *Desired) (*userPlan, error) {
 	users := &userPlan{plan: p, desired: d, stored: make([]string, len(d.Users)), files: map[string]bool{}}
 	if err := users.identify(); err != nil {
@@ -40,13 +40,13 @@ func (p *plan) resolve(d *Desired) (*userPlan, error) {
 	return users, nil
 }
 
-// identify finds whom each user of the file is among those who are stored.
+// identify finds the stored user for each user of the file.
 func (p *userPlan) identify() error {
 	d := p.desired
 	seen := map[string]int{}
 	for i, n := range d.Users {
 		if n.ExternalID != "" && p.files[n.ExternalID] {
-			return mistake(i, fault.New(fault.Invalid, "the external id %q stands twice", n.ExternalID).In("external_id"))
+			return mistake(i, fault.New(fault.Invalid, "the external id %q is listed twice", n.ExternalID).In("external_id"))
 		}
 		p.files[n.ExternalID] = true
 		p.stored[i] = p.people.linked[n.ExternalID]
@@ -66,7 +66,7 @@ func (p *userPlan) identify() error {
 		}
 		folded := identity.FoldName(n.Username)
 		if first, twice := seen[folded]; twice && !p.apart(first, i) {
-			return mistake(i, fault.New(fault.Conflict, "the username %q is the same name as %q, which stands before", n.Username, d.Users[first].Username).In("username"))
+			return mistake(i, fault.New(fault.Conflict, "the username %q is the same name as %q, which comes before it", n.Username, d.Users[first].Username).In("username"))
 		}
 		seen[folded] = i
 	}
@@ -75,15 +75,15 @@ func (p *userPlan) identify() error {
 
 func mistake(user int, err error) error { return &MistakeError{List: "users", Index: user, Err: err} }
 
-// apart reports whether two users of the file are stored as two, by names that are the
-// same one: an earlier version took them for different ones.
+// apart reports whether two users of the file whose names are the same are stored as two
+// users: an earlier version took the names for different ones.
 func (p *userPlan) apart(one, other int) bool {
 	spelled := func(i int) bool { return p.people.users[p.stored[i]].Username == p.desired.Users[i].Username }
 	return p.stored[one] != "" && p.stored[other] != "" && p.stored[one] != p.stored[other] && spelled(one) && spelled(other)
 }
 
-// byName returns the stored user whom a user of the file is by their name; "" when the
-// file's user is somebody new. A source finds those whom it owns and hasn't linked yet.
+// byName returns the stored user with the name of a user of the file; "" when there is
+// none. A source finds only users whom it owns and hasn't linked yet.
 func (p *userPlan) byName(n DesiredUser) (string, error) {
 	u, ok := p.people.find(n.Username)
 	if !ok || p.source == "" {
@@ -95,7 +95,7 @@ func (p *userPlan) byName(n DesiredUser) (string, error) {
 	case external == "" || n.ExternalID == "":
 		return u.ID, nil
 	case p.files[external] || p.desired.Prune:
-		return "", nil // they get another name, or go
+		return "", nil // they get another name, or are removed
 	default:
 		return "", fault.New(fault.Conflict, "the username is that of the user with the external id %q, who isn't in the file: --prune would remove them", external).In("username")
 	}
@@ -131,9 +131,9 @@ func (p *userPlan) pruneUsers() {
 	}
 }
 
-// stepAside frees the names of those who get another one. Where that of one of them is to
-// be somebody else's at once, its holder has a name in between that is nobody's; nobody
-// ever sees it.
+// stepAside frees the names of users who get another one. If another user gets such a
+// name in the same transaction, its holder gets a temporary name in between, which nobody
+// ever sees.
 func (p *userPlan) stepAside() {
 	wanted := map[string]bool{}
 	for _, n := range p.desired.Users {
@@ -152,7 +152,7 @@ func (p *userPlan) stepAside() {
 	}
 }
 
-// user plans what makes a user of the file the stored one.
+// user plans the changes that make the stored user equal to the one in the file.
 func (p *userPlan) user(ctx context.Context, i int) error {
 	n := p.desired.Users[i]
 	old, stored := p.people.users[p.stored[i]]
@@ -195,7 +195,7 @@ func (p *userPlan) newUser(ctx context.Context, n DesiredUser) error {
 	return nil
 }
 
-// checkSource refuses what only a source may say.
+// checkSource refuses members that only a source may set.
 func (p *userPlan) checkSource(n DesiredUser) error {
 	switch {
 	case p.source == "" && n.ExternalID != "":
@@ -237,7 +237,7 @@ func (p *userPlan) update(ctx context.Context, old identity.User, n DesiredUser)
 		patch.Email = &n.Email
 	}
 	if n.SetGroups {
-		// Memberships that others set are theirs.
+		// Memberships that others have set stay.
 		own := slices.DeleteFunc(slices.Clone(n.Groups), func(g string) bool {
 			return slices.Contains(old.Groups, g) && old.SetBy[g] != p.source
 		})
@@ -267,10 +267,10 @@ func (p *userPlan) update(ctx context.Context, old identity.User, n DesiredUser)
 	return patch, nil
 }
 
-// judgePassword decides what a source's new hash ends. A system may write another hash of
-// the same password whenever it likes, so a new hash by itself ends nothing; a password
-// that was changed later than bearerd knows does, and so does a password in clear that
-// isn't the stored one.
+// judgePassword decides whether a source's new hash revokes everything of the user. A
+// system may write another hash of the same password whenever it likes, so a new hash by
+// itself ends nothing; a password that was changed later than bearerd knows does, and so
+// does a password in clear that isn't the stored one.
 func (p *userPlan) judgePassword(patch *changes.UserUpdate, old identity.User, n DesiredUser) {
 	if p.source == "" {
 		return

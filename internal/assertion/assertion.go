@@ -47,7 +47,7 @@ type Verifier struct {
 	now    func() time.Time
 }
 
-// Config says what a Verifier is made of. All fields must be set.
+// Config configures a Verifier. All fields must be set.
 type Config struct {
 	Issuer string // iss, compared exactly
 	Keys   Keys
@@ -73,7 +73,7 @@ type Expect struct {
 	// SoleAudience refuses an assertion that is also for an audience which is not in
 	// Audience.
 	SoleAudience bool
-	// OneAudience refuses an aud that is a list, be it of one name.
+	// OneAudience refuses an aud that is a list, even one with a single name.
 	OneAudience bool
 
 	// Exactly one of the three is set; with none, every assertion is refused.
@@ -89,8 +89,8 @@ type Expect struct {
 	NeedID    bool // jti must be there
 	NoSubject bool // sub may be absent
 	NoExpiry  bool // exp may be absent, where MaxAge is set
-	// NoIssuedAt says that iat may be absent; nbf then stands for it, and must be there, unless
-	// MaxAhead bounds the age.
+	// NoIssuedAt says that iat may be absent; nbf is then used in its place, and must be
+	// there, unless MaxAhead bounds the age.
 	NoIssuedAt bool
 }
 
@@ -119,8 +119,9 @@ const (
 	reasonSubject      = "the assertion has no sub"
 )
 
-// Verify returns what an assertion says if it is as expected. A fault of kind InvalidToken
-// is a refusal, and of kind Unavailable means that the issuer's keys could not be read.
+// Verify returns the claims of an assertion if it is as expected. A fault of kind
+// InvalidToken is a refusal, and of kind Unavailable means that the issuer's keys could
+// not be read.
 func (v *Verifier) Verify(ctx context.Context, raw string, x Expect) (*Claims, error) {
 	signed, err := token.VerifyForeign(raw, func(alg token.Algorithm, kid string) (token.VerificationKey, error) {
 		return v.keys.find(ctx, alg, kid)

@@ -11,7 +11,7 @@ import (
 	"github.com/bearerd/bearerd/internal/strictjson"
 )
 
-// Claims are what an accepted assertion says.
+// Claims are the claims of an accepted assertion.
 type Claims struct {
 	Type      string // typ of the header; empty: absent
 	Issuer    string
@@ -88,7 +88,7 @@ func readDate(o strictjson.Object, name string, into *time.Time) error {
 	return nil
 }
 
-// Has reports whether a claim is there, be it null.
+// Has reports whether a claim is there, even if it is null.
 func (c *Claims) Has(name string) bool { return c.members[name] != nil }
 
 // Members returns all claims, not decoded.

@@ -16,7 +16,7 @@ import (
 // metadataAge is for how long metadata is fresh: where the keys are changes rarely.
 const metadataAge = time.Hour
 
-// DiscoverConfig says whose keys are found by metadata. All fields must be set.
+// DiscoverConfig configures Discover. All fields must be set.
 type DiscoverConfig struct {
 	Name   string // of the issuer, for messages
 	Issuer string // iss
@@ -45,7 +45,7 @@ func Discover(cfg DiscoverConfig) (Keys, error) {
 		if err != nil {
 			return nil, 0, err
 		}
-		if last.address != at { // what is known of the set stays known where it didn't move
+		if last.address != at { // the keys that were read are kept if the address of the set is the same
 			keys, err := SetURL(SetConfig{Name: cfg.Name, Address: at, Client: cfg.Client, Now: cfg.Now})
 			if err != nil {
 				return nil, 0, err

@@ -30,8 +30,8 @@ func Secret(setting string, shared []byte) (Keys, error) {
 	return secret{key: token.VerificationKey{Algorithm: token.HS256, Key: bytes.Clone(shared)}}, nil
 }
 
-// Shared returns the keys of an issuer whose secret may be replaced. Who reads it has
-// checked it.
+// Shared returns the keys of an issuer whose secret may be replaced. The caller has
+// checked the secret.
 func Shared(shared *secretfile.Secret) Keys { return replaceable{shared} }
 
 // replaceable is a secret that may be replaced.
@@ -219,7 +219,7 @@ func readFile(path string) ([]byte, error) {
 	return body, err
 }
 
-// SetConfig says where a JWK Set is fetched. All fields must be set.
+// SetConfig configures SetURL. All fields must be set.
 type SetConfig struct {
 	Name    string // of the issuer, for messages
 	Address string

@@ -4,12 +4,12 @@ import "slices"
 
 // Actions. Their names are part of the audit log's format and never change.
 const (
-	TokenIssue      = "token.issue"      // a token was made, or refused
+	TokenIssue      = "token.issue"      // a token was issued, or refused
 	TokenRefuse     = "token.refuse"     // a token that was presented was not accepted where that is logged
 	TokenExchange   = "token.exchange"   // a token was traded for another
 	TokenRegenerate = "token.regenerate" // an API token got a new value
 	TokenRevoke     = "token.revoke"
-	TokenReuse      = "token.reuse" // a refresh token was used twice and its family killed
+	TokenReuse      = "token.reuse" // a refresh token was used twice and its family revoked
 
 	Login     = "login"
 	Logout    = "logout"
@@ -27,7 +27,7 @@ const (
 	UserPassword = "user.password" // the password was changed; not the rehash at a login
 	UserUnlock   = "user.unlock"   // failed sign-ins were forgotten
 	UserAccess   = "user.access"   // direct bindings of a user at a path were removed
-	UserLink     = "user.link"     // a user was linked to who they are for a source
+	UserLink     = "user.link"     // a user was linked to an account at a source
 	UserUnlink   = "user.unlink"
 	// UserPasswordLink is that somebody created a link with which the user sets a password.
 	UserPasswordLink = "user.password-link" // #nosec G101 -- the name of an action
@@ -55,7 +55,7 @@ const (
 	ClientAuthenticate = "client.authenticate" // only when it failed
 
 	IssuerCreate = "issuer.create"
-	IssuerUpdate = "issuer.update" // what came of rules that changed is revoked
+	IssuerUpdate = "issuer.update" // the tokens that were issued by changed rules are revoked
 	IssuerRemove = "issuer.remove"
 
 	KeyCreate   = "key.create"
@@ -64,7 +64,7 @@ const (
 	KeyRetire   = "key.retire"
 
 	TokenImport  = "token.import"  // all tokens of a file, the target; how many is the remark
-	LeakedReport = "leaked.report" // a token reported as leaked was killed; the target is its owner
+	LeakedReport = "leaked.report" // a token reported as leaked was revoked; the target is its owner
 	Apply        = "apply"
 	Backup       = "backup"
 )

@@ -5,7 +5,8 @@ import "strings"
 // maxAgent bounds how much of a User-Agent is read.
 const maxAgent = 512
 
-// browsers are told by what stands in a User-Agent, the first that does: most name several.
+// browsers are recognised by a part of the User-Agent. The first one in this list that it
+// contains counts, because most name several.
 var browsers = [...]struct{ mark, name string }{
 	{"Edg/", "Edge"},
 	{"EdgA/", "Edge"},
@@ -40,9 +41,9 @@ var systems = [...]struct{ mark, name string }{
 	{"FreeBSD", "FreeBSD"},
 }
 
-// Client describes the program that a request came from in a few words of our own, such as
-// "Firefox on Linux", for a person who looks through their sessions; "" when it doesn't say.
-// It is what the program says, and proves nothing.
+// Client describes the program that a request came from in a few words, such as "Firefox
+// on Linux", for a person who looks through their sessions; "" when it isn't known. The
+// program can send what it likes, so this proves nothing.
 func (o Origin) Client() string {
 	agent := o.Agent[:min(len(o.Agent), maxAgent)]
 	var browser, system string

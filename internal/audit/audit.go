@@ -1,4 +1,4 @@
-// Package audit says what an audit event is. Every issue, refusal, revocation,
+// Package audit defines audit events. Every issue, refusal, revocation,
 // login and administrative change is one event; the store writes it in the same
 // transaction as what it records, so an operation whose event can't be written
 // does not happen. An event never holds a secret: it names tokens by their id.
@@ -24,14 +24,14 @@ const (
 	Refused = "refused" // it was asked for and not done; Reason says why
 )
 
-// Event is who did what to what, from where, and how it ended, in the one JSON that the
-// management API, the pages' export and the command line have of it.
+// Event is who did what to what, from where, and with which outcome. Its JSON is the same
+// in the management API, the pages' export and the command line.
 type Event struct {
-	ID        int64     `json:"id"` // given by the store, ascending in the order of writing
+	ID        int64     `json:"id"` // set by the store, ascending in the order of writing
 	At        time.Time `json:"at"`
 	Actor     string    `json:"actor"`    // subject id or client id, "cli" or "system"; empty: nobody signed in
 	Action    string    `json:"action"`   // one of Actions
-	Target    string    `json:"target"`   // what it was done to: a subject, client, key, role, path …; a folded name that is nobody's
+	Target    string    `json:"target"`   // what it was done to: a subject, client, key, role, path …; a folded name that no user has
 	TokenID   string    `json:"token_id"` // the public id of the token it was about, never its value
 	Address   string    `json:"address"`  // the client's address
 	RequestID string    `json:"request_id"`
@@ -43,8 +43,8 @@ type Event struct {
 	ActorName  string `json:"actor_name"`
 	TargetName string `json:"target_name"`
 
-	// Count is how many refusals like this one the event stands for, of a minute from
-	// At on; 0 and 1 are one event.
+	// Count is how many refusals like this one the event counts, within a minute from At
+	// on; 0 and 1 mean one.
 	Count int64 `json:"count"`
 	// Tally names the row of such an event: what is written with the same name is
 	// added to its count, and replaces its reason. It is empty for every other event,
@@ -66,7 +66,7 @@ const (
 
 // Clean returns the event with its text made safe to store and to show: cut to a
 // bounded length between two characters, tokens redacted, invalid UTF-8 and control
-// characters replaced by U+FFFD, the time in UTC. What a client typed may stand in an event.
+// characters replaced by U+FFFD, the time in UTC. An event may contain what a client typed.
 func (e Event) Clean() Event {
 	e.At = e.At.UTC()
 	for _, f := range []struct {
@@ -142,28 +142,36 @@ func (e Event) Validate() error {
 	case e.Outcome != OK && e.Outcome != Refused:
 		return fmt.Errorf("audit event with the unknown outcome %q", e.Outcome)
 	case e.Count < 0:
-		return errors.New("audit event that stands for less than none")
+		return errors.New("audit event with a negative count")
 	case e != e.Clean():
 		return errors.New("audit event that was not cleaned")
 	}
 	return nil
 }
 
-// Filter says which events to list, newest first. A zero field does not narrow
-// the list.
+// Page is a part of a list of events. It may have fewer events than its limit, or none, and
+// others after it.
+type Page struct {
+	Events []Event
+	Next   int64 // the Cursor of the next page; 0: there is none
+}
+
+// Filter selects the events to list, newest first: by their IDs or, where a list is narrowed by
+// time and neither by actor, action, target, token, outcome or an address, by their times. A
+// zero field does not narrow the list.
 type Filter struct {
 	Actor  string
 	Action string
 	Target string
-	// TargetTyped is another name of the target, under which events stand from before there
-	// was such a user: a folded username.
+	// TargetTyped is another name of the target, which events have from before there was
+	// such a user: a folded username.
 	TargetTyped string
 	TokenID     string
 	Outcome     string    // OK or Refused
 	Address     string    // where it came from: an address, or a network in CIDR notation
 	Since       time.Time // events at this time or later
 	Until       time.Time // events before this time
-	Cursor      int64     // events with a smaller ID: that of the last one already seen
+	Cursor      int64     // events after the one with this ID: Page.Next of the page before
 	Limit       int       // how many, 1 to MaxLimit; 0 is DefaultLimit
 }
 

@@ -10,7 +10,7 @@ import (
 type Origin struct {
 	Address   string // the client's address
 	RequestID string
-	Agent     string // how the client names itself: its User-Agent, unread
+	Agent     string // how the client names itself: its User-Agent, unchanged
 }
 
 type originKey struct{}
@@ -43,9 +43,9 @@ func (o Origin) Addr() netip.Addr {
 	return addr.Unmap().WithZone("")
 }
 
-// Network returns the name under which what a client does is counted: its address or,
-// of an IPv6 client, the /64 that it has all of. It is empty when the address is not
-// known.
+// Network returns the name under which a client's requests are counted: its address or,
+// for IPv6, its /64, because a client has all addresses of that. It is empty when the
+// address is not known.
 func (o Origin) Network() string {
 	addr := o.Addr()
 	if !addr.IsValid() {

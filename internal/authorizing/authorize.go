@@ -25,10 +25,8 @@ import (
 // Authorizations runs the authorization code grant (RFC 6749 §4.1, with RFC 7636, RFC 8707
 // and RFC 9700):
 //
-//	t0  A person's browser brings a client's request. What it asks for is decided upon
-//	    before the person is asked: the client may have it, this person may have it.
-//	t1  The person allows it, or a part of it. One transaction stores a grant, which is the
-//	    root of all that comes of it, and a code, of which the client gets the value.
+//	t0  A person's browser brings a client's request. Before the person is asked, it is decided whether the client, and this person, may have what the request asks for.
+//	t1  The person allows it, or a part of it. One transaction stores a grant, which is the root of the chain of everything issued for it, and a code, whose value the client gets.
 //	t2  The client brings the code with its verifier, within a minute, once. One
 //	    transaction spends the code and issues. A second use of the code revokes the grant.
 //
@@ -38,7 +36,7 @@ type Authorizations struct {
 	cfg Config
 }
 
-// codeLife is how long a code may be brought.
+// codeLife is how long a code is valid.
 const codeLife = time.Minute
 
 // Asked is an authorization request whose client and redirect URI are known to be good.
@@ -51,7 +49,7 @@ type Asked struct {
 	Document bool     // nobody registered the client: its document says who it is
 	// Challenge is S256 of the verifier (RFC 7636 §4.2).
 	Challenge string
-	Digest    [32]byte // of what the client is known by, for consent that is remembered
+	Digest    [32]byte // a digest of what people are shown of the client, for consent that is remembered
 }
 
 // Asking is an authorization request as it was sent.
@@ -60,9 +58,10 @@ type Asking struct {
 	Scope, Resource                          string
 }
 
-// Ask decides whether a request may be put to a person. The errors are those that a client
-// is answered with (RFC 6749 §4.1.2.1, RFC 8707 §2): Invalid, InvalidScope, InvalidTarget,
-// UnauthorizedClient, UnsupportedGrantType for another response type than code.
+// Ask decides whether a person may be asked about a request. The errors are those that a
+// client is answered with (RFC 6749 §4.1.2.1, RFC 8707 §2): Invalid, InvalidScope,
+// InvalidTarget, UnauthorizedClient, UnsupportedGrantType for another response type than
+// code.
 func (a *Authorizations) Ask(ctx context.Context, client *records.Principal, redirect identity.Redirect, x Asking) (*Asked, error) {
 	switch {
 	case !client.Client.MayUse(identity.GrantTypeAuthorizationCode):
@@ -114,7 +113,7 @@ func isChallenge(s string) bool {
 	return err == nil && len(b) == sha256.Size
 }
 
-// knownAs returns the digest of what people are told of a client.
+// knownAs returns the digest of what people are shown of a client.
 func knownAs(c *identity.Client) [32]byte {
 	uris := slices.Sorted(slices.Values(c.RedirectURIs))
 	return sha256.Sum256([]byte(c.Name + "\x00" + strings.Join(uris, "\x00")))
@@ -146,7 +145,7 @@ type Allowed struct {
 	Remember   bool
 }
 
-// Allow stores a grant, and returns the code for the client, this once. The caller is the
+// Allow stores a grant, and returns the code for the client. The caller is the
 // person, by a session.
 func (a *Authorizations) Allow(ctx context.Context, c *caller.Caller, x *Asked, allowed Allowed) (token.Secret, error) {
 	if !c.BySession() {
@@ -170,7 +169,8 @@ func (a *Authorizations) Allow(ctx context.Context, c *caller.Caller, x *Asked, 
 	if r.Scope == nil {
 		r.Scope = []string{}
 	}
-	// What has an end of its own isn't remembered: the next grant would have none.
+	// Consent with an end that the person chose isn't remembered: the next grant would
+	// have no end.
 	if allowed.Remember && allowed.Lifetime == 0 && !x.Redirect.Unproven {
 		terms.Spend = append(terms.Spend, records.RememberConsent{Consent: records.Consent{
 			UserID: c.ID(), ClientID: x.Client.Client.ID, Audience: x.Resource.Audience, Scope: allowed.Scope,
@@ -205,8 +205,8 @@ type CodeUse struct {
 }
 
 // RedeemCode issues the tokens of a grant for its code, once: a second use revokes the
-// grant, and a wrong verifier or redirect URI uses the code up (RFC 9700 §2.1.1). The error
-// is InvalidGrant where the code isn't good.
+// grant, and a wrong verifier or redirect URI uses the code up (RFC 9700 §2.1.1). The
+// error is InvalidGrant where the code isn't valid.
 func (a *Authorizations) RedeemCode(ctx context.Context, x CodeUse) (issuance.Pair, error) {
 	if err := caller.RequireCodeGrant(x.Client); err != nil {
 		return issuance.Pair{}, err
@@ -269,7 +269,7 @@ func verifies(verifier, challenge string) bool {
 	return good && len(verifier) >= 43 && len(verifier) <= 128
 }
 
-// spoilt uses a code up that was brought wrongly, and returns the reason.
+// spoilt uses up a code that was presented with something wrong, and returns the reason.
 func (a *Authorizations) spoilt(ctx context.Context, client *caller.Caller, code records.Code, reason string) error {
 	refusal := fault.New(fault.InvalidGrant, "%s", reason)
 	e := a.cfg.Journal.Event(ctx, client.Actor(), audit.TokenIssue)
@@ -283,8 +283,8 @@ func (a *Authorizations) spoilt(ctx context.Context, client *caller.Caller, code
 	return refusal
 }
 
-// usedTwice revokes a grant whose code was brought a second time: one of the two uses may
-// be a thief's (RFC 6749 §4.1.2).
+// usedTwice revokes a grant whose code was presented a second time: one of the two uses
+// may be a thief's (RFC 6749 §4.1.2).
 func (a *Authorizations) usedTwice(ctx context.Context, client *caller.Caller, grant *verification.Token) error {
 	read := a.cfg.Journal.Reading()
 	ops, entries := a.cfg.Journal.Kill(journal.Kill{

@@ -1,6 +1,6 @@
 // Package authorizing lets a person authorize a client: in the browser, by the authorization
-// code grant, and for a device without a browser, by the device flow. It decides what may be
-// asked, keeps what the person answers, and hands the tokens out once.
+// code grant, and for a device without a browser, by the device flow. It decides what may
+// be asked, stores what the person answers, and issues the tokens once.
 package authorizing
 
 import (
@@ -43,7 +43,7 @@ type Config struct {
 	Now      func() time.Time
 }
 
-// Flows runs both ways. Its methods may be called from any number of goroutines.
+// Flows runs both flows. Its methods may be called from any number of goroutines.
 type Flows struct {
 	*Authorizations
 	*Devices

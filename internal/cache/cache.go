@@ -1,6 +1,6 @@
 // Package cache is the cache of facts: bounded in bytes, without locks for readers, and
-// resistant to floods of new keys. It holds facts and never decisions: the reader of a
-// fact judges it again each time.
+// resistant to floods of new keys. It holds facts and never decisions: a caller judges a
+// fact again each time.
 package cache
 
 import (
@@ -15,7 +15,7 @@ import (
 // nothing that all readers share, and allocates nothing.
 //
 // Each key belongs to one row of a few places. A fact that is used is marked, up to
-// maxMark times. When the budget is used up, a clock hand goes round the rows, removes
+// maxMark times. When the budget is used up, a clock hand passes over the rows, removes
 // one mark from each fact and drops the facts that have none left. From then on a key
 // gets a place only when it is seen for the second time: a flood of keys that are each
 // used once drops nothing.
@@ -54,10 +54,10 @@ const (
 	maxMark = 3
 
 	factOverhead = 128 // bytes of a fact besides key and value, and its share of the rows
-	maxSteps     = 32  // rows that one write sees at most before it drops what it meets
+	maxSteps     = 32  // rows that one write visits at most before it drops facts with marks too
 )
 
-// Config says how large a cache is. All fields must be set.
+// Config configures a cache. All fields must be set.
 type Config[V any] struct {
 	Budget  int64                           // bytes
 	Typical int64                           // bytes of a typical fact: the number of places depends on it
@@ -65,7 +65,7 @@ type Config[V any] struct {
 	Cost    func(key string, value V) int64 // bytes of a fact
 }
 
-// New returns an empty cache. Its places take a 20th of the budget beside it.
+// New returns an empty cache. Its places take a 20th of the budget in addition.
 func New[V any](cfg Config[V]) *Cache[V] {
 	facts := max(uint64(cfg.Budget/(cfg.Typical+factOverhead)), ways) //nolint:gosec // a budget is positive
 	rows := uint64(1) << bits.Len64(facts/4)                          // half of the places are free
@@ -131,7 +131,7 @@ func (c *Cache[V]) place(h uint64, f *fact[V], full bool) bool {
 	return true
 }
 
-// again reports whether a key found no place when it came last, and notes that it came.
+// again reports whether a key found no place the last time, and notes this time.
 func (c *Cache[V]) again(h uint64) bool {
 	mark := uint32(h>>8) | 1 //nolint:gosec // a part of the hash
 	return c.seen[h>>40%uint64(len(c.seen))].Swap(mark) == mark
@@ -214,7 +214,7 @@ func (w *row[V]) set(at int, tag byte, f *fact[V]) {
 	w.tags.Store(w.tags.Load()&^(0xff<<shift) | uint64(tag)<<shift)
 }
 
-// tagOf returns a byte of a hash that is never 0, which stands for a free place.
+// tagOf returns a byte of a hash that is never 0, because 0 marks a free place.
 func tagOf(h uint64) byte { return byte(h>>56) | 1 }
 
 // matches returns a bit in the byte of each place whose tag is the one sought, and

@@ -1,6 +1,6 @@
-// Package caller says who makes a request, with what credential, and what they may do:
-// the gate in the first line of every operation. Package signin finds out who is calling;
-// the operations ask this package whether the caller may.
+// Package caller is who makes a request, with which credential, and what they may do. It
+// has the gates in the first lines of all operations. Package signin finds out who is
+// calling; the operations ask this package whether the caller may.
 package caller
 
 import (
@@ -17,8 +17,8 @@ import (
 	"github.com/bearerd/bearerd/internal/verification"
 )
 
-// Caller is who makes a request, and with what credential. A nil Caller stands for an
-// anonymous request.
+// Caller is who makes a request, and with what credential. A nil Caller is an anonymous
+// request.
 type Caller struct {
 	Subject   *verification.Subject // whom the caller is; nil for the operator
 	Token     *verification.Token   // what was presented; nil for a password, a client secret, the operator
@@ -31,8 +31,7 @@ type Caller struct {
 	// dialect is set when the caller came through a dialect without scopes: the caller
 	// may do there what their bindings allow.
 	dialect bool
-	// once is what the caller has proved themselves by that is good once: what the request does
-	// uses it up.
+	// once is a credential that can be used once: what the request does uses it up.
 	once []records.Op
 }
 
@@ -63,8 +62,8 @@ func ByPrincipal(p *records.Principal) *Caller {
 	return &Caller{Subject: source.SubjectOf(p), Principal: p}
 }
 
-// ByAssertion returns the client that signed an assertion, which is good once: what the
-// request does must use it up.
+// ByAssertion returns the client that signed an assertion, which can be used once: what
+// the request does must use it up.
 func ByAssertion(p *records.Principal, once records.Spend) *Caller {
 	c := ByPrincipal(p)
 	c.once = []records.Op{once}
@@ -79,8 +78,8 @@ func DocumentClient(p *records.Principal, once records.Spend) *Caller {
 	return c
 }
 
-// Once returns what the caller's credential is used up by, in the transaction of what the
-// request does; nil where it may be used again.
+// Once returns the operations that use up the caller's credential, for the transaction of
+// what the request does; nil if it may be used again.
 func (c *Caller) Once() []records.Op {
 	if c == nil {
 		return nil
@@ -117,7 +116,7 @@ func (c *Caller) InDialect() *Caller {
 	return &unscoped
 }
 
-// Waiting returns the caller as one whose revocations are acknowledged as w says.
+// Waiting returns the caller with w as the wait of their revocations.
 func (c *Caller) Waiting(w revocation.Wait) *Caller {
 	waiting := *c
 	waiting.Wait = w

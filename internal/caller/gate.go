@@ -20,7 +20,7 @@ func (c *Caller) RequireSignedIn() error {
 	return nil
 }
 
-// Unlimited reports whether the caller may do what writes as often as they like: the
+// Unlimited reports whether the caller may write as often as they like: the
 // command line, bearerd itself, clients that have authenticated, and administrators.
 func (c *Caller) Unlimited() bool {
 	switch {
@@ -44,7 +44,7 @@ func (c *Caller) RequireAdministrator() error {
 	case c.role == operator:
 		return nil
 	case c.role == onlyRevokeSelf:
-		return fault.New(fault.InsufficientScope, "the token is good for revoking itself alone")
+		return fault.New(fault.InsufficientScope, "the token may only revoke itself")
 	case c.byBearer() && c.Token.Collection != nil:
 		return fault.New(fault.InsufficientScope, "a token for a collection can't administer")
 	case !c.HasScope(identity.ScopeAdmin):
@@ -86,7 +86,7 @@ func (c *Caller) RequireDelete() error {
 
 // RequireManageTokens admits callers who may list, see and revoke all of their own tokens
 // by id: by session or password, or by a Bearer with the scope credentials. Every other
-// Bearer manages only itself. The error is Unauthenticated or InsufficientScope.
+// Bearer token manages only itself. The error is Unauthenticated or InsufficientScope.
 func (c *Caller) RequireManageTokens() error {
 	switch {
 	case c == nil || c.role == onlyRevokeSelf || c.role == publicClient:
@@ -98,15 +98,15 @@ func (c *Caller) RequireManageTokens() error {
 }
 
 // RequireFreshSession admits users with a session for which they authenticated at most
-// fresh before now; with 0, every session. A session counts from its own beginning where
-// its source says a later time, and is never fresh where none is known. The error is
+// fresh before now; with 0, every session. A session counts from its own beginning if its
+// source reports a later time, and is never fresh if no time is known. The error is
 // Unauthenticated without a session, and SignInAgain.
 func (c *Caller) RequireFreshSession(now time.Time, fresh time.Duration) error {
 	if !c.BySession() {
 		return ErrSignIn
 	}
 	at := c.Token.SignedIn
-	if began := c.Token.IssuedAt; at.After(began.Add(time.Second)) { // it stands in whole seconds
+	if began := c.Token.IssuedAt; at.After(began.Add(time.Second)) { // it is in whole seconds
 		at = began
 	}
 	if fresh > 0 && (at.IsZero() || now.Sub(at) > fresh) {

@@ -1,6 +1,7 @@
-// Package census counts users and tokens for the overview page: a part at a time, by one node
-// of all, when somebody looks and it is quick, else in the background and less often the
-// longer it takes. Reading the figures takes a bounded time however many there are.
+// Package census counts users and tokens for the overview page. One node counts, a part
+// at a time: when somebody opens the page, if counting is quick; otherwise in the
+// background, less often the longer it takes. Reading the figures takes a bounded time
+// however many there are.
 package census
 
 import (
@@ -12,21 +13,21 @@ import (
 )
 
 const (
-	// every is how old figures may be that somebody looks at, where counting is quick.
+	// every is how old the figures on the page may be, if counting is quick.
 	every = time.Minute
 	quick = 250 * time.Millisecond
-	// rarely is how often it is counted at least.
+	// rarely is the longest time between two counts.
 	rarely = time.Hour
-	// share is how much longer than the counting the time between two countings is.
+	// share is how many times longer than a count the time between two counts is.
 	share = 50
 	// abandoned is after how long another node counts when the one that began has not
-	// finished, or twice as long as it took the last time: it may have died.
+	// finished, or twice as long as it took the last time: it may have crashed.
 	abandoned = 10 * time.Minute
 	// part is how many rows are read at a time.
 	part = 2000
 )
 
-// Config says what a census is made of. All fields must be set.
+// Config configures a census. All fields must be set.
 type Config struct {
 	Store records.Census
 	Now   func() time.Time
@@ -57,8 +58,8 @@ func (c *Census) Figures(ctx context.Context) (records.CountedFigures, error) {
 }
 
 // Count counts if the figures are old enough, and no other node does: every hour, and less
-// often where that would take more than a fiftieth of the time. Where counting isn't quick,
-// so that nobody who looks can wait for it, it is done as often as that allows.
+// often where that would take more than a fiftieth of the time. If counting isn't quick,
+// so that nobody can wait for it, it is done as often as that allows.
 func (c *Census) Count(ctx context.Context) error {
 	last, err := c.cfg.Store.Figures(ctx)
 	if err != nil {
@@ -71,7 +72,7 @@ func (c *Census) Count(ctx context.Context) error {
 	return c.count(ctx, last, age)
 }
 
-// count counts if the figures are of that age at least.
+// count counts if the figures are at least that old.
 func (c *Census) count(ctx context.Context, last records.CountedFigures, age time.Duration) error {
 	now := c.cfg.Now()
 	claimed, err := c.cfg.Store.ClaimCensus(ctx, records.CensusClaim{

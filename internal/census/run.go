@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// Run counts at once and then from time to time, until ctx ends. What fails is logged and
+// Run counts at once and then from time to time, until ctx ends. Failures are logged and
 // tried again.
 func (c *Census) Run(ctx context.Context, log *slog.Logger) error {
 	tick := time.NewTicker(every)

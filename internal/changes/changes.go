@@ -1,10 +1,11 @@
-// Package changes prepares and commits changes of what access rests on: users and their
-// groups, collections, roles, bindings, OAuth clients and trusted issuers. A Change is
-// prepared first, the operations in the store with their entries in the revocation log; then
-// all changes that belong together are committed in one transaction with their audit events.
+// Package changes prepares and commits changes of what access is decided from: users and
+// their groups, collections, roles, bindings, OAuth clients and trusted issuers. A Change
+// is prepared first: the operations in the store with their entries in the revocation
+// log. Then all changes that belong together are committed in one transaction with their
+// audit events.
 //
 // Packages directory, provisioning, apply, signin and account decide who may change what, and
-// prepare and commit with this one. No edge imports it.
+// prepare and commit changes with this one. No edge imports it.
 package changes
 
 import (
@@ -25,7 +26,7 @@ import (
 // log records.
 type Change struct {
 	Action, Target string
-	Name           string // of the target, where it has one besides
+	Name           string // the name of the target, if it has one
 	Remark         string // the reason in the audit log
 	TokenID        string // of the token that it is about
 	Ops            []records.Op
@@ -80,8 +81,8 @@ func (e *Editor) Admit(ctx context.Context, c *caller.Caller, action, target str
 	return e.Refuse(ctx, c, action, target, err)
 }
 
-// AdmitFresh is the further gate of what a session may do only soon after its user has signed
-// in. The refusal is recorded.
+// AdmitFresh is the further gate of operations that a session may do only shortly after
+// its user has signed in. The refusal is recorded.
 func (e *Editor) AdmitFresh(ctx context.Context, c *caller.Caller, action, target string) error {
 	if err := c.RequireFresh(e.journal.Now(), e.fresh); err != nil {
 		return e.Refuse(ctx, c, action, target, err)
@@ -89,7 +90,7 @@ func (e *Editor) AdmitFresh(ctx context.Context, c *caller.Caller, action, targe
 	return nil
 }
 
-// AdmitSignIn is the gate of changing by what a user, named by subject or username, signs in:
+// AdmitSignIn is the gate of changing how a user, named by subject or username, signs in:
 // for administrators, with a fresh session. It returns the user.
 func (e *Editor) AdmitSignIn(ctx context.Context, c *caller.Caller, action, ref string) (identity.User, error) {
 	if err := e.Admit(ctx, c, action, ref); err != nil {
@@ -139,7 +140,7 @@ func (e *Editor) commit(ctx context.Context, b records.Batch, wait revocation.Wa
 	return e.journal.Revoke(ctx, b, wait)
 }
 
-// Batch returns what commits changes of an actor, with their audit events.
+// Batch returns the batch of changes of an actor, with their audit events.
 func (e *Editor) Batch(ctx context.Context, actor string, list ...Change) records.Batch {
 	var b records.Batch
 	for _, one := range list {

@@ -20,10 +20,10 @@ import (
 // Clients prepares changes of OAuth clients.
 type Clients struct{ journal *journal.Journal }
 
-// MaxSecretOverlap is how long an old client secret may go on beside the new one.
+// MaxSecretOverlap is how long an old client secret may stay valid beside the new one.
 const MaxSecretOverlap = 90 * 24 * time.Hour
 
-// RotateSecret returns the change of a client's secret, and makes it in client too.
+// RotateSecret returns the change of a client's secret, and changes client too.
 func (cl *Clients) RotateSecret(client *identity.Client, digest []byte, x identity.Rotation) Change {
 	until := time.Time{}
 	if x.Overlap > 0 && client.HasSecret() {
@@ -48,7 +48,7 @@ func (cl *Clients) RotateSecret(client *identity.Client, digest []byte, x identi
 	return rotation
 }
 
-// revokeIssued returns what revokes everything that was issued to a client, and what
+// revokeIssued returns the log entry that revokes everything issued to a client, and what
 // other clients made from it.
 func (cl *Clients) revokeIssued(id, reason string) (records.Op, revocation.Entry) {
 	return records.KillTokens{ClientID: id, IDs: []string{token.ClientLink(id)}, At: cl.journal.Now(), Reason: reason},
@@ -56,7 +56,7 @@ func (cl *Clients) revokeIssued(id, reason string) (records.Op, revocation.Entry
 }
 
 // CreateClient validates a new client. An id that could be a user's subject, or that
-// stands for no client, would let one speak for the other.
+// means "no client", would let the client act as that user, or as no client.
 func (cl *Clients) CreateClient(n identity.NewClient, owner string) (Change, identity.Client, error) {
 	if _, err := uuid.Parse(n.ID); err == nil || n.ID == identity.OwnClientID {
 		return Change{}, identity.Client{}, fault.New(fault.Invalid, "a client's id can be neither a UUID nor %q", identity.OwnClientID).In("id")
@@ -109,7 +109,7 @@ func checkKeys(k identity.ClientKeys) error {
 	return nil
 }
 
-// UpdateClient returns the change that makes a client what n says, and the client after it.
+// UpdateClient returns the change that turns a client into n, and the client after it.
 // What was issued to the client is revoked when it loses something.
 func (cl *Clients) UpdateClient(old identity.Client, n identity.NewClient) (Change, identity.Client, error) {
 	client, err := described(n, old.SecretDigest)

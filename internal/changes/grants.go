@@ -16,17 +16,18 @@ import (
 // Grants prepares changes of collections, roles, bindings and trusted issuers.
 type Grants struct{ journal *journal.Journal }
 
-// CollectionName is how the logs name a collection.
+// CollectionName returns the name of a collection in the logs.
 func CollectionName(id int64) string { return strconv.FormatInt(id, 10) }
 
-// CreateCollection returns the change that creates a collection. It has a log entry as removing
-// has: a node must not hold on to what it knew of an earlier collection with the same id.
+// CreateCollection returns the change that creates a collection. It has a log entry, as
+// removing has: a node must not keep what it knew of an earlier collection with the same
+// id.
 func (g *Grants) CreateCollection(n records.Collection) Change {
 	return g.collection(audit.CollectionCreate, n.ID, records.CreateCollection{Collection: n})
 }
 
-// RemoveCollection returns the change that removes a collection. The bindings that go with it
-// can be anybody's, but all of them are about this collection alone.
+// RemoveCollection returns the change that removes a collection. The bindings that are
+// removed with it can be anybody's, but all of them are only about this collection.
 func (g *Grants) RemoveCollection(id int64) Change {
 	return g.collection(audit.CollectionRemove, id, records.RemoveCollection{ID: id})
 }
@@ -106,8 +107,9 @@ func DescribeBinding(b access.Binding) string {
 	return "role " + b.Role + " at " + string(b.Path)
 }
 
-// IssuerChange returns the change from one state of an issuer to another, of which now has
-// no name when it is removed. What came of rules that are no longer there is revoked.
+// IssuerChange returns the change from one state of an issuer to another; now has no name
+// when the issuer is removed. What was issued by rules that are no longer there is
+// revoked.
 func (g *Grants) IssuerChange(action string, old, now records.Issuer) Change {
 	c := Change{Action: action, Target: old.Name}
 	if now.Name != "" {
@@ -124,7 +126,7 @@ func (g *Grants) IssuerChange(action string, old, now records.Issuer) Change {
 		ended = append(ended, rule.Name)
 	}
 	if len(ended) > 0 {
-		c.Remark = "what came of these rules is revoked: " + strings.Join(ended, ", ")
+		c.Remark = "what was issued by these rules is revoked: " + strings.Join(ended, ", ")
 	}
 	return c
 }

@@ -40,7 +40,7 @@ func (e *Users) Unlink(user identity.User, source, externalID string) Change {
 
 func linkRemark(source, externalID string) string { return source + " " + externalID }
 
-// LinkStore reads links, and the sessions that began by them.
+// LinkStore reads links, and the sessions that began with them.
 type LinkStore interface {
 	Links(ctx context.Context, q records.LinkQuery) ([]records.Link, error)
 	SessionsOf(ctx context.Context, q records.SessionQuery, now time.Time) ([]records.StoredToken, error)
@@ -52,7 +52,7 @@ type RemovedLink struct {
 	Link records.Link
 	// Keep is the id of the one session that goes on; "": none.
 	Keep string
-	// Ways are the sources of which a link must be left; nil: none need be.
+	// Ways are the sources of which at least one link must remain; nil: none needs to.
 	Ways []string
 }
 
@@ -85,7 +85,7 @@ func (e *Users) RemoveLink(ctx context.Context, store LinkStore, x RemovedLink) 
 	return removal, nil
 }
 
-// ValidateExternalID accepts what a source may name somebody by: 1 to 255 bytes of
+// ValidateExternalID accepts an id that a source may have for somebody: 1 to 255 bytes of
 // printable text.
 func ValidateExternalID(id string) error {
 	const most = 255
@@ -95,7 +95,8 @@ func ValidateExternalID(id string) error {
 	return nil
 }
 
-// What the name of a source that applies a file, or signs people in, is made of.
+// The characters and the length of the name of a source that applies a file, or signs
+// people in.
 const (
 	maxSourceBytes = 64
 	sourceAlphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-"
@@ -139,8 +140,8 @@ func RolesOf(ctx context.Context, store interface {
 	return roles, nil
 }
 
-// MightyGroups returns the groups that have a binding which allows everything. A source may
-// not put people into them unless an administrator has said so of that group.
+// MightyGroups returns the groups that have a binding which allows everything. A source
+// may not put people into such a group unless an administrator has allowed it by name.
 func MightyGroups(ctx context.Context, store MightyStore) (map[string]bool, error) {
 	bindings, err := store.Bindings(ctx, records.BindingQuery{RootGroups: true})
 	if err != nil || len(bindings) == 0 {

@@ -16,18 +16,18 @@ import (
 	"github.com/bearerd/bearerd/internal/token"
 )
 
-// BySource is what a source says besides of a user whom it creates. The zero value is that
-// administrators create the user.
+// BySource is what a source adds about a user whom it creates. The zero value is for a
+// user whom administrators create.
 type BySource struct {
 	Name              string    // of the source, which owns the user; "": no source
 	PasswordChangedAt time.Time // when the password was changed there; zero: not known
 }
 
-// UserUpdate is a change of a user with what administrators can't say.
+// UserUpdate is a change of a user with fields that administrators can't set.
 type UserUpdate struct {
 	identity.UserPatch
 
-	BySource          bool // a source says it: the time of a new password is the source's to say
+	BySource          bool // a source makes the change: it decides the time of a new password
 	SameSecret        bool // the new hash may be one of the same password: nothing is revoked
 	NewSecret         bool // the password was changed, whatever the hash: everything is revoked
 	Owner             *string
@@ -36,10 +36,10 @@ type UserUpdate struct {
 	GroupsOf          *string                // Groups replaces what this source has set, "" administrators; nil: all
 }
 
-// Said is what a source says of a user. A nil field is not said.
+// Said is what a source says of a user. It says nothing about a nil field.
 type Said struct{ Username, Name, Email *string }
 
-// Update returns the update of a user to what a source says and isn't stored.
+// Update returns the update that changes a user to what the source says.
 func (s Said) Update(u identity.User) UserUpdate {
 	patch := UserUpdate{BySource: true}
 	for _, f := range []struct {
@@ -152,7 +152,7 @@ func (e *Users) UpdateUser(ctx context.Context, u identity.User, p UserUpdate) (
 	return []Change{update}, u, nil
 }
 
-// ends returns why a change of a user ends what was issued to them; "" when it
+// ends returns why a change of a user revokes what was issued to them; "" when it
 // doesn't.
 func (p UserUpdate) ends(op records.UpdateUser) string {
 	switch {
@@ -164,7 +164,7 @@ func (p UserUpdate) ends(op records.UpdateUser) string {
 	return ""
 }
 
-// changesPassword reports whether the password is another one afterwards. A new hash may be
+// changesPassword reports whether the change changes the password itself. A new hash may be
 // one of the same password, and a source may know of a change without having the hash.
 func (p UserUpdate) changesPassword(op records.UpdateUser) bool {
 	return op.PasswordHash != nil && !p.SameSecret || p.NewSecret
@@ -219,8 +219,8 @@ func notASubject(username string) error {
 	return nil
 }
 
-// validatePatch returns what is wrong with what a patch sets. What it leaves as it is isn't
-// judged: an earlier version may have accepted it.
+// validatePatch returns what is wrong with what a patch sets. What it leaves unchanged
+// isn't checked: an earlier version may have accepted it.
 func validatePatch(p identity.UserPatch, before identity.User) error {
 	if p.Username != nil && *p.Username != before.Username {
 		if err := identity.ValidateUsername(*p.Username); err != nil {
@@ -266,8 +266,8 @@ func (p UserUpdate) applyTo(u identity.User) identity.User {
 	return u
 }
 
-// groups returns the groups of a user with what the patch sets. Memberships that others set
-// stay where the patch replaces those of one source.
+// groups returns the groups of a user with what the patch sets. If the patch replaces the
+// memberships of one source, those that others set stay.
 func (p UserUpdate) groups(u identity.User) []string {
 	if p.GroupsOf == nil {
 		return *p.Groups

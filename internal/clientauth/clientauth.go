@@ -1,16 +1,16 @@
 // Package clientauth authenticates OAuth clients by JWTs that they sign with a key of their own
 // (private_key_jwt, RFC 7523 §2.2 as draft-ietf-oauth-rfc7523bis changes it).
 //
-// An assertion is the client's when iss and sub are its id and one of its keys signed it; it is
-// for us alone when aud is our issuer, as one string; it expires within five minutes, and its
-// jti is good once. What a request does uses it up, in the same transaction: of two requests
-// that bring it, to whichever nodes, one is refused, and a request that is refused for another
-// reason uses nothing up.
+// An assertion is the client's when iss and sub are its id and one of its keys signed it;
+// it is only for bearerd when aud is bearerd's issuer, as one string; it expires within
+// five minutes, and its jti can be used once. What a request does uses it up, in the same
+// transaction: of two requests that present it, at any nodes, one is refused, and a
+// request that is refused for another reason uses nothing up.
 //
-// The keys are those that an operator registered, or that the document of a client which nobody
-// registered named when somebody allowed it something. A set at an address is fetched when it is
-// needed and kept as assertion.SetURL says; that of a document by the reader of documents, which
-// reaches public addresses alone.
+// The keys are those that an operator registered or, for a client that nobody registered,
+// those that its document named when somebody allowed it something. A set at an address
+// is fetched when it is needed and kept as assertion.SetURL says; that of a document is
+// fetched by the reader of documents, which connects only to public addresses.
 package clientauth
 
 import (
@@ -47,8 +47,8 @@ func types() []string { return []string{"client-authentication+jwt", "JWT", "jwt
 
 const (
 	maxAhead = 5 * time.Minute // from now to exp
-	// afterExpiry is for how much longer than it is good an assertion is remembered: nodes'
-	// clocks differ.
+	// afterExpiry is for how long after its expiry an assertion is remembered, because
+	// nodes' clocks differ.
 	afterExpiry = 2 * time.Minute
 
 	keyCache   = 8 << 20
@@ -56,7 +56,7 @@ const (
 	maxSetAge  = 24 * time.Hour
 )
 
-// Config says what an Authenticator is made of. Every field but Fetch must be set.
+// Config configures an Authenticator. Every field but Fetch must be set.
 type Config struct {
 	Issuer string // aud
 	// Client returns the client of an id, and whether somebody registered it. The error is
@@ -93,17 +93,17 @@ func New(cfg Config) (*Authenticator, error) {
 	})}, nil
 }
 
-// Credential is what a request carries.
+// Credential is the credential in a request.
 type Credential struct {
 	Type      string // client_assertion_type
 	Assertion string // client_assertion
-	ClientID  string // client_id; "": the assertion alone says who it is
+	ClientID  string // client_id; "": only the assertion names the client
 }
 
 // Authenticate returns the client that signed an assertion. What the request does must use up
-// caller.Caller.Once. The error is Invalid where a parameter is missing, InvalidClient for what
-// isn't good (caller.ErrBadClient, alike for an unknown client and another's signature), and
-// Unavailable where the client's keys can't be read now.
+// caller.Caller.Once. The error is Invalid where a parameter is missing, InvalidClient
+// for an assertion that isn't valid (caller.ErrBadClient, the same for an unknown client
+// and another's signature), and Unavailable where the client's keys can't be read now.
 func (a *Authenticator) Authenticate(ctx context.Context, x Credential) (*caller.Caller, error) {
 	switch {
 	case x.Type == "":
@@ -137,7 +137,7 @@ func (a *Authenticator) Authenticate(ctx context.Context, x Credential) (*caller
 	return caller.ByAssertion(p, once), nil
 }
 
-// judge returns what uses an assertion of a client up, if it is good.
+// judge returns the operations that use up an assertion of a client, if it is valid.
 func (a *Authenticator) judge(ctx context.Context, c *identity.Client, registered bool, raw string) (records.Spend, error) {
 	keys, err := a.keysOf(c.Keys, registered)
 	if err != nil {
@@ -180,8 +180,8 @@ func (a *Authenticator) UseUp(ctx context.Context, c *caller.Caller) error {
 	return err
 }
 
-// keysOf returns the keys of a client: for the same set the same, so that what was fetched is
-// fetched once, for however many clients.
+// keysOf returns the keys of a client. Clients with the same set share it, so that it is
+// fetched once.
 func (a *Authenticator) keysOf(k identity.ClientKeys, registered bool) (assertion.Keys, error) {
 	name := strconv.FormatBool(registered) + " " + k.URI
 	if k.JWKS != "" {

@@ -2,12 +2,13 @@
 // (draft-ietf-oauth-client-id-metadata-document): clients that nobody registered are known
 // by an https URL, at which a document says their name and where people may be sent back to.
 //
-// Whoever asks chooses the URL, so reading it must not be turned against what this server
-// can reach. A URL has one reading, is https on port 443, and is asked without a proxy,
-// without redirects, without credentials. Its host is resolved once; every address must be
-// a public one, and the connection goes to an address that was checked. What is read is
-// bounded in time and bytes, the number of readings by person and by host, and each
-// document is read once within its time, no matter who asks.
+// The sender of a request chooses the URL, so it must not be possible to make this server
+// send requests to its own network. A URL is in canonical form, is https on port 443, and
+// is fetched without a proxy, without redirects, without credentials. Its host is
+// resolved once; every address must be a public one, and the connection goes to an
+// address that was checked. A reading is bounded in time and bytes, readings are limited
+// by person and by host, and each document is read once within its lifetime, no matter
+// who asks.
 package clientdoc
 
 import (
@@ -54,7 +55,7 @@ const (
 // hostName is a host's name in its plain form, punycode included.
 var hostName = regexp.MustCompile(`^[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)+$`)
 
-// lives is for how long a document is kept, as its answer says.
+// lives bounds how long a document is kept, which its answer decides.
 var lives = remote.Bounds{Least: 5 * time.Minute, Most: 24 * time.Hour, Usual: time.Hour}
 
 // Resolver finds the addresses of a host.
@@ -62,7 +63,7 @@ type Resolver interface {
 	LookupNetIP(ctx context.Context, network, host string) ([]netip.Addr, error)
 }
 
-// Config says what a Reader is made of. Now must be set.
+// Config configures a Reader. Now must be set.
 type Config struct {
 	Hosts    []string // the only ones whose documents are read; none: every host's
 	Resolver Resolver // nil: the system's
@@ -87,7 +88,7 @@ type Reader struct {
 	kept map[string]kept
 }
 
-// kept is what came of reading a document.
+// kept is the result of reading a document.
 type kept struct {
 	client *identity.Client
 	err    error
@@ -126,7 +127,7 @@ func New(cfg Config) (*Reader, error) {
 // port, a host name in its plain form, a path, and neither user, query, fragment nor dots.
 func (r *Reader) Check(id string) (host string, err error) { return r.check("client_id", id) }
 
-// check is Check for what a parameter or a member says.
+// check is Check for the value of a parameter or a member.
 func (r *Reader) check(name, id string) (host string, err error) {
 	bad := func(why string) error { return fault.New(fault.Invalid, "the %s %s", name, why).In(name) }
 	u, err := url.Parse(id)
@@ -198,7 +199,8 @@ func (r *Reader) known(id string) (kept, bool) {
 	return k, ok && r.cfg.Now().Before(k.until)
 }
 
-// keep keeps what came of a reading; where there is no room, that which ends first goes.
+// keep keeps the result of a reading; when there is no room, the one that ends first is
+// dropped.
 func (r *Reader) keep(id string, k kept) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -232,8 +234,8 @@ func (r *Reader) fetch(ctx context.Context, id string) kept {
 	return kept{client: client, until: r.cfg.Now().Add(lives.Freshness(header))}
 }
 
-// KeySet reads the JWK Set that a document named when somebody allowed its client something. The
-// caller keeps it; here is bounded how often each host is asked.
+// KeySet reads the JWK Set that a document named when somebody allowed its client
+// something. The caller keeps it; KeySet limits how often each host is asked.
 func (r *Reader) KeySet(ctx context.Context, address string) ([]byte, http.Header, error) {
 	host, err := r.check(memberKeySet, address)
 	if err != nil {
@@ -328,7 +330,7 @@ func IsPublic(a netip.Addr) bool {
 }
 
 // parse reads a document (draft-ietf-oauth-client-id-metadata-document §4). Its client has
-// no secret: what says otherwise is refused.
+// no secret: a document that claims otherwise is refused.
 func (r *Reader) parse(id string, body []byte) (*identity.Client, error) {
 	o, err := strictjson.Parse(body)
 	if err != nil {

@@ -20,7 +20,7 @@ type AccessFile struct {
 	Issuers     []Issuer     `yaml:"issuers"`
 }
 
-// Collection is a set of records that access is given to.
+// Collection is a set of records that access can be granted to.
 type Collection struct {
 	At   Position `yaml:"-"`
 	ID   *int64   `yaml:"id"` // 0 or more
@@ -36,9 +36,8 @@ type Role struct {
 
 // User is a person or program that signs in. At most one of Password and
 // PasswordHash is set, and with neither the user keeps the one they have; a PasswordHash
-// that is there and empty takes the password away. Name,
-// Email, Groups and Disabled are nil where the file says nothing of them; an empty
-// one takes away what there is.
+// that is present and empty removes the password. Name, Email, Groups and Disabled are
+// nil where the file doesn't have them; an empty one removes what there is.
 type User struct {
 	At           Position     `yaml:"-"`
 	Username     string       `yaml:"username"`
@@ -53,15 +52,15 @@ type User struct {
 	PasswordChangedAt time.Time `yaml:"password_changed_at"`
 }
 
-// PasswordHash is a hash that another system made. Unlike a Secret it may be there and
-// empty: that says that there is no password.
+// PasswordHash is a hash that another system made. Unlike a Secret it may be present and
+// empty, which means that there is no password.
 type PasswordHash struct{ Secret }
 
-// IsThere reports whether there is a text, be it empty.
+// IsThere reports whether the file has the text, even an empty one.
 func (h PasswordHash) IsThere() bool { return h.text != nil }
 
-// Binding returns a user or a group a role or a permission, beneath Path; exactly
-// one of each pair is set. Path is "/" where the file says nothing.
+// Binding grants a user or a group a role or a permission, at and beneath Path; exactly
+// one of each pair is set. Path is "/" where the file has none.
 type Binding struct {
 	At         Position    `yaml:"-"`
 	User       string      `yaml:"user"`
@@ -97,10 +96,10 @@ func LoadAccess(path string) (*AccessFile, error) {
 	return ParseAccess(path, text)
 }
 
-// ParseAccess reads the text of an access file; name stands in messages for it.
-// Its error is a [ProblemsError] with a line for each unknown key, value of a
-// wrong form, missing member, and thing that stands twice. What names mean
-// (whether a role exists, a path or hash is good) is not judged here.
+// ParseAccess parses the text of an access file; messages call it by name.
+// Its error is a [ProblemsError] with a line for each unknown key, value of a wrong form,
+// missing member, and thing that is listed twice. Whether a role exists, or a path or
+// hash is valid, is not checked here.
 func ParseAccess(name string, text []byte) (*AccessFile, error) {
 	file := &AccessFile{}
 	d := &decoder{source: name, isFile: true, origin: map[string]string{}}
@@ -134,14 +133,14 @@ func (k *accessChecker) fail(at Position, format string, args ...any) {
 	k.problems = append(k.problems, Problem{Where: at.String(), Message: fmt.Sprintf(format, args...)})
 }
 
-// lines remembers where each thing stood first.
+// lines remembers the line on which each thing was first.
 type lines[K comparable] map[K]int
 
-// once notes a thing and reports one that stood before. What names it in the
-// message.
+// once notes a thing, and reports a problem for one that was listed before. what names it
+// in the message.
 func once[K comparable](k *accessChecker, seen lines[K], key K, at Position, what string) {
 	if line, twice := seen[key]; twice {
-		k.fail(at, "%s stands twice, first on line %d", what, line)
+		k.fail(at, "%s is repeated, first on line %d", what, line)
 		return
 	}
 	seen[key] = at.Line

@@ -67,9 +67,9 @@ type TLS struct {
 	KeyFile  string `yaml:"key_file"`
 }
 
-// Postgres says how a PostgreSQL database is used: how many connections a node has
-// at most, how long making one may take, and how long a node waits for an answer or
-// a free connection before it says that the store can't be used.
+// Postgres configures the use of a PostgreSQL database: how many connections a node has
+// at most, how long opening one may take, and how long a node waits for an answer or a
+// free connection before it reports that the store can't be used.
 type Postgres struct {
 	Connections      int           `yaml:"connections"`
 	ConnectTimeout   time.Duration `yaml:"connect_timeout"`
@@ -91,7 +91,7 @@ const (
 // default where they are served.
 const algorithmOfGen3 = "RS256"
 
-// Signing says how tokens are signed. SecretFile is for HS256 and nothing else.
+// Signing configures how tokens are signed. SecretFile is only for HS256.
 type Signing struct {
 	Algorithm   string        `yaml:"algorithm"` // EdDSA, ES256, RS256, PS256, HS256; without one see Load
 	RotateEvery time.Duration `yaml:"rotate_every"`
@@ -106,7 +106,7 @@ type Login struct {
 	Window               time.Duration `yaml:"window"`
 }
 
-// Audit says how long events stand in the audit log.
+// Audit configures how long events are kept in the audit log.
 type Audit struct {
 	Retention time.Duration `yaml:"retention"`
 }
@@ -127,8 +127,8 @@ type APIKey struct {
 	MaxTTL time.Duration `yaml:"max_ttl"`
 }
 
-// APIToken sets what API tokens look like and how long they live; 0 is without
-// end. Overlap is how long an old one may live beside its successor.
+// APIToken sets what API tokens look like and how long they are valid; 0: without end.
+// Overlap is how long an old one stays valid beside its successor.
 type APIToken struct {
 	MaxTTL  time.Duration `yaml:"max_ttl"`
 	Prefix  string        `yaml:"prefix"`
@@ -140,8 +140,8 @@ type TaskToken struct {
 	MaxTTL time.Duration `yaml:"max_ttl"`
 }
 
-// RefreshToken sets how long a refresh token may lie unused, and how long after its use
-// it may be used again, 0 is not at all.
+// RefreshToken sets how long a refresh token may stay unused, and how long after its use
+// it may be used again; 0: not at all.
 type RefreshToken struct {
 	IdleTTL time.Duration `yaml:"idle_ttl"`
 	Grace   time.Duration `yaml:"grace"`
@@ -156,8 +156,8 @@ type Revocation struct {
 	Memory       Size          `yaml:"memory"`
 }
 
-// Wait says what the answer to a revocation waits for unless the request says otherwise:
-// nothing, every node, or every verifier outside that confirms too.
+// Wait is what the answer to a revocation waits for, unless the request has a wait of its
+// own: nothing, every node, or every verifier outside that confirms too.
 type Wait string
 
 // What may be waited for.
@@ -182,9 +182,9 @@ type Verify struct {
 	Cache Size `yaml:"cache"`
 }
 
-// Upstream is the application behind bearerd, and what it is told of who is calling,
-// which holds for forward auth too. Without a URL there is no proxy; what no route covers
-// needs a token. PassToken leaves the token that was accepted in the request.
+// Upstream is the application behind bearerd, and how the headers name the caller to it,
+// which applies to forward auth too. Without a URL there is no proxy; what no route
+// covers needs a token. PassToken leaves the token that was accepted in the request.
 type Upstream struct {
 	URL               string            `yaml:"url"`
 	PassToken         bool              `yaml:"pass_token"`
@@ -202,11 +202,11 @@ const (
 	CookiesKeep = "keep"
 )
 
-// Route says what a path prefix of the upstream requires, of all methods or of some.
+// Route is what a path prefix of the upstream requires, for all methods or for some.
 type Route struct {
 	Path       string      `yaml:"path"`
 	Methods    []string    `yaml:"methods"`
-	Require    Requirement `yaml:"require"` // token when the file says nothing
+	Require    Requirement `yaml:"require"` // token when the file has none
 	Audience   string      `yaml:"audience"`
 	Scope      string      `yaml:"scope"` // scope names with spaces between them
 	Permission Permission  `yaml:"permission"`
@@ -217,7 +217,7 @@ type Route struct {
 // ReportOnly reports whether the route refuses nothing.
 func (r Route) ReportOnly() bool { return r.Enforce != nil && !*r.Enforce }
 
-// NamedRequirement is what a token must be good for where forward auth is asked by name.
+// NamedRequirement is a set of conditions on a token that forward auth is asked for by name.
 type NamedRequirement struct {
 	Audience   string   `yaml:"audience"`
 	Scope      string   `yaml:"scope"`
@@ -249,8 +249,9 @@ func (c Config) ReportOnly() []string {
 	return names
 }
 
-// Webhook is told of tokens that end soon. Without a URL nobody is. The secret
-// file's bytes, one trailing newline aside, key the signature of what is sent.
+// Webhook is notified of tokens that end soon; without a URL nothing is sent. The bytes
+// of the secret file, without one trailing newline, are the key of the signature of what
+// is sent.
 type Webhook struct {
 	URL        string `yaml:"url"`
 	SecretFile string `yaml:"secret_file"`
@@ -261,7 +262,7 @@ type Requirement string
 
 // The requirements of a route.
 const (
-	RequireNone     Requirement = "none"     // the request passes as it came
+	RequireNone     Requirement = "none"     // the request passes unchanged
 	RequireOptional Requirement = "optional" // it may have no token, but no bad one
 	RequireToken    Requirement = "token"
 )
@@ -279,8 +280,7 @@ type Specify struct {
 	Login bool `yaml:"login"`
 }
 
-// Senaite holds the settings of that dialect. Its endpoints stand beneath each of
-// Prefixes.
+// Senaite holds the settings of that dialect. Its endpoints are beneath each of Prefixes.
 type Senaite struct {
 	Prefixes     []string `yaml:"prefixes"`
 	LoginInQuery bool     `yaml:"login_in_query"`
@@ -291,8 +291,8 @@ type Hypothesis struct {
 	Authority string `yaml:"authority"`
 }
 
-// Gen3 holds the settings of that dialect. DenylistListen is the host:port that
-// alone answers for the denylist; empty, the main one does.
+// Gen3 holds the settings of that dialect. DenylistListen is the host:port of a listener
+// that serves nothing but the denylist; empty: the main listener serves it.
 type Gen3 struct {
 	DenylistListen string `yaml:"denylist_listen"`
 }
@@ -359,8 +359,8 @@ func (c Config) Authority() string {
 	return u.Hostname()
 }
 
-// MasterKeyPath returns the path of the master key. A bare file name stands for a
-// file beside the SQLite database; every other path is used as it is.
+// MasterKeyPath returns the path of the master key. A bare file name means a file in the
+// folder of the SQLite database; every other path is used as it is.
 func (c Config) MasterKeyPath() string {
 	if c.Database.IsPostgres() || strings.ContainsRune(c.MasterKeyFile, filepath.Separator) {
 		return c.MasterKeyFile

@@ -266,8 +266,9 @@ func TestVariablesAndFlagsAreNamedInProblems(t *testing.T) {
 		overrides map[string]string
 		want      string
 	}{
-		{[]string{"BEARERD_ISUER=x"}, nil, "BEARERD_ISUER: unknown variable\n  hint: the variable of access_token.ttl is BEARERD_ACCESS_TOKEN_TTL"},
-		{[]string{"BEARERD_LOGIN=x"}, nil, "BEARERD_LOGIN: unknown variable\n  hint: the variable of access_token.ttl is BEARERD_ACCESS_TOKEN_TTL"},
+		{[]string{"BEARERD_ISUER=x"}, nil, "BEARERD_ISUER: unknown variable\n  hint: did you mean BEARERD_ISSUER?"},
+		{[]string{"BEARERD_LOGIN=x"}, nil, "BEARERD_LOGIN: unknown variable\n  hint: did you mean BEARERD_LOGIN_ACCOUNT_FAILURES?"},
+		{[]string{"BEARERD_QQQ=x"}, nil, "BEARERD_QQQ: unknown variable\n  hint: the variable of access_token.ttl is BEARERD_ACCESS_TOKEN_TTL"},
 		{[]string{"BEARERD_ACCESS_TOKEN_TTL=never"}, nil, `BEARERD_ACCESS_TOKEN_TTL: access_token.ttl: must be a duration such as 90s, 30m or 720h, not "never"`},
 		{[]string{"BEARERD_ACCESS_TOKEN_TTL=2h"}, nil, "BEARERD_ACCESS_TOKEN_TTL: access_token.ttl: must be at most access_token.max_ttl, 1h0m0s, not 2h0m0s"},
 		{[]string{"BEARERD_REVOCATION_WAIT="}, nil, `BEARERD_REVOCATION_WAIT: revocation.wait: must be true, false or all, not ""`},

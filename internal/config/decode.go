@@ -14,6 +14,8 @@ import (
 	"unicode"
 
 	"go.yaml.in/yaml/v4"
+
+	"github.com/bearerd/bearerd/internal/suggest"
 )
 
 // decoder fills Go values from YAML by their `yaml` tags, and collects what is
@@ -25,7 +27,7 @@ type decoder struct {
 	problems []Problem
 }
 
-// document decodes YAML text into v, which stands at the key.
+// document decodes YAML text into v, which is the value at the key.
 func (d *decoder) document(key, text string, v reflect.Value) {
 	loader, err := yaml.NewLoader(strings.NewReader(text))
 	if err != nil {
@@ -49,7 +51,7 @@ func (d *decoder) document(key, text string, v reflect.Value) {
 	}
 }
 
-// syntax reports what the YAML parser says.
+// syntax reports the error of the YAML parser.
 func (d *decoder) syntax(key string, err error) {
 	where := d.source
 	message := "no well-formed YAML"
@@ -73,7 +75,7 @@ func (d *decoder) fail(n *yaml.Node, key, message, hint string) {
 	d.problems = append(d.problems, Problem{Where: d.where(n), Key: key, Message: message, Hint: hint})
 }
 
-// value decodes n into v, which stands at the key.
+// value decodes n into v, which is the value at the key.
 func (d *decoder) value(key string, n *yaml.Node, v reflect.Value) {
 	if n.Kind == yaml.AliasNode || n.Anchor != "" || n.Style&yaml.TaggedStyle != 0 {
 		d.fail(n, key, "anchors, aliases and tags are not taken here", "write the value out")
@@ -118,7 +120,7 @@ func (d *decoder) scalar(key string, n *yaml.Node, v reflect.Value) {
 	d.text(key, n, n.Value, v)
 }
 
-// text sets v, a scalar, from the text that stands for it.
+// text sets v, a scalar, from its text.
 func (d *decoder) text(key string, n *yaml.Node, text string, v reflect.Value) {
 	if err := setScalar(v, text); err != nil {
 		d.fail(n, key, "must be "+kindName(v.Type())+err.Error(), "")
@@ -156,7 +158,7 @@ func (d *decoder) mapping(key string, n *yaml.Node, v reflect.Value) {
 			continue
 		}
 		if line, twice := first[name.Value]; twice {
-			d.fail(name, join(key, name.Value), fmt.Sprintf("stands twice, first on line %d", line), "")
+			d.fail(name, join(key, name.Value), fmt.Sprintf("is repeated, first on line %d", line), "")
 			continue
 		}
 		first[name.Value] = name.Line
@@ -185,8 +187,15 @@ func (d *decoder) member(key string, pair []*yaml.Node, v reflect.Value) {
 			keys = append(keys, name)
 		}
 	}
-	d.fail(pair[0], "", fmt.Sprintf("unknown key %q", join(key, name)), "the keys here are "+strings.Join(keys, ", "))
+	hint := "the keys here are " + strings.Join(keys, ", ")
+	if closest := suggest.Closest(name, keys); closest != "" && len(keys) > mostKeys {
+		hint = fmt.Sprintf("did you mean %q?", closest)
+	}
+	d.fail(pair[0], "", fmt.Sprintf("unknown key %q", join(key, name)), hint)
 }
+
+// mostKeys is how many keys are listed beside one that is like a misspelt key.
+const mostKeys = 8
 
 func join(key, name string) string {
 	if key == "" {
@@ -227,8 +236,8 @@ func kindName(t reflect.Type) string {
 	}
 }
 
-// setScalar sets v from text. Its error goes on a sentence that says what v
-// must be, and never holds the text of a [Secret].
+// setScalar sets v from text. Its error continues a sentence about what v must be, and
+// never contains the text of a [Secret].
 func setScalar(v reflect.Value, text string) error {
 	var err error
 	switch {

@@ -20,12 +20,18 @@ type Edge struct {
 	VerifyListen     string                      `yaml:"verify_listen"` // empty: none
 	TLS              TLS                         `yaml:"tls"`
 	Audience         string                      `yaml:"audience"` // empty: the issuer
+	Signing          EdgeSigning                 `yaml:"signing"`
 	TrustedProxies   []netip.Prefix              `yaml:"trusted_proxies"`
 	CORS             CORS                        `yaml:"cors"`
 	Upstream         Upstream                    `yaml:"upstream"`
 	Requirements     map[string]NamedRequirement `yaml:"requirements"`
 	Verify           Verify                      `yaml:"verify"`
 	Dialects         []Dialect                   `yaml:"dialects"`
+}
+
+// EdgeSigning is what an edge must be told of how tokens are signed.
+type EdgeSigning struct {
+	SecretFile string `yaml:"secret_file"` // that of an issuer with HS256; empty: the issuer shows its keys
 }
 
 // DefaultEdge returns the configuration of an empty file, which isn't enough to start.
@@ -67,7 +73,7 @@ func LoadEdge(path string, env []string, overrides map[string]string) (Edge, err
 // validate returns all that is wrong with e.
 func (e Edge) validate(origin map[string]string) []Problem {
 	k := &checker{Config: e.Config(), origin: origin}
-	k.TLS = TLS{} // it is the edge's own, and says nothing of the issuer
+	k.TLS = TLS{} // it concerns only the edge, not the issuer
 	k.checkEdgeIssuer()
 	k.TLS = e.TLS
 	for _, needed := range []struct{ key, value, hint string }{
@@ -89,8 +95,8 @@ func (e Edge) validate(origin map[string]string) []Problem {
 	return k.problems
 }
 
-// checkEdgeIssuer checks the issuer that an edge trusts: nobody on the way may change what
-// it answers.
+// checkEdgeIssuer checks the issuer that an edge trusts: nobody on the way may be able to
+// change its answers.
 func (k *checker) checkEdgeIssuer() {
 	if k.Issuer == "" {
 		k.fail("issuer", "write https://auth.example.org", "must be set")

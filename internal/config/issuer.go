@@ -10,7 +10,7 @@ import (
 	"go.yaml.in/yaml/v4"
 )
 
-// Issuer is another system whose JWTs are a way to a token.
+// Issuer is another system whose JWTs can be exchanged for a token.
 type Issuer struct {
 	At         Position       `yaml:"-"`
 	Name       string         `yaml:"name"`
@@ -24,7 +24,7 @@ type Issuer struct {
 	Rules      []IssuerRule   `yaml:"rules"`
 }
 
-// DefaultMaxAge is how long ago iat of an issuer's JWT may be where the file says nothing.
+// DefaultMaxAge is how long ago iat of an issuer's JWT may be, if the file has no max_age.
 const DefaultMaxAge = time.Hour
 
 // IssuerRule says which JWTs of an issuer become which token.

@@ -9,6 +9,8 @@ import (
 	"reflect"
 	"slices"
 	"strings"
+
+	"github.com/bearerd/bearerd/internal/suggest"
 )
 
 const (
@@ -35,7 +37,7 @@ func Load(path string, env []string, overrides map[string]string) (Config, error
 	if _, set := d.origin["signing.algorithm"]; !set && slices.Contains(cfg.Dialects, DialectGen3) {
 		cfg.Signing.Algorithm = algorithmOfGen3
 	}
-	// An element of a list gets what it leaves out.
+	// An element of a list gets the defaults of the keys that it leaves out.
 	cfg.Upstream.complete()
 	for i := range cfg.SignIn.Sources {
 		cfg.SignIn.Sources[i].complete()
@@ -93,11 +95,7 @@ func (d *decoder) variables(variables map[string]string, cfg reflect.Value) {
 			continue
 		}
 		if !known {
-			example := exampleKey
-			if !slices.Contains(all, example) {
-				example = "verify.cache"
-			}
-			d.fail(nil, "", "unknown variable", "the variable of "+example+" is "+variableOf(example))
+			d.fail(nil, "", "unknown variable", variableHint(name, all))
 			continue
 		}
 		d.set(key, variables[name], cfg)
@@ -106,6 +104,23 @@ func (d *decoder) variables(variables map[string]string, cfg reflect.Value) {
 
 // exampleKey is a key that shows how variables are named.
 const exampleKey = "access_token.ttl"
+
+// variableHint returns the variable that an unknown one was probably meant to be, or else
+// shows how variables are named.
+func variableHint(name string, all []string) string {
+	var names []string
+	for _, key := range all {
+		names = append(names, strings.TrimPrefix(variableOf(key), envPrefix))
+	}
+	if closest := suggest.Closest(strings.TrimPrefix(name, envPrefix), names); closest != "" {
+		return "did you mean " + envPrefix + closest + "?"
+	}
+	example := exampleKey
+	if !slices.Contains(all, example) {
+		example = "verify.cache"
+	}
+	return "the variable of " + example + " is " + variableOf(example)
+}
 
 func (d *decoder) overrides(overrides map[string]string, cfg reflect.Value) {
 	keys := leaves(cfg.Type(), "")

@@ -5,7 +5,7 @@ import (
 	"strings"
 )
 
-// Problem is one thing that an operator has to put right.
+// Problem is one thing that an operator has to correct.
 type Problem struct {
 	Where   string // "bearerd.yaml:12", "BEARERD_ISSUER", "--listen"; empty for a default
 	Key     string // the key's path, "access_token.ttl"; empty for the whole

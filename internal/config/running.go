@@ -43,11 +43,11 @@ type Shutdown struct {
 	Notice StopNotice `yaml:"notice"`
 }
 
-// StopNotice is how long a server that stops goes on serving after /readyz says so: a duration,
-// or auto.
+// StopNotice is how long a server that stops goes on serving after /readyz reports it: a
+// duration, or auto.
 type StopNotice string
 
-// StopNoticeAuto leaves the notice to what started the process.
+// StopNoticeAuto makes the notice depend on what started the process.
 const StopNoticeAuto StopNotice = "auto"
 
 // managedNotice is what load balancers need to see that a node is leaving.

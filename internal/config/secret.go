@@ -10,9 +10,9 @@ import (
 
 const redacted = "[redacted]"
 
-// Secret is text that no print, log or encoding shows. It lies behind a pointer,
-// because fmt prints what is nested under a verb that doesn't suit it without
-// asking the value's own methods. The zero value is none.
+// Secret is text that no print, log or encoding shows. It is kept behind a pointer,
+// because fmt prints nested values under an unsuitable verb without calling their own
+// methods. The zero value is none.
 type Secret struct{ text *string }
 
 // NewSecret hides text.
@@ -42,7 +42,7 @@ func (Secret) MarshalText() ([]byte, error) { return []byte(redacted), nil }
 // LogValue redacts in the log.
 func (Secret) LogValue() slog.Value { return slog.StringValue(redacted) }
 
-// Database says where the facts are kept: a file for SQLite, or a postgres://
+// Database is where everything is kept: a file for SQLite, or a postgres://
 // URL, which may hold a password and is printed without it.
 type Database string
 

@@ -25,7 +25,7 @@ type SignIn struct {
 // SignInSource is a system that says who somebody is. Which keys it may have depends on
 // its type.
 type SignInSource struct {
-	Name  string     `yaml:"name"` // as it stands in URLs, links and the audit log
+	Name  string     `yaml:"name"` // its name in URLs, links and the audit log
 	Type  SourceType `yaml:"type"`
 	Title string     `yaml:"title"` // on the button; empty: the name
 
@@ -105,7 +105,7 @@ var claimsOf = map[SourceType]SignInSource{
 	SourceHeader: {Username: "Remote-User", FullName: "Remote-Name", Email: "Remote-Email"},
 }
 
-// complete sets what an element of the list leaves out.
+// complete sets the defaults of what an element of the list leaves out.
 func (s *SignInSource) complete() {
 	claims := claimsOf[s.Type]
 	s.Username = cmp.Or(s.Username, claims.Username)
@@ -166,7 +166,7 @@ var keysOf = map[string][]SourceType{
 	"fresh":       {SourceHeader},
 }
 
-// checkSourceKeys refuses what says nothing of a source of that type.
+// checkSourceKeys refuses keys that have no meaning for a source of that type.
 func (k *checker) checkSourceKeys(key string, s SignInSource) {
 	v := reflect.ValueOf(s)
 	for field, value := range v.Fields() {

@@ -128,8 +128,8 @@ func (k *checker) checkListeners() {
 	}
 }
 
-// checkVerifyListen checks the listener that is for proxies on this machine alone; seen are
-// the addresses of the others.
+// checkVerifyListen checks the listener that is only for proxies on this machine; seen
+// are the addresses of the others.
 func (k *checker) checkVerifyListen(seen map[string]string) {
 	const key = "verify_listen"
 	if k.VerifyListen == "" {
@@ -177,7 +177,7 @@ func (k *checker) checkDialects() {
 		case !slices.Contains(known, dialect):
 			k.fail(key, "the dialects are specify, senaite, hypothesis and gen3", "unknown dialect %q", dialect)
 		case slices.Index(k.Dialects, dialect) < i:
-			k.fail(key, "", "%q stands twice", dialect)
+			k.fail(key, "", "%q is listed twice", dialect)
 		}
 	}
 	if len(k.Senaite.Prefixes) == 0 {
@@ -189,7 +189,7 @@ func (k *checker) checkDialects() {
 		case !isCleanPath(prefix):
 			k.fail(key, "write /@@API/senaite/v1", "must be a path that begins with a slash and doesn't end in one")
 		case slices.Index(k.Senaite.Prefixes, prefix) < i:
-			k.fail(key, "", "%q stands twice", prefix)
+			k.fail(key, "", "%q is listed twice", prefix)
 		}
 	}
 	if a := k.Hypothesis.Authority; a != "" && !hostName.MatchString(a) {
@@ -430,12 +430,12 @@ func (k *checker) checkDoors(key string, list []string) {
 	}
 }
 
-// toldFields are what a header can say of the caller.
+// toldFields are the values that a header can carry about the caller.
 var toldFields = []string{
 	"username", "name", "email", "groups", "subject", "token_id", "token_kind", "scope", "collection", "audience",
 }
 
-// checkTelling checks how the application is told who is calling.
+// checkTelling checks how the headers name the caller to the application.
 func (k *checker) checkTelling() {
 	u := k.Upstream
 	for _, name := range slices.Sorted(maps.Keys(u.Headers)) {
@@ -497,7 +497,7 @@ func isCleanPath(p string) bool {
 	return true
 }
 
-// Warnings returns what is allowed and seldom meant.
+// Warnings returns settings that are allowed but seldom intended.
 func (c Config) Warnings() []string {
 	var warnings []string
 	if u, err := url.Parse(c.Issuer); err == nil && u.Scheme == "http" && !token.IsLoopback(u.Hostname()) {

@@ -1,5 +1,6 @@
-// Package credentials is what people keep: it creates their API tokens and exchange keys, lists
-// and regenerates them, lists their sessions, and reports what expires within a week.
+// Package credentials manages the tokens that people keep: it creates their API tokens
+// and exchange keys, lists and regenerates them, lists their sessions, and reports what
+// expires within a week.
 package credentials
 
 import (

@@ -31,7 +31,8 @@ func (s *Lists) Sessions(ctx context.Context, c *caller.Caller) ([]records.Store
 				live = append(live, t)
 			}
 		}
-		// What began before the longest session could has ended, and so has all after it.
+		// A session that began longer ago than a session can last has ended, and so have
+		// all after it in the list.
 		if q.After = page.Next; q.After == "" || now.Sub(page.Items[len(page.Items)-1].CreatedAt) > s.sessionMax {
 			return live, nil
 		}
@@ -40,8 +41,8 @@ func (s *Lists) Sessions(ctx context.Context, c *caller.Caller) ([]records.Store
 
 var errNoSession = fault.New(fault.NotFound, "there is no such session")
 
-// OwnSession returns one of the caller's sessions. The error is that of Sessions, and NotFound
-// for what is none of them.
+// OwnSession returns one of the caller's sessions. The error is that of Sessions, and
+// NotFound for an id that is none of them.
 func (s *Lists) OwnSession(ctx context.Context, c *caller.Caller, id string) (records.StoredToken, error) {
 	live, err := s.Sessions(ctx, c)
 	if err != nil {

@@ -19,10 +19,10 @@ type Smaller struct {
 }
 
 // Shrink creates an API token that may do less than the one of that id, and is like it
-// otherwise: name, description, collection, networks, parents and lifetime are as Regenerate has them.
-// The old token stays valid until the overlap ends, also when the new one is used before:
-// it may be in use in several places. The callers and the errors are those of Regenerate,
-// and Conflict for a token that is being replaced already.
+// otherwise: name, description, collection, networks, parents and lifetime are those that
+// Regenerate would set. The old token stays valid until the overlap ends, also when the
+// new one is used before: it may be in use in several places. The callers and the errors
+// are those of Regenerate, and Conflict for a token that is being replaced already.
 func (s *Renewer) Shrink(ctx context.Context, c *caller.Caller, id string, smaller Smaller) (*issuance.Issued, error) {
 	old, err := s.admitRenewal(ctx, c, id)
 	if err != nil {

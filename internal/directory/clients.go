@@ -23,8 +23,8 @@ type Clients struct {
 }
 
 // CreateClient creates an OAuth client. With generate and no secret in n, a secret is
-// generated and returned, this once; a client with keys has none. Without any of them, the
-// client is public.
+// generated and returned, only once; a client with keys has none. Without any of them,
+// the client is public.
 func (cl *Clients) CreateClient(ctx context.Context, c *caller.Caller, n identity.NewClient, generate bool) (identity.Client, token.Secret, error) {
 	if err := cl.editor.Admit(ctx, c, audit.ClientCreate, n.ID); err != nil {
 		return identity.Client{}, "", err
@@ -47,10 +47,10 @@ func (cl *Clients) CreateClient(ctx context.Context, c *caller.Caller, n identit
 	return client, generated, nil
 }
 
-// UpdateClient replaces a client's grants, scopes, audiences and whose tokens it may
-// exchange, and its secret when n has one. When the client loses something by it, the
-// tokens issued to it are revoked. A new secret counts: RotateSecret is the way to one
-// that leaves the old one, and the tokens, for a while.
+// UpdateClient replaces a client's grants, scopes, audiences and the clients whose tokens
+// it may exchange, and its secret when n has one. When the client loses something by it,
+// the tokens issued to it are revoked. A new secret counts as a loss: use RotateSecret to
+// keep the old one, and the tokens, for some time.
 func (cl *Clients) UpdateClient(ctx context.Context, c *caller.Caller, n identity.NewClient) (identity.Client, error) {
 	if err := cl.editor.Admit(ctx, c, audit.ClientUpdate, n.ID); err != nil {
 		return identity.Client{}, err
@@ -62,10 +62,10 @@ func (cl *Clients) UpdateClient(ctx context.Context, c *caller.Caller, n identit
 	return cl.update(ctx, c, old, n)
 }
 
-// RotateSecret replaces a client's secret and returns the new one, this once. The old one is good
-// until the overlap ends, by the clock that judges expiry, which never goes back. A
-// client has two secrets at most: another rotation during an overlap ends the oldest one
-// at once. A public client, which has no old one, becomes a confidential one.
+// RotateSecret replaces a client's secret and returns the new one, only once. The old one
+// is valid until the overlap ends, by the clock that judges expiry, which never goes
+// back. A client has two secrets at most: another rotation during an overlap ends the
+// oldest one at once. A public client, which has no old one, becomes a confidential one.
 func (cl *Clients) RotateSecret(ctx context.Context, c *caller.Caller, x identity.Rotation) (token.Secret, identity.Client, error) {
 	if err := cl.editor.Admit(ctx, c, audit.ClientSecret, x.ID); err != nil {
 		return "", identity.Client{}, err
@@ -128,7 +128,7 @@ func (cl *Clients) ClientList(ctx context.Context, c *caller.Caller) ([]identity
 	if err := c.RequireAdministrator(); err != nil {
 		return nil, err
 	}
-	return cl.store.Clients(ctx)
+	return readAll(ctx, cl.store.ClientPage)
 }
 
 func (cl *Clients) find(ctx context.Context, id string) (identity.Client, error) {

@@ -1,11 +1,11 @@
-// Package directory is what administrators read and change of what access rests on: users and
-// their groups, collections, roles, bindings, OAuth clients and signing keys. What sources
-// change is in packages provisioning and signin, and what an access file changes in apply.
+// Package directory is what administrators read and change: users and their groups,
+// collections, roles, bindings, OAuth clients and signing keys. Changes by sources are in
+// packages provisioning and signin, and those of an access file in apply.
 //
 // Every operation begins with its gate: it decides whether the caller may do it
 // before it looks anything up or judges what was sent. A change that was refused is
-// recorded in the audit log. A change that can take a right from somebody has an
-// entry in the revocation log and is acknowledged like a revocation.
+// recorded in the audit log. A change that can remove a right has an entry in the
+// revocation log and is acknowledged like a revocation.
 package directory
 
 import (
@@ -49,8 +49,8 @@ type Config struct {
 	Forms   token.Forms // the form of client secrets
 }
 
-// Directory reads and changes what access rests on. Its methods may be called from
-// any number of goroutines.
+// Directory reads and changes users, groups, collections, roles, bindings, clients and
+// signing keys. Its methods may be called from any number of goroutines.
 type Directory struct {
 	*Users
 	*Access
@@ -89,27 +89,33 @@ func (d *Directory) MayChange(ctx context.Context, c *caller.Caller, action, tar
 	return d.editor.Admit(ctx, c, action, target)
 }
 
-// AuditEvents lists the audit log, newest first, for administrators. Actor and target of
+// AuditPage returns a page of the audit log, newest first, for administrators. Actor and target of
 // the filter may be usernames in any spelling.
-func (d *Directory) AuditEvents(ctx context.Context, c *caller.Caller, f audit.Filter) ([]audit.Event, error) {
+func (d *Directory) AuditPage(ctx context.Context, c *caller.Caller, f audit.Filter) (audit.Page, error) {
 	if err := c.RequireAdministrator(); err != nil {
-		return nil, err
+		return audit.Page{}, err
 	}
 	f, err := f.Canonical()
 	if err != nil {
-		return nil, err
+		return audit.Page{}, err
 	}
 	if f.Actor, _, err = d.identityOf(ctx, f.Actor); err != nil {
-		return nil, err
+		return audit.Page{}, err
 	}
 	if f.Target, f.TargetTyped, err = d.identityOf(ctx, f.Target); err != nil {
-		return nil, err
+		return audit.Page{}, err
 	}
-	return d.store.AuditEvents(ctx, f)
+	return d.store.AuditPage(ctx, f)
 }
 
-// identityOf returns how the audit log names somebody: by their subject or, where the name
-// was nobody's, by its folded form. Whatever else is no username stands for itself.
+// AuditEvents returns the events of the first page of AuditPage.
+func (d *Directory) AuditEvents(ctx context.Context, c *caller.Caller, f audit.Filter) ([]audit.Event, error) {
+	page, err := d.AuditPage(ctx, c, f)
+	return page.Events, err
+}
+
+// identityOf returns how the audit log names somebody: by their subject or, where no user
+// had the name, by its folded form. A text that is no username is returned unchanged.
 func (d *Directory) identityOf(ctx context.Context, ref string) (id, typed string, err error) {
 	u, err := findUser(ctx, d.store, ref)
 	switch {

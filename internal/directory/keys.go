@@ -32,8 +32,8 @@ func (k *Keys) JWKS() []byte { return k.ring.JWKS() }
 // PublicKeys returns the keys of the JWK Set in its order, for anybody.
 func (k *Keys) PublicKeys() []token.VerificationKey { return k.ring.Public() }
 
-// Algorithms returns the algorithms of tokens that are signed, and were while their keys
-// are shown, for anybody.
+// Algorithms returns the algorithms of the tokens that are signed now, and of earlier
+// ones whose keys are still published, for anybody.
 func (k *Keys) Algorithms() []token.Algorithm { return k.ring.Algorithms() }
 
 // SharedSecret reports whether tokens are signed with the operator's shared secret
@@ -72,8 +72,8 @@ func (k *Keys) RotateKeys(ctx context.Context, c *caller.Caller, atOnce bool) er
 	return k.ring.Refresh(ctx)
 }
 
-// RetireKey revokes a signing key with everything that it signed, and with everything that
-// was made from what it signed: that has the key in its chain. When it was the active key,
+// RetireKey revokes a signing key with everything that it signed, and with everything
+// that was made from that, which has the key in its chain. When it was the active key,
 // the next key becomes active at once.
 func (k *Keys) RetireKey(ctx context.Context, c *caller.Caller, kid string) (revocation.Receipt, error) {
 	if err := k.editor.Admit(ctx, c, audit.KeyRetire, kid); err != nil {

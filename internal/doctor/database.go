@@ -13,8 +13,8 @@ import (
 
 const replicationPage = "see docs/replication.md"
 
-// Database checks what an inspection found. Database is its name in the configuration: of a
-// PostgreSQL URL the host counts.
+// Database checks what an inspection found. database is its name in the configuration; of
+// a PostgreSQL URL the host is used.
 func (r *Report) Database(in *store.Inspection, database string) {
 	r.OK("database", "%s", in.Engine)
 	switch n := len(in.Pending); {
@@ -123,7 +123,7 @@ func (r *Report) Keys(keys []keyring.Key, algorithm token.Algorithm) {
 	}
 }
 
-// Offsets from which on clocks are complained of. Tokens are judged by whole seconds.
+// The offsets of clocks from which on they are reported. Tokens are judged by whole seconds.
 const (
 	offsetWarns = 2 * time.Second
 	offsetFails = time.Minute

@@ -13,9 +13,9 @@ import (
 // wildcard is the part of a path that clients fill in.
 var wildcard = regexp.MustCompile(`\{[^/]*\}`)
 
-// dialects asks at every path of the dialects that are on whether it leads to the server. The
-// application behind has paths of its own beside these, and may answer as bearerd would:
-// that the server says so itself is the only proof.
+// dialects asks at every path of the dialects that are on whether it leads to the server.
+// The application behind has other paths of its own, and may answer as bearerd would:
+// only a confirmation by the server itself is proof.
 func (r *Report) dialects(ctx context.Context, w *Way) {
 	for _, d := range w.Paths {
 		name := "dialect " + d.Dialect

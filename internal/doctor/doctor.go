@@ -1,9 +1,10 @@
-// Package doctor looks at an installation that runs: its database, its clock, its server,
-// and the way to it through whatever stands in front. Each check says what it found and,
-// where something is wrong, what to do about it. It changes nothing.
+// Package doctor checks a running installation: its database, its clock, its server, and
+// the way to it through the proxies in front. Each check reports what it found and, where
+// something is wrong, what to do about it. It changes nothing.
 //
-// What stands in front is seen from both ends. The doctor asks at the issuer's URL, as any
-// client does, and the server says how the request looked when it arrived (package echo).
+// The way is checked from both ends: the doctor sends requests to the issuer's URL, as
+// any client does, and the server reports how they looked when they arrived (package
+// echo).
 package doctor
 
 import "fmt"
@@ -11,12 +12,12 @@ import "fmt"
 // State is the outcome of a check.
 type State string
 
-// The outcomes. A warning is about what works and should not stay.
+// The outcomes. A warning is about something that works but should be changed.
 const (
 	OK      State = "ok"
 	Warning State = "warning"
 	Failed  State = "failed"
-	Skipped State = "skipped" // it rests on what failed before
+	Skipped State = "skipped" // it depends on a check that failed
 )
 
 // Check is one thing that was looked at.
@@ -35,7 +36,7 @@ func (r *Report) OK(name, format string, args ...any) {
 	*r = append(*r, Check{Name: name, State: OK, Detail: fmt.Sprintf(format, args...)})
 }
 
-// Warn adds a check that found what should not stay as it is.
+// Warn adds a check that found something that should be changed.
 func (r *Report) Warn(name, detail, advice string) {
 	*r = append(*r, Check{Name: name, State: Warning, Detail: detail, Advice: advice})
 }

@@ -15,7 +15,7 @@ import (
 
 const proxyPages = "see docs/deploy-nginx.md, deploy-caddy.md, deploy-traefik.md or deploy-envoy.md"
 
-// proxy asks the server how a request looks that came through whatever stands in front.
+// proxy asks the server how a request looks that came through the proxies in front.
 func (r *Report) proxy(ctx context.Context, w *Way) {
 	const name = "proxy"
 	if w.Key == nil {
@@ -64,7 +64,7 @@ func (r *Report) host(w *Way, seen echo.Seen) {
 	r.Warn("host header", "arrives as "+seen.Host+", not as "+u.Host, "let the proxy pass the Host header on (nginx: proxy_set_header Host $host)")
 }
 
-// direct says what it means that nothing stands between here and the server.
+// direct reports that nothing is between here and the server, with what that means.
 func (r *Report) direct(w *Way, seen echo.Seen) {
 	const name = "proxy"
 	switch {
@@ -77,7 +77,8 @@ func (r *Report) direct(w *Way, seen echo.Seen) {
 	}
 }
 
-// forwarded checks what the proxy says of the client, which was asked from the address local.
+// forwarded checks what the proxy reports of the client; the request was sent from the
+// address local.
 func (r *Report) forwarded(seen echo.Seen, local string) {
 	const name = "client's address"
 	peer, _, err := net.SplitHostPort(seen.Peer)
@@ -103,9 +104,9 @@ func (r *Report) forwarded(seen echo.Seen, local string) {
 	}
 }
 
-// addsTheClient reports whether the proxy named who is asking here. This machine may be one
-// of the trusted ones itself: then what it says of an address before its own counts, and
-// that is as it should be.
+// addsTheClient reports whether the proxy added the address of the sender, which is this
+// machine. If this machine is a trusted proxy itself, an address that it sends before its
+// own counts, which is correct.
 func addsTheClient(seen echo.Seen, local string) bool {
 	host, _, err := net.SplitHostPort(local)
 	return err == nil && len(seen.ForwardedFor) > 1 && seen.ForwardedFor[len(seen.ForwardedFor)-1] == host

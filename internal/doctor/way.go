@@ -23,12 +23,12 @@ import (
 	"github.com/bearerd/bearerd/internal/token"
 )
 
-// Way is how clients reach bearerd.
+// Way is the way by which clients reach bearerd.
 type Way struct {
 	Issuer string
 	Ops    string         // host:port of the listener for operators; "": there is none
 	Key    *echo.Key      // nil: how requests arrive can't be asked
-	Keys   []keyring.Key  // of the database, by which this server is told from another
+	Keys   []keyring.Key  // the keys of the database, by which this server is distinguished from another
 	Roots  *x509.CertPool // nil: the system's
 	TLS    bool           // the server ends TLS itself: nothing need stand in front
 	Paths  []Paths        // of the dialects that are on
@@ -43,7 +43,7 @@ type Paths struct {
 	Paths   []string
 }
 
-// forged is an address that no client has (RFC 5737). Who lets it count lets clients choose
+// forged is an address that no client has (RFC 5737). If it counts, clients can choose
 // their address.
 const forged = "198.51.100.77"
 
@@ -150,7 +150,7 @@ func (r *Report) Outside(ctx context.Context, w *Way) {
 	r.proxy(ctx, w)
 }
 
-// unreached says why nothing answers at the issuer's URL.
+// unreached reports why nothing answers at the issuer's URL.
 func (r *Report) unreached(w *Way, err error) {
 	const name = "issuer"
 	u, parseErr := url.Parse(w.Issuer)
@@ -181,7 +181,7 @@ func (r *Report) unreached(w *Way, err error) {
 	r.Skip("proxy", "nothing answers at the issuer's URL")
 }
 
-// Times before the end of a certificate from which on it is complained of.
+// The times before the end of a certificate from which on it is reported.
 const certificateWarns = 14 * 24 * time.Hour
 
 func (r *Report) certificate(s *tls.ConnectionState, now time.Time) {
@@ -224,7 +224,7 @@ func (r *Report) issuer(w *Way, a *answer) bool {
 	return true
 }
 
-// isUs compares the keys that the server shows with those of the database.
+// isUs compares the keys that the server publishes with those of the database.
 func (r *Report) isUs(ctx context.Context, w *Way) {
 	const name = "keys that clients see"
 	active := ""

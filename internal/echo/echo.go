@@ -1,8 +1,8 @@
-// Package echo answers `bearerd doctor`: how a request looked when it arrived at [Path],
-// after it had passed whatever stands in front; and at the path of any other endpoint, that
-// the request arrived at all. It answers nobody else: a request must carry a proof for its
-// path, which takes the master key (or with HS256 the secret) to make, and without one there
-// is nothing at [Path].
+// Package echo answers `bearerd doctor`: at [Path], how a request looked when it arrived,
+// after it had passed the proxies in front; and at the path of any other endpoint, that
+// the request arrived. It answers nobody else: a request must have a proof for its path,
+// which only the master key (or with HS256 the secret) can create; without one, [Path] is
+// answered as if nothing were there.
 package echo
 
 import (
@@ -26,7 +26,7 @@ const (
 	ProofHeader = "X-Bearerd-Doctor"
 	// ReachedHeader is in the answer to a proof for the path of another endpoint.
 	ReachedHeader = "X-Bearerd-Reached"
-	// Purpose is that of the key that proofs are made with, for keyring's Derive.
+	// Purpose is the purpose of the key of proofs, for keyring's Derive.
 	Purpose = "doctor"
 	// Authorization is what the doctor sends in that header. It is no token.
 	Authorization = "Bearer bearerd-doctor"
@@ -34,7 +34,7 @@ const (
 	proofLife = 5 * time.Minute // and as long before: clocks differ
 )
 
-// Key is what proofs are made with.
+// Key is the key of proofs.
 type Key [32]byte
 
 // Proof returns a proof for one path, valid for a few minutes around now. A proof that went
@@ -52,10 +52,11 @@ func (k Key) sign(said string) string {
 }
 
 // Proves reports whether a proof was made with this key for the path, a few minutes around
-// now.
+// now. It has two dots: with more of them, the beginning of another path could be taken for
+// a part of the proof.
 func (k Key) Proves(proof, path string, now time.Time) bool {
 	at := strings.LastIndexByte(proof, '.')
-	if at < 0 || !hmac.Equal([]byte(proof[at+1:]), []byte(k.sign(proof[:at]+"."+path))) {
+	if strings.Count(proof, ".") != 2 || !hmac.Equal([]byte(proof[at+1:]), []byte(k.sign(proof[:at]+"."+path))) {
 		return false
 	}
 	seconds, _, _ := strings.Cut(proof, ".")

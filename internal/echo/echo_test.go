@@ -105,6 +105,12 @@ func TestAnAuthorizationThatWasChangedDidNotArrive(t *testing.T) {
 	}
 }
 
+// recut makes of a proof for /a./PATH what is signed for PATH, if that began elsewhere.
+func recut(proof string) string {
+	at := strings.LastIndexByte(proof, '.')
+	return proof[:at] + "./a" + proof[at:]
+}
+
 // TestItSaysThatAPathLeadsHere also keeps apart what is asked: a proof that reached another
 // server opens no other path.
 func TestItSaysThatAPathLeadsHere(t *testing.T) {
@@ -121,6 +127,7 @@ func TestItSaysThatAPathLeadsHere(t *testing.T) {
 		"no proof":                  {nil, path, false},
 		"two":                       {[]string{key.Proof(path, now), key.Proof(path, now)}, path, false},
 		"too old":                   {[]string{key.Proof(path, now.Add(-6*time.Minute))}, path, false},
+		"a proof cut elsewhere":     {[]string{recut(key.Proof("/a."+path, now))}, path, false},
 		"the endpoint of its own":   {[]string{key.Proof(echo.Path, now)}, echo.Path, false},
 	} {
 		r := httptest.NewRequest(http.MethodGet, c.path, nil)

@@ -10,7 +10,7 @@ import (
 	"time"
 
 	"github.com/bearerd/bearerd/internal/identity"
-	"github.com/bearerd/bearerd/verify"
+	"github.com/bearerd/bearerd/internal/issuerclient"
 )
 
 // Finding is something that is wrong between an edge and its issuer, and what to do.
@@ -26,15 +26,14 @@ const maxSkew = 30 * time.Second
 // this edge for its client; what is found then doesn't keep the edge from working, but some
 // requests from being answered as they should be.
 type Check struct {
-	Reached   bool
-	Staleness time.Duration // L; 0: not known
-	Findings  []Finding
+	Reached  bool
+	Findings []Finding
 }
 
 // Check asks the issuer everything that the edge will ask it, and returns what is wrong.
 func (e *Edge) Check(ctx context.Context) Check {
 	p, err := e.Probe(ctx)
-	c := Check{Reached: err == nil, Staleness: p.Staleness}
+	c := Check{Reached: err == nil}
 	if err != nil {
 		c.Findings = append(c.Findings, e.explain(err))
 	}
@@ -65,17 +64,24 @@ func direction(skew time.Duration) string {
 // explain returns what an error of the issuer means for the configuration.
 func (e *Edge) explain(err error) Finding {
 	problem := fmt.Sprintf("the issuer %s can't be used: %v", e.cfg.Issuer, err)
-	switch other := verify.OtherIssuer(err); {
+	switch other := issuerclient.OtherIssuer(err); {
 	case other != "":
 		return Finding{problem, fmt.Sprintf("write issuer: %s, exactly as tokens name it, if that is the one", other)}
-	case verify.IsRefused(err, "invalid_client"):
+	case issuerclient.IsRefused(err, "invalid_client"):
 		return Finding{problem, fmt.Sprintf(
 			"the issuer has no client %q with the secret in %s: see `bearerd client list` there, or get a new secret by `bearerd client secret %s`",
 			e.cfg.ClientID, e.cfg.ClientSecretFile, e.cfg.ClientID)}
-	case verify.IsRefused(err, "invalid_scope"), verify.IsRefused(err, "insufficient_scope"):
+	case issuerclient.IsRefused(err, "invalid_scope"), issuerclient.IsRefused(err, "insufficient_scope"):
 		return Finding{problem, fmt.Sprintf("give the client %q both scopes introspect and revocations at the issuer", e.cfg.ClientID)}
-	case verify.IsRefused(err, "unauthorized_client"):
+	case issuerclient.IsRefused(err, "unauthorized_client"):
 		return Finding{problem, fmt.Sprintf("give the client %q the grant client_credentials at the issuer", e.cfg.ClientID)}
+	case errors.Is(err, issuerclient.ErrNoKeys):
+		return Finding{
+			fmt.Sprintf("the issuer %s shows no keys: it signs with HS256", e.cfg.Issuer),
+			"copy the secret of its signing.secret_file to this machine, and name that file in signing.secret_file here",
+		}
+	case errors.Is(err, issuerclient.ErrOtherKeys) && e.cfg.SecretFile != "":
+		return Finding{problem, fmt.Sprintf("copy the secret of the issuer's signing.secret_file to %s again: it is another one", e.cfg.SecretFile)}
 	case errors.Is(err, context.DeadlineExceeded):
 		return Finding{problem, "it did not answer in time: check that this machine reaches it"}
 	}

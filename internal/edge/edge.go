@@ -2,9 +2,9 @@
 // database. It follows the issuer's revocation log, asks the issuer once for what a token
 // doesn't say, and keeps that under the log.
 //
-// How it reaches a decision is in [verify.Edge], which shares everything with the public
-// package; what is here is the connection to the issuer, the state that is reported, and the
-// checks of a configuration against an issuer.
+// How it follows and asks the issuer is in [issuerclient], which the public package verify
+// stands on too; what is here is the state that is reported, and the checks of a configuration
+// against an issuer.
 package edge
 
 import (
@@ -18,21 +18,22 @@ import (
 	"time"
 
 	"github.com/bearerd/bearerd/internal/audit"
+	"github.com/bearerd/bearerd/internal/issuerclient"
 	"github.com/bearerd/bearerd/internal/remote"
 	"github.com/bearerd/bearerd/internal/revocation"
 	"github.com/bearerd/bearerd/internal/token"
 	"github.com/bearerd/bearerd/internal/verification"
-	"github.com/bearerd/bearerd/verify"
 )
 
 // Config says which issuer an edge verifies for, and as which client of it. All but CAFile,
-// Meter and CacheBytes must be set.
+// SecretFile, Meter and CacheBytes must be set.
 type Config struct {
 	Issuer           string
 	Audience         string // the default audience
 	ClientID         string
 	ClientSecretFile string
 	CAFile           string   // "": the system's
+	SecretFile       string   // with the secret of an issuer that signs with HS256; "": it shows its keys
 	Label            string   // names this edge to people, where revocations wait for it
 	Scopes           []string // that routes and requirements ask for
 	CacheBytes       int64
@@ -47,7 +48,7 @@ const askedPerSecond = 500
 
 // Edge verifies for one issuer. New returns one, Follow runs it.
 type Edge struct {
-	*verify.Edge
+	*issuerclient.Client
 
 	cfg  Config
 	stop sync.Once
@@ -60,27 +61,26 @@ func New(ctx context.Context, c Config) (*Edge, error) {
 		return nil, err
 	}
 	const wait = 10 * time.Second
-	e, err := verify.NewEdge(ctx, verify.Config{
-		Issuer: c.Issuer, Audience: c.Audience, ClientID: c.ClientID, ClientSecretFile: c.ClientSecretFile,
-		Confirm: c.Label, Edge: true, CacheBytes: c.CacheBytes, NewTokensPerSecond: askedPerSecond, Logger: c.Log, Now: c.Now,
+	client, err := issuerclient.New(ctx, issuerclient.Config{
+		Issuer: c.Issuer, Audience: c.Audience, ClientID: c.ClientID, ClientSecretFile: c.ClientSecretFile, SharedSecretFile: c.SecretFile,
+		Confirm: c.Label, CacheBytes: c.CacheBytes, NewTokensPerSecond: askedPerSecond, Logger: c.Log, Now: c.Now,
 		HTTPClient: &http.Client{Transport: &http.Transport{
 			Proxy: http.ProxyFromEnvironment, DialContext: (&net.Dialer{Timeout: wait}).DialContext,
 			ForceAttemptHTTP2: true, TLSHandshakeTimeout: wait, ResponseHeaderTimeout: wait,
 			MaxIdleConnsPerHost: 64, IdleConnTimeout: 90 * time.Second,
 			TLSClientConfig: &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: roots},
 		}},
-	}, verify.EdgeConfig{
-		AddressOf: func(ctx context.Context) netip.Addr { return audit.OriginOf(ctx).Addr() }, Meter: c.Meter,
+		Edge: &issuerclient.Edge{AddressOf: func(ctx context.Context) netip.Addr { return audit.OriginOf(ctx).Addr() }, Meter: c.Meter},
 	})
 	if err != nil {
 		return nil, err
 	}
-	return &Edge{Edge: e, cfg: c}, nil
+	return &Edge{Client: client, cfg: c}, nil
 }
 
 // Follow follows the issuer until ctx ends.
 func (e *Edge) Follow(ctx context.Context) error {
-	e.Start()
+	e.Begin()
 	<-ctx.Done()
 	e.stop.Do(e.Close)
 	return nil

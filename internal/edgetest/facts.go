@@ -13,16 +13,16 @@ import (
 // Fact is something that a system's own tests expect of its endpoints.
 type Fact struct {
 	From  string // the file and the test in the system's repository
-	Says  string // what is expected, in our words
+	Says  string // what is expected, in words
 	Steps []Step
 	Fresh bool // the steps need a stage of their own
-	// Differs says why bearerd does otherwise: the steps then hold what it does. The
+	// Differs is why bearerd differs; the steps then contain what bearerd does. The
 	// dialect's page has a row that begins with these words.
 	Differs string
 }
 
-// Step is a request and what it must be answered with. <NAME> in it stands for the secret
-// of that name of the Stage, or for what an earlier step kept.
+// Step is a request and its expected answer. <NAME> in it is replaced by the secret of
+// that name of the Stage, or by what an earlier step kept.
 type Step struct {
 	Ask    string   // METHOD PATH
 	Header []string // NAME: VALUE
@@ -35,14 +35,14 @@ type Step struct {
 	Text string   // is part of the answer
 	Not  string   // is no part of it
 	Sets []string // cookies that are set, by name
-	Kept bool     // a cache may keep it; else it says that none may
+	Kept bool     // caches may keep it; otherwise its headers must forbid that
 	// Keep keeps members of the answer under names.
 	Keep map[string]string
 }
 
 type presence bool
 
-// Any and None are what Has says of a member whose value is unknown.
+// Any and None are the values in Has of a member whose value is unknown.
 const (
 	Any  presence = true
 	None presence = false

@@ -21,7 +21,7 @@ import (
 // Stage is where a conversation takes place.
 type Stage struct {
 	URL     string            // of the server
-	Secrets map[string]string // what is there before: <NAME> stands for it
+	Secrets map[string]string // secrets that exist before, written as <NAME>
 	Acts    map[string]func() // what else may happen
 }
 
@@ -93,7 +93,7 @@ func play(t *testing.T, file string, update bool, s Stage) {
 	}
 }
 
-// player is one conversation as far as it has come.
+// player is a conversation that is being played.
 type player struct {
 	Stage
 	site            *Site
@@ -157,7 +157,7 @@ var (
 	basic     = regexp.MustCompile(`<basic ([^>]*)>`)
 )
 
-// meant puts values in the place of names.
+// meant replaces names by values.
 func (p *player) meant(t *testing.T, text string) string {
 	t.Helper()
 	text = basic.ReplaceAllStringFunc(text, func(s string) string {
@@ -192,7 +192,7 @@ var (
 	lifetime = regexp.MustCompile(`"exp": \d+`)
 )
 
-// named puts names in the place of what differs each time.
+// named replaces what differs each time by names.
 func (p *player) named(text string) string {
 	for _, v := range varying {
 		text = v.pattern.ReplaceAllStringFunc(text, func(value string) string {
@@ -235,7 +235,7 @@ func (p *player) claims(t *testing.T, name string) string {
 	return p.named(text) + "\n"
 }
 
-// indented makes JSON readable; all else stays as it is.
+// indented indents JSON; other text is returned unchanged.
 func indented(text []byte) string {
 	text = bytes.TrimRight(text, "\n")
 	var b bytes.Buffer

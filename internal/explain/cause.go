@@ -11,18 +11,18 @@ import (
 	"github.com/bearerd/bearerd/internal/verification"
 )
 
-// Cause is the log entry that revoked a token and who made it, as far as the audit
-// log still knows.
+// Cause is the log entry that revoked a token, and who caused it, as far as the audit log
+// still has that.
 type Cause struct {
 	Entry  revocation.Entry
 	By     string // subject, client, "cli" or "system"; "" when unknown
-	Reason string // the audit log's action; without an entry, what the token's row says
+	Reason string // the audit log's action; without an entry, the reason in the token's row
 	At     time.Time
 }
 
 // cause finds the entry that revoked a token: a kill or an end of it or of what it was
 // made from, or a cut-off later than its sequence; of a signing key any cut-off, because
-// who has stolen the key may have dated the token after it.
+// a thief of the key may have put any sequence into the token.
 func (x *Explainer) cause(ctx context.Context, t *verification.Token) (*Cause, error) {
 	for _, what := range []revocation.What{revocation.Token, revocation.End} {
 		for _, id := range append([]string{t.ID}, t.Chain...) {

@@ -25,7 +25,7 @@ type Store interface {
 	records.AuditLog
 }
 
-// Config says what an Explainer is made of. All fields must be set.
+// Config configures an Explainer. All fields must be set.
 type Config struct {
 	Store    Store
 	Journal  *journal.Journal
@@ -58,9 +58,9 @@ type Explanation struct {
 const catchUpTimeout = 900 * time.Millisecond
 
 // ExplainToken makes every check of a verification on a token and reports on each.
-// Everybody who is signed in and has the token may ask; what lies behind the checks
-// (its claims, the grants, who revoked it) is for its owner and for administrators.
-// The error is Unauthenticated, or Unavailable when this node can't decide now.
+// Everybody who is signed in and has the token may ask; the details (its claims, the
+// grants, who revoked it) are for its owner and for administrators. The error is
+// Unauthenticated, or Unavailable when this node can't decide now.
 func (x *Explainer) ExplainToken(ctx context.Context, c *caller.Caller, raw string, r verification.Requirements) (*Explanation, error) {
 	if err := c.RequireSignedIn(); err != nil {
 		return nil, err
@@ -99,9 +99,9 @@ func (x *Explainer) MayExplainUser(c *caller.Caller, ref string) error {
 	return c.RequireAdministrator()
 }
 
-// ExplainUser says whether a user, named by subject or username, may do an action on
-// a path, and which grants decide it. It is for the user and for administrators. The
-// error is Unauthenticated, InsufficientScope, Forbidden or NotFound.
+// ExplainUser reports whether a user, named by subject or username, may do an action on a
+// path, and which grants decide it. It is for the user and for administrators. The error
+// is Unauthenticated, InsufficientScope, Forbidden or NotFound.
 func (x *Explainer) ExplainUser(ctx context.Context, c *caller.Caller, ref, action string, path access.Path) (*Explanation, error) {
 	if err := x.MayExplainUser(c, ref); err != nil {
 		return nil, err

@@ -2,10 +2,10 @@
 // collections, roles, users, bindings, clients and trusted issuers. Applying the file to the
 // same database changes nothing.
 //
-// It reads by the operations that administrators have, so it writes nothing that its
-// caller may not see. Secrets of clients and passwords are stored as digests and hashes,
-// which are written where that is asked for. Who a user is for a sign-in source, and which
-// tokens there are, is not part of the file.
+// It reads by the operations of administrators, so it writes nothing that its caller may
+// not see. Secrets of clients and passwords are stored as digests and hashes, which are
+// written where that is asked for. Who a user is for a sign-in source, and which tokens
+// there are, is not part of the file.
 package export
 
 import (
@@ -35,7 +35,7 @@ type Source interface {
 	IssuerList(ctx context.Context, c *caller.Caller) ([]records.Issuer, error)
 }
 
-// Options say what is written. The zero value writes neither hash nor digest.
+// Options are what is written. The zero value writes neither hashes nor digests.
 type Options struct {
 	Hashes bool // the hashes of passwords, and the digests of client secrets
 }

@@ -1,8 +1,8 @@
-// Package fault is the one error type that crosses the borders of bearerd's
-// packages. A fault has a kind, which an edge maps to its protocol's status and
-// code in one table, and a message that is safe to show to the client. Where one
-// field of a form or one member of a JSON body is wrong, it names that too. Every
-// other error is internal: the operator reads it in the log, a client never does.
+// Package fault has the error type that bearerd's packages return to each other. A fault
+// has a kind, which an edge maps to its protocol's status and code in one table, and a
+// message that is safe to show to the client. Where one field of a form or one member of
+// a JSON body is wrong, it names that too. Every other error is internal: the operator
+// reads it in the log, a client never does.
 package fault
 
 import (
@@ -39,7 +39,7 @@ const (
 	InvalidTarget             // RFC 8707 §2, RFC 8693 §2.2.2
 	AuthorizationPending      // RFC 8628 §3.5
 	SlowDown                  // RFC 8628 §3.5
-	AccessDenied              // RFC 8628 §3.5: the user said no
+	AccessDenied              // RFC 8628 §3.5: the user refused
 	ExpiredToken              // RFC 8628 §3.5: the device code ran out
 	SignInAgain               // the sign-in was too long ago for this
 )
@@ -67,7 +67,7 @@ func (e *Error) Error() string {
 func (e *Error) Unwrap() error { return e.cause }
 
 // New returns a fault. The message is shown to the client: no secrets, no internals.
-// A token that the client's own text brought into it is redacted.
+// A token in it, which may come from the client's own text, is redacted.
 func New(kind Kind, format string, args ...any) *Error {
 	return &Error{Kind: kind, Message: redact.Tokens(fmt.Sprintf(format, args...))}
 }
@@ -101,9 +101,9 @@ func (e *Error) In(field string) *Error {
 	return &c
 }
 
-// In returns err with the field at fault, in place of one that it has: for a caller
-// whose form has another name for what was checked. An error that is no fault, and
-// nil, are returned unchanged.
+// In returns err with the field at fault, in place of the one that it has: for a caller
+// whose form has another name for the field. An error that is no fault, and nil, are
+// returned unchanged.
 func In(field string, err error) error {
 	f, ok := errors.AsType[*Error](err)
 	if !ok {

@@ -11,8 +11,8 @@ import (
 	"github.com/bearerd/bearerd/internal/revocation"
 )
 
-// chunk is a run of entries with the text of their events. It doesn't change but
-// for the first who renders it.
+// chunk is a run of entries with the text of their events. It doesn't change, except that
+// the first reader renders it.
 type chunk struct {
 	after, last revocation.Seq // it holds what the log has between them, last included
 	count       int
@@ -56,8 +56,8 @@ func runsUntil(e *revocation.Entry) int64 {
 	return e.Until.Unix()
 }
 
-// events returns the text of what follows a sequence, without what has run out by
-// then: the shared text where that is all of it.
+// events returns the text of the entries after a sequence, without those that have run
+// out by expired: the shared text, if that is all of it.
 func (c *chunk) events(after revocation.Seq, then int64) []byte {
 	c.once.Do(c.render)
 	if after <= c.after && then < c.soonest {
@@ -115,9 +115,10 @@ func appendTime(text []byte, t time.Time) []byte {
 	return append(text, '"')
 }
 
-// appendHeartbeat writes an event that says: what was written before is everything
-// up to seq, as of that many microseconds after the request came. After a snapshot it also
-// says until when at most mattered what the snapshot lacks; a zero time is none.
+// appendHeartbeat writes a heartbeat: what was written before is everything up to seq, as
+// of that many microseconds after the request came. After a snapshot it also has the
+// latest time until which an entry that the snapshot lacks mattered; a zero time is left
+// out.
 func appendHeartbeat(text []byte, seq revocation.Seq, asOf int64, purged time.Time) []byte {
 	text = append(text, "event: heartbeat\nid: "...)
 	text = strconv.AppendInt(text, seq, 10)

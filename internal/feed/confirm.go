@@ -59,7 +59,7 @@ func readEdge(text string) (bool, error) {
 }
 
 // readerOf returns the client that a token was issued to, or the user that it speaks for:
-// who opened a stream may confirm it, with another token too.
+// the client or user that opened a stream may confirm it, even with another token.
 func readerOf(id *verification.Identity) string {
 	if id.Token.OfClient() {
 		return "client " + id.Token.ClientID
@@ -73,6 +73,8 @@ type hello struct {
 	Stream    string  `json:"stream"`
 	Staleness float64 `json:"staleness"` // seconds
 	Pace      int64   `json:"pace_ms"`
+
+	Settings json.RawMessage `json:"settings,omitempty"` // for an edge
 }
 
 // greet writes the first event of a stream that is confirmed.
@@ -80,16 +82,23 @@ func (s *stream) greet() error {
 	if s.confirms == nil {
 		return nil
 	}
-	text, err := json.Marshal(hello{
-		s.Confirming.Node(), s.confirms.Name(), s.Staleness.Seconds(), confirming.PaceOf(s.Streams()).Milliseconds(),
-	})
+	h := hello{Node: s.Confirming.Node(), Stream: s.confirms.Name(), Staleness: s.Staleness.Seconds(), Pace: confirming.PaceOf(s.Streams()).Milliseconds()}
+	if s.edge {
+		settings, err := encode(s.Settings)
+		if err != nil {
+			return err
+		}
+		h.Settings = settings
+	}
+	text, err := encode(h)
 	if err != nil {
 		return err
 	}
 	return s.write(slices.Concat([]byte("event: hello\ndata: "), text, []byte("\n\n")))
 }
 
-// mustEnd returns a channel that is closed when the stream must end; nil where nobody says so.
+// mustEnd returns a channel that is closed when the stream must end; nil for a stream
+// that isn't confirmed.
 func (s *stream) mustEnd() <-chan struct{} {
 	if s.confirms == nil {
 		return nil
@@ -136,6 +145,7 @@ func (e *Edge) confirm(w http.ResponseWriter, r *http.Request) error {
 	if err := e.Confirming.Confirm(r.Context(), c); err != nil {
 		return err
 	}
+	httpkit.EventOf(r.Context()).Mute() // there are as many as verifiers, for each revocation
 	w.WriteHeader(http.StatusNoContent)
 	return nil
 }

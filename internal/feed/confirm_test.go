@@ -3,10 +3,13 @@ package feed_test
 import (
 	"bufio"
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/google/go-cmp/cmp"
 
 	"github.com/bearerd/bearerd/internal/edgetest"
 	"github.com/bearerd/bearerd/internal/feed"
@@ -14,6 +17,19 @@ import (
 
 // helloOf opens a stream and reads its first event; the stream stays open.
 func (e *env) helloOf(t *testing.T, query, raw string) (node, stream string, events *bufio.Scanner) {
+	t.Helper()
+	h, events := e.greeting(t, query, raw)
+	return h.Node, h.Stream, events
+}
+
+type greeting struct {
+	Node, Stream string
+	Staleness    float64
+	Pace         int64 `json:"pace_ms"`
+	Settings     *feed.Settings
+}
+
+func (e *env) greeting(t *testing.T, query, raw string) (h greeting, events *bufio.Scanner) {
 	t.Helper()
 	res, err := e.HTTP.Do(e.request(t.Context(), t, query, raw))
 	must(t, err)
@@ -31,19 +47,14 @@ func (e *env) helloOf(t *testing.T, query, raw string) (node, stream string, eve
 			t.Fatalf("the first event is %q", name)
 		}
 		events.Scan()
-		var h struct {
-			Node, Stream string
-			Staleness    float64
-			Pace         int64 `json:"pace_ms"`
-		}
 		must(t, json.Unmarshal([]byte(strings.TrimPrefix(events.Text(), "data: ")), &h))
 		if h.Staleness != e.Settings.Staleness.Seconds() || h.Pace < 20 {
 			t.Errorf("%+v", h)
 		}
-		return h.Node, h.Stream, events
+		return h, events
 	}
 	t.Fatal("no event")
-	return "", "", nil
+	return h, nil
 }
 
 func (e *env) confirm(t *testing.T, raw, body string) *edgetest.Answer {
@@ -121,6 +132,38 @@ func TestLabelsThatCantBeMeantAreRefused(t *testing.T) {
 	eventually(t, "the edge", func() bool { return e.Room.Status().Edges.Count == 1 })
 }
 
+// An edge learns what it must know of the configuration; others, who may not introspect, are
+// told nothing of it.
+func TestOnlyAnEdgeLearnsTheSettings(t *testing.T) {
+	t.Parallel()
+	e := newEnv(t, options{})
+	want := feed.Settings{
+		APITokenPrefix: "msm_", ForeignTokens: []feed.ForeignToken{{Name: "x", Pattern: `[<>&]{20}\+`}}, Resources: map[string]string{"a": "https://a.example/"},
+	}
+	e.edge.Settings = want
+	h, _ := e.greeting(t, "?confirm=edge&edge=true", e.token(t, "both", "revocations", "introspect"))
+	if h.Settings == nil {
+		t.Fatal("an edge has no settings")
+	}
+	if diff := cmp.Diff(want, *h.Settings); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+	if h, _ := e.greeting(t, "?confirm=service", e.reader(t)); h.Settings != nil {
+		t.Errorf("a service is told %+v", h.Settings)
+	}
+}
+
+// What an edge would refuse as too long stops the start.
+func TestSettingsHaveALimit(t *testing.T) {
+	t.Parallel()
+	for size, good := range map[int]bool{60 << 10: true, 70 << 10: false} {
+		s := feed.Settings{APITokenPrefix: "bda_", ForeignTokens: []feed.ForeignToken{{Name: "x", Pattern: strings.Repeat("<", size)}}}
+		if err := s.Check(); (err == nil) != good {
+			t.Errorf("%d bytes: %v", size, err)
+		}
+	}
+}
+
 // Without a label nobody is waited for, and there is no event that a verifier of an earlier
 // version doesn't know.
 func TestAStreamWithoutALabelIsNotConfirmed(t *testing.T) {
@@ -162,4 +205,26 @@ func TestWithoutALeaseNoHeartbeatIsWritten(t *testing.T) {
 	case <-time.After(100 * time.Millisecond):
 	}
 	eventually(t, "the end of the registration", func() bool { return e.Room.Status().Verifiers.Count == 0 })
+}
+
+// A log with a line for each confirmation would have as many as there are verifiers, for each
+// revocation. What is refused has its line.
+func TestAConfirmationThatIsTakenHasNoLineInTheLog(t *testing.T) {
+	t.Parallel()
+	e := newEnv(t, options{})
+	raw := e.reader(t)
+	node, stream, _ := e.helloOf(t, "?confirm=test", raw)
+	eventually(t, "the registration", func() bool { return e.Room.Status().Verifiers.Count == 1 })
+	for _, c := range []struct {
+		stream string
+		status int
+	}{{stream, http.StatusNoContent}, {"another", http.StatusNotFound}} {
+		if a := e.confirm(t, raw, fmt.Sprintf(`{"node":%q,"stream":%q,"seq":0}`, node, c.stream)); a.Status != c.status {
+			t.Fatalf("%s: answered %d", c.stream, a.Status)
+		}
+	}
+	eventually(t, "the line of the refusal", func() bool { return strings.Contains(e.lines.String(), `"status":404`) })
+	if n := strings.Count(e.lines.String(), feed.ConfirmPath); n != 2 { // path and route
+		t.Errorf("%d times in the log:\n%s", n, e.lines)
+	}
 }

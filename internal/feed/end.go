@@ -8,20 +8,20 @@ import (
 	"github.com/bearerd/bearerd/internal/httpkit"
 )
 
-// Why a stream ends. The log says it in these words.
+// The reasons why a stream ends, as they are logged.
 var (
 	errLeft     = errors.New("the client left")
 	errSlow     = errors.New("the client reads too slowly")
-	errToken    = errors.New("the token is no longer good")
+	errToken    = errors.New("the token is no longer accepted")
 	errStopping = errors.New("the server stops")
-	errOld      = errors.New("as long as a stream goes on")
+	errOld      = errors.New("the longest time of a stream has passed")
 	errStore    = errors.New("the store did not return the missed entries")
 )
 
 var outcomes = []error{errSlow, errToken, errStopping, errOld, errRestarted, errLeft, errStore, confirming.ErrBye, confirming.ErrLags}
 
-// finish notes why a stream ended. That is no error of the request: the answer is
-// whole as far as it goes, and its client comes back.
+// finish notes why a stream ended. That is no error of the request: what was sent is
+// complete, and the client reconnects.
 func (s *stream) finish(ctx context.Context, why error) {
 	event := httpkit.EventOf(ctx)
 	event.Outcome = errStore.Error()
@@ -34,7 +34,10 @@ func (s *stream) finish(ctx context.Context, why error) {
 	if isGone(why) {
 		event.Outcome = errRestarted.Error()
 	}
-	if errors.Is(why, errStopping) {
-		s.allow(s.WriteTimeout / 10) // for the end of the answer: the connection isn't used again
+	switch {
+	case errors.Is(why, errStopping):
+		s.allowEnd(s.WriteTimeout / 10) // the connection isn't used again
+	case !errors.Is(why, errSlow):
+		s.allowEnd(0)
 	}
 }

@@ -7,17 +7,17 @@
 // store, page by page; how many may do so, and how many questions of theirs are
 // under way at once, is bounded.
 //
-// All subscribers wait on the follower's one channel. When it closes each writes
-// the entries that it hasn't yet and a heartbeat: a sequence up to which it has
-// written everything, and as_of, the start of the question to the store that made
-// this true, counted in microseconds from when its request came. A client that
-// read its own clock before it sent the request thus knows how old what it has is,
-// however late the bytes arrive: a lease of L counts from there. Without answers of
-// the store there are no heartbeats.
+// All subscribers wait on the follower's one channel. When it closes, each subscriber
+// writes the entries that it hasn't written yet, and a heartbeat: a sequence up to which
+// it has written everything, and as_of, the start of the question to the store that made
+// this true, counted in microseconds from when its request came. A client that read its
+// own clock before it sent the request thus knows how old what it has is, however late
+// the bytes arrive: a lease of L counts from there. Without answers of the store there
+// are no heartbeats.
 //
 // A client's clock may run faster than the server's, so the longer a stream goes on,
-// the less as_of says. After a hundred times L a stream ends, and its client comes
-// back where it was.
+// the less as_of says. After a hundred times L a stream ends, and its client reconnects
+// and continues where it was.
 package feed
 
 import (
@@ -40,8 +40,8 @@ import (
 // Path is where the stream is served.
 const Path = "/auth/revocations"
 
-// Bounds of one node. A subscriber that is behind holds a rendered page of about
-// 100 KiB, an idle one holds its connection alone.
+// Bounds of one node. A subscriber that is behind takes a rendered page of about 100 KiB,
+// an idle one only its connection.
 const (
 	defaultStreams  = 20_000
 	defaultPatience = 10 * time.Second
@@ -72,12 +72,13 @@ type Edge struct {
 	Staleness    time.Duration        // L
 	Clock        func() time.Duration // the boot clock, as the log's
 	MaxStreams   int                  // more are answered 503; 0: 20,000
-	WriteTimeout time.Duration        // how long a client may take to read what was written; 0: 10 s
-	Confirming   *confirming.Room     // registers who confirms; nil: nobody may
+	WriteTimeout time.Duration        // how long a client may take to read what was written, at least; 0: 10 s
+	Confirming   *confirming.Room     // registers the verifiers that confirm; nil: none may
+	Settings     Settings             // what edges learn
 
 	streams atomic.Int64
-	behind  chan struct{} // who holds a place may read pages of the store
-	asking  chan struct{} // who holds a place asks it
+	behind  chan struct{} // a subscriber with a place here may read pages of the store
+	asking  chan struct{} // a subscriber with a place here has a question under way
 	ended   chan struct{}
 	end     sync.Once
 }
@@ -120,41 +121,61 @@ func (e *Edge) enter() error {
 	return nil
 }
 
-// serve answers one subscriber, from the request to the end of its stream.
+// serve answers one subscriber, from the request to the end of its stream. Its own frame is
+// small: it stays on the stack for as long as the stream goes on, and so decides how large
+// the stacks of idle subscribers are.
 func (e *Edge) serve(w http.ResponseWriter, r *http.Request) error {
-	received := e.Clock()
 	if r.Method != http.MethodGet {
 		return httpkit.MethodNotAllowed(w, r, http.MethodGet)
 	}
-	s := &stream{Edge: e, w: w, control: http.NewResponseController(w), received: received}
+	s, err := e.admit(w, r)
+	if err != nil {
+		return err
+	}
+	defer s.leave()
+	s.finish(r.Context(), s.run(r.Context()))
+	return nil
+}
+
+// admit returns the stream of a request, when it may begin and its first page can be served.
+func (e *Edge) admit(w http.ResponseWriter, r *http.Request) (*stream, error) {
+	s := &stream{Edge: e, w: w, control: http.NewResponseController(w), lasting: r.ProtoMajor == 1, received: e.Clock()}
 	var err error
 	if s.raw, s.reader, err = e.authenticate(r); err != nil {
-		return err
+		return nil, err
 	}
 	from, err := readPosition(r)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	who, err := s.readConfirm(r)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	if err := e.enter(); err != nil {
-		return err
+		return nil, err
 	}
-	defer e.streams.Add(-1)
-	defer s.release()
+	s.edge = who.Edge
 	if who.Label != "" {
-		if s.confirms, err = e.Confirming.Open(who); err != nil {
-			return err
-		}
-		defer s.confirms.Close()
+		s.confirms, err = e.Confirming.Open(who)
 	}
-	if err := s.begin(r.Context(), from); err != nil {
-		return err
+	if err == nil {
+		err = s.begin(r.Context(), from)
 	}
-	s.finish(r.Context(), s.run(r.Context()))
-	return nil
+	if err != nil {
+		s.leave()
+		return nil, err
+	}
+	return s, nil
+}
+
+// leave gives back what an admitted stream holds.
+func (s *stream) leave() {
+	if s.confirms != nil {
+		s.confirms.Close()
+	}
+	s.release()
+	s.streams.Add(-1)
 }
 
 // authenticate decides about the Bearer token. A cookie is not looked at.
@@ -173,9 +194,9 @@ func (e *Edge) authenticate(r *http.Request) (raw string, reader *verification.I
 	return raw, reader, mayRead(reader)
 }
 
-// mayRead admits who may read the revocation log: by a token with the scope
-// revocations and, where it speaks for a user, with that permission on /tokens. The
-// error is fault.InsufficientScope.
+// mayRead decides who may read the revocation log: a token needs the scope revocations
+// and, if it is a user's, the user needs that permission on /tokens. The error is
+// fault.InsufficientScope.
 func mayRead(id *verification.Identity) error {
 	permitted := id.Subject.Client || id.Subject.May(identity.ScopeRevocations, access.PathTokens).Allowed
 	if permitted && slices.Contains(id.Token.Scope, identity.ScopeRevocations) {
@@ -184,7 +205,8 @@ func mayRead(id *verification.Identity) error {
 	return fault.New(fault.InsufficientScope, "the scope %s is needed", identity.ScopeRevocations)
 }
 
-// writeError answers by RFC 6750 §3, and by 410 who must start from a snapshot.
+// writeError answers as RFC 6750 §3 requires, and with 410 to a subscriber that must
+// start from a snapshot.
 func (e *Edge) writeError(w http.ResponseWriter, r *http.Request, err error) {
 	challenge := httpkit.Challenge{Realm: e.Issuer}
 	switch {

@@ -28,7 +28,7 @@ func (s *stream) queue(ctx context.Context) bool {
 	return s.queued
 }
 
-// release returns the place back.
+// release frees the place.
 func (s *stream) release() {
 	if s.queued {
 		<-s.behind
@@ -50,16 +50,16 @@ func (s *stream) ask(ctx context.Context) error {
 
 func (s *stream) answered() { <-s.asking }
 
-// notePurge records until when at most mattered what a snapshot lacks.
+// notePurge records the latest time until which an entry that a snapshot lacks mattered.
 func (s *stream) notePurge(until time.Time) {
 	if until.After(s.purged) {
 		s.purged = until
 	}
 }
 
-// readPage returns the events of the next page of the store, never beyond where the
-// tail begins: what follows is told when this node has applied it. The text may be
-// empty and is not nil.
+// readPage returns the events of the next page of the store, never beyond where the tail
+// begins: later entries are sent once this node has applied them. The text may be empty
+// and is not nil.
 func (s *stream) readPage(ctx context.Context) ([]byte, error) {
 	if err := s.ask(ctx); err != nil {
 		return nil, err

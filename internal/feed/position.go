@@ -10,7 +10,7 @@ import (
 	"github.com/bearerd/bearerd/internal/revocation"
 )
 
-// position is where a subscriber wants to go on; without resume from a snapshot.
+// position is where a subscriber wants to continue; without resume it starts from a snapshot.
 type position struct {
 	after  revocation.Seq
 	resume bool
@@ -43,7 +43,8 @@ func readPosition(r *http.Request) (position, error) {
 	return position{after: revocation.Seq(after), resume: true}, nil
 }
 
-// goneError says that a subscriber can't go on where it was and must start again.
+// goneError is the error of a subscriber that can't continue where it was and must start
+// again.
 type goneError struct{ reason string }
 
 func (e *goneError) Error() string { return e.reason }
@@ -51,7 +52,7 @@ func (e *goneError) Error() string { return e.reason }
 // The two reasons to start again: what followed is no longer there, or never was.
 var (
 	errPurged = &goneError{"the log has been purged beyond that sequence: start again without after"}
-	errBeyond = &goneError{"the log ends before that sequence, maybe after a restore: start again without after"}
+	errBeyond = &goneError{"the log ends before that sequence, perhaps because of a restore: start again without after"}
 )
 
 func isGone(err error) bool {

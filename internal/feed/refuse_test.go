@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/http/httptrace"
 	"strings"
 	"testing"
 	"time"
@@ -169,4 +170,25 @@ func TestConnectionIsUsedAgain(t *testing.T) {
 	s.end(t)
 	raw = e.tokenOf(t, "reader", identity.ScopeRevocations)
 	e.subscribe(t, fmt.Sprintf("?after=%d", s.last), raw).upTo(t, 0)
+}
+
+// TestTheTimeOfAStreamIsNotThatOfTheNextAnswer: a deadline for writing that a stream left
+// behind would cut it.
+func TestTheTimeOfAStreamIsNotThatOfTheNextAnswer(t *testing.T) {
+	t.Parallel()
+	const timeout = 40 * time.Millisecond
+	e := newEnv(t, options{timeout: timeout})
+	e.HTTP.Transport = &http.Transport{MaxConnsPerHost: 1}
+	s := e.subscribe(t, "", e.reader(t))
+	s.upTo(t, 0)
+	e.Advance(2 * time.Hour)
+	s.end(t)
+	time.Sleep(2 * timeout) // until the stream's deadline has passed
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, e.URL+"/", http.NoBody)
+	must(t, err)
+	reused := false
+	r = r.WithContext(httptrace.WithClientTrace(r.Context(), &httptrace.ClientTrace{GotConn: func(i httptrace.GotConnInfo) { reused = i.Reused }}))
+	if a := e.Send(t, r); a.Status != http.StatusTeapot || !reused {
+		t.Errorf("answered %d, over the same connection: %t", a.Status, reused)
+	}
 }

@@ -24,38 +24,43 @@ type stream struct {
 	reader   *verification.Identity
 	raw      string        // the token that it came with
 	received time.Duration // when its request came, on the clock
+	lasting  bool          // a deadline for writing may stay while nothing is written
+	until    time.Time     // the deadline; zero: there is none
+	turning  *time.Timer   // for its turn among those who are woken together
+	share    time.Duration // its turn, as a part of maxShare
 
-	confirms *confirming.Stream // nil: nobody waits for it
+	confirms *confirming.Stream // nil: no revocation waits for it
+	edge     bool               // it is that of an edge
 	place
 	resumes bool      // it follows a sequence without a gap
 	then    int64     // what has run out by then isn't in a snapshot; Unix seconds
-	purged  time.Time // until when at most mattered what isn't in the snapshot, as far as it was read
+	purged  time.Time // the latest time until which an entry that isn't in the snapshot mattered, as far as it was read
 	told    told      // by the last heartbeat
 	queued  bool      // it holds a place among those who read pages
 	page    []byte    // of the store, read and not written yet
 }
 
-// told is what a heartbeat says.
+// told is the content of a heartbeat.
 type told struct {
 	seq     revocation.Seq
 	started time.Duration
 }
 
-// begin finds where the subscriber stands, and reads the first page if that isn't in
-// the tail: what can't be served is said by the answer's status.
+// begin finds the position of the subscriber, and reads the first page if that isn't in
+// the tail: a failure is still reported by the answer's status.
 func (s *stream) begin(ctx context.Context, from position) error {
 	if s.isEnded() {
 		return fault.After(fault.Unavailable, retryAfter, "the server stops")
 	}
 	epoch, purged := s.Tail.now()
-	s.place = place{seq: from.after, epoch: epoch} // of no later log than what is known next
+	s.place = place{seq: from.after, epoch: epoch} // from no later log than what is read as known next
 	known, err := s.reach(ctx, from.after)
 	if err != nil {
 		return err
 	}
 	s.resumes = from.resume
 	if !from.resume {
-		s.then = purged.Unix() // by the log's own word: clocks differ
+		s.then = purged.Unix() // as the log has it, because clocks differ
 	} else if from.after < known.Purged {
 		return errPurged
 	}
@@ -73,7 +78,7 @@ func (s *stream) begin(ctx context.Context, from position) error {
 }
 
 // reach returns what this node knows, once that includes a sequence: another node may
-// have told the subscriber of it already.
+// have sent it to the subscriber already.
 func (s *stream) reach(ctx context.Context, after revocation.Seq) (revocation.Known, error) {
 	f := s.Log
 	known, ok := f.Known()
@@ -87,7 +92,7 @@ func (s *stream) reach(ctx context.Context, after revocation.Seq) (revocation.Kn
 	}
 	switch {
 	case !ok || !f.Fresh():
-		return known, fault.After(fault.Unavailable, time.Second, "this node has no news of the revocation log")
+		return known, fault.After(fault.Unavailable, time.Second, "this node can't reach the revocation log")
 	case known.Seq < after:
 		return known, errBeyond
 	}
@@ -121,22 +126,25 @@ func (s *stream) run(ctx context.Context) error {
 			return errLeft
 		}
 		if err := s.judge(ctx); err != nil {
-			return fmt.Errorf("%w: %w", errToken, err)
+			return err
 		}
 	}
 }
 
 // life is how long the stream goes on: a hundred times L at most. Within that two
-// clocks that nobody can set, slewed by at most 500 millionths each, part by no more
-// than a tenth of L.
+// clocks that nobody can set, slewed by at most 500 millionths each, drift apart by no
+// more than a tenth of L.
 func (s *stream) life(ctx context.Context) time.Duration {
 	longest := 100 * s.Staleness
 	return longest - machine.Within(ctx, longest/8)
 }
 
-// Of n subscribers who are woken together, each waits up to n times this: so all
-// other work of the node isn't behind all of them.
-const spreading = 10 * time.Microsecond
+// Of n subscribers who are woken together, each waits up to n times this, so that the
+// node's other work isn't delayed by all of them at once. Its part of that is drawn once.
+const (
+	spreading = 10 * time.Microsecond
+	maxShare  = 1 << 16
+)
 
 // spread reports false when the client left meanwhile.
 func (s *stream) spread(ctx context.Context) bool {
@@ -144,19 +152,30 @@ func (s *stream) spread(ctx context.Context) bool {
 	if window < time.Millisecond {
 		return true
 	}
-	timer := time.NewTimer(machine.Within(ctx, window))
-	defer timer.Stop()
+	if s.turning == nil {
+		s.share = machine.Within(ctx, maxShare)
+		s.turning = time.NewTimer(window * s.share / maxShare)
+	} else {
+		s.turning.Reset(window * s.share / maxShare)
+	}
 	select {
-	case <-timer.C:
+	case <-s.turning.C:
 		return true
 	case <-ctx.Done():
 		return false
 	}
 }
 
-// judge judges the token again, by what this node knows. A user's may need the
-// store, when what users may do has changed; all at once it doesn't get them.
+// judge judges the token again, by what this node knows. That of a user may need the
+// store, when what users may do has changed; the streams don't all ask at once.
 func (s *stream) judge(ctx context.Context) error {
+	if err := s.judgeToken(ctx); err != nil {
+		return fmt.Errorf("%w: %w", errToken, err)
+	}
+	return nil
+}
+
+func (s *stream) judgeToken(ctx context.Context) error {
 	if !s.reader.Token.OfClient() {
 		if err := s.ask(ctx); err != nil {
 			return err
@@ -171,8 +190,8 @@ func (s *stream) judge(ctx context.Context) error {
 	return mayRead(reader)
 }
 
-// head writes the header, and for clients that come back by themselves after how
-// long: within the lease that the last heartbeat gave.
+// head writes the header, and for clients that reconnect by themselves after how long
+// they do: within the lease of the last heartbeat.
 func (s *stream) head() error {
 	// The limit of a body that came with the request would end the stream.
 	_ = s.control.SetReadDeadline(time.Time{})
@@ -254,9 +273,9 @@ func (s *stream) next(ctx context.Context) ([]byte, source, error) {
 	return text, fromTail, nil
 }
 
-// beat writes a heartbeat, unless the last one said the same or the node has no lease, and
-// sends all that was written. What is known was known before the entries were looked for, so
-// everything up to its sequence is written; and what isn't was committed later than
+// beat writes a heartbeat, unless the last one was the same or the node has no lease, and
+// sends all that was written. What is known was known before the entries were looked for,
+// so everything up to its sequence is written; and what isn't was committed later than
 // its question.
 func (s *stream) beat(known revocation.Known) error {
 	s.seq = max(s.seq, known.Seq)
@@ -278,8 +297,8 @@ func (s *stream) beat(known revocation.Known) error {
 	return s.flush()
 }
 
-// floorMicros rounds to the earlier microsecond: a client must not take a question
-// for later than it was.
+// floorMicros rounds to the earlier microsecond: a client must not think that a question
+// was later than it was.
 func floorMicros(d time.Duration) int64 {
 	n := d.Microseconds()
 	if time.Duration(n)*time.Microsecond > d {

@@ -296,7 +296,7 @@ func TestStreamEndsWithItsToken(t *testing.T) {
 				t.Errorf("afterwards: %d", a.Status)
 			}
 			eventually(t, "the line in the log", func() bool {
-				return strings.Contains(e.lines.String(), `"outcome":"the token is no longer good"`)
+				return strings.Contains(e.lines.String(), `"outcome":"the token is no longer accepted"`)
 			})
 			if name != "expired" {
 				e.subscribe(t, "", other).upTo(t, 0)

@@ -24,8 +24,8 @@ type Tail struct {
 	chunks []*chunk // in order
 	from   revocation.Seq
 	size   int
-	epoch  int       // which run of the log; another one has begun when entries were missed
-	purged time.Time // until when at most mattered what was purged before these entries
+	epoch  int       // which run of the log; a new one begins when entries were missed
+	purged time.Time // the latest time until which an entry purged before these mattered
 }
 
 // Follow makes a tail and has the follower feed it. What the follower applied
@@ -38,8 +38,8 @@ func Follow(f *revocation.Follower) *Tail {
 	return t
 }
 
-// apply is the follower's hook. It renders nothing: most entries that a node reads
-// when it starts nobody will ask for.
+// apply is the follower's hook. It renders nothing: most entries that a node reads when
+// it starts are never asked for.
 func (t *Tail) apply(c revocation.Change) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -67,13 +67,13 @@ func (t *Tail) apply(c revocation.Change) {
 	}
 }
 
-// place is where a subscriber stands: everything up to seq was written to it.
+// place is how far a subscriber is: everything up to seq was written to it.
 type place struct {
 	seq   revocation.Seq
 	epoch int
 }
 
-// What a tail answers when it hasn't got what follows.
+// The errors of a tail that doesn't have the entries that follow.
 var (
 	errBehind    = errors.New("it is no longer in the tail")
 	errRestarted = errors.New("the revocation log was read again from the start")
@@ -91,7 +91,7 @@ func (t *Tail) follows(p place) (c *chunk, from revocation.Seq, err error) {
 		return nil, t.from, errBehind
 	}
 	if n := len(t.chunks); n == 0 || t.chunks[n-1].last <= p.seq {
-		return nil, t.from, nil // as mostly
+		return nil, t.from, nil // the most frequent case
 	}
 	i, _ := slices.BinarySearchFunc(t.chunks, p.seq+1, func(c *chunk, seq revocation.Seq) int {
 		return cmp.Compare(c.last, seq)
@@ -99,8 +99,8 @@ func (t *Tail) follows(p place) (c *chunk, from revocation.Seq, err error) {
 	return t.chunks[i], t.from, nil
 }
 
-// now returns the run of the log that the tail is of, and until when at most mattered
-// what was purged of it.
+// now returns the run of the log that the tail belongs to, and the latest time until
+// which an entry purged from it mattered.
 func (t *Tail) now() (epoch int, purged time.Time) {
 	t.mu.RLock()
 	defer t.mu.RUnlock()

@@ -27,8 +27,8 @@ var errTooComplex = errors.New("the patterns are too complex: write them without
 // set is a set of letters.
 type set [letters]bool
 
-// node is a state of the nondeterministic automaton. It is left by a letter of its set to
-// then, or without one to each of free.
+// node is a state of the nondeterministic automaton. A letter of set leads to then; each
+// of free is reached without a letter.
 type node struct {
 	letters *set
 	then    int
@@ -38,7 +38,8 @@ type node struct {
 
 const noLabel = -1
 
-// builder puts patterns into one nondeterministic automaton. Node 0 begins them all.
+// builder builds one nondeterministic automaton from patterns. Node 0 is the start of all
+// of them.
 type builder struct{ nodes []node }
 
 func newBuilder() *builder { return &builder{nodes: []node{{label: noLabel}}} }
@@ -48,9 +49,9 @@ func (b *builder) add(n node) int {
 	return len(b.nodes) - 1
 }
 
-// addPattern adds a pattern that matches all of a value and then says label. What is not
-// in the language is an error, and so are unbounded repetitions and values of a length
-// that a shape must not have, unless the pattern is one of bearerd's own.
+// addPattern adds a pattern that matches all of a value, under label. A pattern outside
+// the language is an error; so are unbounded repetitions and values of a length that a
+// shape must not have, unless the pattern is one of bearerd's own.
 func (b *builder) addPattern(pattern string, label int, own bool) error {
 	if len(pattern) > maxSource && !own {
 		return fmt.Errorf("must have at most %d characters", maxSource)
@@ -121,7 +122,7 @@ func lengths(re *syntax.Regexp) (low, high int, err error) {
 	return 0, 0, notInLanguage(re)
 }
 
-// notInLanguage says what of a pattern is not understood.
+// notInLanguage returns an error about what is not in the language.
 func notInLanguage(re *syntax.Regexp) error {
 	switch re.Op { //nolint:exhaustive // what follows is for all others
 	case syntax.OpBeginLine, syntax.OpEndLine, syntax.OpBeginText, syntax.OpEndText:
@@ -250,7 +251,7 @@ type overlap struct {
 type determinizer struct {
 	b      *builder
 	auto   automaton
-	known  map[string]uint16 // states by the nodes that they stand for
+	known  map[string]uint16 // states by the nodes that they represent
 	states [][]int
 	from   []uint16 // the state before, on the way that found it
 	by     []byte   // the letter
@@ -312,7 +313,7 @@ func (d *determinizer) accepted(state, shapes int) (overlap, bool) {
 	return overlap{first: labels[0], second: labels[1], value: string(value)}, true
 }
 
-// state returns the state that stands for nodes, and adds it when it is new.
+// state returns the state that represents nodes, and adds it when it is new.
 func (d *determinizer) state(nodes []int, from int, by byte) uint16 {
 	key := make([]byte, 0, 2*len(nodes))
 	for _, n := range nodes {
@@ -343,7 +344,7 @@ func (b *builder) closure(nodes []int) []int {
 	all := make([]int, 0, len(seen))
 	for n := range seen {
 		if b.nodes[n].letters != nil || b.nodes[n].label != noLabel {
-			all = append(all, n) // the others are only ways
+			all = append(all, n) // the others only lead further
 		}
 	}
 	slices.Sort(all)

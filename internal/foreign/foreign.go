@@ -1,8 +1,8 @@
-// Package foreign recognises the values of tokens that another system has issued and
-// that were imported, by their shape, without a look-up.
+// Package foreign recognises the values of imported tokens of another system by their
+// shape, without a look-up.
 //
-// The shapes are regular expressions of a language in which everything that must be
-// known of them can be decided: visible ASCII characters and classes of them, groups,
+// The shapes are regular expressions of a language that is small enough to decide whether
+// two of them overlap: visible ASCII characters and classes of them, groups,
 // alternatives, and repetitions with an upper bound. Each matches the whole value, so
 // that the set of values is finite. All shapes are compiled into one deterministic
 // automaton, together with the forms of bearerd's own tokens. A state of it that accepts
@@ -26,7 +26,7 @@ const (
 	maxSource = 256 // characters of a pattern
 )
 
-// Shape is how the values of one system's tokens look: a pattern for all of the value, or
+// Shape is the shape of one system's tokens: a pattern for all of the value, or
 // a prefix that is followed by characters of a token (RFC 9110 §11.2, token68).
 type Shape struct {
 	Name    string
@@ -43,7 +43,7 @@ type Own struct {
 // jwt is what every JWT looks like: its header is a JSON object, which begins with {".
 var jwt = Own{Name: "a JWT", Pattern: `ey[A-Za-z0-9_-]*\.[A-Za-z0-9_-]*\.[A-Za-z0-9_-]*`}
 
-// ShapeError says what is wrong with one shape.
+// ShapeError is the error of one shape.
 type ShapeError struct {
 	Index  int    // in the list
 	Member string // name, pattern or prefix
@@ -84,7 +84,7 @@ func New(shapes []Shape, own ...Own) (*Shapes, error) {
 		case !shapeName.MatchString(s.Name):
 			return nil, fail("name", "must be 1 to 32 letters, digits, _, . or -, not %q", s.Name)
 		case names[s.Name]:
-			return nil, fail("name", "%s stands twice", s.Name)
+			return nil, fail("name", "%s is listed twice", s.Name)
 		case (s.Pattern == "") == (s.Prefix == ""):
 			return nil, fail("pattern", "a shape has a pattern or a prefix, one of both")
 		}

@@ -95,7 +95,7 @@ func TestShapesThatCanNotBeDistinguishedAreRefused(t *testing.T) {
 		"nothing":                   {[]foreign.Shape{{Name: "x"}}, 0, "a pattern or a prefix"},
 		"both":                      {[]foreign.Shape{{Name: "x", Pattern: "[0-9]{40}", Prefix: "x_"}}, 0, "a pattern or a prefix"},
 		"no name":                   {[]foreign.Shape{{Pattern: "[0-9]{40}"}}, 0, "must be 1 to 32 letters"},
-		"the same name":             {[]foreign.Shape{hex, {Name: "hex", Pattern: "[A-F]{40}"}}, 1, "stands twice"},
+		"the same name":             {[]foreign.Shape{hex, {Name: "hex", Pattern: "[A-F]{40}"}}, 1, "is listed twice"},
 		"a short prefix":            {[]foreign.Shape{{Name: "x", Prefix: "x"}}, 0, "must be 2 to 16"},
 	} {
 		_, err := foreign.New(c.shapes, ownForms...)

@@ -11,9 +11,9 @@ import (
 	"testing"
 )
 
-// The ports lie below those that systems assign to who listens on port 0 or connects
-// (from 32768 on Linux, from 49152 by RFC 6335, section 6). A port of that range could be
-// given to another test between the choice and the start of the program.
+// The ports are below those that systems assign to programs that listen on port 0 or
+// connect (from 32768 on Linux, from 49152 by RFC 6335, section 6). A port of that range
+// could be given to another test between the choice and the start of the program.
 const (
 	first = 15000
 	count = 15000

@@ -13,9 +13,9 @@ import (
 	"go.yaml.in/yaml/v4"
 )
 
-// EnvoyFile is the configuration of Envoy, as far as our page uses it, and plays Envoy by
-// what its documentation says of these parts. It is no Envoy: what it shows is that bearerd
-// and the file fit the documentation.
+// EnvoyFile is the part of Envoy's configuration that the page uses. It behaves as
+// Envoy's documentation describes these parts. It isn't Envoy: it shows that bearerd and
+// the file fit the documentation.
 type EnvoyFile struct {
 	Static struct {
 		Listeners []struct {
@@ -178,7 +178,7 @@ func (f *EnvoyFile) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	for _, mutation := range m.Early[0].Config.Mutations {
 		r.Header.Del(mutation.Remove)
 	}
-	r.Header.Del("Connection") // it is for Envoy
+	r.Header.Del("Connection") // the header is for Envoy
 	if upgrade != "" {
 		r.Header.Set("Connection", "Upgrade")
 	}
@@ -252,7 +252,7 @@ func (route *EnvoyRoute) matches(r *http.Request) bool {
 	return true
 }
 
-// asks asks, and answers the client itself when the answer is no.
+// asks asks bearerd, and answers the client itself when the request is refused.
 func (f *EnvoyFile) asks(filter *EnvoyFilter, w http.ResponseWriter, r *http.Request) bool {
 	c := &filter.Config
 	question, err := http.NewRequestWithContext(r.Context(), r.Method, f.clusters["bearerd"], nil)

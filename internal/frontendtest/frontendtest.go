@@ -2,8 +2,8 @@
 // very files that those pages show, in front of bearerd and an application.
 //
 // [Nginx] and [Caddy] start the real programs; where one is missing the test is skipped,
-// or fails if CI is "true". [Traefik], which Debian has no package of, is played by what
-// its documentation says.
+// or fails if CI is "true". [Traefik], which Debian has no package of, is simulated by
+// what its documentation says.
 package frontendtest
 
 import (
@@ -192,7 +192,7 @@ func Run(t testing.TB, dir, network, address string, inherited []*os.File, comma
 	}
 }
 
-// lockedBuffer is what a program said so far.
+// lockedBuffer is the output of a program so far.
 type lockedBuffer struct {
 	mu  sync.Mutex
 	buf bytes.Buffer

@@ -16,9 +16,9 @@ import (
 	"go.yaml.in/yaml/v4"
 )
 
-// TraefikFile is the dynamic configuration of Traefik, as far as our page uses it, and
-// plays Traefik by what its documentation says of these parts. It is no Traefik: what it
-// shows is that bearerd and the file fit the documentation.
+// TraefikFile is the part of Traefik's dynamic configuration that the page uses. It
+// behaves as Traefik's documentation describes these parts. It isn't Traefik: it shows
+// that bearerd and the file fit the documentation.
 type TraefikFile struct {
 	HTTP struct {
 		Middlewares map[string]TraefikMiddleware `yaml:"middlewares"`
@@ -165,7 +165,7 @@ func (m TraefikMiddleware) finish(h http.Header) {
 	}
 }
 
-// passes asks, and answers the client itself when the answer is no.
+// passes asks bearerd, and answers the client itself when the request is refused.
 func (a *ForwardAuth) passes(w http.ResponseWriter, r *http.Request) bool {
 	question, err := http.NewRequestWithContext(r.Context(), http.MethodGet, a.Address, nil)
 	if err != nil {

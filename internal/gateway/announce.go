@@ -19,31 +19,32 @@ import (
 	"github.com/bearerd/bearerd/internal/verification"
 )
 
-// identityHeaders are what the application learns of who is calling, in the order
-// of fields. All of them are always sent, so that none of a client's own can
-// survive. The names are canonical.
+// identityHeaders are the headers that name the caller to the application, in the order
+// of fields. All of them are always sent, so that none of a client's own can survive. The
+// names are canonical.
 var identityHeaders = [...]string{
 	"Remote-User", "Remote-Name", "Remote-Email", "Remote-Groups",
 	"X-Bearerd-Subject", "X-Bearerd-Token-Id", "X-Bearerd-Token-Kind",
 	"X-Bearerd-Scope", "X-Bearerd-Collection", "X-Bearerd-Audience",
 }
 
-// fields are the names of what identityHeaders say, by which other headers are given it.
+// fields are the names of the values in identityHeaders; the configuration assigns them
+// to further headers by these names.
 var fields = [len(identityHeaders)]string{
 	"username", "name", "email", "groups", "subject", "token_id", "token_kind", "scope", "collection", "audience",
 }
 
-// assertionHeader is the signed form of the same, for an application that does not trust
+// assertionHeader carries the same in signed form, for an application that does not trust
 // its network.
 const assertionHeader = "Bearerd-Assertion"
 
-// assertionKept is how long an assertion is sent again, half of what it lasts.
+// assertionKept is how long an assertion is sent again: half its lifetime.
 const assertionKept = 15 * time.Second
 
 // maxGroups bounds Remote-Groups, in bytes: what the buffers of the proxies in front hold.
 const maxGroups = 8 << 10
 
-// Encoding is how usernames, names, addresses and groups stand in headers.
+// Encoding is how usernames, names, addresses and groups are encoded in headers.
 type Encoding string
 
 // The encodings. The empty one is UTF8.
@@ -53,8 +54,8 @@ const (
 	ASCII   Encoding = "ascii"   // a username or group beyond it is refused, other text left out
 )
 
-// Announcement says how the application is told who is calling. The zero value is the ten
-// headers in UTF-8 with all groups.
+// Announcement configures how the headers name the caller to the application. The zero
+// value is the ten headers in UTF-8 with all groups.
 type Announcement struct {
 	Headers  map[string]string // more headers: name to one of fields
 	Encoding Encoding
@@ -62,11 +63,11 @@ type Announcement struct {
 	// Assert signs an assertion of who is calling, which lasts twice as long as it is
 	// kept; nil: none is sent.
 	Assert func(ctx context.Context, id *verification.Identity) (string, error)
-	Now    func() time.Time // needed with Assert
+	Now    func() time.Time // must be set with Assert
 }
 
 // Announcer returns the headers that name the caller to the application. The zero value
-// does so as the zero Announcement says.
+// follows the zero Announcement.
 type Announcer struct {
 	Announcement
 
@@ -74,7 +75,7 @@ type Announcer struct {
 	groups identity.GroupPatterns // without any: all
 }
 
-// header is one beside the ten.
+// header is a header in addition to the ten.
 type header struct {
 	name  string // canonical
 	field int
@@ -102,7 +103,7 @@ func NewAnnouncer(a Announcement) (*Announcer, error) {
 	return out, nil
 }
 
-// reservedHeaders are those that HTTP, proxies and applications read otherwise.
+// reservedHeaders are those that have another meaning for HTTP, proxies or applications.
 var reservedHeaders = []string{
 	"Authorization", "Connection", "Content-Encoding", "Content-Length", "Content-Type", "Cookie", "Expect", "Forwarded", "Host",
 	"Keep-Alive", "Origin", "Proxy-Authorization", "Proxy-Connection", "Range", "Referer", "Te", "Trailer",
@@ -127,10 +128,10 @@ func (a *Announcer) impostor(name string) bool {
 		slices.ContainsFunc(a.more, func(m header) bool { return sameVariable(name, m.name) })
 }
 
-// identification is what the application is told of one caller.
+// identification is what the headers say of one caller.
 type identification struct {
 	values    [len(identityHeaders)]string
-	err       error // why it can't be told
+	err       error // why the caller can't be named
 	assertion atomic.Pointer[assertion]
 }
 
@@ -144,13 +145,13 @@ type assertion struct {
 type announced struct {
 	*identification
 
-	more      []header // beside the ten
+	more      []header // in addition to the ten
 	asserted  bool     // an assertion is sent, an empty one for nobody
 	signature string   // the assertion
 }
 
-// announcement returns what is sent of a caller; nil is nobody. The error is Forbidden where
-// the application can't be told who is calling.
+// announcement returns what is sent of a caller; nil is nobody. The error is Forbidden
+// where the headers can't name the caller.
 func (a *Announcer) announcement(ctx context.Context, id *verification.Identity) (announced, error) {
 	out := announced{a.rendered(id), a.more, a.Assert != nil, ""}
 	if out.err != nil || a.Assert == nil || id == nil {
@@ -206,9 +207,9 @@ func (a announced) each(yield func(name, value string)) {
 	}
 }
 
-// rendered returns what is told of a caller, made once for each token that is kept:
-// neither a token nor a subject is ever changed, and a later reading of either is another
-// value.
+// rendered returns what the headers say of a caller, created once for each token that is
+// kept: neither a token nor a subject is ever changed, and a later reading of either is
+// another value.
 func (a *Announcer) rendered(c *verification.Identity) *identification {
 	if c == nil {
 		return &identification{}
@@ -223,8 +224,8 @@ func (a *Announcer) rendered(c *verification.Identity) *identification {
 	return id
 }
 
-// render describes a caller. A client is no user: its id never stands where a username
-// would. A value that can't stand in a header, of which there should be none, is left out.
+// render describes a caller. A client is no user: its id is never put where a username
+// would be. A value that can't be sent in a header (there should be none) is left out.
 func (a *Announcer) render(c *verification.Identity) *identification {
 	id := &identification{}
 	v := &id.values
@@ -299,7 +300,7 @@ func percentEncode(s string) string {
 	return out.String()
 }
 
-// list joins those of the values that can be sent and told apart again.
+// list joins those of the values that can be sent and separated again.
 func list(values []string, separator string) string {
 	var items []string
 	for _, v := range values {

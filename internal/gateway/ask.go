@@ -17,12 +17,12 @@ import (
 	"github.com/bearerd/bearerd/internal/verification"
 )
 
-// ask is what a token has to be good for, and where it may stand. It is never changed once
-// it is made.
+// ask is what is required of a token, and where in a request it may be. It is never
+// changed once it is created.
 type ask struct {
 	requirements verification.Requirements
-	// safe is asked in place of requirements of a request whose method is safe
-	// (RFC 9110 §9.2.1), and both of one whose method isn't known; nil: it makes no
+	// safe replaces requirements for a request whose method is safe (RFC 9110 §9.2.1); of
+	// a request whose method isn't known, both are asked. nil: the method makes no
 	// difference.
 	safe      *verification.Requirements
 	both      *verification.Requirements
@@ -32,13 +32,13 @@ type ask struct {
 	// route is what is noted of a token's use: a configured path, or the name of a
 	// requirement; "": the first segment of the path that was asked for.
 	route string
-	// reportOnly lets every request pass as it came: what would have been refused is
+	// reportOnly lets every request pass unchanged: what would have been refused is
 	// counted under label.
 	reportOnly bool
 	label      string
 }
 
-// setSafeScope asks another scope of safe methods.
+// setSafeScope requires another scope for safe methods.
 func (a *ask) setSafeScope(scope []string) {
 	safe, both := a.requirements, a.requirements
 	safe.Scope = scope
@@ -59,8 +59,8 @@ func (a *ask) of(m method) *verification.Requirements {
 	return a.both
 }
 
-// doors are places where a token may stand beside a Bearer Authorization header, for
-// clients that can't send one: git, WebDAV, R, instruments. The zero value is none.
+// doors are the places for a token other than a Bearer Authorization header, for clients
+// that can't send one: git, WebDAV, R, instruments. The zero value is none.
 type doors struct {
 	basic   bool     // HTTP Basic, whose password is the token
 	token   bool     // Authorization: Token
@@ -96,7 +96,7 @@ func (d *doors) schemes() (list []string) {
 	return list
 }
 
-// String says where a token may stand.
+// String describes where a token may be.
 func (d *doors) String() string {
 	places := []string{"Authorization: Bearer"}
 	if d.token {
@@ -112,7 +112,7 @@ func (d *doors) String() string {
 // method is that of the request that is judged.
 type method struct {
 	name   string // an unsafe one, where any of several that are named is unsafe
-	named  bool   // beside the request's own, where that is a proxy's
+	named  bool   // in addition to the request's own, where that is a proxy's
 	agreed bool   // all that are named are this one
 }
 
@@ -141,18 +141,18 @@ func safe(method string) bool {
 	return method == http.MethodGet || method == http.MethodHead || method == http.MethodOptions
 }
 
-// Requirements are what tokens must be good for, by name.
+// Requirements are sets of conditions on tokens, by name.
 type Requirements map[string]*ask
 
-// NamedRequirement is what a token must be good for where that is asked for by name. The
-// zero value asks for a token for the default audience.
+// NamedRequirement is a set of conditions on a token that proxies ask for by its name.
+// The zero value asks for a token for the default audience.
 type NamedRequirement struct {
 	Audience   string
 	Scope      []string
 	SafeScope  []string // nil: Scope, for safe methods as for others
 	Collection *int64
 	Permission access.Permission // zero: none is asked for
-	In         []string          // where else a token may stand: basic, token, header:NAME
+	In         []string          // where else a token may be: basic, token, header:NAME
 	ReportOnly bool              // every request passes; what would have been refused is counted
 }
 
@@ -262,7 +262,7 @@ func parseTruth(value string) (bool, error) {
 }
 
 // of returns a copy of the requirement that a query names; the zero ask where it names
-// none. An empty name asks for nothing, which nobody means.
+// none. An empty name is an error: it would ask for nothing, which nobody means.
 func (n Requirements) of(r *http.Request) (*ask, error) {
 	query, err := httpkit.QueryWithEmpty(r)
 	if err != nil {
@@ -290,7 +290,7 @@ type rememberedAsk struct {
 
 const maxRememberedQuery = 1 << 10
 
-// of returns what the query of a request asks for. Its place is by FNV-1a.
+// of returns what the query of a request asks for. Its place is computed with FNV-1a.
 func (m *asks) of(r *http.Request, named Requirements) (*ask, error) {
 	query := r.URL.RawQuery
 	hash := uint32(2166136261)

@@ -1,7 +1,7 @@
-// Package gateway puts bearerd's decision in front of an application that exists
-// already: as forward auth, which answers a proxy's question, and as a reverse
-// proxy, which acts on the answer itself. Both ask one [Gate], so a request is
-// judged alike whichever way it came.
+// Package gateway puts bearerd's decision in front of an existing application: as forward
+// auth, which answers a proxy's question, and as a reverse proxy, which acts on the
+// answer itself. Both ask the same [Gate], so a request is judged in the same way
+// whichever way it came.
 //
 // Where to find what:
 //
@@ -20,13 +20,13 @@
 //	forward.go      what of a request reaches the application, and as what, and which
 //	                protocol a connection may change to
 //
-// What the application is told does not depend on the way: the proxy and both questions
-// announce by one [Announcer], and everyway_test.go holds the pages in docs for nginx, Caddy,
-// Traefik and Envoy to what the proxy does.
+// What the application receives does not depend on the way: the proxy and both questions
+// use the same [Announcer], and everyway_test.go checks that the configurations in docs
+// for nginx, Caddy, Traefik and Envoy do what the proxy does.
 //
 // A decision is made when a request begins. What the proxy let in by a token is judged
-// again when the log says something new, and is ended when the token is revoked, has
-// expired, or has lost what its route asks for (underway.go):
+// again when the log has a new entry, and is ended when the token is revoked, has
+// expired, or no longer has what its route requires (underway.go):
 //
 //  1. At t0 the request is judged, as of sequence s, and then added to what is under way.
 //  2. At t1 an entry is applied here; the log has sequence s' > s from then on.
@@ -39,6 +39,6 @@
 //
 // Without a lease this node may not hear of a revocation, which is acknowledged once the
 // lease has run out: so what is under way goes on for another L/2 and then ends with 503.
-// What a request made the application begin, it may finish. What a frontend let in that
-// asked by forward auth is out of reach here.
+// What a request made the application begin, the application may finish. A request that
+// another proxy let in, after it had asked by forward auth, can't be ended here.
 package gateway

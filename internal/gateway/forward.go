@@ -17,19 +17,19 @@ import (
 // forwarding is a request that may pass.
 type forwarding struct {
 	path      string                 // as it was sent
-	caller    *verification.Identity // nil: nobody, and the request passes as it came
+	caller    *verification.Identity // nil: nobody, and the request passes unchanged
 	route     *route
 	token     bool        // it was let in by a token, and not by a session
-	announced http.Header // what the application is told of the caller
+	announced http.Header // the headers that name the caller
 	preflight bool        // it carries nothing that says who sends it
-	report    bool        // it goes on as it came, with any credentials
-	// answered is told the status of the application's answer before the client is; nil:
-	// nobody is.
+	report    bool        // it is passed on unchanged, with any credentials
+	// answered is called with the status of the application's answer before the client
+	// gets it; nil: nothing is called.
 	answered func(status int)
 }
 
-// rewrite makes of the request that came in the one that goes out. Hop-by-hop
-// headers are gone already; the host stays.
+// rewrite turns the incoming request into the one that is sent to the application.
+// Hop-by-hop headers have been removed already; the host stays.
 func (p *Proxy) rewrite(pr *httputil.ProxyRequest, f *forwarding) {
 	pr.Out.URL = &url.URL{
 		Scheme: p.Upstream.Scheme, Host: p.Upstream.Host,
@@ -42,7 +42,7 @@ func (p *Proxy) rewrite(pr *httputil.ProxyRequest, f *forwarding) {
 	}
 	removeFromTrailer(pr.Out.Trailer)
 	setForwarded(pr, trusted)
-	if f.report { // of what the client sent, bearerd's own session alone is nobody else's
+	if f.report { // of what the client sent, only bearerd's own session is meant for nobody else
 		removeCookies(pr.Out.Header, func(_, value string) bool { return holdsSession(value) })
 	} else {
 		p.removeCredentials(pr.Out.Header, f)
@@ -50,12 +50,13 @@ func (p *Proxy) rewrite(pr *httputil.ProxyRequest, f *forwarding) {
 	maps.Copy(pr.Out.Header, f.announced)
 }
 
-// methodOverrides are headers by which some applications take a request for one of another
-// method.
+// methodOverrides are headers that make some applications treat a request as one of
+// another method.
 var methodOverrides = []string{"X-Http-Method", "X-Http-Method-Override", "X-Method-Override"}
 
-// clean removes the headers that only bearerd may send, those about where a request came
-// from that only a trusted proxy may, and where the method decides those that change it.
+// clean removes the headers that only bearerd may send, those about the origin of a
+// request that only a trusted proxy may send and, where the rule depends on the method,
+// those that change the method.
 func (p *Proxy) clean(h http.Header, trusted, byMethod bool) {
 	for name := range h {
 		override := byMethod && slices.ContainsFunc(methodOverrides, func(o string) bool { return sameVariable(o, name) })
@@ -65,8 +66,8 @@ func (p *Proxy) clean(h http.Header, trusted, byMethod bool) {
 	}
 }
 
-// sameVariable compares header names as an application does that finds them in
-// variables like HTTP_REMOTE_USER.
+// sameVariable reports whether two header names are the same for an application that
+// reads them from variables like HTTP_REMOTE_USER.
 func sameVariable(a, b string) bool {
 	if len(a) != len(b) {
 		return false
@@ -89,8 +90,8 @@ func variable(c byte) byte {
 	return '_'
 }
 
-// aboutOrigin reports whether an application might read the header as one that
-// says where a request came from.
+// aboutOrigin reports whether an application might read the header as one about where a
+// request came from.
 func aboutOrigin(name string) bool {
 	const prefix = "X-Forwarded-"
 	return sameVariable(name, "X-Real-Ip") || sameVariable(name, "Forwarded") ||
@@ -107,8 +108,8 @@ func oddlySpelt(name string) bool {
 	return false
 }
 
-// setForwarded sets the headers that say who asked whom. A trusted proxy's word is
-// passed on with its own address added; whatever others say is replaced.
+// setForwarded sets the X-Forwarded and Forwarded headers. Those of a trusted proxy are
+// passed on with its own address added; those of others are replaced.
 func setForwarded(pr *httputil.ProxyRequest, trusted bool) {
 	if trusted {
 		pr.Out.Header["X-Forwarded-For"] = pr.In.Header["X-Forwarded-For"]
@@ -129,10 +130,10 @@ func peer(r *http.Request) netip.Addr {
 	return addr.Addr()
 }
 
-// removeCredentials takes out what would let the application act as its users, or as
-// somebody else than the caller: a session of bearerd's own, which browsers send to
-// everything on this host; unless it is wanted the token that was accepted; always a
-// password; and of a request that was let in by a token all cookies.
+// removeCredentials removes what would let the application act as its users, or as
+// somebody other than the caller: a session of bearerd's own, which browsers send to
+// everything on this host; the token that was accepted, unless it is wanted; always a
+// password; and, from a request that was let in by a token, all cookies.
 func (p *Proxy) removeCredentials(h http.Header, f *forwarding) {
 	doors := &f.route.ask.doors
 	consumed := f.caller != nil && !p.PassToken
@@ -189,7 +190,7 @@ func removeScheme(h http.Header, schemes ...string) {
 	}
 }
 
-// removeCookies takes cookies out and leaves the others as they were sent.
+// removeCookies removes some cookies and leaves the others as they were sent.
 func removeCookies(h http.Header, unwanted func(name, value string) bool) {
 	lines := h["Cookie"]
 	delete(h, "Cookie")
@@ -214,9 +215,9 @@ const (
 	http2Settings = "Http2-Settings"
 )
 
-// onlyWebSocket takes every wish for another protocol than WebSocket out of a request:
-// inside HTTP/2 (h2c), which the application would speak from then on, there are requests
-// that nobody judges, with headers that nobody removes.
+// onlyWebSocket removes from a request every offer to change to a protocol other than
+// WebSocket: inside HTTP/2 (h2c), which the application would speak from then on, there
+// would be requests that nobody judges, with headers that nobody removes.
 func onlyWebSocket(r *http.Request) {
 	asks := asksForWebSocket(r)
 	for name := range r.Header {
@@ -230,16 +231,16 @@ func onlyWebSocket(r *http.Request) {
 }
 
 // asksForWebSocket reports whether a request asks for WebSocket and for nothing else
-// (RFC 6455 §4.1). One with a body does not: where the body ends and the protocol begins,
-// two servers may see differently.
+// (RFC 6455 §4.1). One with a body does not: two servers may disagree about where the
+// body ends and the protocol begins.
 func asksForWebSocket(r *http.Request) bool {
 	protocols := r.Header[upgradeHeader]
 	return len(protocols) == 1 && strings.EqualFold(protocols[0], webSocket) &&
 		r.Method == http.MethodGet && r.ContentLength == 0 && r.ProtoMajor == 1
 }
 
-// removeFromTrailer takes what belongs between neighbours out of a trailer, where an
-// application may merge it with the header.
+// removeFromTrailer removes hop-by-hop fields from a trailer, because an application may
+// merge the trailer with the header.
 func removeFromTrailer(trailer http.Header) {
 	for name := range trailer {
 		if sameVariable(name, upgradeHeader) || sameVariable(name, http2Settings) || sameVariable(name, "Connection") {

@@ -27,11 +27,11 @@ type ForwardAuth struct {
 	asks asks
 }
 
-// pathVerify is also the pattern: every method will do.
+// pathVerify is also the pattern: every method is accepted.
 const pathVerify = "/auth/verify"
 
-// Register mounts /auth/verify and /auth/ext-authz/NAME/… for every method. A bare ServeMux
-// tidies paths; a server takes [ForwardAuth.Beneath], which doesn't.
+// Register mounts /auth/verify and /auth/ext-authz/NAME/… for every method. A bare
+// ServeMux cleans paths; a server uses [ForwardAuth.Beneath], which doesn't.
 func (f *ForwardAuth) Register(mux *http.ServeMux) {
 	mux.Handle(f.Exact())
 	path, h := f.Beneath()
@@ -43,18 +43,19 @@ func (f *ForwardAuth) Exact() (path string, h http.Handler) {
 	return pathVerify, httpkit.Handle(f.verify, f.refuse)
 }
 
-// pathExtAuthz is where Envoy and what is built on it ask: the path that a client asked
-// for follows a requirement's name.
+// pathExtAuthz is where Envoy, and what is built on it, asks: the path that a client
+// asked for follows a requirement's name.
 const pathExtAuthz = "/auth/ext-authz/"
 
-// Beneath returns the path beneath which every path is served, as it was sent, and who
-// serves it: what a client asked for is no path of ours to tidy.
+// Beneath returns the path beneath which every path is served as it was sent, and its
+// handler: the path that a client asked for isn't one of bearerd's, and must not be
+// cleaned.
 func (f *ForwardAuth) Beneath() (path string, h http.Handler) {
 	return pathExtAuthz, httpkit.Handle(f.extAuthz, f.refuse)
 }
 
-// noStore keeps an answer out of every cache: an allowing answer that is a second old could be
-// a second older than the revocation that it should have known of.
+// noStore keeps an answer out of every cache: a cached answer that allows a request may
+// be older than the revocation that forbids it.
 var noStore = []string{"no-store"}
 
 // verify answers 200 with who is calling. The body of the request is not read.
@@ -111,8 +112,8 @@ func (f *ForwardAuth) askVerify(r *http.Request) (Answer, error) {
 
 var errNoRequirement = fault.New(fault.Forbidden, "there is no requirement of this name")
 
-// askExtAuthz reads of the path the requirement's name alone; the method is the request's
-// own.
+// askExtAuthz reads only the requirement's name from the path; the method is the
+// request's own.
 func (f *ForwardAuth) askExtAuthz(r *http.Request) (Answer, error) {
 	name, _, _ := strings.Cut(strings.TrimPrefix(pathAsSent(r.URL), pathExtAuthz), "/")
 	a := f.Requirements[name]
@@ -177,10 +178,11 @@ func (f *ForwardAuth) answer(r *http.Request, a *ask, m method) (Answer, error) 
 	return Answer{announced: who, expires: f.Gate.expiry(c.identity)}, nil
 }
 
-// refuse says no. A proxy takes any status but 401 and 403 for a fault of its own,
-// so that is what a client's faults are; 400 is for the operator, whose query is wrong.
+// refuse refuses a request. A proxy treats any status but 401 and 403 as a fault of its
+// own, so a client's faults have one of these; 400 is for the operator, whose query is
+// wrong.
 func (f *ForwardAuth) refuse(w http.ResponseWriter, r *http.Request, err error) {
-	_ = f.Gate.Announcer.announce(r.Context(), w.Header(), nil) // nobody can always be told
+	_ = f.Gate.Announcer.announce(r.Context(), w.Header(), nil) // without a caller there is nothing that can't be sent
 	noteQuestion(r)
 	if _, ok := errors.AsType[queryError](err); ok {
 		httpkit.Problems(f.Gate.Challenge)(w, r, err)

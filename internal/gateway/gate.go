@@ -20,31 +20,31 @@ import (
 type Gate struct {
 	Verifier *verification.Verifier
 	Now      func() time.Time
-	// Challenge is the bare one, for a request without a token: its realm, and
-	// where the metadata of the protected resource stands.
+	// Challenge is the challenge without an error, for a request without a token: the
+	// realm, and the address of the metadata of the protected resource.
 	Challenge httpkit.Challenge
-	// Metadata are the addresses of the metadata of protected resources (RFC 9728), by their
-	// audience; of any other audience the challenge names the usual one.
-	Metadata map[string]string
+	// MetadataOf returns the address of the metadata of the protected resource (RFC 9728) for
+	// an audience; "": the challenge has the address in Challenge. Nil: it always is "".
+	MetadataOf func(audience string) string
 	// Finders look for a token where the Authorization header has none, in their
 	// order. A dialect brings its own.
 	Finders []httpkit.CredentialFinder
-	// CrossOrigin judges unsafe requests whose token a browser sends unasked; nil
+	// CrossOrigin judges unsafe requests whose token a browser sends by itself; nil
 	// refuses them all.
 	CrossOrigin *httpkit.CrossOrigin
 	Announcer   Announcer // names the caller to the application
 	// Shadow counts what report-only routes would have refused; nil: nothing is counted.
 	Shadow *shadow.Log
-	// Forms tell a token that came as a password from a password, where a dialect takes
-	// those.
-	Forms token.Forms
+	// LooksLikeToken distinguishes a token that was sent as a password from a password, where a
+	// dialect accepts passwords; nil: by the forms of bearerd's own tokens.
+	LooksLikeToken func(raw string) bool
 	// TokensPage is the URL of the page on which people create tokens; "": there is none.
 	TokensPage string
 }
 
 // admitted is a request that is allowed.
 type admitted struct {
-	identity *verification.Identity // whom its token speaks for; nil: it has none, and needs none
+	identity *verification.Identity // whom its token was issued to; nil: it has no token, and needs none
 	raw      string                 // the token
 	needs    *verification.Requirements
 	session  bool // it came in by a session, which a browser holds
@@ -52,16 +52,16 @@ type admitted struct {
 
 var (
 	errNoToken        = fault.New(fault.Unauthenticated, "a bearer token is needed")
-	errOtherUser      = fault.New(fault.InvalidToken, "the token is not of the user that Basic names")
+	errOtherUser      = fault.New(fault.InvalidToken, "the token belongs to a user other than the one that Basic names")
 	errTwoCredentials = fault.New(fault.Invalid, "the request has more than one credential")
 	errForeignOrigin  = fault.New(fault.Forbidden, "cross-origin request refused")
 )
 
 var sessionsOnly = []token.Kind{token.KindSession}
 
-// admit decides about a request: its token is found, may have come from where it did, and
-// is good for what is asked. The path of the application may not be known and decides
-// nothing: it is for what is noted of the token's use. The error is a fault:
+// admit decides about a request: it finds the token, checks that it may come from where
+// it was sent, and that it has what is required. The path of the application may not be
+// known and decides nothing: it is only noted as the token's use. The error is a fault:
 // Unauthenticated without a token where one is needed, Invalid when it is ambiguous which
 // token is meant, and those of [httpkit.CredentialFinder.Find] and
 // [verification.Verifier.Identify].
@@ -100,8 +100,8 @@ func (g *Gate) admit(r *http.Request, a *ask, m method, path string) (admitted, 
 }
 
 // find returns the token of a request; its Token is "" when there is none. The first
-// place that holds one decides: a good token further on does not rescue a bad one. Only
-// between Bearer and the doors there is no first: more than one credential is refused.
+// place that holds one decides, whether or not a later one holds a valid token. Between
+// Bearer and the doors there is no order: more than one credential is refused.
 func (g *Gate) find(r *http.Request, d *doors) (c httpkit.Credential, err error) {
 	authorization := r.Header["Authorization"]
 	raw, _, err := token.ParseBearer(authorization)
@@ -136,8 +136,8 @@ func (g *Gate) find(r *http.Request, d *doors) (c httpkit.Credential, err error)
 		if err != nil {
 			return httpkit.Credential{}, err
 		}
-		// What a dialect takes for a password is not ours.
-		found = found && (g.Forms.LooksLikeToken(pair.Password) || !slices.ContainsFunc(g.Finders, takesBasic))
+		// What a dialect accepts as a password is not a token.
+		found = found && (g.looksLikeToken(pair.Password) || !slices.ContainsFunc(g.Finders, takesBasic))
 		switch {
 		case found && c.Token != "":
 			return httpkit.Credential{}, errTwoCredentials
@@ -156,10 +156,17 @@ func (g *Gate) find(r *http.Request, d *doors) (c httpkit.Credential, err error)
 	return httpkit.Credential{}, nil
 }
 
+func (g *Gate) looksLikeToken(raw string) bool {
+	if g.LooksLikeToken == nil {
+		return token.LooksLikeToken(raw)
+	}
+	return g.LooksLikeToken(raw)
+}
+
 func takesBasic(f httpkit.CredentialFinder) bool { return slices.Contains(f.Places().Schemes, "basic") }
 
 // checkOrigin refuses a token that another site made a browser send with an unsafe
-// method, and what the check of the token's own place refuses.
+// method, and what the check of the place where it was found refuses.
 func (g *Gate) checkOrigin(r *http.Request, m method, check func(*http.Request) error) error {
 	switch {
 	case m.safe():
@@ -176,13 +183,13 @@ func (g *Gate) checkOrigin(r *http.Request, m method, check func(*http.Request) 
 }
 
 // closedDoor is the error of a request without a token. Where it has credentials of
-// another sort it says which are taken.
+// another scheme, the error names the schemes that are accepted.
 func closedDoor(r *http.Request, d *doors) error {
 	scheme, _, _ := strings.Cut(r.Header.Get("Authorization"), " ")
 	if scheme == "" {
 		return errNoToken
 	}
-	return fault.New(fault.Unauthenticated, "credentials of the scheme %.20q are not taken here: send the token as %s", scheme, d)
+	return fault.New(fault.Unauthenticated, "credentials of the scheme %.20q are not accepted here: send the token as %s", scheme, d)
 }
 
 // expiry returns when the caller's token expires, where that is soon; else "".
@@ -193,7 +200,7 @@ func (g *Gate) expiry(id *verification.Identity) string {
 	return httpkit.Expiry(id.Token.Expiry)
 }
 
-// warn says in the answer that the caller's token ends soon.
+// warn adds a header to the answer when the caller's token expires soon.
 func (g *Gate) warn(h http.Header, id *verification.Identity) {
 	if soon := g.expiry(id); soon != "" {
 		h.Set(httpkit.HeaderTokenExpires, soon)

@@ -18,7 +18,7 @@ const (
 func isPreflight(h http.Header) bool { return h.Get("Origin") != "" && h.Get(requestMethod) != "" }
 
 // preflight answers for origins that may call with a token, where a token's header is
-// asked for. Every other preflight is the application's to answer, which learns nothing of
+// asked for. Every other preflight is answered by the application, without anything about
 // who sends it.
 func (p *Proxy) preflight(w http.ResponseWriter, r *http.Request, f *forwarding) error {
 	origin := p.origin(r)
@@ -44,8 +44,8 @@ func (p *Proxy) preflight(w http.ResponseWriter, r *http.Request, f *forwarding)
 	return nil
 }
 
-// origin returns what Access-Control-Allow-Origin says to a request of an origin whose
-// scripts may call with a token; "" for others.
+// origin returns the value of Access-Control-Allow-Origin for a request of an origin
+// whose scripts may call with a token; "" for others.
 func (p *Proxy) origin(r *http.Request) string {
 	origin := r.Header.Get("Origin")
 	switch {
@@ -58,9 +58,9 @@ func (p *Proxy) origin(r *http.Request) string {
 	return ""
 }
 
-// finish changes the header of an application's answer: what a token opened sets no
-// cookie, and a script of an origin that may call with a token may read the answer, where
-// the application says nothing else.
+// finish changes the header of an application's answer: the answer to a request with a
+// token sets no cookie, and a script of an origin that may call with a token may read the
+// answer, unless the application decides otherwise.
 func (p *Proxy) finish(h http.Header, r *http.Request, f *forwarding) {
 	if f.report {
 		h.Set(reportOnlyHeader, "true")

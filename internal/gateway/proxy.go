@@ -20,23 +20,24 @@ import (
 	"github.com/bearerd/bearerd/internal/httpkit"
 )
 
-// ProxyConfig says what a [Proxy] stands in front of.
+// ProxyConfig configures a [Proxy].
 type ProxyConfig struct {
 	Gate     *Gate
-	Upstream *url.URL // http or https, without query; a path stands before that of each request
+	Upstream *url.URL // http or https, without query; a path is put before that of each request
 	Routes   []Route
 	// TrustedProxies are those whose X-Forwarded headers are passed on; those of
 	// others are replaced.
 	TrustedProxies httpkit.Proxies
-	// PassToken leaves the token that was accepted in the request. Otherwise the
-	// application learns who is calling and can't call anybody in their name.
+	// PassToken leaves the token that was accepted in the request. Without it the
+	// application knows who is calling, but can't call others in their name.
 	PassToken bool
 	// KeepCookies leaves cookies in a request that was let in by a token, and in its answer.
-	// Otherwise what a token opened leaves nothing behind that opens without it.
+	// Without it, no cookie can remain that works after the token was revoked.
 	KeepCookies bool
 	Origins     []string // whose scripts may call with a token; "*" is any
-	// Staleness is L: within it Run ends what a revoked token let in. 0: DefaultStaleness.
-	Staleness time.Duration
+	// Staleness returns L: within it Run ends what a revoked token let in. Nil, and while it
+	// returns 0: DefaultStaleness.
+	Staleness func() time.Duration
 	// MaxUnderWay bounds the requests with a token that are under way; a further one is
 	// 503. 0: DefaultMaxUnderWay.
 	MaxUnderWay int
@@ -44,7 +45,7 @@ type ProxyConfig struct {
 	Transport   http.RoundTripper // nil: one of its own, without any proxy of the environment
 }
 
-// DefaultStaleness is L where nothing else is said.
+// DefaultStaleness is L where none is configured.
 const DefaultStaleness = 2 * time.Second
 
 // Proxy passes requests on to an application when its routes let them, and ends what is
@@ -76,16 +77,13 @@ func NewProxy(c ProxyConfig) (*Proxy, error) {
 	if c.Transport == nil {
 		c.Transport = newTransport()
 	}
-	if c.Staleness <= 0 {
-		c.Staleness = DefaultStaleness
-	}
 	p := &Proxy{ProxyConfig: c, routes: table, underWay: newUnderWay(c.MaxUnderWay), errorLog: slog.NewLogLogger(c.Log.Handler(), slog.LevelWarn)}
 	p.handler = httpkit.Handle(p.serve, p.refuse)
 	return p, nil
 }
 
-// Limits of connections to the application. How long it takes to answer is its own
-// affair: some answers are meant to take hours.
+// Limits of connections to the application. How long it takes to answer isn't limited:
+// some answers are meant to take hours.
 const (
 	dialTimeout     = 5 * time.Second
 	idleConnections = 128
@@ -100,7 +98,7 @@ func newTransport() *http.Transport {
 		IdleConnTimeout:       idleTimeout,
 		TLSHandshakeTimeout:   dialTimeout,
 		ExpectContinueTimeout: time.Second,
-		DisableCompression:    true, // bodies pass as they are
+		DisableCompression:    true, // bodies pass unchanged
 	}
 }
 
@@ -157,9 +155,9 @@ func (p *Proxy) serve(w http.ResponseWriter, r *http.Request) error {
 	return p.forward(w, r, f)
 }
 
-// stray refuses a request that falls under no rule, unless that would be the only thing that
-// is refused: where every rule of its path is report-only, no method is, and where every rule
-// there is, no path that can be read in two ways.
+// stray refuses a request that no rule covers, unless nothing else is refused either:
+// where every rule of its path is report-only, no method is refused, and where every rule
+// at all is report-only, no path that can be read in two ways.
 func (p *Proxy) stray(w http.ResponseWriter, r *http.Request, f *forwarding, err error) error {
 	noMethod := errors.Is(err, errNoMethod)
 	if !noMethod && !errors.Is(err, errNoPath) {
@@ -181,7 +179,7 @@ func (p *Proxy) forward(w http.ResponseWriter, r *http.Request, f *forwarding) e
 	var failed error
 	var body *watchedBody
 	if r.ContentLength != 0 {
-		// Answers may begin before the body has ended; where that can't be had, the
+		// Answers may begin before the body has ended; where that isn't possible, the
 		// server reads the body first.
 		_ = http.NewResponseController(w).EnableFullDuplex()
 		body = &watchedBody{ReadCloser: r.Body}
@@ -215,7 +213,7 @@ func (p *Proxy) forward(w http.ResponseWriter, r *http.Request, f *forwarding) e
 	return failed
 }
 
-// noteEnd says in the log why a request was ended.
+// noteEnd logs why a request was ended.
 func noteEnd(r *http.Request) {
 	if ended := endedBy(r.Context()); ended != nil {
 		httpkit.EventOf(r.Context()).Outcome = "ended: " + fault.Message(ended)
@@ -224,18 +222,18 @@ func noteEnd(r *http.Request) {
 
 var errBody = requestError{fault.New(fault.Invalid, "the body could not be read")}
 
-// upstreamError is the application's failing to answer.
+// upstreamError is the error of an application that failed to answer.
 type upstreamError struct{ error }
 
 func (e upstreamError) Unwrap() error { return e.error }
 
-// watchedBody knows whether it was the client's fault that it could not be read.
+// watchedBody records whether it could not be read because of the client.
 type watchedBody struct {
 	io.ReadCloser
 	broken atomic.Bool
 }
 
-// Read notes an error that is no end.
+// Read notes an error other than the end of the body.
 func (b *watchedBody) Read(p []byte) (int, error) {
 	n, err := b.ReadCloser.Read(p)
 	if err != nil && err != io.EOF {
@@ -244,8 +242,8 @@ func (b *watchedBody) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// refuse says no: what a token lacks in the words of RFC 6750, all else as problem
-// details. Nobody is ever sent to a login page.
+// refuse refuses a request: what a token lacks in the words of RFC 6750, everything else
+// as problem details. Nobody is ever sent to a login page.
 func (p *Proxy) refuse(w http.ResponseWriter, r *http.Request, err error) {
 	p.finish(w.Header(), r, &forwarding{route: anything})
 	if _, ok := errors.AsType[upstreamError](err); ok {
@@ -296,5 +294,5 @@ func (b *buffers) Get() []byte {
 // Put takes a buffer back.
 func (b *buffers) Put(p []byte) { b.pool.Put((*[bufferSize]byte)(p)) }
 
-// basePath is the part of the upstream's URL that stands before each path.
+// basePath is the part of the upstream's URL that is put before each path.
 func basePath(u *url.URL) string { return strings.TrimSuffix(u.EscapedPath(), "/") }

@@ -34,7 +34,8 @@ func (a *ask) refusal(err error) error {
 	return &askError{err, a}
 }
 
-// refusePassword says what is wrong with a password, for which RFC 6750 has no words.
+// refusePassword responds with what is wrong with a password, for which RFC 6750 has no
+// error.
 func refusePassword(w http.ResponseWriter, c httpkit.Challenge, err error) {
 	w.Header().Set("WWW-Authenticate", c.String())
 	httpkit.NoStore(w)
@@ -45,8 +46,8 @@ func refusePassword(w http.ResponseWriter, c httpkit.Challenge, err error) {
 }
 
 // refuse answers in the words of RFC 6750; unclear is the status where it is
-// ambiguous which token is meant. Beside them the body says what to do, to a person who
-// wants to read a page as a page.
+// ambiguous which token is meant. In addition the body says what to do; for a person with
+// a browser it is a page.
 func (g *Gate) refuse(w http.ResponseWriter, r *http.Request, err error, unclear int) {
 	httpkit.EventOf(r.Context()).Outcome = fault.Message(err)
 	c, ok := g.Challenge.For(err)
@@ -72,14 +73,21 @@ func (g *Gate) refuse(w http.ResponseWriter, r *http.Request, err error, unclear
 		}
 		// What to ask for (RFC 6750 §3), and of whom (RFC 9728 §5.1).
 		c.Scope = strings.Join(a.ask.requirements.Scope, " ")
-		if at := g.Metadata[a.ask.requirements.Audience]; at != "" {
+		if at := g.metadataOf(a.ask.requirements.Audience); at != "" {
 			c.ResourceMetadata = at
 		}
 	}
 	httpkit.Refuse(w, r, status, c, advice)
 }
 
-// advice says in a sentence or two what is missing and how to get it.
+func (g *Gate) metadataOf(audience string) string {
+	if g.MetadataOf == nil {
+		return ""
+	}
+	return g.MetadataOf(audience)
+}
+
+// advice returns a sentence or two about what is missing and how to get it.
 func (g *Gate) advice(err error, scope string) string {
 	var text, where string
 	if g.TokensPage != "" {

@@ -11,8 +11,8 @@ import (
 	"github.com/bearerd/bearerd/internal/token"
 )
 
-// reportOnlyHeader stands in every answer of a route that isn't enforced, so that nobody
-// takes it for protected.
+// reportOnlyHeader is in every answer of a route that isn't enforced, so that nobody
+// mistakes it for protected.
 const reportOnlyHeader = "Bearerd-Report-Only"
 
 // judgement is how a request would have been answered.
@@ -21,8 +21,8 @@ type judgement struct {
 	tokenID string // of a genuine token that was refused
 }
 
-// judge decides about a request as admit does, and whether the application could be told
-// who is calling. A preflight, which is never refused, isn't asked about.
+// judge decides about a request as admit does, and whether the headers could name the
+// caller. A preflight, which is never refused, isn't judged.
 func (g *Gate) judge(r *http.Request, a *ask, m method, path string) judgement {
 	c, err := g.admit(r, a, m, path)
 	if err == nil {
@@ -38,9 +38,9 @@ func (g *Gate) judge(r *http.Request, a *ask, m method, path string) judgement {
 	return j
 }
 
-// report passes a request on as it came, with its own credentials, and with the headers
+// report passes a request on unchanged, with its own credentials, and with the headers
 // that name the caller empty: the application's own checks decide. It counts what would
-// have been refused against what the application answered.
+// have been refused, with what the application answered.
 func (p *Proxy) report(w http.ResponseWriter, r *http.Request, f *forwarding, j judgement) error {
 	f.report, f.announced = true, http.Header{}
 	if err := p.Gate.Announcer.announce(r.Context(), f.announced, nil); err != nil {
@@ -58,8 +58,8 @@ func (p *Proxy) report(w http.ResponseWriter, r *http.Request, f *forwarding, j 
 	return err
 }
 
-// report answers that a request may pass, as nobody, and counts what would have been
-// refused. What the application answers is not known here.
+// report answers that a request may pass, with no caller named, and counts what would
+// have been refused. What the application answers is not known here.
 func (f *ForwardAuth) report(r *http.Request, a *ask, m method) (Answer, error) {
 	var j judgement
 	if !m.named || m.name != http.MethodOptions || !isPreflight(r.Header) {

@@ -25,7 +25,7 @@ type Requirement string
 const (
 	RequireToken    Requirement = "token"
 	RequireOptional Requirement = "optional" // a request may have no token, but no bad one
-	RequireNone     Requirement = "none"     // whatever token there is, is the application's affair
+	RequireNone     Requirement = "none"     // tokens are not looked at: the application checks them
 )
 
 // Route is the rule for a path and all beneath it, by whole segments; a slash at
@@ -40,9 +40,9 @@ type Route struct {
 	Audience   string // empty: the default audience
 	Scope      []string
 	Permission access.Permission // zero: none is asked for
-	TokensIn   []string          // where else a token may stand: basic, token, header:NAME
-	// ReportOnly lets every request go on as it came. What would have been refused is
-	// counted against what the application answers.
+	TokensIn   []string          // where else a token may be: basic, token, header:NAME
+	// ReportOnly passes every request on unchanged. What would have been refused is
+	// counted, with what the application answers.
 	ReportOnly bool
 }
 
@@ -54,11 +54,11 @@ type route struct {
 	methods  []string // none: those that no other rule of the path names
 	byMethod bool     // a rule of this path names methods
 	enforced bool     // a rule of this path is not report-only
-	none     bool     // nobody is asked for a token
+	none     bool     // no request needs a token
 	ask      ask
 }
 
-// takes reports whether the rule is for a method by its name.
+// takes reports whether the rule names a method.
 func (r *route) takes(method string) bool { return slices.Contains(r.methods, method) }
 
 var anything = &route{enforced: true}
@@ -98,7 +98,7 @@ func (r Route) compile() (route, error) {
 	case c.none && r.ReportOnly:
 		return c, errors.New("refuses nothing, so there is nothing to report")
 	case c.none && (r.Audience != "" || len(r.Scope) > 0 || r.Permission != access.Permission{} || len(r.TokensIn) > 0):
-		return c, errors.New("asks something of a token and needs none")
+		return c, errors.New("requires something of a token, but no token")
 	case (r.Permission != access.Permission{}) && r.Permission.Validate() != nil:
 		return c, fmt.Errorf("permission: %w", r.Permission.Validate())
 	}
@@ -130,8 +130,8 @@ func (r Route) compile() (route, error) {
 	return c, err
 }
 
-// ValidMethod reports whether a method may stand in a rule: in capitals, as all that are
-// registered are (RFC 9110 §9.1).
+// ValidMethod reports whether a rule may name a method: in capitals, as all registered
+// ones are (RFC 9110 §9.1).
 func ValidMethod(m string) bool {
 	return m != "" && !strings.ContainsFunc(m, func(c rune) bool { return (c < 'A' || c > 'Z') && c != '-' })
 }
@@ -163,12 +163,13 @@ var (
 	errNoMethod  = requestError{fault.New(fault.Invalid, "the path is not served with this method")}
 )
 
-// find returns the rule for a path as it was sent, escapes and all. What the
-// application takes it for is not known, so a path is refused when another
-// reading of it could fall under another rule: dot segments always, and where a
-// segment is odd, what follows it may not matter to the choice.
+// find returns the rule for a path as it was sent, with its escapes. How the application
+// reads it is not known, so a path is refused when another reading of it could fall under
+// another rule: dot segments always, and other odd segments when what follows them could
+// change which rule is chosen.
 //
-// Where no rule of that path is for the method, the error is errNoMethod, beside one of them.
+// Where no rule of that path is for the method, the error is errNoMethod, and one of them
+// is returned with it.
 func (t routes) find(raw, method string) (*route, error) {
 	if !strings.HasPrefix(raw, "/") || strings.HasPrefix(raw, "//") {
 		return nil, errNoPath
@@ -211,8 +212,9 @@ func (t routes) longest(p []string) routes {
 	return nil
 }
 
-// covering returns which of the rules of one path is for the method: the one that names it,
-// or the one that names none. Without rules, that is anything.
+// covering returns which of the rules of one path is for the method: the one that names
+// it, or the one that names none. Without any rules, the default rule is for every
+// method.
 func (t routes) covering(method string) *route {
 	if len(t) == 0 {
 		return anything

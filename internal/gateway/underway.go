@@ -15,12 +15,12 @@ import (
 	"github.com/bearerd/bearerd/internal/verification"
 )
 
-// DefaultMaxUnderWay is how many requests with a token a proxy has under way at most where
-// nothing else is said. What is kept of each takes some 500 bytes.
+// DefaultMaxUnderWay is how many requests with a token a proxy has under way at most, if
+// nothing else is configured. Each takes some 500 bytes.
 const DefaultMaxUnderWay = 1 << 16
 
 // underWay holds every request, stream and WebSocket that a token let in, until it ends.
-// Who adds one and who ends takes the lock of one shard.
+// Adding and removing one takes the lock of one shard.
 type underWay struct {
 	shards []shard
 	max    int // of a shard
@@ -32,7 +32,8 @@ type shard struct {
 	_    [32]byte // the locks of neighbours don't share a cache line
 }
 
-// admission is a request that a token let in. What follows shard is the sweeper's alone.
+// admission is a request that a token let in. The fields after shard are used only by the
+// sweeper.
 type admission struct {
 	raw    string
 	needs  *verification.Requirements
@@ -42,9 +43,9 @@ type admission struct {
 	shard  *shard
 	index  int // in the list of the shard, under its lock; -1: it is done
 
-	identity  *verification.Identity // by whom it was found good last
+	identity  *verification.Identity // who judged it last
 	asOf      int64                  // the sequence as of which
-	uncertain time.Duration          // on the clock: since when it can't be judged; 0: it can
+	uncertain time.Duration          // on the clock: since when it can't be judged; 0: it can be
 	ended     bool
 }
 
@@ -194,9 +195,9 @@ func (s *sweeper) judgeAll(ctx context.Context, now verification.Standing) {
 	judges.Wait()
 }
 
-// judge ends an admission unless it is still allowed. What can't be judged for want of
-// news or of the store may go on for a moment, and no longer: a revocation that this node
-// can't hear of is acknowledged without it.
+// judge ends an admission unless it is still allowed. What can't be judged, because there
+// is no lease or the store doesn't answer, may go on for a moment, and no longer: a
+// revocation that this node can't hear of is acknowledged without it.
 func (s *sweeper) judge(ctx context.Context, a *admission, now verification.Standing) {
 	id, err := s.verifier.StillGood(ctx, a.identity, a.raw, *a.needs)
 	if err == nil && !now.Fresh {
@@ -218,8 +219,8 @@ func (s *sweeper) judge(ctx context.Context, a *admission, now verification.Stan
 	a.end(endedError{err})
 }
 
-// end ends an admission: its context, and its body, which whoever passes it on may be
-// waiting for.
+// end ends an admission: its context, and its body, because the goroutine that passes the
+// body on may be waiting for it.
 func (a *admission) end(why endedError) {
 	a.shard.mu.Lock()
 	defer a.shard.mu.Unlock()
@@ -232,19 +233,21 @@ func (a *admission) end(why endedError) {
 
 var errNoNews = fault.After(fault.Unavailable, time.Second, "this service has no recent news of the revocation log and can't go on with a request now")
 
-// Run ends what was let in and is no longer allowed, until ctx ends. It looks when there
-// is news of the log, when a token expires, and every quarter of L; and not more often
-// than every eighth, however much is revoked.
+// Run ends what was let in and is no longer allowed, until ctx ends. It sweeps when the
+// log has changed, when a token expires, and every quarter of L; but never more often
+// than every eighth of L, however much is revoked.
 func (p *Proxy) Run(ctx context.Context) error {
-	s := &sweeper{underWay: p.underWay, verifier: p.Gate.Verifier, timeout: p.Staleness / 2}
+	s := &sweeper{underWay: p.underWay, verifier: p.Gate.Verifier}
 	s.epoch = s.verifier.Standing().Epoch
 	for {
+		staleness := p.staleness()
+		s.timeout = staleness / 2
 		now := s.verifier.Standing()
 		next := s.sweep(ctx, now)
-		if !p.rest(ctx, p.Staleness/8, nil) {
+		if !p.rest(ctx, staleness/8, nil) {
 			return nil
 		}
-		longest := p.Staleness / 8
+		longest := staleness / 8
 		if !next.IsZero() {
 			longest = min(longest, max(next.Sub(s.verifier.Standing().Now), 0))
 		}
@@ -254,8 +257,18 @@ func (p *Proxy) Run(ctx context.Context) error {
 	}
 }
 
-// rest waits until the time has passed or there is news, and reports false at the end of
-// ctx.
+// staleness returns L as it is known now.
+func (p *Proxy) staleness() time.Duration {
+	if p.Staleness != nil {
+		if known := p.Staleness(); known > 0 {
+			return known
+		}
+	}
+	return DefaultStaleness
+}
+
+// rest waits until the time has passed or the log has changed, and reports false when ctx
+// has ended.
 func (p *Proxy) rest(ctx context.Context, d time.Duration, news <-chan struct{}) bool {
 	timer := time.NewTimer(d)
 	defer timer.Stop()

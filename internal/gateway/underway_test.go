@@ -37,7 +37,7 @@ func (w *world) guarded(t testing.TB, app http.Handler, change func(*gateway.Pro
 
 func (w *world) guardedBy(t testing.TB, app http.Handler, change func(*gateway.ProxyConfig), serveProxy func(http.Handler) string) string {
 	t.Helper()
-	c := gateway.ProxyConfig{Gate: w.gate, Upstream: parseURL(t, serve(t, app)), Routes: routes, Staleness: w.Settings.Staleness}
+	c := gateway.ProxyConfig{Gate: w.gate, Upstream: parseURL(t, serve(t, app)), Routes: routes, Staleness: func() time.Duration { return w.Settings.Staleness }}
 	if change != nil {
 		change(&c)
 	}

@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// firstRequest is for how long at most a server that stops waits for the first request of a
+// firstRequest is how long at most a server that stops waits for the first request of a
 // connection. http.Server waits as long for the connection, but drops that request.
 const firstRequest = 5 * time.Second
 
@@ -69,8 +69,8 @@ func (a *Arrivals) remove(c net.Conn) {
 	}
 }
 
-// Wait waits until there are none, for at most firstRequest, or until ctx ends. It is called
-// once, when nobody arrives any more.
+// Wait waits until there are none, for at most firstRequest, or until ctx ends. It is
+// called once, after the last connection was accepted.
 func (a *Arrivals) Wait(ctx context.Context) {
 	none := make(chan struct{})
 	a.mu.Lock()

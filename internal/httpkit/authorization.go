@@ -20,10 +20,10 @@ func Bearer(r *http.Request) (raw string, found bool, err error) {
 // BasicPair is the credentials of HTTP Basic.
 type BasicPair struct{ Name, Password string }
 
-// Basic returns a user's name and password of the Authorization header
-// (RFC 7617, in UTF-8). found is false when there is no such header or it has
-// another scheme. A second header, more than 8 KiB, bad base64, no colon,
-// control characters or bad UTF-8 are a fault of kind Invalid.
+// Basic returns a user's name and password in the Authorization header (RFC 7617, in
+// UTF-8). found is false when there is no such header or it has another scheme. A second
+// header, more than 8 KiB, bad base64, no colon, control characters or bad UTF-8 are a
+// fault of kind Invalid.
 func Basic(r *http.Request) (pair BasicPair, found bool, err error) {
 	encoded, found, err := token.ParseCredentials(r.Header["Authorization"], "basic")
 	if err != nil || !found {

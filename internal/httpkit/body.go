@@ -25,21 +25,25 @@ const BodyTimeout = 30 * time.Second
 // is always closed after a chunked body: net/http drops a Content-Length beside the
 // chunks without a trace, and a proxy that uses the Content-Length would disagree about
 // where the next request begins (RFC 9112 §6.1). A handler that enables full duplex may
-// go on reading after it has begun to respond, for as long as it wants. BoundBodies must
-// be the outermost handler, because it relies on what net/http does with the connection.
+// go on reading after it has begun to respond, without a deadline. BoundBodies must be
+// the outermost handler, because it relies on what net/http does with the connection.
 func BoundBodies(timeout time.Duration, next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.ContentLength == 0 {
 			next.ServeHTTP(w, r)
 			return
 		}
-		b := &boundBody{ReadCloser: r.Body, control: http.NewResponseController(w), timeout: timeout}
-		bounded := &bodyWriter{ResponseWriter: w, body: b, chunked: len(r.TransferEncoding) > 0}
-		defer bounded.end()
-		r = r.WithContext(r.Context()) // net/http goes on using the body of its own request
-		r.Body = b
-		next.ServeHTTP(bounded, r)
+		serveBounded(timeout, next, w, r)
 	})
+}
+
+func serveBounded(timeout time.Duration, next http.Handler, w http.ResponseWriter, r *http.Request) {
+	b := &boundBody{ReadCloser: r.Body, control: http.NewResponseController(w), timeout: timeout}
+	bounded := &bodyWriter{ResponseWriter: w, body: b, chunked: len(r.TransferEncoding) > 0}
+	defer bounded.end()
+	r = r.WithContext(r.Context()) // net/http goes on using the body of its own request
+	r.Body = b
+	next.ServeHTTP(bounded, r)
 }
 
 // boundBody is a body with a deadline for each of its parts. It is read and closed by one
@@ -52,7 +56,7 @@ type boundBody struct {
 
 	mu       sync.Mutex
 	complete bool  // the end was read, or the connection is not HTTP's any more
-	free     bool  // it may take as long as it wants
+	free     bool  // it has no deadline
 	given    bool  // it will not be read any more
 	read     int64 // bytes so far
 	granted  int64 // bytes up to which the present deadline applies
@@ -133,7 +137,7 @@ type aheadBody struct {
 // Close closes the body.
 func (b *aheadBody) Close() error { return b.Closer.Close() } //nolint:wrapcheck // as the body says it
 
-// stream lets the body take as long as it wants.
+// stream removes the deadline of the body.
 func (b *boundBody) stream() {
 	b.mu.Lock()
 	defer b.mu.Unlock()

@@ -77,11 +77,17 @@ var securityHeaders = [...][2]string{
 // more sets its own Content-Security-Policy.
 func SecurityHeaders(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		for _, h := range securityHeaders {
-			w.Header().Set(h[0], h[1])
-		}
+		setSecurityHeaders(w.Header())
 		next.ServeHTTP(w, r)
 	})
+}
+
+// setSecurityHeaders is a function of its own so that what it needs of the stack is free again
+// while the request is served, which a stream may do for minutes.
+func setSecurityHeaders(header http.Header) {
+	for _, h := range securityHeaders {
+		header.Set(h[0], h[1])
+	}
 }
 
 // NotOwn is for handlers within SecurityHeaders whose responses are not bearerd's own: it

@@ -145,7 +145,7 @@ func (o *Observer) Begin(r *http.Request) *Observation {
 	return b
 }
 
-// Serve has next respond to the request, recovers from its panics, and ends the
+// Serve calls next to respond to the request, recovers from its panics, and ends the
 // observation. It panics with http.ErrAbortHandler where the connection must be cut.
 func (b *Observation) Serve(w http.ResponseWriter, next http.Handler) {
 	rec := &recorder{ResponseWriter: w}
@@ -169,7 +169,7 @@ func (b *Observation) End(status int, bytes int64) {
 	o.cfg.Done(b.Request, status, took)
 }
 
-// response is what the log says of a response.
+// response is what is logged of a response.
 type response struct {
 	status int
 	bytes  int64
@@ -259,7 +259,7 @@ func loggedURI(uri string) string {
 	path, _, _ := strings.Cut(uri, "?")
 	path, _, _ = strings.Cut(path, "#")
 	if scheme, rest, absolute := strings.Cut(path, "://"); absolute {
-		if authority, _, _ := strings.Cut(rest, "/"); strings.Contains(authority, "@") { // a password may stand there
+		if authority, _, _ := strings.Cut(rest, "/"); strings.Contains(authority, "@") { // it may have a password
 			path = scheme + "://" + rest[strings.LastIndex(authority, "@")+1:]
 		}
 	}

@@ -177,7 +177,7 @@ func isStorable(s string) bool {
 // maxQuoted is how much of a client's own text is repeated in a message.
 const maxQuoted = 64
 
-// quoted returns a client's text as it may stand in a message.
+// quoted returns a client's text in a form that is safe in a message.
 func quoted(s string) string {
 	if len(s) > maxQuoted {
 		s = strings.ToValidUTF8(s[:maxQuoted], "") + "…"
@@ -190,7 +190,7 @@ func quoted(s string) string {
 	}, s) + `"`
 }
 
-// field returns a member's or parameter's name as it may stand in an error.
+// field returns a member's or parameter's name in a form that is safe in an error.
 func field(name string) string { return strings.Trim(quoted(name), `"`) }
 
 // wantType checks that the content type is want, with any parameters.

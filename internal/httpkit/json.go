@@ -28,8 +28,8 @@ func DecodeJSONLimit(w http.ResponseWriter, r *http.Request, limit int64, dst an
 	return JSONBody{Limit: limit, Types: []string{typeJSON}}.Decode(w, r, dst)
 }
 
-// JSONBody says which JSON bodies an endpoint accepts: of which content types, and of how
-// many bytes at most.
+// JSONBody is which JSON bodies an endpoint accepts: the content types, and the limit in
+// bytes.
 type JSONBody struct {
 	Limit int64
 	Types []string

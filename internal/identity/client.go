@@ -50,7 +50,7 @@ type Client struct {
 	ID           string
 	SecretDigest []byte     `json:"-" yaml:"-"` // SHA-256 of the secret; empty for a public client
 	Grants       []string   // grant types
-	Scopes       []string   // what its tokens may have at most; empty: not limited by the client
+	Scopes       []string   // the scopes that its tokens may have; empty: not limited by the client
 	Audiences    []string   // what it may ask for besides the default audience
 	Owner        string     // the source that created it; empty: nobody but administrators
 	ExchangeFrom []string   // the clients whose tokens it may exchange besides its own
@@ -78,9 +78,9 @@ func (c Client) OldSecretGood(now time.Time) bool {
 }
 
 // CheckSecret reports, in constant time, whether raw is the client's secret, or the
-// previous one while that is accepted at now. It is false for a client without a secret, for
-// one with keys, which are the only way for it, and for an empty text: an access file may name
-// a secret by its digest alone, and that of an empty one is known.
+// previous one while that is accepted at now. It is false for a client without a secret,
+// for one with keys, which may authenticate only by those, and for an empty text: an
+// access file may name a secret by its digest alone, and that of an empty one is known.
 func (c Client) CheckSecret(raw string, now time.Time) bool {
 	digest := sha256.Sum256([]byte(raw))
 	present := subtle.ConstantTimeCompare(digest[:], c.SecretDigest)
@@ -242,8 +242,8 @@ type NewClient struct {
 	SecretDigest              []byte       // the SHA-256 of a secret that nobody knows here, in place of Secret
 }
 
-// NewClientOf returns the state that a client has, for changing a part of it. The secret
-// is kept.
+// NewClientOf returns the state of a client, for changing a part of it. The secret is
+// kept.
 func NewClientOf(c Client) NewClient {
 	return NewClient{ID: c.ID, Grants: c.Grants, Scopes: c.Scopes, Audiences: c.Audiences, ExchangeFrom: c.ExchangeFrom, Name: c.Name, RedirectURIs: c.RedirectURIs, Keys: c.Keys}
 }
@@ -253,6 +253,6 @@ func NewClientOf(c Client) NewClient {
 type Rotation struct {
 	ID      string
 	Secret  token.Secret // "": one is generated
-	Overlap int64        // seconds for which the old one is good beside the new one
+	Overlap int64        // seconds for which the old one stays valid beside the new one
 	Revoke  bool         // what was issued to the client is revoked
 }

@@ -56,7 +56,7 @@ func (k ClientKeys) ReplacedBy(now ClientKeys) bool {
 	return !slices.ContainsFunc(keysOf(k.JWKS), func(one string) bool { return slices.Contains(kept, one) })
 }
 
-// Same reports whether the keys are the same, however they are written down.
+// Same reports whether the keys are the same, in any spelling.
 func (k ClientKeys) Same(other ClientKeys) bool {
 	return k.URI == other.URI && slices.Equal(keysOf(k.JWKS), keysOf(other.JWKS))
 }

@@ -14,10 +14,10 @@ import (
 const (
 	maxTypedBytes  = 1024 // of a typed username
 	maxFoldedBytes = 1024 // of a username's folded form: the store has an index over it
-	maxFolds       = 8    // more than any text needs until folding changes nothing
+	maxFolds       = 8    // more rounds than any text needs until folding changes nothing
 )
 
-// fieldUsername is the field that errors about usernames name.
+// fieldUsername is the field in errors about usernames.
 const fieldUsername = "username"
 
 // ValidateUsername accepts 1 to 255 bytes of UTF-8 in Unicode's form NFC, without

@@ -13,7 +13,7 @@ import (
 	"github.com/bearerd/bearerd/internal/fault"
 )
 
-// PasswordRule says which passwords may be set in clear, by anybody and at any place.
+// PasswordRule is which passwords may be set in clear, by anybody and anywhere.
 // Hashes of other systems are not judged: nobody knows the password.
 type PasswordRule struct {
 	Min int // characters
@@ -25,13 +25,13 @@ type PasswordRule struct {
 //go:embed passwords/common.txt.gz
 var commonPasswords []byte
 
-// fieldPassword is the field that errors about passwords name.
+// fieldPassword is the field in errors about passwords.
 const fieldPassword = "password"
 
-// Check accepts what ValidatePassword does and is long enough, unless it is one of the most
-// common passwords or the username, in any capitals, or the username with little added
-// (NIST SP 800-63B, section 3.1.1.2: there is no rule about which characters). The error is
-// fault.Invalid and doesn't repeat the password.
+// Check accepts a password that ValidatePassword accepts and that is long enough, unless
+// it is one of the most common passwords, or the username in any case, or the username
+// with little added (NIST SP 800-63B, section 3.1.1.2: there is no rule about which
+// characters). The error is fault.Invalid and doesn't repeat the password.
 func (r PasswordRule) Check(password, username string) error {
 	if err := ValidatePassword(password); err != nil {
 		return err

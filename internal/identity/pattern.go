@@ -5,12 +5,11 @@ import (
 	"strings"
 )
 
-// GroupPatterns says which groups are meant, by their whole names: in a pattern * stands
-// for any text and ? for one character, and every other character for itself. The zero
-// value means none.
+// GroupPatterns select groups by their whole names: in a pattern * matches any text, ?
+// one character, and every other character itself. The zero value selects none.
 type GroupPatterns struct{ whole *regexp.Regexp }
 
-// NewGroupPatterns returns what any of the patterns means.
+// NewGroupPatterns returns the patterns, of which any may match.
 func NewGroupPatterns(patterns []string) GroupPatterns {
 	if len(patterns) == 0 {
 		return GroupPatterns{}
@@ -25,5 +24,5 @@ func NewGroupPatterns(patterns []string) GroupPatterns {
 // Any reports whether there is a pattern.
 func (p GroupPatterns) Any() bool { return p.whole != nil }
 
-// Match reports whether a group is meant.
+// Match reports whether a group is selected.
 func (p GroupPatterns) Match(group string) bool { return p.whole != nil && p.whole.MatchString(group) }

@@ -9,11 +9,11 @@ import (
 	"github.com/bearerd/bearerd/internal/fault"
 )
 
-// Redirect is a redirect URI that a client may be answered at.
+// Redirect is a redirect URI to which answers for a client may be sent.
 type Redirect struct {
 	URI  string // as the request has it
 	Host string // what people are shown of it: the host in punycode, or the scheme of an app
-	// Unproven is set where anybody on the person's machine may take the answer: of a
+	// Unproven is set if any program on the person's machine could receive the answer: of a
 	// loopback address, and of a scheme of an app's own (RFC 8252 §8.6).
 	Unproven bool
 }
@@ -49,7 +49,7 @@ func parseRedirect(s string) (*url.URL, error) {
 	case u.Scheme == "http" && isLoopbackHost(u.Hostname()):
 		return u, nil
 	case u.Scheme == "http":
-		return nil, bad("is http, which is for loopback alone")
+		return nil, bad("is http, which is allowed only on loopback")
 	case u.Scheme == "https":
 		return nil, bad("has no host in lower case")
 	case strings.Contains(u.Scheme, ".") && strings.HasPrefix(s, u.Scheme+":"):

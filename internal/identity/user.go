@@ -73,11 +73,11 @@ const (
 	maxGroups    = 1000
 )
 
-// fieldGroups is the field that errors about groups name.
+// fieldGroups is the field in errors about groups.
 const fieldGroups = "groups"
 
 // Validate returns what is wrong with a user, as fault.Invalid with the field at
-// fault. It looks at neither the ID nor the password hash.
+// fault. It checks neither the ID nor the password hash.
 func (u User) Validate() error {
 	if err := ValidateUsername(u.Username); err != nil {
 		return err
@@ -185,7 +185,7 @@ type NewUser struct {
 	Disabled              bool
 	Password              token.Secret
 	PasswordHash          PasswordHash // of another system; see ParseHash
-	Administrator         bool         // bound to everything from the first; the directory's CreateUser does it
+	Administrator         bool         // bound to everything from the start; the directory's CreateUser does it
 }
 
 // UserPatch is a change of a user; a nil field is left as it is.

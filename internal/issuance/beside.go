@@ -8,7 +8,7 @@ import (
 	"github.com/bearerd/bearerd/internal/identity"
 )
 
-// IssueWithRefresh is Issue with a refresh token beside the token, for a protocol that
+// IssueWithRefresh is Issue for both the token and a refresh token, for a protocol that
 // doesn't use the scope offline_access to ask for one. Both tokens have that scope.
 func (i *Issuer) IssueWithRefresh(ctx context.Context, c *caller.Caller, r *Request) (Pair, error) {
 	own := *r

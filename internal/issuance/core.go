@@ -17,13 +17,13 @@ type core struct{ cfg Config }
 // methods may be called from any number of goroutines.
 type Core struct{ core *core }
 
-// Terms are what a request can't say for itself. The zero value is that of a request that an
-// edge makes.
+// Terms are the parts of a request that an edge can't set. The zero value is that of a
+// request from an edge.
 type Terms struct {
 	ID        string       // of a stored token; "": any
-	Spend     []records.Op // what is used up, in the same transaction
-	Alone     bool         // no refresh token can be issued beside it
-	Refreshes bool         // a refresh token is issued beside it, asked for or not
+	Spend     []records.Op // what is used up (a code, a refresh token), in the same transaction
+	Alone     bool         // no refresh token can be issued with it
+	Refreshes bool         // a refresh token is issued with it, asked for or not
 	Granting  *Granting    // of a grant; nil: none
 	Trusted   *Trusted     // by which rule of a trusted issuer; nil: none
 }
@@ -84,16 +84,16 @@ type Renewal struct {
 	Event  audit.Event // by which a refusal is recorded
 }
 
-// MayRenew decides whether the caller may have an API token made from what was presented.
+// MayRenew decides whether the caller may create an API token with what was presented.
 func (c *Core) MayRenew(by *caller.Caller) error {
 	r := &Request{Kind: token.KindAPIToken}
 	r.useParent(by)
 	return r.checkOrigin(by)
 }
 
-// Renew decides and creates the new value of an API token, which begins as the old one does
-// where that is a form of bearerd's own. It returns what is to be stored, in one transaction with
-// the end of the old value, and records nothing but a refusal.
+// Renew decides and creates the new value of an API token. It has the prefix of the old
+// one, if that is one of bearerd's own. It returns what is to be stored, in one
+// transaction with the end of the old value, and records nothing but a refusal.
 func (c *Core) Renew(ctx context.Context, by *caller.Caller, r *Request, old *Renewal) (*Issued, []records.Op, error) {
 	own := *r
 	own.renews = old

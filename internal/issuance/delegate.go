@@ -44,7 +44,7 @@ func (i *Exchanger) identifyActor(ctx context.Context, x Exchange, subject *veri
 }
 
 // actors returns who acts for the subject of the new token, the current actor first: the
-// one that is named now with those who act for it, then those whom the parent names.
+// one that is named now and those who act for it, then those that the parent names.
 func (r *Request) actors() []string {
 	var list []string
 	if r.actor != nil {
@@ -61,10 +61,11 @@ func (r *Request) delegated() bool {
 	return r.actor != nil || r.Parent != nil && len(r.Parent.Actors) > 0
 }
 
-// linksOf returns the links of a chain for what is made from a token, root first. After a
-// token that was issued to another client it names that client: the new token is revoked
-// with that client too. Before the id of a JWT stands that of the key that signed it: a
-// thief of the key can sign a parent, and what is made from that is revoked with the key.
+// linksOf returns the links of the chain of a token that is made from another one, root
+// first. After a token that was issued to another client it names that client: the new
+// token is revoked with that client too. Before the id of a JWT it has the id of the key
+// that signed it: a thief of the key can sign a parent, and what is made from that is
+// revoked with the key.
 func linksOf(t *verification.Token, clientID string) []string {
 	chain := slices.Clone(t.Chain)
 	if kid := t.KID; kid != "" && !slices.Contains(chain, kid) {

@@ -14,12 +14,13 @@ import (
 type Exchanger struct{ *core }
 
 // Exchange trades a token for another one of the same user, with no more rights than it
-// has (RFC 8693). With an actor the new token says who acts for the user: it is revoked
-// with either of the two tokens, and when either of the two is disabled or removed.
+// has (RFC 8693). With an actor the new token says who acts for the user. It is then
+// revoked with either of the two tokens, and when the user or the actor is disabled or
+// removed.
 type Exchange struct {
 	Subject  string         // the value of the token to be traded
 	Kinds    []token.Kind   // the accepted kinds of it; nil: exchange key, access token, API token
-	Actor    string         // the value of an access token of who acts for the subject; "": no delegation
+	Actor    string         // the value of an access token of the actor; "": no delegation
 	Client   *caller.Caller // the client that asks; nil: none
 	Audience string         // or resource; a task token type asks for a task token
 	TaskType string         // asks for a task token, where the protocol has a parameter for it

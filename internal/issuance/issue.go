@@ -47,14 +47,14 @@ type Request struct {
 	id     string         // of a stored token; "": any
 	renews *Renewal       // the API token whose value this one renews; nil: none
 	spend  []records.Op   // what this request uses up, in the same transaction
-	again  bool           // a refresh token is used again: what is issued is a sibling
-	alone  bool           // no refresh token can be issued beside it
+	again  bool           // a refresh token is used a second time: what is issued is a sibling
+	alone  bool           // no refresh token can be issued with it
 	asOf   revocation.Seq // as of which Parent was accepted
-	actor  *caller.Caller // who acts for the subject, by a token; nil: nobody beside those whom Parent names
+	actor  *caller.Caller // who acts for the subject, by a token; nil: nobody but those that Parent names
 	signIn records.SignIn // of a session: how it begins
 	// granting is set of a grant: what it is for, and its code.
 	granting  *Granting
-	refreshes bool     // a refresh token is issued beside it, asked for or not
+	refreshes bool     // a refresh token is issued with it, asked for or not
 	trusted   *Trusted // by which rule of a trusted issuer; nil: none
 }
 
@@ -72,7 +72,7 @@ type Issued struct {
 	Expiry     time.Time     // zero: never
 }
 
-// Pair is an access token and, where it was asked for, the refresh token beside it.
+// Pair is an access token and, where one was asked for, a refresh token.
 type Pair struct {
 	Access  *Issued
 	Refresh *Issued // nil: none
@@ -146,8 +146,8 @@ func (i *Issuer) DeclaredScopes() map[string]string {
 	return out
 }
 
-// issuePair issues a token and, when its scope asks for offline access, a refresh
-// token beside it, in one transaction with what the request uses up.
+// issuePair issues a token and, when its scope asks for offline access, a refresh token,
+// in one transaction with what the request uses up.
 func (i *core) issuePair(ctx context.Context, c *caller.Caller, r *Request) (Pair, error) {
 	if err := i.admit(ctx, c, r); err != nil {
 		return Pair{}, err
@@ -178,7 +178,7 @@ func (i *core) issuePair(ctx context.Context, c *caller.Caller, r *Request) (Pai
 	}
 	e := i.cfg.Journal.Event(ctx, c.Actor(), r.action())
 	e.Target, e.TokenID, e.Reason = r.Principal.Subject(), d.id, d.remark(r)
-	// In the database that has the signing key: another one may have lost it.
+	// It is committed in the database that has the signing key: another one may have lost it.
 	_, err = i.cfg.Journal.Commit(ctx, records.Batch{
 		Ops: append(ops, stored...), Audit: []audit.Event{e}, Origin: read.Origin(),
 	})
@@ -301,7 +301,7 @@ type decision struct {
 	issuedAt   time.Time
 	chain      []string // what it was made from, root first
 
-	// Of a refresh token that is issued beside it.
+	// Of a refresh token that is issued with it.
 	offline      bool
 	family       string
 	familyEnd    time.Time // zero: never
@@ -395,7 +395,7 @@ func (r *Request) decideFamily(d *decision) error {
 
 // chain returns what the token is made from, root first: its parent, then the token of
 // who acts for its subject. A regenerated token has the chain of the old one.
-// What comes of a trusted issuer has the version of the rule for its root.
+// The chain of a trusted issuer's token begins with the version of the rule.
 func (r *Request) chain() []string {
 	switch {
 	case r.renews != nil:
@@ -405,7 +405,7 @@ func (r *Request) chain() []string {
 	case !r.hasParent():
 		return nil
 	case r.Parent.Kind == token.KindRefresh:
-		return slices.Clone(r.Parent.Chain) // its last link, the family, stands for it
+		return slices.Clone(r.Parent.Chain) // the chain ends with its family, which represents it
 	}
 	chain := linksOf(r.Parent, r.clientID())
 	if r.actor == nil {

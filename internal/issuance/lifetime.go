@@ -15,9 +15,9 @@ import (
 
 const maxLifetimeDigits = 18
 
-// ParseLifetime reads a lifetime as it stands in a request: a decimal integer of
-// seconds greater than 0, of at most 18 digits, with no sign, space, fraction or
-// leading zero. An empty text is fault.Invalid; leave the call out when none is asked for.
+// ParseLifetime parses the lifetime in a request: a decimal integer of seconds greater
+// than 0, of at most 18 digits, with no sign, space, fraction or leading zero. An empty
+// text is fault.Invalid: don't call it when no lifetime is asked for.
 func ParseLifetime(s string) (int64, error) {
 	bad := fault.New(fault.Invalid, "the lifetime must be a positive integer of seconds").In("expires_in")
 	if s == "" || len(s) > maxLifetimeDigits || s[0] == '0' {
@@ -75,9 +75,9 @@ func (p Policy) lifetime(r *Request, right access.TaskRight, now int64) (int64, 
 	return asked, nil
 }
 
-// remaining returns how many seconds are left of what the token is made from, of the token
-// of who acts for its subject, or of the token whose expiry it keeps, and whether that
-// limits the lifetime.
+// remaining returns how many seconds are left of what the token is made from, of the
+// actor's token, or of the token whose expiry it keeps, and whether that limits the
+// lifetime.
 func (r *Request) remaining(now int64) (int64, bool) {
 	var end time.Time
 	switch {
@@ -95,8 +95,8 @@ func (r *Request) remaining(now int64) (int64, bool) {
 	return end.Unix() - now, !end.IsZero()
 }
 
-// taskRight decides rule 6: the type is on the operator's list, and the user may
-// have task tokens of it, of the lifetime that was asked for.
+// taskRight checks that the type of a task token is on the operator's list, and that the
+// user may have such a token with the lifetime that was asked for.
 func (p Policy) taskRight(r *Request) (access.TaskRight, error) {
 	if r.Kind != token.KindTask {
 		return access.TaskRight{}, nil

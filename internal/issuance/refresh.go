@@ -81,8 +81,8 @@ func (i *Refresher) Refresh(ctx context.Context, x Refresh) (Pair, error) {
 	return i.refresh(ctx, x, caller.ByToken(&verification.Identity{Token: t, Subject: subject, AsOf: asOf}))
 }
 
-// fromElsewhere reports whether a refresh token was refused for where it was used from. It
-// isn't used up by that, but a second use counts from wherever it comes.
+// fromElsewhere reports whether a refresh token was refused because of the network that
+// it was used from. That doesn't use it up, but a second use counts from any network.
 func fromElsewhere(err error) bool {
 	r, refused := verification.RefusalOf(err)
 	return refused && r.Check == token.CheckNetwork

@@ -16,8 +16,8 @@ type Resource struct {
 	Scopes   []string // those that are offered for it; none: those that are declared
 }
 
-// Resource returns the protected resource that a request names: the longest whose URL it
-// equals or stands beneath. One that names none is for the only one.
+// Resource returns the protected resource that a request names: the one with the longest
+// URL that the name equals or is beneath. A request that names none is for the only one.
 func (p Policy) Resource(asked string) (Resource, error) {
 	all := p.Resources
 	if len(all) == 0 {
@@ -45,8 +45,8 @@ func (p Policy) Resource(asked string) (Resource, error) {
 	return *found, nil
 }
 
-// beneath reports whether a URL equals another or stands beneath it by whole segments. One
-// slash at the end is nothing.
+// beneath reports whether a URL equals another or is beneath it by whole segments. One
+// slash at the end is ignored.
 func beneath(base string, u *url.URL) bool {
 	b, err := url.Parse(base)
 	if err != nil || !strings.EqualFold(b.Scheme, u.Scheme) || !strings.EqualFold(b.Host, u.Host) {
@@ -56,7 +56,7 @@ func beneath(base string, u *url.URL) bool {
 	return (path == root || strings.HasPrefix(path, root+"/")) && !strings.Contains(path+"/", "/../") && !strings.Contains(path+"/", "/./")
 }
 
-// IsFor reports whether a resource, or an audience, that a client names is that of a grant.
+// IsFor reports whether a grant is for the resource, or the audience, that a client names.
 func (p Policy) IsFor(grant *verification.Token, named string) bool {
 	if token.SameAudience(named, grant.Audience[0]) {
 		return true

@@ -26,7 +26,7 @@ func (r *Request) checkOrigin(c *caller.Caller) error {
 	case c.IsOperator(), r.trusted != nil: // an issuer's rule has decided
 		return nil
 	case c.RequireSignedIn() != nil:
-		return fault.New(fault.Forbidden, "the token is good for revoking itself alone")
+		return fault.New(fault.Forbidden, "the token may only revoke itself")
 	}
 	subject, ofClient := c.ID(), c.Subject != nil && c.Subject.Client
 	if r.Principal != nil {
@@ -148,7 +148,7 @@ func (p Policy) audience(r *Request) (string, error) {
 	return "", fault.New(fault.InvalidTarget, "this audience may not be asked for").In("audience")
 }
 
-// ofGrant reports whether the token comes of a grant, which is for one resource alone.
+// ofGrant reports whether the token is issued for a grant, which is for one resource only.
 func (r *Request) ofGrant() bool {
 	return r.Parent != nil && (r.Parent.Kind == token.KindGrant || r.Parent.Kind == token.KindRefresh && r.Parent.Granted)
 }
@@ -174,9 +174,9 @@ func (r *Request) collection() (*int64, error) {
 	return asked, nil
 }
 
-// networks decides which networks the token may be used from: of those asked for, those
-// that what it is made from, and the token of who acts for its subject, may be used from
-// too. A regenerated token keeps its networks.
+// networks decides which networks the token may be used from: those that were asked for
+// and from which its parent, and the actor's token, may be used too. A regenerated token
+// keeps its networks.
 func (r *Request) networks() (networks.List, error) {
 	limits := []networks.List{r.Networks}
 	if r.Parent != nil && r.renews == nil {

@@ -37,7 +37,7 @@ func (i *core) scope(ctx context.Context, r *Request) ([]string, error) {
 // scoping judges the scope of a request.
 type scoping struct{ *Request }
 
-// inheritedScope returns the scope of a token for which none was asked: its parent's,
+// inheritedScope returns the scope of a token when none was asked for: its parent's,
 // without what this user, client or kind can't have. From a session or a password it
 // inherits none.
 func (r scoping) inheritedScope() []string {
@@ -84,10 +84,10 @@ func (r scoping) checkScopeName(name string) error {
 	return nil
 }
 
-// neverScope reports scopes that this kind of token can't have, for any caller. An
-// exchange key never has the scope credentials, and so neither has what is made from one;
-// nor has a token with an actor, which creates none.
-// The scope of a source is for tokens that speak for a client.
+// neverScope reports whether this kind of token can't have a scope, for any caller. An
+// exchange key never has the scope credentials, so a token made from one doesn't either;
+// nor does a token with an actor, which may not create credentials. The scope of a source
+// is for tokens that speak for a client.
 func (r scoping) neverScope(name string) bool {
 	if identity.IsSourceScope(name) {
 		return r.Principal.User != nil
@@ -141,14 +141,8 @@ func (i *core) checkDeclared(ctx context.Context, name string) error {
 		slices.Contains(identity.BuiltinScopes(), name) || slices.Contains(i.cfg.Policy.Profile.KeyScopes, name) {
 		return nil
 	}
-	clients, err := i.cfg.Store.Clients(ctx)
-	if err != nil {
+	if listed, err := i.cfg.Store.ScopeListed(ctx, name); err != nil || listed {
 		return err
-	}
-	for _, c := range clients {
-		if slices.Contains(c.Scopes, name) {
-			return nil
-		}
 	}
 	return fault.New(fault.InvalidScope, "the scope %s is not declared", name).In("scope")
 }

@@ -48,7 +48,7 @@ func (i *core) create(ctx context.Context, r *Request, d *decision) (*Issued, []
 }
 
 // grant returns what is stored of a grant: its row, which has no value, and the code that
-// stands for it.
+// it can be redeemed by.
 func (r *Request) grant(o token.Opaque, d *decision) []records.Op {
 	row := r.row(token.Opaque{}, d)
 	row.ID, row.Kind, row.Name, row.Scope = d.id, token.KindGrant, r.Name, d.scope
@@ -102,8 +102,8 @@ func (i *core) signing(ctx context.Context) (token.SigningKey, error) {
 const assertionLife = 30 * time.Second
 
 // Assert signs an assertion of who is calling, for the application of that audience,
-// which then need not trust its network. It can't be used as a token, because of its
-// type.
+// which then doesn't need to trust its network. It can't be used as a token, because of
+// its type.
 func (i *Issuer) Assert(ctx context.Context, id *verification.Identity, audience string) (string, error) {
 	key, err := i.signing(ctx)
 	if err != nil {
@@ -122,8 +122,8 @@ func (i *Issuer) Assert(ctx context.Context, id *verification.Identity, audience
 }
 
 // createRefresh creates the refresh token of a pair. The first one of a family has the
-// family's id, which then stands in the chain of everything made from it. Each may be
-// unused for as long as the first, but none outlives what the first was made from.
+// family's id, which is then in the chain of everything made from it. Each may be unused
+// for as long as the first, but none outlives what the first was made from.
 func (i *core) createRefresh(r *Request, d *decision) (*Issued, records.Op, error) {
 	value, o, err := i.cfg.Forms.New(token.KindRefresh)
 	if err != nil {

@@ -33,8 +33,8 @@ func (i *core) refuseBy(ctx context.Context, e audit.Event, by string, reason er
 	return reason
 }
 
-// audience returns an audience that the rule lets be asked for, as it is written there,
-// which is what its verifiers compare.
+// audience returns an audience that the rule allows to be asked for, as it is written in
+// the rule, because its verifiers compare that.
 func (t *Trusted) audience(asked string) (string, error) {
 	for _, listed := range t.Rule.Audiences {
 		if token.SameAudience(asked, listed) {

@@ -46,7 +46,7 @@ const (
 
 const (
 	reasonOther   = "refused for other reasons"
-	reasonCrowded = "refused; too many callers to count each apart"
+	reasonCrowded = "refused; too many callers to count each separately"
 )
 
 // refusalKey is equal for refusals that are counted together.

@@ -18,8 +18,8 @@ func (r *Ring) Derive(purpose string) (key [32]byte, err error) {
 // Derive returns a key for a purpose, the same as a ring with this master key has for it.
 func (m Master) Derive(purpose string) (key [32]byte, err error) { return DeriveFrom(m.key, purpose) }
 
-// DeriveFrom returns a key for a purpose from a secret (HKDF, RFC 5869). Nothing is learnt
-// from it of what it was made from, or of the keys for other purposes.
+// DeriveFrom returns a key for a purpose from a secret (HKDF, RFC 5869). It reveals
+// nothing about the secret, or about the keys for other purposes.
 func DeriveFrom(secret []byte, purpose string) (key [32]byte, err error) {
 	if len(secret) == 0 {
 		return key, fmt.Errorf("there is no key to derive one for %q from", purpose)

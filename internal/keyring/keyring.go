@@ -1,11 +1,12 @@
-// Package keyring keeps the signing keys: it makes them, seals them with the master key,
-// rotates them, and publishes the JWK Set.
+// Package keyring keeps the signing keys: it creates them, seals them with the master
+// key, rotates them, and publishes the JWK Set.
 //
-// A key is made as next and shown in the JWK Set for as long as a cached set may live
-// before it becomes active and signs. When its successor takes over it is retired: it
-// signs no more, and stays in the set until the last token it signed has expired; then it
-// is gone, and its private half with it. A key that was revoked by hand
-// ([Plans.Retire]) leaves the set at once, and what it signed is refused as revoked.
+// A new key is in the state next: it is published in the JWK Set for as long as a set may
+// be cached. Then it becomes active and signs. When its successor becomes active it is
+// retired: it no longer signs, and stays in the set until the last token that it signed
+// has expired. Then it is gone: its private half is deleted. A key that was revoked by
+// hand ([Plans.Retire]) is removed from the set at once, and what it signed is refused as
+// revoked.
 //
 // Every change is a pure plan over the stored keys that the [Store] runs in one
 // serialised transaction, so that several nodes can maintain one ring: the second finds
@@ -29,7 +30,7 @@ type State string
 const (
 	Next    State = "next"    // shown, doesn't sign yet
 	Active  State = "active"  // signs; there is exactly one
-	Retired State = "retired" // signs no more
+	Retired State = "retired" // no longer signs
 	Gone    State = "gone"    // its tokens have all expired; only its id is kept
 )
 

@@ -98,9 +98,9 @@ func newMaster(path string, key []byte) (Master, error) {
 	return Master{aead: aead, key: bytes.Clone(key), path: path}, nil
 }
 
-// MakeMaster makes a master key and its file, mode 0600. An existing file is not changed:
-// the error is fs.ErrExist. The file appears complete and synced or not at all, whenever
-// the process is killed.
+// MakeMaster creates a master key and its file, mode 0600. An existing file is not
+// changed: the error is fs.ErrExist. The file appears complete and synced or not at all,
+// even if the process is killed.
 func MakeMaster(path string) (Master, error) {
 	key := make([]byte, masterBytes)
 	if _, err := rand.Read(key); err != nil {

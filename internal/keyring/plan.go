@@ -10,11 +10,11 @@ import (
 	"github.com/bearerd/bearerd/internal/token"
 )
 
-// Plans makes plans of changes. A plan is carried out by the transaction that also records
-// why.
+// Plans returns plans of changes. A plan is carried out in the transaction that also
+// records the reason.
 type Plans struct {
 	cfg  *Config
-	view *atomic.Pointer[view] // the ring's: what a plan prepares for
+	view *atomic.Pointer[view] // the ring's policy, which a plan follows
 }
 
 // Rotate returns the plan that adds a next key, which becomes active when it has been
@@ -242,7 +242,7 @@ func (d *draft) stretch() {
 	}
 }
 
-// bury makes retired keys gone whose last token has expired. A revoked key is kept as
+// bury changes retired keys whose last token has expired to gone. A revoked key is kept as
 // long, so that its tokens are refused for the right reason.
 func (d *draft) bury() {
 	for _, k := range d.keys {

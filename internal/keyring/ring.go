@@ -26,8 +26,8 @@ const (
 
 var errReplacing = fault.After(fault.Unavailable, time.Second, "the signing key is being replaced")
 
-// Ring is the signing keys as a node knows them. Reading it takes no lock and asks
-// no store; Refresh, Tend and every change read the store again.
+// Ring is the signing keys as a node knows them. Reading it takes no lock and doesn't use
+// the store; Refresh, Tend and every change read the store again.
 type Ring struct {
 	cfg    Config
 	view   atomic.Pointer[view]
@@ -234,7 +234,7 @@ func (r *Ring) lookFor(ctx context.Context, kid string) error {
 		return nil
 	}
 	if within(r.missed.at, now, unknownEvery) && r.missed.err != nil {
-		return r.missed.err // or a valid token would be refused because the store can't be reached
+		return r.missed.err // otherwise a valid token would be refused because the store can't be reached
 	}
 	expected := r.expected.Swap(false)
 	if !expected && !r.gate.Allow(kid, now) {
@@ -252,8 +252,8 @@ func (r *Ring) lookFor(ctx context.Context, kid string) error {
 }
 
 // Tend makes the changes that are due: it adds the next key early enough, makes it active
-// in time, and makes retired keys gone when their tokens have expired. It also refreshes
-// the ring, and writes only when something has to change.
+// in time, and changes retired keys to gone when their tokens have expired. It also
+// refreshes the ring, and writes only when something has to change.
 func (r *Ring) Tend(ctx context.Context) error {
 	if r.cfg.Algorithm == token.HS256 {
 		return nil

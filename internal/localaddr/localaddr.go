@@ -20,7 +20,7 @@ type Address struct {
 	network, at string
 }
 
-// maxPath is how long the path of a Unix socket may be everywhere.
+// maxPath is how long the path of a Unix socket may be on every system.
 const maxPath = 103
 
 // socketMode lets the owner and the group of a socket connect: a proxy in front is made a
@@ -59,8 +59,9 @@ func (a Address) String() string {
 	return a.at
 }
 
-// Listen opens the address. A socket that a process left behind is removed; where somebody
-// still listens the error is syscall.EADDRINUSE. Closing the listener removes its socket.
+// Listen opens the address. A socket that a process left behind is removed; if a process
+// still listens on it, the error is syscall.EADDRINUSE. Closing the listener removes its
+// socket.
 func (a Address) Listen(ctx context.Context) (net.Listener, error) {
 	if !a.IsUnix() {
 		return a.listenTCP(ctx)
@@ -85,13 +86,13 @@ func (a Address) listenTCP(ctx context.Context) (net.Listener, error) {
 	if err != nil {
 		return nil, err //nolint:wrapcheck // as the system says it
 	}
-	if tcp, ok := l.Addr().(*net.TCPAddr); !ok || !tcp.IP.IsLoopback() { // localhost is what the system says it is
+	if tcp, ok := l.Addr().(*net.TCPAddr); !ok || !tcp.IP.IsLoopback() { // localhost is resolved by the system
 		return nil, errors.Join(fmt.Errorf("%s is not on loopback", l.Addr()), l.Close())
 	}
 	return l, nil
 }
 
-// removeStale removes a socket on which nobody listens.
+// removeStale removes a socket on which no process listens.
 func removeStale(ctx context.Context, path string) error {
 	info, err := os.Lstat(path)
 	switch {

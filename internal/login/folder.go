@@ -1,9 +1,9 @@
-// Package login gets a person a token of a bearerd that is somewhere else, by the device
-// grant (RFC 8628), keeps it in a file that only they may read, and uses it.
+// Package login gets a token for a person from a bearerd on another machine, by the
+// device grant (RFC 8628), keeps it in a file that only they may read, and uses it.
 //
 // A token is sent to the issuer that it came from and nowhere else: every address must have
-// the issuer's scheme, host and port, no redirect is followed, and plain http is for this
-// machine alone.
+// the issuer's scheme, host and port, no redirect is followed, and plain http is allowed
+// only for this machine.
 package login
 
 import (
@@ -21,7 +21,7 @@ import (
 	"github.com/bearerd/bearerd/internal/token"
 )
 
-// Login is what a person has of one issuer. It is stored as it is; the tokens are in it.
+// Login is a person's login at one issuer. It is stored in this form, with its tokens.
 type Login struct {
 	Issuer    string    `json:"issuer"`
 	ClientID  string    `json:"client_id,omitempty"`
@@ -33,7 +33,7 @@ type Login struct {
 	CAFile    string    `json:"ca_file,omitempty"`
 }
 
-// String names the login without its tokens.
+// String describes the login without its tokens.
 func (l Login) String() string { return "login at " + l.Issuer }
 
 // GoString is String.

@@ -25,7 +25,7 @@ const (
 	slowerBy      = 5 * time.Second // RFC 8628 §3.5
 )
 
-// Error is an answer of the OAuth endpoints that is a refusal (RFC 6749 §5.2).
+// Error is a refusal by an OAuth endpoint (RFC 6749 §5.2).
 type Error struct {
 	Code        string `json:"error"`
 	Description string `json:"error_description"`
@@ -212,7 +212,7 @@ func (s *Server) Wait(ctx context.Context, d *Device) (Login, error) {
 			return Login{}, err
 		case !s.Now().Before(d.expires):
 			return Login{}, err
-		default: // the server or the network is away: what the person decides stays decided
+		default: // the server can't be reached: the person's decision isn't lost
 		}
 		if !s.Now().Before(d.expires) {
 			return Login{}, &Error{Code: "expired_token", Description: "nobody decided in time"}
@@ -235,8 +235,8 @@ func (s *Server) login(l Login, answer issued) Login {
 	return l
 }
 
-// Fresh returns a login whose token is good for a while, and whether it differs from l: one
-// that ends soon is replaced with its refresh token (RFC 6749 §6).
+// Fresh returns a login whose token is valid for some time, and whether it differs from
+// l: one that ends soon is replaced with its refresh token (RFC 6749 §6).
 func (s *Server) Fresh(ctx context.Context, l Login) (Login, bool, error) {
 	if l.ExpiresAt.IsZero() || l.Refresh == "" || s.Now().Add(earlier).Before(l.ExpiresAt) {
 		return l, false, nil
@@ -249,8 +249,8 @@ func (s *Server) Fresh(ctx context.Context, l Login) (Login, bool, error) {
 	return s.login(l, answer), true, nil
 }
 
-// Revoke revokes what a login has: the refresh token, with every token that came of it, and
-// the token itself.
+// Revoke revokes the tokens of a login: the refresh token, with every token that was
+// issued for it, and the token itself.
 func (s *Server) Revoke(ctx context.Context, l Login) error {
 	for _, value := range []string{l.Refresh, l.Token} {
 		if value == "" {

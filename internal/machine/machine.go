@@ -1,5 +1,5 @@
-// Package machine carries in a context what a process takes from the machine that it runs
-// on and a simulation has to choose: the boot clock, and chance. Where the context has no
+// Package machine keeps in a context what a process takes from its machine and a
+// simulation has to choose: the boot clock, and random numbers. Where the context has no
 // machine, they are the real ones.
 package machine
 

@@ -41,19 +41,19 @@ const (
 	Plain    TLS = "none"
 )
 
-// Config says by which server mail is sent, and what it says.
+// Config is the server by which mail is sent, and what is in every mail.
 type Config struct {
 	Server   string // host:port
 	TLS      TLS
 	Username string // "": bearerd doesn't sign in there
 	Password *secretfile.Secret
-	From     string // an address, maybe with a name
+	From     string // an address, with or without a name
 	Issuer   string // whose pages mail points to
 	Now      func() time.Time
 	RootCAs  *x509.CertPool // authorities of the server's certificate; nil: the system's
 }
 
-// Sender sends mail. A server that doesn't take one is tried again.
+// Sender sends mail. When a server doesn't accept a mail, it is tried again.
 type Sender struct {
 	cfg  Config
 	from *mail.Address
@@ -91,7 +91,7 @@ func (*Sender) Group(m notice.Message) string {
 	return ""
 }
 
-// Send sends the user of a group one mail. One who has no address is sent none.
+// Send sends one mail to the user of a group. A user without an address gets none.
 func (s *Sender) Send(ctx context.Context, group []notice.Message) error {
 	first := group[0]
 	to, ok := addressOf(first)
@@ -140,7 +140,7 @@ func deliver(ctx context.Context, client *gomail.Client, msg *gomail.Msg) error 
 	return err
 }
 
-// closing is the code of a server that ends the connection, whatever was asked of it (RFC
+// closing is the code of a server that ends the connection, whatever the command was (RFC
 // 5321, section 3.8).
 const closing = 421
 
@@ -183,7 +183,7 @@ func addressOf(m notice.Message) (string, bool) {
 	return a.Address, true
 }
 
-// line returns a text as one line: what people typed may stand in it.
+// line returns a text as one line: it may contain what people typed.
 func line(text string) string {
 	return strings.Join(strings.FieldsFunc(text, func(r rune) bool {
 		return unicode.IsControl(r) || unicode.In(r, unicode.Zl, unicode.Zp, unicode.Bidi_Control)

@@ -10,7 +10,7 @@ import (
 	"github.com/bearerd/bearerd/internal/token"
 )
 
-// letter is what a mail says.
+// letter is the content of a mail.
 type letter struct{ subject, body string }
 
 // write returns the mail about a group; ok is false when there is nothing to say.
@@ -70,7 +70,7 @@ func (s *Sender) expiring(group []notice.Message) (letter, bool) {
 		"What uses it stops working then. You can renew it here: "+s.page()), true
 }
 
-// about puts a mail together.
+// about assembles a mail.
 func (s *Sender) about(m notice.Message, subject, what, todo string) letter {
 	who := line(cmp.Or(m.User.Name, m.User.Username))
 	return letter{subject, strings.Join([]string{

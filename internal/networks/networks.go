@@ -15,10 +15,10 @@ import (
 // Max is how many networks a List has at most.
 const Max = 32
 
-// List is the networks that a token may be used from, in their one form: without host
+// List is the networks that a token may be used from, in canonical form: without host
 // bits, each address in at most one of them, as few as possible, IPv4 first, then by
-// address. The zero value limits nothing. A list is never changed, and never empty
-// otherwise.
+// address. The zero value limits nothing; any other list has networks, and is never
+// changed.
 type List []netip.Prefix
 
 // Parse reads networks as people write them: in any order, overlapping, and a single
@@ -79,8 +79,8 @@ func parseOne(text string) (netip.Prefix, error) {
 	return p, nil
 }
 
-// Read reads networks as a token has them. It reports false for what no token has: none
-// or too many of them, and a network in another spelling than its one.
+// Read reads the networks of a token. It returns false for a list that no token has: an
+// empty or too long one, or one with a network that isn't in canonical form.
 func Read(texts []string) (List, bool) {
 	if len(texts) == 0 || len(texts) > Max {
 		return nil, false
@@ -96,7 +96,7 @@ func Read(texts []string) (List, bool) {
 	return list, true
 }
 
-// canonical returns the one form of networks without host bits; nil for none.
+// canonical returns the canonical form of networks without host bits; nil for none.
 func canonical(all []netip.Prefix) List {
 	slices.SortFunc(all, func(a, b netip.Prefix) int { // a network comes before those within it
 		return cmp.Or(a.Addr().Compare(b.Addr()), cmp.Compare(a.Bits(), b.Bits()))

@@ -1,6 +1,6 @@
-// Package node puts one node of bearerd together from its parts: the follower of
-// the revocation log, the one decision, the operations, and the work that goes on
-// behind them. It decides nothing.
+// Package node assembles one node of bearerd from its parts: the follower of the
+// revocation log, the decision, the operations, and the background work. It decides
+// nothing.
 package node
 
 import (
@@ -41,7 +41,7 @@ import (
 	"github.com/bearerd/bearerd/internal/verification"
 )
 
-// Config says what a node is made of. Every field but Watcher and Meter must be set.
+// Config configures a node. Every field but Watcher and Meter must be set.
 type Config struct {
 	Store    records.Store
 	Follower *revocation.Follower
@@ -55,7 +55,7 @@ type Config struct {
 	Log      *slog.Logger
 }
 
-// Settings are what the operator decides.
+// Settings are the operator's settings.
 type Settings struct {
 	Policy    issuance.Policy
 	Limits    identity.Limits
@@ -67,11 +67,11 @@ type Settings struct {
 	// Passwords says whether people sign in with passwords that bearerd keeps, at any door.
 	Passwords    bool
 	PasswordRule identity.PasswordRule // of passwords that are set in clear
-	Audit        time.Duration         // how long events stand in the audit log
+	Audit        time.Duration         // how long events are kept in the audit log
 	Staleness    time.Duration         // L
-	Wait         revocation.Wait       // but WaitDefault: what an acknowledgement waits for unless told
+	Wait         revocation.Wait       // what an acknowledgement waits for by default; not WaitDefault
 	CacheBytes   int64                 // for facts about tokens; 0: the default
-	Notices      []notice.Interest     // who is to learn of what happens
+	Notices      []notice.Interest     // reports what happens to the receivers outside
 }
 
 // Clocks are the wall clock and the boot clock, as the follower's ledger has them.
@@ -89,7 +89,8 @@ type Meter interface {
 	quota.Meter
 }
 
-// Node is one node. The operations are its fields; what they stand on is its own.
+// Node is one node. The operations are its exported fields; what they are built from is
+// unexported.
 type Node struct {
 	Verifier    *verification.Verifier
 	SignIn      *signin.Authenticator
@@ -116,8 +117,7 @@ type Node struct {
 	keyChanged chan struct{} // the ring must be read
 }
 
-// New puts a node together. It starts nothing: the follower and Run are run by the
-// owner.
+// New assembles a node. It starts nothing: the owner runs the follower and Run.
 func New(cfg Config) (*Node, error) {
 	switch {
 	case cfg.Store == nil || cfg.Ring == nil || cfg.Follower == nil || cfg.Hasher == nil:
@@ -125,7 +125,7 @@ func New(cfg Config) (*Node, error) {
 	case cfg.Clocks.Now == nil || cfg.Clocks.Boot == nil || cfg.Log == nil:
 		return nil, errors.New("node: the clocks and the log must be set")
 	case cfg.Settings.Audit <= 0:
-		return nil, errors.New("node: events must stand in the audit log for some time")
+		return nil, errors.New("node: the audit retention must be positive")
 	}
 	n := &Node{
 		cfg: cfg, keyChanged: make(chan struct{}, 1),
@@ -140,7 +140,7 @@ func New(cfg Config) (*Node, error) {
 	return n, n.operations()
 }
 
-// core makes the decision and the journal.
+// core creates the verifier and the journal.
 func (n *Node) core() (err error) {
 	c := &n.cfg
 	v := verification.Config{
@@ -148,7 +148,7 @@ func (n *Node) core() (err error) {
 			Store: c.Store, Forms: c.Forms, Ring: c.Ring, Follower: c.Follower, DefaultAudience: c.Settings.Policy.DefaultAudience,
 			Quota: n.Quota,
 		}),
-		Ledger: c.Follower.Ledger(), Forms: c.Forms,
+		Ledger: c.Follower.Ledger(),
 		Issuer: c.Settings.Policy.Issuer, DefaultAudience: c.Settings.Policy.DefaultAudience,
 		AddressOf: func(ctx context.Context) netip.Addr { return audit.OriginOf(ctx).Addr() },
 		Uses:      n.uses, Book: &n.book, CacheBytes: c.Settings.CacheBytes,
@@ -174,7 +174,7 @@ func (n *Node) core() (err error) {
 	return nil
 }
 
-// change puts together what administrators, sources and access files change.
+// change creates the operations of administrators, sources and access files.
 func (n *Node) change(editor *changes.Editor) (err error) {
 	c := &n.cfg
 	n.Directory, err = directory.New(directory.Config{Store: c.Store, Journal: n.Journal, Editor: editor, Ring: c.Ring, Forms: c.Forms})
@@ -188,7 +188,7 @@ func (n *Node) change(editor *changes.Editor) (err error) {
 	return err
 }
 
-// operations makes what the edges call.
+// operations creates the operations that the edges call.
 func (n *Node) operations() (err error) {
 	c := &n.cfg
 	editor, err := changes.New(changes.Config{
@@ -241,7 +241,7 @@ func (n *Node) operations() (err error) {
 	return err
 }
 
-// issuing puts together what issues tokens.
+// issuing creates the operations that issue tokens.
 func (n *Node) issuing(cfg issuance.Config) error {
 	core, err := issuance.NewCore(cfg)
 	if err != nil {
@@ -276,7 +276,8 @@ func (n *Node) issuing(cfg issuance.Config) error {
 	return err
 }
 
-// applied refuses at once what a revoked key signed, and has the ring read soon.
+// applied makes the node refuse at once what a revoked key signed, and signals that the
+// ring must be read.
 func (n *Node) applied(c revocation.Change) {
 	for _, e := range c.Entries {
 		if e.What != revocation.SigningKey {
@@ -289,13 +290,13 @@ func (n *Node) applied(c revocation.Change) {
 	}
 }
 
-// replaced has nothing signed with keys that the store may have lost.
+// replaced stops signing with keys that the store may have lost.
 func (n *Node) replaced() {
 	n.cfg.Ring.Doubt()
 	n.readKeys()
 }
 
-// readKeys has the ring read soon.
+// readKeys signals that the ring must be read.
 func (n *Node) readKeys() {
 	n.cfg.Ring.Expect()
 	select {
@@ -313,15 +314,15 @@ const (
 	purgeEvery      = 10 * time.Minute
 	purgeAuditEvery = time.Hour
 
-	// While the memory of a password's hash counts as in use, the collector lets as
-	// much garbage again pile up; so it is returned after a moment.
+	// While the memory of a password's hash counts as in use, the collector lets the same
+	// amount of garbage accumulate; so it is returned after a moment.
 	trimAfter = 50 * time.Millisecond
 )
 
-// Run does what must be done from time to time until ctx ends: it reads the signing
+// Run does the background work until ctx ends: it reads the signing
 // keys when the log says that they changed and tends them, writes last uses and counted
 // refusals, ends tokens whose successors were used, returns the memory of password
-// hashing, and purges what no longer matters. What fails is logged and tried again.
+// hashing, and purges what no longer matters. Failures are logged and tried again.
 func (n *Node) Run(ctx context.Context) error {
 	var aside sync.WaitGroup
 	defer aside.Wait()
@@ -362,8 +363,8 @@ func (n *Node) Run(ctx context.Context) error {
 	}
 }
 
-// keepAudit purges the audit log by age at the start and every hour. The first time
-// there may be years of it to delete, beside which everything else goes on.
+// keepAudit purges the audit log by age at the start and every hour. The first time there
+// may be years of events to delete, while everything else goes on.
 func (n *Node) keepAudit(ctx context.Context) {
 	purge := time.NewTicker(purgeAuditEvery)
 	defer purge.Stop()
@@ -403,8 +404,8 @@ func (n *Node) purgeAudit(ctx context.Context) error {
 	return n.cfg.Store.PurgeAudit(ctx, n.cfg.Clocks.Now(), n.cfg.Settings.Audit)
 }
 
-// clockIsRight reports whether the wall clock is about the store's. A node whose clock
-// is wrong deletes nothing: what it takes for expired others may still accept.
+// clockIsRight reports whether the wall clock is close to the store's. A node whose clock
+// is wrong deletes nothing: what has expired by its clock, others may still accept.
 func (n *Node) clockIsRight(ctx context.Context) (bool, error) {
 	offset, err := n.cfg.Store.ClockOffset(ctx)
 	if err != nil {
@@ -422,8 +423,8 @@ func (n *Node) endReplaced(ctx context.Context) error {
 	return n.Tokens.EndReplaced(ctx, n.uses.TakeReplaced())
 }
 
-// FlushBook writes what stored tokens were used for since the last call. It is lost when the
-// store can't take it, as last uses are.
+// FlushBook writes what stored tokens were used for since the last call. If the store
+// can't write it, it is lost, as last uses are.
 func (n *Node) FlushBook(ctx context.Context) error {
 	noted := n.book.Take()
 	if len(noted) == 0 {
@@ -432,9 +433,9 @@ func (n *Node) FlushBook(ctx context.Context) error {
 	return n.cfg.Store.AddUses(ctx, noted)
 }
 
-// FlushUses writes the last uses noted since the last call, and learns the networks that
-// they came from. They are lost when the store can't take them: a last use is a convenience,
-// not a guarantee.
+// FlushUses writes the last uses noted since the last call, and remembers the networks
+// that they came from. If the store can't write them, they are lost: a last use is a
+// convenience, not a guarantee.
 func (n *Node) FlushUses(ctx context.Context) error {
 	noted := n.uses.Take()
 	if len(noted) == 0 {
@@ -459,7 +460,7 @@ func (n *Node) WatchNodes(ctx context.Context) error {
 	return n.cfg.Watcher.Run(ctx, n.cfg.Settings.Staleness)
 }
 
-// Status is how the node fares.
+// Status is the state of the node.
 type Status struct {
 	revocation.Status
 
@@ -467,7 +468,7 @@ type Status struct {
 	HashesWaiting   int   // sign-ins that wait to have their password checked
 }
 
-// Status returns how the node fares.
+// Status returns the state of the node.
 func (n *Node) Status() Status {
 	return Status{
 		Status: n.cfg.Follower.Status(), TokenCacheBytes: n.Verifier.CacheBytes(), HashesWaiting: n.cfg.Hasher.Waiting(),

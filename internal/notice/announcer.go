@@ -9,12 +9,12 @@ import (
 	"github.com/bearerd/bearerd/internal/records"
 )
 
-// Interest says which events a receiver wants.
+// Interest is which events a receiver wants.
 type Interest struct {
 	Receiver string
 	Events   []string // none: all
 	// Daily makes notices of tokens that expire wait for one time of the day, so that a
-	// receiver can say in one message what there is on that day.
+	// receiver can report all of a day in one message.
 	Daily bool
 }
 
@@ -22,8 +22,8 @@ func (i Interest) wants(event string) bool {
 	return len(i.Events) == 0 || slices.Contains(i.Events, event)
 }
 
-// Announcer decides who is to learn of what, as part of the transaction in which it happens.
-// The zero value announces nothing.
+// Announcer decides which receivers are sent which notices, in the transaction in which
+// it happens. The zero value announces nothing.
 type Announcer struct {
 	interests []Interest
 	now       func() time.Time
@@ -39,8 +39,7 @@ func (a *Announcer) Wanted(event string) bool {
 	return slices.ContainsFunc(a.interests, func(i Interest) bool { return i.wants(event) })
 }
 
-// Add returns the operations that a batch needs in addition, so that what it does is
-// reported.
+// Add returns the operations to add to a batch, so that what it does is reported.
 func (a *Announcer) Add(b records.Batch) ([]records.Op, error) {
 	if len(a.interests) == 0 {
 		return nil, nil
@@ -58,8 +57,8 @@ func (a *Announcer) Add(b records.Batch) ([]records.Op, error) {
 	return ops, nil
 }
 
-// announce returns the operation that reports a fact; wanted is false when nobody is to
-// learn of it.
+// announce returns the operation that reports a fact; wanted is false when no receiver
+// wants it.
 func (a *Announcer) announce(f Fact) (op records.AddNotice, wanted bool, err error) {
 	f.ID = uuid.NewString()
 	if f.At.IsZero() {

@@ -7,10 +7,8 @@
 //     batch what there is to report, and adds a row for each receiver that wants it to the
 //     same transaction. Either both are in the database, or neither is.
 //  2. One node has the turn of a receiver, for a minute at a time. It reads the rows that are
-//     due, and sends them one by one. A node that dies has its turn until that runs out.
-//  3. What the receiver has acknowledged is deleted. Where the process dies between the
-//     acknowledgement and the deletion, the next one sends the notice again, with the same
-//     jti: that is by what a receiver knows it.
+//     due, and sends them one by one. The turn of a node that dies ends when that minute is over.
+//  3. What the receiver has acknowledged is deleted. If the process dies between the acknowledgement and the deletion, the next one sends the notice again, with the same jti, by which a receiver recognises it.
 //  4. What can't be sent is put off, each time for longer. While a receiver fails, only one
 //     notice at a time tries whether it is back.
 //  5. Notices older than [Kept], and those beyond the newest [MostWaiting] of a receiver, are

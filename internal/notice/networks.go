@@ -15,9 +15,9 @@ type Use struct {
 	At          time.Time
 }
 
-// Networks learns from where tokens are used, by their last uses, as those are written. It
-// remembers the networks that it has seen, so that nearly all uses cost nothing but a look
-// at that.
+// Networks records the networks that tokens are used from, by their last uses, when those
+// are written. It keeps the networks that it has seen in memory, so that nearly all uses
+// need no query.
 type Networks struct {
 	Store interface {
 		KnownNetworks(ctx context.Context, places []records.Place) ([]records.Place, error)
@@ -34,7 +34,7 @@ const (
 	networksAtOnce = 50     // operations in one transaction
 )
 
-// Learn remembers the networks of uses, and announces those from which a token was not used
+// Learn records the networks of uses, and announces those from which a token was not used
 // before.
 func (n *Networks) Learn(ctx context.Context, uses []Use) error {
 	if !n.Announcer.Wanted(TokenNewNetwork) {
@@ -106,8 +106,8 @@ func (n *Networks) learned(p records.Place) {
 	n.known[0][p] = true
 }
 
-// networkOf returns the network of an address: the /24 or, of IPv6, the /48. It is empty for
-// what is no address.
+// networkOf returns the network of an address: the /24 or, of IPv6, the /48. It is empty
+// for a text that is not an address.
 func networkOf(address string) string {
 	addr, err := netip.ParseAddr(address)
 	if err != nil {

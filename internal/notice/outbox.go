@@ -28,20 +28,20 @@ type Message struct {
 	Token *records.StoredToken // nil: it is about none, or there is no such token any more
 }
 
-// Receiver is somebody whom notices are sent to.
+// Receiver is a system or person that notices are sent to.
 type Receiver interface {
 	// Send sends messages of one group, together. The error is ErrNobody when there is
 	// nobody to send them to, a *RefusedError when they will never be accepted, an
-	// *AddresseeError when only these are not accepted now, a *LaterError when the receiver
-	// says when to come back, and any other one when they are to be tried again.
+	// *AddresseeError when only these are not accepted now, a *LaterError when the
+	// receiver says when to try again, and any other one when they are to be tried again.
 	Send(ctx context.Context, group []Message) error
 	// Group returns a name that is equal for messages that are sent together; "" for one
 	// that is sent alone.
 	Group(m Message) string
 }
 
-// ErrNobody is the error of sending a notice to somebody who can't be sent any: it is
-// dropped, as if it had been sent.
+// ErrNobody is the error of a notice that has no recipient: it is dropped, as if it had
+// been sent.
 var ErrNobody = errors.New("there is nobody to send it to")
 
 // RefusedError is the answer of a receiver that will never accept a notice.

@@ -42,8 +42,8 @@ func Of(b records.Batch) []Fact {
 // byHand reports whether people keep tokens of a kind, and replace them by hand.
 func byHand(k token.Kind) bool { return k == token.KindAPIToken || k == token.KindExchangeKey }
 
-// ofToken returns that a token was issued: by itself, or in place of another one. One that
-// comes from elsewhere, with a value that its owner has had before, is no news.
+// ofToken returns that a token was issued: by itself, or in place of another one. An
+// imported one, with a value that its owner has had before, isn't reported.
 func ofToken(b records.Batch, t records.StoredToken) []Fact {
 	e := eventAbout(b, t.ID, "")
 	if e.TokenID == "" && t.Replaces != "" {
@@ -85,7 +85,7 @@ func ofKill(b records.Batch, op records.KillTokens) []Fact {
 	return []Fact{Fact{Event: SessionRevoked, Subject: op.Session, Session: op.IDs[0]}.by(e)}
 }
 
-// ofEvent returns what an audit event alone says.
+// ofEvent returns what follows from an audit event alone.
 func ofEvent(e audit.Event) []Fact {
 	if e.Outcome != audit.OK {
 		return nil
@@ -116,7 +116,7 @@ func eventAbout(b records.Batch, tokenID, target string) audit.Event {
 	return b.Audit[i]
 }
 
-// by says who did it, and from where.
+// by sets who did it, and from where.
 func (f Fact) by(e audit.Event) Fact {
 	f.Actor, f.RequestID, f.Address, f.Reason = e.Actor, e.RequestID, e.Address, e.Reason
 	switch e.Actor {

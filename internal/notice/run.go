@@ -10,7 +10,7 @@ import (
 	"github.com/bearerd/bearerd/internal/records"
 )
 
-// State is how the sending to a receiver fares.
+// State is the state of the sending to a receiver.
 type State struct {
 	Receiver string
 	Failure  string // why the last attempt failed; "": it didn't
@@ -35,7 +35,7 @@ func (s *state) waiting(w records.Waiting) {
 	s.last.Waiting = w
 }
 
-// State returns how the sending fares, as this node knows it.
+// State returns the state of the sending, as this node knows it.
 func (o *Outbox) State() State {
 	o.state.mu.Lock()
 	defer o.state.mu.Unlock()

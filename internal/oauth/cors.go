@@ -8,8 +8,8 @@ import (
 
 // preflight answers the CORS preflight of a token request. A preflight names no client, so
 // that scripts of every origin may send a token request: without cookies, and without the
-// header Authorization, because a script can't keep a client's secret. Which scripts may
-// read the answer, allowOrigin decides.
+// header Authorization, because a script can't keep a client's secret. allowOrigin
+// decides which scripts may read the answer.
 func preflight(w http.ResponseWriter, _ *http.Request) {
 	h := w.Header()
 	h.Set("Allow", "OPTIONS, POST")

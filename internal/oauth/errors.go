@@ -8,7 +8,7 @@ import (
 	"github.com/bearerd/bearerd/internal/httpkit"
 )
 
-// failure is how a kind of fault is answered.
+// failure is the answer to a kind of fault.
 type failure struct {
 	status int
 	code   string // RFC 6749 §5.2 and its extensions

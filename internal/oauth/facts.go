@@ -11,16 +11,17 @@ import (
 	"github.com/bearerd/bearerd/internal/verification"
 )
 
-// facts is what an introspection says besides, to who asks with facts=true: who the token's
-// user is and what the user may do, so that a verifier elsewhere decides as a node does.
-// What it says is true until the log has an entry about the user, a role, a group or a
-// collection after log_seq.
+// facts is what an introspection with facts=true has in addition: who the token's user is
+// and what the user may do, so that a verifier elsewhere decides as a node does. It is
+// true until the log has an entry about the user, a role, a group or a collection after
+// log_seq.
 type facts struct {
 	Name        string       `json:"name"`
 	Email       string       `json:"email"`
 	Groups      []string     `json:"groups"`
 	Permissions []permission `json:"permissions"`
-	// CollectionExists says so of the collection that was asked about; nil: of none.
+	// CollectionExists is whether the collection that was asked about exists; nil: none
+	// was asked about.
 	CollectionExists *bool `json:"collection_exists,omitempty"`
 }
 

@@ -42,9 +42,9 @@ type metadata struct {
 // with the configuration.
 const metadataAge = "public, max-age=300"
 
-// openIDMetadata is the same for clients that look for an OpenID provider. There are no
-// ID tokens, but libraries that verify with it accept only the algorithms that are listed
-// here, and only RS256 where none is.
+// openIDMetadata is the same document for clients that look for an OpenID provider. There
+// are no ID tokens, but libraries that verify with it accept only the algorithms that are
+// listed here, and only RS256 where none is.
 type openIDMetadata struct {
 	metadata
 

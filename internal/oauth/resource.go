@@ -11,7 +11,7 @@ import (
 
 // Resource is a protected resource (RFC 9728) that this server's tokens are for.
 type Resource struct {
-	URL    string   // as its metadata says it, and as clients name it
+	URL    string   // its identifier in its metadata and in requests of clients
 	Scopes []string // none: those that are declared
 }
 

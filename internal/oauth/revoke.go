@@ -57,8 +57,8 @@ func presentsItself(r *http.Request, form url.Values) bool {
 	return err == nil && found && raw == form.Get("token")
 }
 
-// take revokes the token. For a client that sends something that is no token there is
-// nothing to revoke; a request that has no other credential is not authenticated.
+// take revokes the token. If a client sends a value that is no token, there is nothing to
+// revoke; a request without any other credential is then not authenticated.
 func (e *Edge) take(r *http.Request, c *caller.Caller, what revoking.Revocation, itself bool, wait revocation.Wait) (revocation.Receipt, error) {
 	if itself {
 		return e.Revoker.RevokeSelf(r.Context(), what.Token, wait)

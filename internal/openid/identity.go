@@ -19,7 +19,7 @@ import (
 type Identity struct {
 	Subject  string    // sub: never given to another person there
 	Session  string    // sid: the session there; empty where it isn't named
-	AuthTime time.Time // when they authenticated there; zero where it isn't said
+	AuthTime time.Time // when they authenticated there; zero if that isn't known
 	IssuedAt time.Time // when the provider said all this
 
 	token    *assertion.Claims
@@ -66,7 +66,7 @@ func (i *Identity) Unverified() bool {
 }
 
 // complete asks the userinfo endpoint for the claims that are wanted and that the ID token
-// doesn't have. A provider without the endpoint has said all that it says.
+// doesn't have. Without that endpoint there are no further claims.
 func (p *Provider) complete(ctx context.Context, m *metadata, accessToken string, who *Identity) error {
 	missing := func(name string) bool { return !who.has(name) }
 	if m.userinfo != "" && slices.ContainsFunc(p.cfg.Claims, missing) {
@@ -99,9 +99,9 @@ func (p *Provider) askUserinfo(ctx context.Context, m *metadata, accessToken str
 	return nil
 }
 
-// checkElsewhere refuses an answer that has left out a wanted claim and says that it must
-// be fetched elsewhere (OpenID Connect Core 1.0 §5.6.2): a person in too many groups would
-// lose all of them.
+// checkElsewhere refuses an answer that lacks a wanted claim and refers to another place
+// for it (OpenID Connect Core 1.0 §5.6.2): a person in too many groups would lose all of
+// them.
 func (p *Provider) checkElsewhere(who *Identity) error {
 	for _, source := range []strictjson.Object{who.token.Members(), who.userinfo} {
 		var names map[string]any

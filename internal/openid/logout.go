@@ -23,7 +23,7 @@ var logoutTypes = []string{"logout+jwt", "JWT", ""}
 type Logout struct {
 	Subject string    // empty: the user of the session
 	Session string    // empty: every session of the subject
-	ID      string    // jti, good once
+	ID      string    // jti, which can be used once
 	At      time.Time // when it was issued
 	// Until is when the token would be refused for its age: until then its ID is remembered.
 	Until time.Time

@@ -1,5 +1,5 @@
-// Package openid is the relying party of OpenID Connect: it sends a browser to a provider,
-// and finds out from what the browser brings back who somebody is there.
+// Package openid is the relying party of OpenID Connect: it sends a browser to a
+// provider, and finds out who somebody is there from what the browser brings back.
 //
 // The protocol, by its instants:
 //
@@ -38,13 +38,13 @@ import (
 	"github.com/bearerd/bearerd/internal/secretfile"
 )
 
-// Config says what a Provider is. Name, Issuer, ClientID, RedirectURI, Scopes, Client and
+// Config configures a Provider. Name, Issuer, ClientID, RedirectURI, Scopes, Client and
 // Now must be set.
 type Config struct {
 	Name        string // as people know it, for messages
 	Issuer      string // exactly as its metadata and ID tokens have it
 	ClientID    string
-	Secret      *secretfile.Secret // none: a public client, whose codes PKCE alone protects
+	Secret      *secretfile.Secret // none: a public client, whose codes only PKCE protects
 	RedirectURI string
 	Scopes      []string
 	// Claims are the names of the claims that are wanted: the userinfo endpoint is asked for
@@ -85,8 +85,8 @@ func (p *Provider) Away() bool { return p.metadata.Away() }
 // be read.
 func (p *Provider) Load(ctx context.Context) error { return p.metadata.Load(ctx) }
 
-// Request is one sign-in under way. State, Nonce and Verifier are random, and known to the
-// browser that began it alone.
+// Request is one sign-in under way. State, Nonce and Verifier are random, and known only
+// to the browser that began it.
 type Request struct {
 	State, Nonce string
 	Verifier     string        // PKCE's
@@ -124,8 +124,8 @@ var idTokenTypes = []string{"", "JWT"}
 // Finish finds out who somebody is from the query that the provider sent the browser back
 // with. The caller has found the request by its state, and used it up. A fault of kind
 // InvalidToken is an answer that isn't accepted, of kind Forbidden one in which the
-// provider or the person says no, and of kind Unavailable a provider that doesn't answer, or
-// doesn't accept bearerd as its client.
+// provider or the person refuses, and of kind Unavailable a provider that doesn't answer,
+// or doesn't accept bearerd as its client.
 func (p *Provider) Finish(ctx context.Context, answer url.Values, r Request) (*Identity, error) {
 	m, err := p.metadata.Get(ctx, nil)
 	if err != nil {
@@ -227,8 +227,8 @@ func (p *Provider) refusal(answer url.Values) error {
 	return p.misconfigured(cause)
 }
 
-// misconfigured returns the fault of a provider that doesn't take bearerd as its client,
-// or its requests.
+// misconfigured returns the fault of a provider that doesn't accept bearerd as its
+// client, or its requests.
 func (p *Provider) misconfigured(cause error) error {
 	return fault.Wrap(cause, fault.Unavailable, "%s refused the request of this server. An administrator finds the reason in its log", p.cfg.Name)
 }

@@ -53,7 +53,7 @@ fi`
 var (
 	errNone = errors.New("there is no PostgreSQL here: install the package postgresql, or name a server in " + Variable)
 
-	// throwaway is for a server whose data nobody misses.
+	// throwaway are the settings of a server whose data may be lost.
 	throwaway = []string{"fsync=off", "full_page_writes=off", "max_connections=400"}
 )
 
@@ -80,7 +80,7 @@ func (c *Cluster) DSN() string {
 // restart.
 func (c *Cluster) Addr() string { return net.JoinHostPort("127.0.0.1", strconv.Itoa(c.port)) }
 
-// Stop ends the server in good order, its connections with it.
+// Stop shuts the server down in order, and ends its connections.
 func (c *Cluster) Stop(tb testing.TB) {
 	tb.Helper()
 	if err := c.end("INT"); err != nil {
@@ -88,7 +88,7 @@ func (c *Cluster) Stop(tb testing.TB) {
 	}
 }
 
-// Kill ends every process of the server at once, as a power cut would.
+// Kill ends every process of the server at once, like a power cut.
 func (c *Cluster) Kill(tb testing.TB) {
 	tb.Helper()
 	if err := c.Crash(); err != nil {
@@ -111,7 +111,7 @@ func (c *Cluster) Crash() error {
 		return err
 	}
 	for _, child := range started {
-		for running(child) { // and holds on to the memory that the next server must have alone
+		for running(child) { // and keeps the memory that the next server must not share
 			time.Sleep(time.Millisecond)
 		}
 	}
@@ -253,7 +253,7 @@ func (c *Cluster) end(signal string) error {
 		return errors.New("the server doesn't run")
 	}
 	_, err := io.WriteString(c.order, signal+"\n")
-	var ended *exec.ExitError // which signal ended it is no news
+	var ended *exec.ExitError // it is known which signal ended it
 	if waitErr := c.guard.Wait(); !errors.As(waitErr, &ended) {
 		err = errors.Join(err, waitErr)
 	}

@@ -32,7 +32,7 @@ import (
 // make databases.
 const Variable = "BEARERD_TEST_POSTGRES"
 
-// stepTimeout is for how long a server may take to do what a test wants of it.
+// stepTimeout is how long a server may take for one step of a test.
 const stepTimeout = time.Minute
 
 // shared is the server of all tests of this process; it ends with the process.

@@ -81,7 +81,7 @@ func (c *Cluster) signal(s syscall.Signal) error {
 	return err
 }
 
-// Promote makes a primary of a standby, and returns when it takes writes. What it has
+// Promote turns a standby into a primary, and returns when it accepts writes. What it has
 // received is kept, and nothing more is received.
 func (c *Cluster) Promote() error {
 	return c.run("pg_ctl", "promote", "-D", c.data(), "--wait", "--timeout", strconv.Itoa(int(stepTimeout.Seconds())))

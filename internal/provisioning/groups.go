@@ -17,7 +17,7 @@ import (
 	"github.com/bearerd/bearerd/internal/revocation"
 )
 
-// ProvidedGroup is what a source says of a group. A nil field is not said.
+// ProvidedGroup is what a source says of a group. It says nothing about a nil field.
 type ProvidedGroup struct {
 	Name       *string
 	ExternalID *string // "": the source has none
@@ -25,7 +25,7 @@ type ProvidedGroup struct {
 }
 
 // MemberChange is one change of who is in a group; changes are made in their order. Users
-// are named by subject. Who isn't in a group is taken out of it without an error.
+// are named by subject. Removing a user who isn't in the group is no error.
 type MemberChange struct {
 	Kind  MemberChangeKind
 	Users []string
@@ -37,8 +37,8 @@ type MemberChangeKind uint8
 // What a change does with the users that it names.
 const (
 	AddMembers     MemberChangeKind = iota // they are put in
-	RemoveMembers                          // they are taken out
-	ReplaceMembers                         // they are put in, and all others are taken out
+	RemoveMembers                          // they are removed
+	ReplaceMembers                         // they are added, and all others are removed
 )
 
 // Groups creates, reads, changes and removes groups for a system that maintains them.
@@ -94,10 +94,10 @@ func (p *Groups) group(ctx context.Context, q records.GroupQuery) (records.Group
 	return found.Items[0], nil
 }
 
-// ProvisionGroup creates a group of the caller: from then on it may put its own users into
-// the group of that name and take them out. A group that holds everything is refused:
-// administrators say who is in that. The error is Conflict when the caller has a group of
-// that name already.
+// ProvisionGroup creates a group of the caller: from then on it may add its own users to
+// the group of that name and remove them. A group that holds everything is refused: only
+// administrators decide who is in that. The error is Conflict when the caller has a group
+// of that name already.
 func (p *Groups) ProvisionGroup(ctx context.Context, c *caller.Caller, said ProvidedGroup) (records.Group, error) {
 	owner, err := p.admit(ctx, c, audit.GroupCreate, value(said.Name))
 	if err != nil {
@@ -118,10 +118,10 @@ func (p *Groups) ProvisionGroup(ctx context.Context, c *caller.Caller, said Prov
 	return g, err
 }
 
-// UpdateProvisionedGroup changes a group of the caller, named by its id: change returns what
-// the source says of the group that it gets, and may be called again when somebody else has
-// changed the group meanwhile. The new state is returned. Everybody who is put in or taken
-// out has their access decided again.
+// UpdateProvisionedGroup changes a group of the caller, named by its id: change gets the
+// group and returns what the source says of it; it may be called again when somebody else
+// has changed the group meanwhile. UpdateProvisionedGroup returns the new state. The
+// access of every user who is added or removed is decided again.
 func (p *Groups) UpdateProvisionedGroup(ctx context.Context, c *caller.Caller, id string, change func(records.Group) (ProvidedGroup, error)) (records.Group, error) {
 	owner, err := p.admit(ctx, c, audit.GroupUpdate, id)
 	if err != nil {
@@ -158,7 +158,7 @@ func (p *Groups) updateGroup(ctx context.Context, c *caller.Caller, q records.Gr
 	return diff.after, err
 }
 
-// groupChanges returns what makes a group what a source says.
+// groupChanges returns the changes that make a group what a source says.
 func (p *Groups) groupChanges(g records.Group, diff groupDiff) []changes.Change {
 	op := records.UpdateGroup{ID: g.ID, Version: g.Version, Add: diff.ids()}
 	for _, m := range diff.out {
@@ -204,14 +204,14 @@ func (p *Groups) memberships(diff groupDiff) []changes.Change {
 	return list
 }
 
-// groupDiff is what a source's words change.
+// groupDiff is the difference between a group and what a source says of it.
 type groupDiff struct {
 	was            string // the name
 	after          records.Group
 	in, out, moved []records.Member
 }
 
-// ids returns the subjects of those who are put in.
+// ids returns the subjects of those who are added.
 func (d groupDiff) ids() (list []string) {
 	for _, m := range d.in {
 		list = append(list, m.ID)
@@ -219,7 +219,7 @@ func (d groupDiff) ids() (list []string) {
 	return list
 }
 
-// groupDiff returns what a source's words change of a group.
+// groupDiff returns the difference between a group and what a source says of it.
 func (p *Groups) groupDiff(ctx context.Context, g records.Group, said ProvidedGroup) (groupDiff, error) {
 	d := groupDiff{was: g.Name, after: g}
 	if said.Name != nil {
@@ -245,9 +245,10 @@ func (p *Groups) groupDiff(ctx context.Context, g records.Group, said ProvidedGr
 		return d, err
 	}
 	d.after.Members = nil
+	left := setOf(out)
 	for _, m := range g.Members {
 		switch {
-		case slices.Contains(out, m.ID):
+		case left[m.ID]:
 			d.out = append(d.out, m)
 			continue
 		case d.after.Name != d.was:
@@ -256,6 +257,9 @@ func (p *Groups) groupDiff(ctx context.Context, g records.Group, said ProvidedGr
 		d.after.Members = append(d.after.Members, m)
 	}
 	d.after.Members = append(d.after.Members, d.in...)
+	if len(d.in) > 0 && len(d.after.Members) > records.MaxGroupMembers {
+		return d, fault.New(fault.TooLarge, "a group has at most %d members", records.MaxGroupMembers).In("members")
+	}
 	return d, nil
 }
 
@@ -274,7 +278,15 @@ func (d groupDiff) validate() error {
 	return changes.ValidateExternalID(d.after.ExternalID)
 }
 
-// memberDiff returns who is put into a group and who is taken out, after all changes.
+func setOf(ids []string) map[string]bool {
+	set := make(map[string]bool, len(ids))
+	for _, id := range ids {
+		set[id] = true
+	}
+	return set
+}
+
+// memberDiff returns who is added to a group and who is removed, after all changes.
 func memberDiff(members []records.Member, changes []MemberChange) (in, out []string) {
 	before, after := map[string]bool{}, map[string]bool{}
 	for _, m := range members {
@@ -319,8 +331,8 @@ func (p *Groups) maySet(ctx context.Context, name string) error {
 	return nil
 }
 
-// newMembers returns the users to be put into a group. Who is in it by somebody else is
-// left with that.
+// newMembers returns the users to be added to a group. A membership that somebody else
+// has set stays theirs.
 func (p *Groups) newMembers(ctx context.Context, g records.Group, ids []string) (in []records.Member, err error) {
 	found := map[string]identity.User{}
 	for part := range slices.Chunk(ids, records.MaxUserIDs) {
@@ -347,8 +359,8 @@ func (p *Groups) newMembers(ctx context.Context, g records.Group, ids []string) 
 	return in, nil
 }
 
-// RemoveProvisionedGroup removes a group of the caller, named by its id, and takes out those
-// whom the caller has put there.
+// RemoveProvisionedGroup removes a group of the caller, named by its id, and the
+// memberships that the caller has set.
 func (p *Groups) RemoveProvisionedGroup(ctx context.Context, c *caller.Caller, id string) (revocation.Receipt, error) {
 	owner, err := p.admit(ctx, c, audit.GroupRemove, id)
 	if err != nil {
@@ -375,7 +387,7 @@ func (p *Groups) removeGroup(ctx context.Context, c *caller.Caller, q records.Gr
 	return p.editor.Commit(ctx, c, append([]changes.Change{removal}, out...)...)
 }
 
-// refuseGroup records that a group was refused because of what it holds.
+// refuseGroup records that a group was refused because of its permissions.
 func (p *Groups) refuseGroup(ctx context.Context, c *caller.Caller, action, name string, err error) error {
 	if !fault.Is(err, fault.Forbidden) {
 		return err

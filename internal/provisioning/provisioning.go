@@ -1,8 +1,10 @@
-// Package provisioning is what systems change that maintain users: those that provision users
-// and groups (SCIM), and the sign-in sources that disable the users who are linked to them.
+// Package provisioning has the operations of systems that maintain users: those that
+// provision users and groups (SCIM), and the sign-in sources that disable the users who
+// are linked to them.
 //
-// Every operation begins with its gate, and the refusal of a change is recorded. A source sees
-// and changes what it owns; everything else doesn't exist for it, but that a username is taken.
+// Every operation begins with its gate, and the refusal of a change is recorded. A source
+// sees and changes what it owns. Everything else doesn't exist for it, except that a
+// username can be taken.
 package provisioning
 
 import (
@@ -58,14 +60,14 @@ func New(cfg Config) (*Provisioner, error) {
 type gate struct{ journal *journal.Journal }
 
 // MayProvision decides whether the caller may provision at all, before anything that was
-// sent is judged. Action is one of package audit, of the change that was asked for, and ""
-// where something is read; the refusal of a change is recorded.
+// sent is judged. action is the audit action of the change that was asked for, and "" for
+// reading; the refusal of a change is recorded.
 func (g *gate) MayProvision(ctx context.Context, c *caller.Caller, action, target string) error {
 	_, err := g.admit(ctx, c, action, target)
 	return err
 }
 
-// admit is the gate of every operation here. It returns the source that the caller is.
+// admit is the gate of every operation here. It returns the caller as a source.
 func (g *gate) admit(ctx context.Context, c *caller.Caller, action, target string) (owner string, err error) {
 	owner, err = caller.RequireProvision(c)
 	if err == nil || c == nil || action == "" {

@@ -46,12 +46,12 @@ func (s *Sources) MayDisableLinked(ctx context.Context, c *caller.Caller, source
 // DisableLinked disables the user who is linked to an external id of a source, or enables
 // them again, and returns the state after it. It is for administrators and for clients
 // with the scope of that source. Disabling revokes everything of the user, and is
-// acknowledged when that holds, the second time too.
+// acknowledged when that holds, even if it was done before.
 //
 // Only the owner disables. Of a user whose owner isn't the source, the sessions that the
 // source vouched for end, with what was made from them, and nothing else is changed.
 //
-// The error is NotFound when nobody is linked so.
+// The error is NotFound when nobody is linked to it.
 func (s *Sources) DisableLinked(ctx context.Context, c *caller.Caller, source, externalID string, disabled bool) (records.LinkedUser, error) {
 	if err := s.MayDisableLinked(ctx, c, source, externalID); err != nil {
 		return records.LinkedUser{}, err

@@ -23,7 +23,7 @@ type Users struct {
 	journal *journal.Journal
 }
 
-// Provided is what a source says of a user. A nil field is not said.
+// Provided is what a source says of a user. It says nothing about a nil field.
 type Provided struct {
 	Username    *string
 	ExternalID  *string // "": the source has none
@@ -66,8 +66,9 @@ func (p *Users) user(ctx context.Context, owner, id string) (records.OwnedUser, 
 }
 
 // ProvisionUser creates a user whom the caller owns. Where the external id is linked to a
-// user whom nobody owns, or whom the caller owns under another name, that user is adopted:
-// they become the caller's, and are as it says. Only administrators create such a link.
+// user whom nobody owns, or whom the caller owns under another name, that user is
+// adopted: the caller becomes their owner, and they are changed to what the caller says.
+// Only administrators create such a link.
 //
 // The error is Conflict in the field "username" or "external_id" for what is taken.
 func (p *Users) ProvisionUser(ctx context.Context, c *caller.Caller, said Provided) (records.OwnedUser, error) {
@@ -132,10 +133,10 @@ func (p *Users) linked(ctx context.Context, owner string, said Provided) (*recor
 }
 
 // UpdateProvisioned changes a user of the caller, named by subject, and returns the new
-// state: change returns what the source says of the user whom it gets. To say that a user
-// isn't active disables them, and revokes everything of theirs; to say that they are enables
-// those whom the source has disabled, and not those whom an administrator has. The error of
-// somebody else's user is records.ErrNoUser.
+// state: change gets the user and returns what the source says of them. A user who is no
+// longer active is disabled, and everything of theirs is revoked; one who is active again
+// is enabled if the source has disabled them, but not if an administrator has. The error
+// of somebody else's user is records.ErrNoUser.
 func (p *Users) UpdateProvisioned(ctx context.Context, c *caller.Caller, id string, change func(records.OwnedUser) (Provided, error)) (records.OwnedUser, error) {
 	owner, err := p.admit(ctx, c, audit.UserUpdate, id)
 	if err != nil {
@@ -162,7 +163,7 @@ func (p *Users) UpdateProvisioned(ctx context.Context, c *caller.Caller, id stri
 	return after, err
 }
 
-// update makes a user what a source says.
+// update changes a user to what a source says.
 func (p *Users) update(ctx context.Context, c *caller.Caller, owner string, user records.OwnedUser, said Provided) (records.OwnedUser, error) {
 	list, after, err := p.changes(ctx, owner, user, said)
 	if err != nil {
@@ -172,7 +173,7 @@ func (p *Users) update(ctx context.Context, c *caller.Caller, owner string, user
 	return after, err
 }
 
-// changes returns what makes a user what a source says, and the user after it.
+// changes returns the changes that make a user what a source says, and the user after them.
 func (p *Users) changes(ctx context.Context, owner string, user records.OwnedUser, said Provided) ([]changes.Change, records.OwnedUser, error) {
 	after := user
 	if said.Person != nil {
@@ -271,10 +272,10 @@ func (p *Users) RemoveProvisioned(ctx context.Context, c *caller.Caller, id stri
 	return p.editor.Commit(ctx, c, removal)
 }
 
-// by returns how the audit log says which source caused a change.
+// by returns the words of the audit log for the source that caused a change.
 func by(owner string) string { return "by " + owner }
 
-// value returns what is said; the zero value when nothing is.
+// value returns the value of a field; the zero value when it is nil.
 func value[T any](said *T) (v T) {
 	if said != nil {
 		v = *said

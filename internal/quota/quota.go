@@ -1,10 +1,10 @@
-// Package quota says how often one address, one client or one subject may do what
-// costs the store something: begin a device flow, present values that nobody was
-// given, create tokens, trade them, revoke again what is revoked.
+// Package quota limits how often one address, one client or one subject may do what costs
+// the store something: begin a device flow, present values that are no tokens, create
+// tokens, trade them, revoke again what is revoked.
 //
-// A limit is an allowance that fills up again: some acts at once, and then one every
-// so often. Each node counts by itself, in memory that is bounded. Wrong passwords are
-// limited by other rules, which all nodes count together (package signin).
+// A limit is an allowance that is refilled: some acts at once, and then one per interval.
+// Each node counts by itself, in memory that is bounded. Wrong passwords are limited by
+// other rules, which all nodes count together (package signin).
 package quota
 
 import (
@@ -66,7 +66,7 @@ type Quota struct {
 	now      func() time.Time
 }
 
-// New returns a quota of which nothing was taken. meter may be nil.
+// New returns an unused quota. meter may be nil.
 func New(now func() time.Time, meter Meter) *Quota {
 	q := &Quota{limiters: make(map[Limit]*ratelimit.Limiter[string], len(allowances)), meter: meter, now: now}
 	for limit, config := range allowances {
@@ -83,7 +83,7 @@ func (q *Quota) Refused(limit Limit) {
 }
 
 // take counts one act under a key and returns how long to wait; 0 when it is allowed.
-// What has no key, because its address is not known, is not limited.
+// An act without a key, because its address is not known, is not limited.
 func (q *Quota) take(limit Limit, key string) time.Duration {
 	if q == nil || key == "" {
 		return 0
@@ -124,8 +124,8 @@ func stranger(ctx context.Context) string {
 
 // LookUp decides whether a value that is not known here may be looked up for the
 // address of a request. The error is fault.Unavailable, and not a refusal of the
-// value: it may be good, and an honest client behind the same address as somebody who
-// sends junk must not discard it.
+// value: it may be valid, and a client at the same address as somebody who sends junk
+// must not discard it.
 func (q *Quota) LookUp(ctx context.Context) error {
 	network := stranger(ctx)
 	if q == nil || network == "" {

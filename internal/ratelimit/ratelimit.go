@@ -1,10 +1,10 @@
-// Package ratelimit is the one limiter of how often something is done: by keys, in
-// bounded memory, as a pure function of what was done and the time.
+// Package ratelimit limits how often something is done: by keys, in bounded memory, as a
+// pure function of what was done and the time.
 //
-// It is the generic cell rate algorithm: each key has one instant, when all that it
-// has taken will have been given back. A key may take Burst acts at once and then one
-// Every. While the memory is full of keys that have taken something lately, all new
-// keys share one allowance: a flood of keys is limited as a whole.
+// It is the generic cell rate algorithm: each key has one instant, at which its allowance
+// will be full again. A key may take Burst acts at once and then one Every. While the
+// memory is full of keys that have taken something recently, all new keys share one
+// allowance: a flood of keys is limited as a whole.
 package ratelimit
 
 import (
@@ -12,10 +12,10 @@ import (
 	"time"
 )
 
-// Config says what is allowed. All fields must be positive.
+// Config configures a limiter. All fields must be positive.
 type Config struct {
 	Burst   int           // acts at once
-	Every   time.Duration // after which one more is given back
+	Every   time.Duration // after which one more act is allowed
 	MaxKeys int           // kept at once; a key takes about 100 bytes
 }
 
@@ -30,15 +30,15 @@ type Limiter[K comparable] struct {
 	swept  time.Time
 }
 
-// New returns a limiter of which nothing was taken.
+// New returns an unused limiter.
 func New[K comparable](c Config) *Limiter[K] {
 	return &Limiter[K]{
 		every: c.Every, burst: time.Duration(c.Burst) * c.Every, maxKeys: c.MaxKeys, until: map[K]time.Time{},
 	}
 }
 
-// Take counts one act of a key. When that is one too many it counts nothing and
-// returns how long to wait; 0 when the act is allowed.
+// Take counts one act of a key, and returns 0. If that is one too many, it counts nothing
+// and returns how long to wait.
 func (l *Limiter[K]) Take(key K, now time.Time) (wait time.Duration) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -86,8 +86,8 @@ func (l *Limiter[K]) next(until, now time.Time) (time.Time, time.Duration) {
 	return next, 0
 }
 
-// sweep drops the keys that have everything back. It looks at all of them, and so at
-// most once in the time in which the limit allows one more.
+// sweep drops the keys whose allowance is full. It visits all keys, and so runs at most
+// once in the time in which the limit allows one more act.
 func (l *Limiter[K]) sweep(now time.Time) {
 	if since := now.Sub(l.swept); since >= 0 && since < l.every {
 		return

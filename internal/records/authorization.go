@@ -8,8 +8,8 @@ import (
 	"github.com/bearerd/bearerd/internal/revocation"
 )
 
-// Code is an authorization code (RFC 6749 §4.1.2): what it must be brought back with, and
-// the grant that it stands for.
+// Code is an authorization code (RFC 6749 §4.1.2): what must be presented with it, and
+// the grant that it redeems.
 type Code struct {
 	Digest      [32]byte // SHA-256 of the value
 	GrantID     string
@@ -36,7 +36,7 @@ type Authorizations interface {
 	Code(ctx context.Context, digest [32]byte) (Code, StoredToken, revocation.Seq, error)
 	// Consent returns what a user has allowed a client for an audience.
 	Consent(ctx context.Context, userID, clientID, audience string) (Consent, error)
-	// DocumentKeys returns the keys of a client that nobody registered, as its document said
-	// when somebody allowed it something last; none where it has none.
+	// DocumentKeys returns the keys of a client that nobody registered, as its document
+	// had them when somebody last allowed it something; none where it has none.
 	DocumentKeys(ctx context.Context, clientID string) (identity.ClientKeys, error)
 }

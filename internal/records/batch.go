@@ -15,7 +15,7 @@ import (
 // audit events that record it, in one transaction.
 type Batch struct {
 	Ops   []Op
-	Log   []revocation.Entry // Seq is given by the store
+	Log   []revocation.Entry // the store sets Seq
 	Audit []audit.Event
 
 	// Origin names the database that the batch was decided from (revocation.Page). It is
@@ -33,9 +33,9 @@ type (
 	// that folds to the same (identity.FoldName).
 	CreateUser struct{ User identity.User }
 	// UpdateUser changes what is set. Groups are all that the user is in, whoever set them:
-	// a membership that stays keeps who set it. Conflict when somebody else has the username,
-	// and with IfPassword when the password hash is another one. A new hash ends the links
-	// with which the user could set a password.
+	// a membership that stays keeps who set it. Conflict when somebody else has the
+	// username and, with IfPassword, when the password hash is a different one. A new
+	// hash ends the links with which the user could set a password.
 	UpdateUser struct {
 		ID                string
 		Username          *string
@@ -46,11 +46,11 @@ type (
 		PasswordHash      *identity.PasswordHash
 		IfPassword        *identity.PasswordHash
 		PasswordChangedAt *time.Time
-		NewPassword       bool // the password is another one than before; this is not stored
+		NewPassword       bool // the password differs from the one before; this is not stored
 	}
 	// SetGroups replaces the memberships of a user that a source has set, and no others;
-	// "" are those that administrators have set. A group that the user is in already by
-	// another is left with that.
+	// "" are those that administrators have set. A membership that somebody else has set
+	// stays theirs.
 	SetGroups struct {
 		ID     string
 		Source string
@@ -59,8 +59,8 @@ type (
 	// AdoptUser makes a source the owner of a user whom nobody owns. Conflict when somebody
 	// does.
 	AdoptUser struct{ ID, Owner string }
-	// DescribeUser changes what is set of what a source says of a user beside. NotFound when
-	// there is no such user.
+	// DescribeUser changes what is set of the further details that a source has of a
+	// user. NotFound when there is no such user.
 	DescribeUser struct {
 		ID       string
 		Person   *Person // but for Inactive
@@ -69,10 +69,11 @@ type (
 	// CreateGroup adds a source's group, without members. Conflict when the source has one
 	// of that name in any case.
 	CreateGroup struct{ Group Group }
-	// UpdateGroup changes what is set of a source's group, and takes members out and in.
-	// With another name all who are in the group by the source are in the one of that name.
-	// A user who is in a group by another is left with that. Users who don't exist
-	// are left out. Conflict in the field "version" when the group has another one.
+	// UpdateGroup changes what is set of a source's group, and removes and adds members.
+	// With a new name, all whom the source has put into the group are in the group of
+	// that name instead. A membership that somebody else has set stays theirs. Users who
+	// don't exist are left out. Conflict in the field "version" when the group has a
+	// different version.
 	UpdateGroup struct {
 		ID               string
 		Version          int64
@@ -80,7 +81,7 @@ type (
 		Add, Remove      []string // users, by id
 	}
 	// RemoveGroup removes a source's group with the memberships that the source set.
-	// Conflict in the field "version" when the group has another one.
+	// Conflict in the field "version" when the group has a different version.
 	RemoveGroup struct {
 		ID      string
 		Version int64
@@ -90,9 +91,9 @@ type (
 	AddLink struct{ Link Link }
 	// RemoveLink removes a link.
 	RemoveLink struct{ Source, ExternalID string }
-	// RequireLink changes nothing. Conflict unless the user is linked to one of the sources.
-	// What else requires that of the same user waits, so that of two links that are removed
-	// at the same time one stays.
+	// RequireLink changes nothing. Conflict unless the user is linked to one of the
+	// sources. Another batch that requires it of the same user waits for this one, so
+	// that of two links that are removed at the same time one stays.
 	RequireLink struct {
 		UserID  string
 		Sources []string
@@ -106,16 +107,16 @@ type (
 		Digest [sha256.Size]byte
 		Now    time.Time
 	}
-	// Spend uses up something that is good once, and remembers it until then. Conflict
-	// when it has been used up, or Else, where that is set.
+	// Spend uses up something that can be used once, and remembers that until Until. The
+	// error is Else, or Conflict where Else is nil, when it has been used up already.
 	Spend struct {
 		Once  Once
 		Until time.Time
 		Else  error
 	}
 	// EndSourced remembers, for LogoutKept, that a source has ended a session of its own or,
-	// without Session, what it had said of a person until At: a session that would begin from
-	// that is revoked as it is stored. Twice is no error.
+	// without Session, what it had said of a person until At: a session that would begin
+	// from that is stored as revoked. Doing it twice is no error.
 	EndSourced struct {
 		Source, Session, Person string
 		At                      time.Time
@@ -131,8 +132,8 @@ type (
 	CreateCollection struct{ Collection Collection }
 	// UpdateCollection renames a collection.
 	UpdateCollection struct{ Collection Collection }
-	// RemoveCollection removes a collection with the bindings that grant something
-	// at or beneath it alone.
+	// RemoveCollection removes a collection with the bindings that grant something only
+	// at or beneath it.
 	RemoveCollection struct{ ID int64 }
 	// CreateRole adds a role. Conflict when the name exists.
 	CreateRole struct{ Role access.Role }
@@ -150,8 +151,8 @@ type (
 	// UpdateClient replaces a client; its secret only when SecretDigest is set, and then
 	// the one before it ends at once. With keys the secret ends.
 	UpdateClient struct{ Client identity.Client }
-	// RotateSecret replaces a client's secret. The present one is good until OldUntil,
-	// zero is at once; the one before that ends at once.
+	// RotateSecret replaces a client's secret. The present one stays valid until OldUntil
+	// (zero: it ends at once); the one before it ends at once.
 	RotateSecret struct {
 		ID           string
 		SecretDigest []byte
@@ -182,9 +183,9 @@ type (
 	// PublishImport lets all tokens of an import be seen at once. Conflict when the import
 	// is not under way.
 	PublishImport struct{ ID int64 }
-	// SpendToken marks one live token as ended, once. Conflict when it has already
-	// ended: another request was faster. With Siblings, the other live tokens that were
-	// issued for the same one end with it, for that reason.
+	// SpendToken marks one live token as ended, once. Conflict when it has already ended:
+	// another request was faster. With Siblings, the other live tokens that were issued
+	// for the same use of a refresh token end too, for the reason Siblings.
 	SpendToken struct {
 		ID       string
 		At       time.Time
@@ -228,9 +229,9 @@ type (
 		ID string
 		At time.Time
 	}
-	// AddDevice stores a device code. Conflict when one of the codes exists. Limited,
-	// until the first of them expires, when as many as Most have not expired at Now, or
-	// of the same client as many as MostOfClient; 0 is no bound.
+	// AddDevice stores a device code. Conflict when one of the codes exists. Limited when
+	// Most codes, or MostOfClient codes of the same client, have not expired at Now;
+	// until the first of them expires. 0 is no bound.
 	AddDevice struct {
 		Device             Device
 		Now                time.Time
@@ -255,8 +256,8 @@ type (
 	// RememberConsent remembers what a user has allowed, in place of what was remembered
 	// for the same client and audience.
 	RememberConsent struct{ Consent Consent }
-	// KnowDocument remembers, until then at least, the keys of a client that nobody registered;
-	// without keys, that it has none any more.
+	// KnowDocument remembers, at least until Until, the keys of a client that nobody
+	// registered; without keys, that it has none any more.
 	KnowDocument struct {
 		ClientID string
 		Keys     identity.ClientKeys
@@ -267,8 +268,8 @@ type (
 	// ClearFailures forgets the failures counted under a key or, with Account, every
 	// count of that account.
 	ClearFailures struct{ Key, Account string }
-	// KnowAddress notes that an account signed in from an address: its digest. Of each
-	// account the latest are kept.
+	// KnowAddress notes that an account signed in from an address: its digest. The latest
+	// addresses of each account are kept.
 	KnowAddress struct {
 		Account, Address string
 		At               time.Time

@@ -7,8 +7,8 @@ import (
 	"github.com/bearerd/bearerd/internal/revocation"
 )
 
-// PassedConfirmation is what a verifier outside has confirmed at another node than the one
-// whose stream it follows.
+// PassedConfirmation is what a verifier outside has confirmed at a node other than the
+// one whose stream it follows.
 type PassedConfirmation struct {
 	Stream string         `json:"stream"`
 	Client string         `json:"client"` // who sent it

@@ -6,7 +6,7 @@ import (
 	"github.com/bearerd/bearerd/internal/revocation"
 )
 
-// DeviceState is where a device code stands.
+// DeviceState is the state of a device code.
 type DeviceState string
 
 // The states of a device code. One that was redeemed is deleted.

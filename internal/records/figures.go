@@ -66,8 +66,8 @@ type CountedFigures struct {
 	Took  time.Duration // how long it took
 }
 
-// CensusClaim asks to count unless somebody has begun since: Finished holds for a counting
-// that was finished, Unfinished for one that wasn't.
+// CensusClaim asks for the right to count, unless a count has begun since: since Finished
+// if it was finished, since Unfinished if it wasn't.
 type CensusClaim struct{ Now, Finished, Unfinished time.Time }
 
 // Census counts users and tokens, a part at a time.
@@ -77,7 +77,7 @@ type Census interface {
 	CountUsers(ctx context.Context, p CensusPart) (Figures, Cursor, error)
 	// CountTokens counts some tokens, likewise.
 	CountTokens(ctx context.Context, p CensusPart) (Figures, Cursor, error)
-	// ClaimCensus reports whether the caller is to count; if so, it is recorded that somebody
+	// ClaimCensus reports whether the caller must count; if so, it records that a count
 	// begins now.
 	ClaimCensus(ctx context.Context, claim CensusClaim) (bool, error)
 	// SetFigures stores the figures that were counted last.

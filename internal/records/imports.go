@@ -17,7 +17,8 @@ type Imports interface {
 	// MaxDigests SHA-256 or SHA-512 sums, as of one sequence. Those of an import that is
 	// under way are not found.
 	ImportedTokens(ctx context.Context, digests [][]byte) ([]StoredToken, revocation.Seq, error)
-	// TokensHeld finds who has tokens of such digests, of an import that is under way too.
+	// TokensHeld finds the owners of tokens with such digests, including those of an
+	// import that is under way.
 	TokensHeld(ctx context.Context, digests [][]byte) ([]HeldToken, error)
 	// UsersByName finds users by username, at most MaxUsernames, as of one sequence: the result
 	// has each by its folded name (identity.FoldName).
@@ -40,7 +41,7 @@ type Import struct {
 	ActiveAt time.Time // when it last stored something
 }
 
-// HeldToken is a stored token as its digest finds it.
+// HeldToken is a stored token that was found by its digest.
 type HeldToken struct {
 	Digest []byte
 	ID     string
@@ -48,7 +49,7 @@ type HeldToken struct {
 	Import int64
 }
 
-// NamedUser is a user as their name finds them.
+// NamedUser is a user who was found by their name.
 type NamedUser struct {
 	ID, Username string
 	Disabled     bool

@@ -17,7 +17,7 @@ import (
 	"github.com/bearerd/bearerd/internal/token"
 )
 
-// Issuer is another system whose JWTs are a way to a token.
+// Issuer is another system whose JWTs can be exchanged for a token.
 type Issuer struct {
 	Name   string `json:"name"`
 	Issuer string `json:"issuer"` // iss, compared exactly
@@ -33,14 +33,14 @@ type Issuer struct {
 	MaxAge   time.Duration `json:"max_age"`  // iat is at most so long ago
 	Rules    []IssuerRule  `json:"rules"`    // the first that matches decides
 
-	// Version is a UUID, another one after each change.
+	// Version is a UUID, a new one after each change.
 	Version string `json:"version"`
 }
 
 // IssuerRule says which JWTs of an issuer become which token.
 type IssuerRule struct {
-	// ID is the UUID of this version of the rule. It is in the chain of what comes of the
-	// rule, which is revoked by it.
+	// ID is the UUID of this version of the rule. It is in the chain of every token that
+	// is issued by the rule, so that they can be revoked by it.
 	ID    string                     `json:"id"`
 	Name  string                     `json:"name"`
 	Match map[string]json.RawMessage `json:"match"` // claims: each a string, a boolean or an integer
@@ -53,7 +53,7 @@ type IssuerRule struct {
 
 	Scope     []string      `json:"scope"`
 	Audiences []string      `json:"audiences"` // what may be asked for besides the default audience
-	TTL       time.Duration `json:"ttl"`       // at most; 0: that of access tokens
+	TTL       time.Duration `json:"ttl"`       // the longest lifetime; 0: that of access tokens
 }
 
 // Issuers reads the issuers that are trusted.
@@ -106,7 +106,7 @@ func (s Issuer) Validate() error {
 	}
 	for i, r := range s.Rules {
 		if slices.ContainsFunc(s.Rules[:i], func(other IssuerRule) bool { return other.Name == r.Name }) {
-			return fault.New(fault.Invalid, "the rule %q stands twice", r.Name).In("rules")
+			return fault.New(fault.Invalid, "the rule %q is listed twice", r.Name).In("rules")
 		}
 		if err := r.validate(); err != nil {
 			return fault.New(fault.Invalid, "the rule %q: %s", r.Name, fault.Message(err)).In("rules")
@@ -208,15 +208,15 @@ func (r IssuerRule) Matches(claims map[string]json.RawMessage) bool {
 	return len(r.Match) > 0
 }
 
-// Same reports whether two versions of a rule say the same.
+// Same reports whether two versions of a rule are equal in everything but their ids.
 func (r IssuerRule) Same(other IssuerRule) bool {
 	return r.Name == other.Name && r.Client == other.Client && r.UserClaim == other.UserClaim && r.Source == other.Source && r.TTL == other.TTL &&
 		slices.Equal(r.Scope, other.Scope) && slices.Equal(r.Audiences, other.Audiences) &&
 		len(r.Match) == len(other.Match) && r.Matches(other.Match)
 }
 
-// SameApartFromRules reports whether two versions of an issuer say the same of everything
-// but its rules.
+// SameApartFromRules reports whether two versions of an issuer are equal in everything
+// but their rules.
 func (s Issuer) SameApartFromRules(other Issuer) bool {
 	return s.Name == other.Name && s.Issuer == other.Issuer && s.JWKS == other.JWKS && s.SecretFile == other.SecretFile &&
 		s.CAFile == other.CAFile && s.Audience == other.Audience && s.Once == other.Once && s.MaxAge == other.MaxAge

@@ -15,7 +15,7 @@ type Notice struct {
 	Fact    []byte // the rest, as JSON
 }
 
-// Due is when a receiver is to be sent a notice.
+// Due is when a notice is to be sent to a receiver.
 type Due struct {
 	Receiver string
 	At       time.Time
@@ -43,7 +43,7 @@ type Postponed struct {
 	At  time.Time
 }
 
-// Turn is the right to send to a receiver. One node has it until it runs out.
+// Turn is the right to send to a receiver. One node has it until it expires.
 type Turn struct {
 	Receiver, Node string
 	Now, Until     time.Time
@@ -73,11 +73,11 @@ type Outbox interface {
 	SettleNotices(ctx context.Context, done []int64, later []Postponed) error
 	// TrimNotices deletes what is beyond the bounds, and returns how many notices that were.
 	TrimNotices(ctx context.Context, b OutboxBounds) (int64, error)
-	// PurgeNotices deletes what stands there since before an instant, of any receiver.
+	// PurgeNotices deletes what has been waiting since before an instant, for any receiver.
 	PurgeNotices(ctx context.Context, before time.Time) error
 	// WaitingNotices counts what waits for a receiver.
 	WaitingNotices(ctx context.Context, receiver string, limit int) (Waiting, error)
-	// KnownNetworks returns those of the places that SeeNetwork has stored.
+	// KnownNetworks returns those of the places that SeeNetwork has stored before.
 	KnownNetworks(ctx context.Context, places []Place) ([]Place, error)
 }
 

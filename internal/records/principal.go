@@ -16,16 +16,17 @@ import (
 	"github.com/bearerd/bearerd/internal/revocation"
 )
 
-// Who names somebody: exactly one of the first three, or who is linked to an external id
-// of a source. Collection also asks whether that collection exists.
+// Who names a user or client by exactly one of the first three fields, or a user by the
+// external id that a source has for them. Collection asks in addition whether that
+// collection exists.
 type Who struct {
 	UserID, Username, ClientID string // the username in any spelling of the same name
 	Source, ExternalID         string
 	Collection                 *int64
 }
 
-// Reference returns whom a reference names: a subject id, or a username in any of its
-// spellings.
+// Reference returns a Who for a reference that is a subject id, or a username in any of
+// its spellings.
 func Reference(ref string) Who {
 	if id, err := uuid.Parse(ref); err == nil {
 		return Who{UserID: id.String()}
@@ -39,7 +40,7 @@ type PrincipalReader interface {
 }
 
 // ReadUser reads the user whom a reference names, with a collection where one is asked
-// about. The error of an unknown one is ErrNoUser.
+// about. The error is ErrNoUser when there is no such user.
 func ReadUser(ctx context.Context, r PrincipalReader, ref string, collection *int64) (*Principal, error) {
 	who := Reference(ref)
 	who.Collection = collection
@@ -56,9 +57,9 @@ func ReadUser(ctx context.Context, r PrincipalReader, ref string, collection *in
 	return &p, nil
 }
 
-// AuditTarget returns how the audit log names whom a reference names, when an act of a
-// caller who may not do it is refused: by the subject or, where there is no such user, by
-// the folded name, with the reference beside it.
+// AuditTarget returns how the audit log names a user whom a refused caller has named by a
+// reference: by the subject or, where there is no such user, by the folded name; in both
+// cases together with the reference.
 func AuditTarget(ctx context.Context, r PrincipalReader, ref string) (target, name string) {
 	p, err := ReadUser(ctx, r, ref, nil)
 	switch {
@@ -70,7 +71,8 @@ func AuditTarget(ctx context.Context, r PrincipalReader, ref string) (target, na
 	return p.User.ID, ref
 }
 
-// Link says who a user is for a source: the id that the source has for them, never a name.
+// Link links a user to an account at a source, by the id that the source has for it,
+// never by a name.
 type Link struct {
 	Source, ExternalID string
 	UserID             string
@@ -93,8 +95,8 @@ type LinkedUser struct {
 	User       identity.User
 }
 
-// Principal is somebody a token can speak for, as read in one snapshot of the
-// store: a user with groups and effective grants, or a client.
+// Principal is a user or client that a token can be issued for, as read in one snapshot
+// of the store: a user with groups and effective grants, or a client.
 type Principal struct {
 	User             *identity.User
 	Client           *identity.Client

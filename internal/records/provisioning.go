@@ -13,12 +13,17 @@ type Provisioning interface {
 	// UsersByID returns those users that have one of the ids, at most MaxUserIDs.
 	UsersByID(ctx context.Context, ids []string) ([]identity.User, error)
 	// OwnedGroups returns groups of an owner in the order of their ids, each with its
-	// members where the query asks for them, all in one snapshot.
+	// members where the query asks for them, all in one snapshot. With members, groups may be
+	// fewer than the query's limit: those together have at most MaxGroupMembers. The error of
+	// a group that has more is fault.TooLarge.
 	OwnedGroups(ctx context.Context, q GroupQuery) (Window[Group], error)
 }
 
 // MaxUserIDs is how many users UsersByID finds at a time.
 const MaxUserIDs = 1000
+
+// MaxGroupMembers is how many users a source may put into one of its groups.
+const MaxGroupMembers = 100_000
 
 // Window is a part of a list, and how long the whole list is.
 type Window[T any] struct {
@@ -26,7 +31,7 @@ type Window[T any] struct {
 	Total int
 }
 
-// OwnedUser is a user with what their owner says of them beside.
+// OwnedUser is a user with the further details that their owner has of them.
 type OwnedUser struct {
 	identity.User
 
@@ -34,16 +39,16 @@ type OwnedUser struct {
 	Person     Person
 }
 
-// Person is what a source says of a user beside what bearerd itself keeps of users.
+// Person is what a source has of a user in addition to what bearerd itself keeps of users.
 type Person struct {
 	GivenName, FamilyName, EmailType string
 
-	// Inactive is set when it is the source that has disabled the user: it alone may be
-	// undone by the source.
+	// Inactive is set when the source has disabled the user: only then may the source
+	// enable them again.
 	Inactive bool
 }
 
-// OwnedQuery asks for users of an owner: all, or those whom every field that is set names.
+// OwnedQuery asks for users of an owner: all, or those who match every field that is set.
 type OwnedQuery struct {
 	Owner                    string
 	ID, Username, ExternalID string // the username in any spelling of the same name
@@ -51,8 +56,8 @@ type OwnedQuery struct {
 	Skip, Limit int // 0 as Limit: none are returned, and they are counted
 }
 
-// Group is a group as the source that provisions it has it. A group needs no such record
-// to have members.
+// Group is the record that a source keeps of a group that it provisions. A group can have
+// members without such a record.
 type Group struct {
 	ID         string // never used twice
 	Owner      string // the source
@@ -65,11 +70,12 @@ type Group struct {
 // Member is a user in a group.
 type Member struct{ ID, Username string }
 
-// GroupQuery asks for groups of an owner: all, or those that every field that is set names.
+// GroupQuery asks for groups of an owner: all, or those that match every field that is set.
 type GroupQuery struct {
 	Owner                string
 	ID, Name, ExternalID string // the name in any case
+	Member               string // the subject of a user of that owner whom it has put there
 
-	Members     bool // with their members: of users of that owner whom it has put there
+	Members     bool // with their members: those users of that owner whom the owner has put there
 	Skip, Limit int  // 0 as Limit: none are returned, and they are counted
 }

@@ -18,12 +18,12 @@ type Page[T any] struct {
 type UserQuery struct {
 	Search, After string
 	Disabled      *bool // nil: all
-	Descending    bool  // by username from the end
+	Descending    bool  // by username, descending
 	Limit         int
 }
 
-// SessionQuery asks for the live sessions that a source vouched for: all, those of one
-// session of its own, or those of a user.
+// SessionQuery asks for the live sessions that a source vouched for: those of one session of
+// its own, or those of a user. Neither, or both, is fault.Invalid.
 type SessionQuery struct{ Source, Session, Owner string }
 
 // LinkQuery asks for the links of a user, or of a source.
@@ -41,7 +41,7 @@ type BindingQuery struct {
 	User       string
 	WithGroups bool // also those of the user's groups
 	Group      string
-	RootGroups bool // those of groups at / alone
+	RootGroups bool // only those of groups at /
 }
 
 // TokenQuery asks for stored tokens; the zero value asks for everybody's, newest first.
@@ -104,8 +104,8 @@ func (q TokenQuery) Asks(t StoredToken) bool {
 	return strings.HasPrefix(LowerASCII(t.Name), LowerASCII(q.Search)) || q.Search == t.ID || len(q.Search) == 4 && q.Search == t.Last4
 }
 
-// LowerASCII returns a text with the letters A to Z as small ones: searches in names of
-// tokens ignore the case of those alone, as both databases do.
+// LowerASCII returns a text with the letters A to Z in lower case. Searches in names of
+// tokens ignore the case of these letters only, as both databases do.
 func LowerASCII(text string) string {
 	return strings.Map(func(r rune) rune {
 		if 'A' <= r && r <= 'Z' {
@@ -115,7 +115,7 @@ func LowerASCII(text string) string {
 	}, text)
 }
 
-// Total is how many items a list has. A list is counted up to a bound.
+// Total is the number of items in a list. A list is counted up to a bound.
 type Total struct {
 	Count int
 	More  bool // there are, or may be, more
@@ -124,3 +124,7 @@ type Total struct {
 // MaxTotal is up to how many items a list is counted, and how many tokens are looked at
 // for one page of a filtered list.
 const MaxTotal = 10_000
+
+// MaxScattered is MaxTotal for everybody's tokens by name, expiry or scope: they are not stored
+// in that order, so that each is read from another place.
+const MaxScattered = 1000

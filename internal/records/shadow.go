@@ -7,7 +7,7 @@ import (
 
 // Bounds of what is kept of report-only routes.
 const (
-	MaxShadows       = 10_000              // rows; what is new beyond counts without its token
+	MaxShadows       = 10_000              // rows; further ones are counted without their token
 	MaxShadowSamples = 5                   // examples of one
 	KeptShadow       = 30 * 24 * time.Hour // since it was last seen
 )
@@ -17,7 +17,7 @@ type Shadow struct {
 	Route, Reason     string
 	TokenID           string // "": none is known, or there are too many
 	Count             int64
-	Agreed, Disagreed int64 // of those of which the application's answer is known
+	Agreed, Disagreed int64 // how many of these have a known answer of the application
 	LastAt            time.Time
 	Examples          []ShadowExample // the latest first
 }

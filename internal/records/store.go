@@ -56,15 +56,24 @@ type Log interface {
 	// Nodes returns what each registered node has confirmed of the log, as the database
 	// has it that Page.Origin names; "" is any. Unavailable when another one is reached.
 	Nodes(ctx context.Context, origin string) ([]revocation.Confirmation, error)
-	// DropNode removes a node from that list if the list still says this of it.
+	// DropNode removes a node from that list if its entry there is still this one.
 	DropNode(ctx context.Context, said revocation.Confirmation) error
 	// LogEntry returns the newest live entry about an id, and whether there is one.
 	LogEntry(ctx context.Context, what revocation.What, id string) (revocation.Entry, bool, error)
 }
 
+// ClientScopes reads the scopes that clients list.
+type ClientScopes interface {
+	// ScopeListed reports whether a client lists a scope.
+	ScopeListed(ctx context.Context, name string) (bool, error)
+}
+
 // AuditLog reads the audit log.
 type AuditLog interface {
-	// AuditEvents returns the events that match, newest first.
+	// AuditPage returns a page of the events that match, newest first. At most MaxTotal
+	// events are looked at for it.
+	AuditPage(ctx context.Context, f audit.Filter) (audit.Page, error)
+	// AuditEvents returns the events of the first page of AuditPage.
 	AuditEvents(ctx context.Context, f audit.Filter) ([]audit.Event, error)
 }
 
@@ -73,7 +82,7 @@ type Purger interface {
 	// Purge deletes what no longer matters at now: log entries whose Until has
 	// passed, tokens that ended more than 90 days ago, old attempts.
 	Purge(ctx context.Context, now time.Time) error
-	// PurgeAudit deletes what stands in the audit log for longer than retention at now.
+	// PurgeAudit deletes the audit events that are older than retention at now.
 	PurgeAudit(ctx context.Context, now time.Time, retention time.Duration) error
 	// ClockOffset returns how far the process's wall clock is ahead of the store's;
 	// negative when it is behind.
@@ -96,6 +105,7 @@ type Directory interface {
 	// Bindings returns the bindings of a user (groups' ones included when asked), or all.
 	Bindings(ctx context.Context, q BindingQuery) ([]access.Binding, error)
 	Clients(ctx context.Context) ([]identity.Client, error)
+	ClientScopes
 	// Links returns the links of a user or a source, by source and external id; none where the
 	// query names neither.
 	Links(ctx context.Context, q LinkQuery) ([]Link, error)
@@ -129,8 +139,8 @@ type Tokens interface {
 	StoredTokens(ctx context.Context, q TokenQuery) (Page[StoredToken], error)
 	// SessionsOf returns live sessions by how they began, the oldest first.
 	SessionsOf(ctx context.Context, q SessionQuery, now time.Time) ([]StoredToken, error)
-	// Expiring returns living API tokens and keys that end between two instants and
-	// of which nobody was told, those that end first.
+	// Expiring returns live API tokens and keys that end between two instants and whose
+	// owners have not been notified, those that end first.
 	Expiring(ctx context.Context, now, before time.Time, limit int) ([]StoredToken, error)
 	// Touch writes a batch of last uses.
 	Touch(ctx context.Context, uses []Use) error
@@ -148,7 +158,7 @@ type AccountFailures struct {
 	Address    string // otherwise: from where; "" when that is not known
 }
 
-// Lists reads what is shown beside a list: how long it is, and the names of those in it.
+// Lists reads what is shown with a list: how long it is, and the names of the users in it.
 type Lists interface {
 	// TokenTotal counts the tokens that a query asks for, on all pages, up to MaxTotal.
 	TokenTotal(ctx context.Context, q TokenQuery) (Total, error)

@@ -7,14 +7,14 @@ import (
 	"github.com/bearerd/bearerd/internal/identity"
 )
 
-// ThingQuery asks for a page of a list of things, in the order of their ids or names: for
-// those of which a text contains Search, in any case.
+// ThingQuery asks for a page of a list (collections, roles, clients, issuers), in the
+// order of their ids or names: for those with a text that contains Search, in any case.
 type ThingQuery struct {
 	Search     string
 	Descending bool
 	After      string
 	Limit      int
-	Count      bool // also how many there are on all pages
+	Count      bool // also count those on all pages
 }
 
 // BindingListQuery asks for a page of bindings, in the order of their paths.
@@ -36,9 +36,9 @@ type CountedPage[T any] struct {
 // the item that reaches it, whatever its limit.
 const MaxPageBytes = 1 << 20
 
-// Things reads the lists of what access rests on, a page at a time. A page of a search may
-// have fewer items than its limit, and others after it: at most MaxTotal things are looked
-// at for a page. A wrong cursor is fault.Invalid.
+// Things reads the lists that access is decided from, a page at a time. A page of a
+// search may have fewer items than its limit, and others after it: at most MaxTotal
+// things are looked at for a page. A wrong cursor is fault.Invalid.
 type Things interface {
 	// CollectionPage lists collections by their ids; a search looks at the id and the name.
 	CollectionPage(ctx context.Context, q ThingQuery) (CountedPage[Collection], error)

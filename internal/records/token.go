@@ -29,9 +29,9 @@ type StoredToken struct {
 	Networks    networks.List // that it, and what is made from it, may be used from; nil: any
 	Audience    string        // of refresh tokens and grants: that of the access tokens made from it; else ""
 	Chain       []string
-	Family      string // of refresh tokens: what dies together
+	Family      string // of refresh tokens: those that are revoked together
 	IssuedFor   string // of refresh tokens: the id of the one for whose use it was issued
-	Granted     bool   // of refresh tokens: it comes of a grant, and is for that grant's audience alone
+	Granted     bool   // of refresh tokens: it was issued for a grant, and is for that grant's audience only
 	Replaces    string // of an API token: the id of the one whose value it renewed
 	Seq         revocation.Seq
 	CreatedAt   time.Time
@@ -56,10 +56,10 @@ type SignIn struct {
 	SaidAt time.Time // zero: not known
 }
 
-// Once names something that is good once.
+// Once names something that can be used once.
 type Once [sha256.Size]byte
 
-// OnceOf returns the name of what parts identify, for a purpose.
+// OnceOf returns the name of the thing that parts identify, for a purpose.
 func OnceOf(purpose string, parts ...string) Once {
 	h := sha256.New()
 	for _, part := range append([]string{purpose}, parts...) {

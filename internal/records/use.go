@@ -17,8 +17,8 @@ type TokenUse struct {
 
 // Uses keeps what stored tokens were used for.
 type Uses interface {
-	// AddUses adds to what is kept of API tokens, API keys and grants. What else has one
-	// of the ids is skipped.
+	// AddUses adds to what is kept of API tokens, API keys and grants. An id of anything
+	// else is skipped.
 	AddUses(ctx context.Context, noted []uses.Noted) error
 	// TokenUses returns what is kept about one token, the latest use first.
 	TokenUses(ctx context.Context, id uses.ID) ([]TokenUse, error)

@@ -9,10 +9,10 @@ const (
 	maxRun     = 16  // letters and digits in a row, likewise
 )
 
-// Path returns the path of a request as it may be kept: without query and fragment, with
-// [Mark] in the place of every segment that may be a token, and cut to a bounded length. It
-// rather masks too much: a name of letters and digits that is as long as a token is masked
-// too.
+// Path returns the path of a request in a form that may be kept: without query and
+// fragment, with [Mark] in the place of every segment that may be a token, and cut to a
+// bounded length. It masks too much rather than too little: a name of letters and digits
+// that is as long as a token is masked too.
 func Path(path string) string {
 	if i := strings.IndexAny(path, "?#;"); i >= 0 {
 		path = path[:i]

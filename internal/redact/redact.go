@@ -1,7 +1,7 @@
 // Package redact keeps tokens out of logs and messages. Clients put them where they
 // don't belong: into paths, usernames, names of parameters, and a log or an error that
-// repeats the input would keep them. It knows what a token looks like and nothing else;
-// a test of the package token holds it to the tokens that are really made.
+// repeats the input would keep them. It knows only what a token looks like; a test of
+// package token checks it with real tokens.
 package redact
 
 import (
@@ -9,7 +9,7 @@ import (
 	"strings"
 )
 
-// Mark stands where a token was.
+// Mark replaces a token.
 const Mark = "[token]"
 
 const (
@@ -51,8 +51,8 @@ func Tokens(text string) string {
 	return b.String()
 }
 
-// mayHold reports whether text has characters enough in a row for a token. Most texts
-// haven't.
+// mayHold reports whether text has enough characters in a row for a token. Most texts
+// don't.
 func mayHold(text string) bool {
 	run := 0
 	for i := range len(text) {
@@ -154,8 +154,8 @@ func letters(text string) int {
 	return n
 }
 
-// isOpaque reports whether body is what stands behind the prefix of an opaque token:
-// its checksum is right.
+// isOpaque reports whether body is the part of an opaque token after the prefix: its
+// checksum is right.
 func isOpaque(body string) bool {
 	if letters(body) != opaqueChars {
 		return false

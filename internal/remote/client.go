@@ -51,8 +51,8 @@ func NewClient(caFile string) (*http.Client, error) {
 	}, nil
 }
 
-// Roots returns the certificates of the authorities in a PEM file; nil, which stands for
-// those of the system, without one.
+// Roots returns the certificates of the authorities in a PEM file; without a file nil,
+// which means those of the system.
 func Roots(caFile string) (*x509.CertPool, error) {
 	if caFile == "" {
 		return nil, nil

@@ -24,11 +24,11 @@ const (
 	maxStale = 24 * time.Hour
 )
 
-// Config says what a Value is made of. All fields must be set.
+// Config configures a Value. All fields must be set.
 type Config[T any] struct {
 	// What it is, for messages: "the keys of museum".
 	What string
-	// Read reads the value and says for how long it is fresh. Its context ends after
+	// Read reads the value and returns for how long it is fresh. Its context ends after
 	// Timeout.
 	Read func(ctx context.Context) (value T, fresh time.Duration, err error)
 	Now  func() time.Time
@@ -58,7 +58,7 @@ type known[T any] struct {
 // NewValue returns a value that is not read yet.
 func NewValue[T any](cfg Config[T]) *Value[T] { return &Value[T]{cfg: cfg} }
 
-// Get returns the value; suits says whether it is the one wanted (nil: any is). A value
+// Get returns the value; suits reports whether it is the one wanted (nil: any is). A value
 // that doesn't suit although it is as new as it may be is returned too. The error is a
 // fault of kind Unavailable: nothing that may be used could be read.
 func (v *Value[T]) Get(ctx context.Context, suits func(T) bool) (T, error) {
@@ -111,8 +111,8 @@ func (v *Value[T]) refresh(ctx context.Context, suited bool) error {
 	}
 }
 
-// recent reports whether the value was read too short a time ago to be read again, and
-// what came of that; if not, it counts as read now.
+// recent reports whether the value was read too recently to be read again, and returns
+// the result of that reading; if not, it counts as read now.
 func (v *Value[T]) recent(suited bool) (bool, error) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
@@ -153,14 +153,14 @@ func elapsed(at, now time.Time) time.Duration {
 	return maxStale
 }
 
-// Bounds say for how long a document that was fetched may be fresh.
+// Bounds limit how long a fetched document is fresh.
 type Bounds struct{ Least, Most, Usual time.Duration }
 
 // KeySets are the bounds for JWK Sets: a key that is withdrawn must not be trusted for long.
 var KeySets = Bounds{Least: time.Minute, Most: time.Hour, Usual: 5 * time.Minute}
 
 // Freshness returns for how long a document is fresh, from the headers of the answer: its
-// max-age (RFC 9111 §5.2.2.1), within the bounds; the usual time where it says nothing.
+// max-age (RFC 9111 §5.2.2.1), within the bounds; the default time without one.
 func (b Bounds) Freshness(header http.Header) time.Duration {
 	for directive := range strings.SplitSeq(header.Get("Cache-Control"), ",") {
 		name, value, _ := strings.Cut(strings.TrimSpace(directive), "=")

@@ -14,7 +14,8 @@ type Acknowledgement struct {
 	Nodes     int `json:"nodes"`
 	Confirmed int `json:"confirmed"`
 	Expired   int `json:"expired"`
-	// Verifiers counts the verifiers outside likewise; nil where they were not waited for.
+	// Verifiers is the same count of the verifiers outside; nil where they were not
+	// waited for.
 	*Verifiers
 }
 
@@ -125,8 +126,8 @@ func (v *verdict) judge(cfg AwaitConfig) bool {
 }
 
 // lags counts a node, and those who read the log from it, and reports whether any of them
-// must be waited for. Once the node's lease has expired, gone, so have theirs: they count
-// from the same questions.
+// must be waited for. Once the node's lease has expired (gone), theirs have too, because
+// they count from the same questions.
 func (c Confirmation) lags(cfg AwaitConfig, gone bool, nodes, outside *tally) bool {
 	lags := false
 	count := func(t *tally, r Readers) {
@@ -156,7 +157,7 @@ func (c Confirmation) lags(cfg AwaitConfig, gone bool, nodes, outside *tally) bo
 	return lags
 }
 
-// tally counts a kind of those that are waited for.
+// tally is the count of the nodes, or of the verifiers, that are waited for.
 type tally struct{ count, confirmed, expired int }
 
 // drop removes the expired nodes from the list, so that the next revocation doesn't wait

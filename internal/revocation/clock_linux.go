@@ -9,8 +9,8 @@ import (
 )
 
 // BootClock returns the time since boot, suspension included: it never goes back,
-// and nobody can set it. Where the kernel has no such clock it stands at the end
-// of time, so that no lease holds.
+// and nobody can set it. Where the kernel has no such clock it returns the longest
+// Duration there is, so that no lease holds.
 //
 // Every verification calls it. The call never blocks, so it is made without telling the
 // scheduler, which would take as long again.

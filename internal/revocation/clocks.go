@@ -105,22 +105,22 @@ func (c *wallClock) forward(wall, passed int64) int64 {
 	}
 }
 
-// news is what wakes those who wait for a ledger to change.
+// news wakes the goroutines that wait for a ledger to change.
 type news struct {
 	mu   sync.Mutex
-	next chan struct{} // closed and replaced at news
+	next chan struct{} // closed and replaced at each change
 }
 
-// Watch returns a channel that is closed at the next news: entries, a renewal, or the
-// end of the lease by Distrust. All who watch share the channel. Take it before
-// looking at what may change.
+// Watch returns a channel that is closed at the next change: entries, a renewal, or the
+// end of the lease by Distrust. All watchers share the channel. Take it before looking at
+// what may change.
 func (n *news) Watch() <-chan struct{} {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	return n.next
 }
 
-// notify wakes those who watch.
+// notify wakes the watchers.
 func (n *news) notify() {
 	n.mu.Lock()
 	defer n.mu.Unlock()

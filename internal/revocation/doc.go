@@ -30,7 +30,8 @@
 //
 // # One question
 //
-// A node (Follower) asks every quarter of L, and at once when woken. One turn is:
+// A node (Follower) asks every quarter of L, and when woken: at once, or 20 ms after it was
+// woken last. One turn is:
 //
 //  1. At t0 the node reads its clock, and then puts the question: what comes after the
 //     last entry that I have read?
@@ -71,8 +72,8 @@
 //
 // # Waiting for the nodes
 //
-// Who revokes may wait for less than L (Await). The store holds a list of nodes: each
-// with the sequence that it has confirmed, and its L.
+// A caller that revokes may have to wait for less than L (Await). The store holds a list
+// of nodes: each with the sequence that it has confirmed, and its L.
 //
 //  1. At T the entry is committed with sequence s. At c, after that, the waiting node
 //     reads its own clock.

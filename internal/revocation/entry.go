@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// Seq is a position in the revocation log. The first entry has 1, and 0 stands
-// before all of them.
+// Seq is a position in the revocation log. The first entry has 1, and 0 is the position
+// before it.
 type Seq = int64
 
 // What is the kind of thing that an entry names. The values are those of the log.
@@ -89,8 +89,8 @@ type Page struct {
 // that sequence. It is judged from the sequences, not from the number of entries.
 func (p Page) Complete(after Seq) bool { return p.last(after) == p.Head }
 
-// last returns the sequence up to which a reader that had read up to after has read with
-// this page.
+// last returns the sequence up to which the log has been read once this page is read, if
+// it had been read up to after before.
 func (p Page) last(after Seq) Seq {
 	if n := len(p.Entries); n > 0 {
 		return p.Entries[n-1].Seq
@@ -121,8 +121,8 @@ type Confirmation struct {
 type Readers struct {
 	Count  int // of those that are registered
 	Behind int // of these, those that have not confirmed what the node had applied
-	// Seq is a sequence that all of them have confirmed; who registers later begins at no
-	// earlier one.
+	// Seq is a sequence that all of them have confirmed; a verifier that registers later
+	// begins at this one or at a later one.
 	Seq Seq
 }
 
@@ -131,12 +131,12 @@ type Readers struct {
 type Outside struct{ Edges, Verifiers Readers }
 
 // SeqOfLeft is the sequence of a node that has left, when its entry stays on the list for
-// verifiers that may rely on its last heartbeats: a node that accepts nothing has applied
-// whatever there is.
+// verifiers that may rely on its last heartbeats: a node that accepts no token counts as
+// one that has applied everything.
 const SeqOfLeft Seq = math.MaxInt64
 
-// expiredAfter reports whether the lease has expired once that much time has elapsed
-// since an instant at which it had begun at the latest, by the clock of another node.
+// expiredAfter reports whether the lease has expired once that much time has elapsed, by
+// the clock of another node, since the latest instant at which it can have begun.
 func (c Confirmation) expiredAfter(elapsed time.Duration) bool { return c.longest() <= elapsed }
 
 // longest returns how long the lease can last by the clock of another node. Clocks that
@@ -144,7 +144,7 @@ func (c Confirmation) expiredAfter(elapsed time.Duration) bool { return c.longes
 // that makes a thousandth.
 func (c Confirmation) longest() time.Duration { return c.Lease + c.Lease/1000 }
 
-// same reports whether two entries of a node on the list are equal, with the same time.
+// same reports whether two entries of a node on the list are equal, their times included.
 func (c Confirmation) same(d Confirmation) bool {
 	return c.Node == d.Node && c.Seq == d.Seq && c.Lease == d.Lease && c.SeenAt.Equal(d.SeenAt)
 }

@@ -62,8 +62,8 @@ func NewLedger(clock func() time.Duration, now func() time.Time) *Ledger {
 	return l
 }
 
-// Set returns what the log says: which tokens are revoked, and which cut-offs there
-// are. It knows an entry before Applied and the lease say so.
+// Set returns the part of the log in force: which tokens are revoked, and which cut-offs
+// there are. It has an entry before Applied and the lease include it.
 func (l *Ledger) Set() *Set { return &l.set }
 
 // Applied returns the sequence up to which every entry counts here. It never goes back.
@@ -79,7 +79,7 @@ func (l *Ledger) AsOf() time.Duration { return time.Duration(l.asOf.Load()) }
 // the source, and keep the answer only while it stays the same.
 func (l *Ledger) Epoch() uint64 { return l.epoch.Load() }
 
-// Lease returns the lease as it stands.
+// Lease returns the current lease.
 func (l *Ledger) Lease() Lease {
 	return Lease{end: time.Duration(l.leaseEnd.Load()), clock: l.clock}
 }
@@ -87,8 +87,8 @@ func (l *Ledger) Lease() Lease {
 // Ready returns a channel that is closed once the ledger has held a lease.
 func (l *Ledger) Ready() <-chan struct{} { return l.ready }
 
-// OnApply adds a hook that is called for every change, after the set knows it and
-// before Applied and the lease say so. Hooks are called one after another.
+// OnApply adds a hook that is called for every change, after the set has it and before
+// Applied and the lease include it. Hooks are called one after another.
 func (l *Ledger) OnApply(hook func(Change)) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -116,8 +116,8 @@ func (l *Ledger) Purged(until time.Time) {
 	}
 }
 
-// Apply makes entries count, in the order of the log. From here on tokens that they
-// name are refused; that everything before them counts too is said by Advance alone.
+// Apply makes entries count, in the order of the log. From here on tokens that they name
+// are refused. Only Advance records that everything before them counts too.
 func (l *Ledger) Apply(entries []Entry) {
 	l.set.Apply(entries)
 	l.mu.Lock()

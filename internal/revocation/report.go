@@ -5,7 +5,7 @@ import (
 	"sync"
 )
 
-// report is what the operator is told of a follower: each change once, not each question.
+// report logs for the operator how a follower fares: each change once, not each question.
 type report struct {
 	logger     *slog.Logger
 	overBudget bool // whether it was logged that the set is; held with the turn

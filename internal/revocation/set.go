@@ -73,8 +73,8 @@ func (k Key) words() words {
 // Set is the live part of the log in memory. Look-ups take no lock and allocate
 // nothing; writers take turns. The zero value is an empty set.
 //
-// Kills lie in buckets by the time until which they matter, rounded up, so that
-// forgetting is dropping a bucket. Cut-offs are few and lie in one table, which is
+// Kills are kept in buckets by the time until which they matter, rounded up, so that
+// forgetting is dropping a bucket. Cut-offs are few and are kept in one table, which is
 // rebuilt once a day without those that have run out. Ends are fewer still.
 //
 // The set is exact and never evicts a live entry, however many there are: a token
@@ -292,7 +292,7 @@ func (s *Set) Bytes() int64 {
 	return n + int64(s.lenEnds())*endBytes
 }
 
-// OverBudget reports whether the set takes more memory than its budget. It goes on
+// OverBudget reports whether the set takes more memory than its budget. The set works on
 // all the same: the operator must add memory, or revoke users instead of single tokens.
 func (s *Set) OverBudget() bool { return s.Bytes() > s.budget() }
 

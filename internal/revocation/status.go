@@ -55,8 +55,8 @@ func (f *Follower) Entries(ctx context.Context, after Seq, limit int) (Page, err
 // full; before the first of them, since the ledger was made.
 func (l *Ledger) LeaseAge() time.Duration { return l.Clock() - l.AsOf() }
 
-// Permit returns a lease for one request only, from an answer about the request that was
-// true as of an instant of the clock.
+// Permit returns a lease for one request only, from an answer about that request which
+// was true as of an instant of the clock.
 func (l *Ledger) Permit(asOf, staleness time.Duration) Lease {
 	return Lease{end: asOf + staleness, clock: l.clock}
 }

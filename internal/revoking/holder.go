@@ -14,12 +14,13 @@ import (
 	"github.com/bearerd/bearerd/internal/verification"
 )
 
-// RevokeSelf revokes a token for its holder, who proves only that they hold it: for a
-// token that is no longer accepted. Whether it has expired doesn't matter, and revoking
-// twice is success. If it is already revoked, nothing is written; the receipt is returned
-// when the revocation holds, as the caller's Wait requires. The error is InvalidToken for
-// a value that is not a token of this server, that was signed by a revoked key, or that
-// is of a kind which may not revoke itself, and Limited as for Revoke.
+// RevokeSelf revokes a token for its holder, who has to prove only that they hold it. It
+// works for a token that is no longer accepted too. Whether it has expired doesn't
+// matter, and revoking twice is success. If it is already revoked, nothing is written;
+// the receipt is returned when the revocation holds, as the caller's Wait requires. The
+// error is InvalidToken for a value that is not a token of this server, that was signed
+// by a revoked key, or that is of a kind which may not revoke itself, and Limited as for
+// Revoke.
 func (r *Holders) RevokeSelf(ctx context.Context, raw string, wait revocation.Wait) (revocation.Receipt, error) {
 	return r.revokeHeld(ctx, raw, caller.SelfRevokingKinds(), wait)
 }
@@ -30,7 +31,7 @@ func (r *Holders) RevokeHeld(ctx context.Context, raw string, wait revocation.Wa
 	return r.revokeHeld(ctx, raw, append(caller.SelfRevokingKinds(), token.KindRefresh), wait)
 }
 
-// revokeHeld revokes a token of one of these kinds for its holder.
+// revokeHeld revokes a token for its holder, if it is of one of these kinds.
 func (r *Holders) revokeHeld(ctx context.Context, raw string, kinds []token.Kind, wait revocation.Wait) (revocation.Receipt, error) {
 	t, err := r.verifier.Genuine(ctx, raw)
 	if err != nil {

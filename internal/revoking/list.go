@@ -33,13 +33,14 @@ type Revocable struct {
 // ID returns the public id of the token.
 func (r Revocable) ID() string { return r.kill.ID }
 
-// FindRevocable finds the token that a value or a public id stands for, and decides
-// whether the caller may revoke it; it writes nothing. The error is InvalidToken for a
-// value that is not a token of this server, Forbidden for a value that is somebody
-// else's, NotFound for an id that does not exist or is somebody else's, and
-// InsufficientScope when a Bearer without the scope credentials names another token of
-// its owner. For the operator every UUID is an id: only some tokens are stored. What has the
-// shape of another system's tokens is a value first, which then is in no log or list of ids.
+// FindRevocable finds a token by its value or its public id, and decides whether the
+// caller may revoke it; it writes nothing. The error is InvalidToken for a value that is
+// not a token of this server, Forbidden for a value that is somebody else's, NotFound for
+// an id that does not exist or is somebody else's, and InsufficientScope when a Bearer
+// without the scope credentials names another token of its owner. For the operator every
+// UUID is an id: only some tokens are stored. A text that has the shape of another
+// system's tokens is taken for a value first, so that the value gets into no log or list
+// of ids.
 func (r *Tokens) FindRevocable(ctx context.Context, c *caller.Caller, ref string) (Revocable, error) {
 	id, err := uuid.Parse(ref)
 	named := err == nil

@@ -59,7 +59,7 @@ type Revoker struct {
 	*Sources
 }
 
-// Tokens revokes tokens one by one, for callers who may.
+// Tokens revokes single tokens, for callers who are allowed to.
 type Tokens struct{ *revoker }
 
 // Holders revokes tokens for the systems and people that hold their values.
@@ -71,7 +71,7 @@ type Subjects struct{ *revoker }
 // Sources ends the sessions that a source vouched for.
 type Sources struct{ *revoker }
 
-// revoker is what all of them stand on.
+// revoker is what Tokens, Holders, Subjects and Sources share.
 type revoker struct {
 	store    Store
 	journal  *journal.Journal
@@ -238,7 +238,7 @@ func (r *Subjects) refuseAll(ctx context.Context, c *caller.Caller, target strin
 type terms struct {
 	wait      revocation.Wait
 	unlimited bool         // revoking revoked tokens again is not limited
-	once      []records.Op // what the caller's credential is used up by
+	once      []records.Op // the operations that use up the caller's credential
 }
 
 func termsOf(c *caller.Caller) terms {
@@ -331,10 +331,10 @@ type Everything struct {
 // RevokeEverything revokes everything issued to anybody until now: access and task
 // tokens, API keys and tokens, sessions, refresh tokens, and device codes that wait. It
 // is for the operator, after restoring a backup. What was issued after the backup has no
-// row and may have no user any more: the log's entry about everything reaches it by its
-// sequence, which the restored log has left behind. The signing keys are revoked too, for
-// verifiers that follow no log, and a new one signs at once. The error is Forbidden for
-// anybody else.
+// row, and its user may not exist any more: the log's entry about everything revokes it
+// because its sequence is earlier than the entry's, once the restored log's sequence has
+// been raised. The signing keys are revoked too, for verifiers that follow no log, and a
+// new one signs at once. The error is Forbidden for anybody else.
 func (r *Subjects) RevokeEverything(ctx context.Context, c *caller.Caller) (Everything, error) {
 	if !c.IsOperator() {
 		return Everything{}, fault.New(fault.Forbidden, "only the operator revokes everything of everybody")

@@ -12,16 +12,17 @@ import (
 	"github.com/bearerd/bearerd/internal/revocation"
 )
 
-// SourceLogout is what a sign-in source says has ended there. A package that speaks to the
-// source has judged that the source said it, to us, just now.
+// SourceLogout is what a sign-in source says has ended there. The package that speaks to
+// the source has verified that it comes from the source, is meant for bearerd, and is
+// recent.
 type SourceLogout struct {
 	Source     string    // its name
 	Session    string    // its own name for the session; "": all sessions of the person
 	ExternalID string    // the person; "": everybody with the session
 	At         time.Time // when the source said so
-	Everything bool      // what ends is everything of the person, not the sessions alone
+	Everything bool      // everything of the person ends, not only the sessions
 
-	Once  records.Once // what was presented, which is good once
+	Once  records.Once // what was presented, which can be used once
 	Until time.Time    // when it would be refused anyway
 }
 
@@ -88,8 +89,8 @@ func (r *Sources) sourcedSessions(ctx context.Context, o SourceLogout, person st
 	return r.store.SessionsOf(ctx, records.SessionQuery{Source: o.Source, Owner: person}, r.now())
 }
 
-// endSessions returns the batch that ends sessions, or everything of whom they belong to
-// and of the person.
+// endSessions returns the batch that ends sessions, or everything of the users they
+// belong to and of the person.
 func (r *Sources) endSessions(ctx context.Context, o SourceLogout, person string, sessions []records.StoredToken) records.Batch {
 	var b records.Batch
 	reason := "signed out at the source " + o.Source

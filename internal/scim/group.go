@@ -64,29 +64,24 @@ func (e *Edge) listGroups(w http.ResponseWriter, r *request) error {
 	if err != nil {
 		return err
 	}
-	var of string
 	members := wantsMembers(query)
 	q := records.GroupQuery{Skip: part.skip(), Limit: part.count}
 	err = readFilter(query.Get("filter"), map[string]*string{
-		"id": &q.ID, "displayname": &q.Name, "externalid": &q.ExternalID, "members": &of,
+		"id": &q.ID, "displayname": &q.Name, "externalid": &q.ExternalID, "members": &q.Member,
 	})
 	switch {
 	case err != nil:
 		return err
-	case of != "" && q.ID == "":
+	case q.Member != "" && q.ID == "":
 		return wrong(invalidFilter, "members are compared together with the id of a group")
 	}
-	q.Members = members || of != ""
+	q.Members = members
 	found, err := e.Directory.ProvisionedGroups(r.Context(), r.caller, q)
 	if err != nil {
 		return err
 	}
 	groups := []group{}
 	for _, g := range found.Items {
-		if of != "" && !slices.ContainsFunc(g.Members, func(m records.Member) bool { return m.ID == of }) {
-			found.Total--
-			continue
-		}
 		groups = append(groups, e.groupOf(g, members))
 	}
 	return writePage(w, part.start, found.Total, groups)

@@ -1,6 +1,6 @@
-// Package secretfile holds secrets that stand in files and are read again while they are
-// in use. A [Set] has those of one configuration: [Set.Reload] reads them all, and replaces
-// all or none.
+// Package secretfile has secrets that are in files and can be read again while they are
+// in use. A [Set] has those of one configuration: [Set.Reload] reads them all, and
+// replaces all or none.
 package secretfile
 
 import (
@@ -50,8 +50,8 @@ func (s *Set) Open(read func() ([]byte, error)) (*Secret, error) {
 	return one, nil
 }
 
-// Reload reads all secrets and returns how many are others than before. Where one can't be
-// read, or fails its check, all stay as they were; the error names each of those.
+// Reload reads all secrets and returns how many have changed. If one can't be read, or
+// fails its check, all stay as they were; the error names each of those.
 func (s *Set) Reload() (changed int, err error) {
 	texts := make([][]byte, len(s.secrets))
 	var failed []error

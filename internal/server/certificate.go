@@ -42,8 +42,8 @@ type stamp struct {
 
 const checkFilesEvery = time.Second
 
-// current returns the certificate as the files have it. Files that can't be used,
-// such as a chain that is newer than its key, leave it as it was.
+// current returns the certificate as the files have it. If the files can't be used, such
+// as a chain that is newer than its key, the certificate stays as it was.
 func (c *certificate) current() *tls.Certificate {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -72,8 +72,8 @@ func (c *certificate) reload() error {
 	return c.load()
 }
 
-// load reads the files. What they were before reading counts, so that a change
-// under the reader's hands is seen at the next check.
+// load reads the files. Their stamps are taken before reading, so that a change during
+// the reading is seen at the next check.
 func (c *certificate) load() error {
 	stamp, err := c.stamps()
 	if err != nil {

@@ -8,12 +8,12 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// deafen makes the system ignore who wants to connect to a listener from now on. They ask
-// again a second later, and are refused or find the next process. Who has connected, or is
-// about to, isn't concerned.
+// deafen makes the system ignore new connection requests to a listener from now on. Their
+// clients try again a second later, and are refused or reach the next process.
+// Connections that are established, or about to be, aren't affected.
 func deafen(l *net.TCPListener) error {
-	// The filter sees the header of TCP, where this byte has the flags. Who wants to connect
-	// sends SYN without ACK.
+	// The filter sees the header of TCP, where this byte has the flags. A connection
+	// request has SYN without ACK.
 	const flags, syn, ack = 13, 0x02, 0x10
 	filter := []unix.SockFilter{
 		{Code: unix.BPF_LD | unix.BPF_B | unix.BPF_ABS, K: flags},

@@ -20,7 +20,8 @@ type reading struct {
 	labels     prometheus.Labels // fixed ones; nil: none
 }
 
-// watch adds the metrics that others keep. The streams are those of the edges.
+// watch adds the metrics whose values other parts keep. streams counts the streams of the
+// edges.
 func (m *Metrics) watch(n Node, streams func() int) error {
 	for _, g := range []reading{
 		{
@@ -67,8 +68,8 @@ func (m *Metrics) watch(n Node, streams func() int) error {
 			return err
 		}
 	}
-	// What the follower does. A request that had to ask the store is a fallback, by the
-	// reason why memory was not enough.
+	// The counts of the follower. A request that had to ask the store is a fallback, by
+	// the reason why memory was not enough.
 	for _, c := range []reading{
 		{
 			name: "revocation_questions_total", help: "Reads of the revocation log.",

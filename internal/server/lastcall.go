@@ -7,10 +7,10 @@ import (
 )
 
 const (
-	// lastCall is for how long nobody must have connected before a listener closes. Whose
-	// handshake is under way finishes it within that time.
+	// lastCall is the time without a new connection after which a listener closes. A
+	// handshake that is under way finishes within that time.
 	lastCall = 50 * time.Millisecond
-	// lastCalls is for how long that is awaited where new clients keep coming.
+	// lastCalls is the longest wait for such a time, if new clients keep coming.
 	lastCalls = 500 * time.Millisecond
 )
 
@@ -22,7 +22,7 @@ type doorkeeper struct {
 
 	once    sync.Once
 	closing chan struct{} // closed by Close, and guards the fields below
-	deaf    bool          // the system ignores who wants to connect now
+	deaf    bool          // the system ignores new connection requests now
 	until   time.Time
 }
 
@@ -30,7 +30,7 @@ func newDoorkeeper(l *net.TCPListener) *doorkeeper {
 	return &doorkeeper{TCPListener: l, closing: make(chan struct{})}
 }
 
-// Close makes Accept take what waits, and then close the listener.
+// Close makes Accept return the connections that wait, and then close the listener.
 func (d *doorkeeper) Close() error {
 	d.once.Do(func() {
 		d.deaf = deafen(d.TCPListener) == nil

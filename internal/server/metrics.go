@@ -54,12 +54,12 @@ var (
 
 const lastKind = token.KindClientSecret
 
-// loginOutcomes are the words of node.Meter's LoginTried; what is none of them
-// is counted as "other".
+// loginOutcomes are the outcomes that node.Meter's LoginTried receives; any other one is
+// counted as "other".
 var loginOutcomes = []string{"ok", "failed", "limited", "disabled", "other"}
 
-// NewMetrics makes metrics with a registry of their own, and with those of the Go
-// runtime and the process beside them.
+// NewMetrics returns metrics in a registry of their own, together with those of the Go
+// runtime and the process.
 func NewMetrics() *Metrics {
 	m := &Metrics{registry: prometheus.NewRegistry(), logins: map[string]prometheus.Counter{}}
 	m.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
@@ -139,7 +139,7 @@ func (m *Metrics) ReportOnly(outcome string) {
 	}
 }
 
-// SetReportOnly says how many routes and requirements are not enforced.
+// SetReportOnly sets the number of routes and requirements that are not enforced.
 func (m *Metrics) SetReportOnly(n int) { m.notEnforced.Set(float64(n)) }
 
 // addSeries lists the counters whose growth the history records.
@@ -229,7 +229,7 @@ func (m *Metrics) Revoked(r journal.Revocation) {
 	m.revoked[revokedEverything].Add(float64(r.Everything))
 }
 
-// Acknowledged notes how long a revocation took until it held everywhere.
+// Acknowledged records how long a revocation took until it held everywhere.
 func (m *Metrics) Acknowledged(took time.Duration) { m.acknowledgment.Observe(took.Seconds()) }
 
 // Waited counts a revocation that was waited for, by how that ended.
@@ -241,7 +241,7 @@ func (m *Metrics) Waited(outcome string) {
 
 // end is how a request ended: who served it, and the status of the answer.
 type end struct {
-	route  string // a pattern of ours, so there are few
+	route  string // a pattern of bearerd's, so there are few
 	status int
 }
 
@@ -270,8 +270,8 @@ func (m *Metrics) observer(e end) prometheus.Observer {
 	return o
 }
 
-// codeLabel returns the label of a status. An application behind may invent others than
-// are registered: those are one.
+// codeLabel returns the label of a status. An application behind may invent statuses that
+// are not registered: they share one label.
 func codeLabel(status int) string {
 	if http.StatusText(status) == "" {
 		return "other"

@@ -44,21 +44,29 @@ func (s *Server) mount(o *httpkit.Observer, own, gateway []Edge) http.Handler {
 	})))
 }
 
-// probed puts the probe in front of a router: it answers where an endpoint of this server is,
-// and requests for anything else go on to next.
+// probed puts the probe in front of a router: it answers at the endpoints of this server,
+// and passes requests for anything else to next.
 func (s *Server) probed(t *router, next http.Handler) http.Handler {
 	if s.Probe == nil {
 		return next
 	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		for _, asked := range []*http.Request{r, t.within(r)} {
-			if asked != nil && s.Probe.Asks(r, asked.URL.Path) && t.endpoint(asked.URL.Path) != "" {
-				s.Probe.Reached(w)
-				return
-			}
+		if s.asked(t, r) {
+			s.Probe.Reached(w)
+			return
 		}
 		next.ServeHTTP(w, r)
 	})
+}
+
+// asked reports whether a request is the probe's, for an endpoint.
+func (s *Server) asked(t *router, r *http.Request) bool {
+	for _, asked := range []*http.Request{r, t.within(r)} {
+		if asked != nil && s.Probe.Asks(r, asked.URL.Path) && t.endpoint(asked.URL.Path) != "" {
+			return true
+		}
+	}
+	return false
 }
 
 func newMux(edges []Edge) *http.ServeMux {

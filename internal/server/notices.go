@@ -37,8 +37,8 @@ func (m *Metrics) NoticesDropped(receiver string, n int64) {
 	m.notices.dropped.WithLabelValues(receiver).Add(float64(n))
 }
 
-// NoticesWaiting notes how many notices wait. That is first done at the start: the counters of
-// the receiver are there then, at 0, so that their first increase is seen as one.
+// NoticesWaiting notes how many notices wait. The first call is made at the start, so
+// that the counters of the receiver exist at 0 and their first increase is seen as one.
 func (m *Metrics) NoticesWaiting(receiver string, n int) {
 	m.notices.waiting.WithLabelValues(receiver).Set(float64(n))
 	for _, counter := range []*prometheus.CounterVec{m.notices.sent, m.notices.failed, m.notices.refused, m.notices.dropped} {

@@ -19,8 +19,8 @@ type Dialect interface {
 	Paths() []string
 }
 
-// What lies beneath reservedFirst, and these names beneath /.well-known/ with what lies
-// beneath them, is bearerd's alone.
+// Paths beneath reservedFirst, and those at and beneath these names in /.well-known/,
+// belong to bearerd alone.
 var (
 	reservedFirst = []string{"auth", "oauth2"}
 	wellKnown     = []string{"oauth-authorization-server", "openid-configuration", "jwks.json", "oauth-protected-resource"}
@@ -30,7 +30,7 @@ var (
 // the path of an endpoint wrong sends its secrets all the same.
 type reservations struct {
 	places []place  // of the dialects
-	base   []string // the segments of the issuer's path, beneath which the same paths are ours
+	base   []string // the segments of the issuer's path, beneath which the same paths are bearerd's
 }
 
 // place is the path of an endpoint.
@@ -56,17 +56,17 @@ func newReservations(edges []Edge, base string) reservations {
 			r.places = append(r.places, p)
 		}
 	}
-	// /users/login is meant before /users/{name}.
+	// /users/login comes before /users/{name}.
 	slices.SortStableFunc(r.places, func(a, b place) int { return cmp.Compare(a.wildcards(), b.wildcards()) })
 	return r
 }
 
-// meaning is what a path that was sent may be read as.
+// meaning is one way to read a path that was sent.
 type meaning struct {
-	own   bool   // it lies where nothing but bearerd's endpoints may
-	path  string // of an endpoint; "": there is no such endpoint of a dialect's
+	own   bool   // it is where only bearerd's endpoints may be
+	path  string // of a dialect's endpoint; "": there is none
 	exact bool   // it is spelt as that path is
-	inner bool   // it lies beneath the issuer's path
+	inner bool   // it is beneath the issuer's path
 }
 
 // read reads a path as leniently as any application might: as it is, and beneath the
@@ -108,8 +108,8 @@ func (r reservations) readAs(path string, segments, resolved []string) meaning {
 	return meaning{}
 }
 
-// reserved reports whether segments, a reading of the path, lie where nothing but
-// bearerd's endpoints may.
+// reserved reports whether segments, a reading of the path, are where only bearerd's
+// endpoints may be.
 func reserved(path string, segments []string) bool {
 	switch {
 	case len(segments) == 0:
@@ -142,8 +142,8 @@ func (p place) wildcards() (n int) {
 	return n
 }
 
-// endpoint returns the path of the endpoint that a request for a tidy path would reach by
-// some method; "" when there is none.
+// endpoint returns the path of the endpoint that a request for a clean path would reach
+// by some method; "" when there is none.
 func (t *router) endpoint(path string) string {
 	if _, ok := t.exact[path]; ok {
 		return path

@@ -9,11 +9,11 @@ import (
 	"github.com/bearerd/bearerd/internal/httpkit"
 )
 
-// router finds who serves a request. Two muxes stand beside each other because in
-// one the gateway's "/" would take what an own endpoint answers with 405.
+// router finds the handler of a request. There are two muxes, because in a single one the
+// gateway's "/" would serve requests that an own endpoint answers with 405.
 type router struct {
 	own, gateway *http.ServeMux
-	ownHandler   http.Handler // own, with what is around it
+	ownHandler   http.Handler // own, with its middleware
 	exact        map[string]http.Handler
 	beneath      map[string]http.Handler // by the path, with a slash at its end
 	application  http.Handler            // the gateway's "/"; nil: there is none
@@ -34,16 +34,16 @@ func (t *router) serve(w http.ResponseWriter, r *http.Request) error {
 		return t.refuse(w, r, inner)
 	}
 	if pattern != "" {
-		asked.Pattern = pattern // as a mux does that found h by it
+		asked.Pattern = pattern // as a mux does that has found h by this pattern
 	}
 	h.ServeHTTP(w, asked)
 	r.Pattern = asked.Pattern
 	return nil
 }
 
-// find returns who serves a request, as which request, and the pattern where no mux of
-// theirs will find one; nil where nobody does. Inner is the request beneath the issuer's
-// path, nil for another.
+// find returns the handler of a request, the request to pass to it, and the pattern where
+// no mux will set one; the handler is nil where there is none. Inner is the request
+// beneath the issuer's path, nil for another.
 func (t *router) find(r, inner *http.Request) (h http.Handler, pattern string, asked *http.Request) {
 	for _, asked := range []*http.Request{r, inner} {
 		if asked == nil {
@@ -53,9 +53,9 @@ func (t *router) find(r, inner *http.Request) (h http.Handler, pattern string, a
 			return h, pattern, asked
 		}
 	}
-	// What such a path means is the application's to know, and whether it may pass is the
-	// proxy's, unless it is one of ours in another spelling. Of its own paths a dialect
-	// takes the methods that it serves.
+	// The application knows what such a path means, and the proxy decides whether it may
+	// pass, unless it is a path of bearerd's in another spelling. On its own paths a
+	// dialect takes only the methods that it serves.
 	meant := t.reservations.read(r.URL.EscapedPath())
 	if t.application != nil && !meant.own && (meant.path == "" || meant.exact) {
 		return t.application, everything, r
@@ -63,7 +63,7 @@ func (t *router) find(r, inner *http.Request) (h http.Handler, pattern string, a
 	return nil, "", nil
 }
 
-// findEndpoint returns who serves a request for an endpoint by a method that it has.
+// findEndpoint returns the handler of an endpoint, if it serves the request's method.
 func (t *router) findEndpoint(r *http.Request) (h http.Handler, pattern string) {
 	if h, ok := t.exact[r.URL.Path]; ok && r.URL.RawPath == "" {
 		return h, r.URL.Path
@@ -86,8 +86,8 @@ func (t *router) findEndpoint(r *http.Request) (h http.Handler, pattern string) 
 	return nil, ""
 }
 
-// leaves reports whether a request is the application's. What scripts may do there is
-// for the proxy to say.
+// leaves reports whether a request is left to the application. What scripts may do there
+// is decided by the proxy.
 func (t *router) leaves(r *http.Request) bool {
 	if method := r.Header.Get("Access-Control-Request-Method"); r.Method == http.MethodOptions && method != "" {
 		asked := *r // a preflight belongs to the request that it asks about
@@ -101,8 +101,8 @@ func (t *router) leaves(r *http.Request) bool {
 	return pattern == everything
 }
 
-// within returns the request for what its path names beneath the issuer's; nil when it
-// doesn't lie there.
+// within returns the request with its path relative to the issuer's; nil when it isn't
+// beneath that.
 func (t *router) within(r *http.Request) *http.Request {
 	rest, ok := strings.CutPrefix(r.URL.EscapedPath(), t.base)
 	if t.base == "" || !ok || rest != "" && rest[0] != '/' {
@@ -117,7 +117,7 @@ func (t *router) within(r *http.Request) *http.Request {
 	return &inner
 }
 
-// refuse says what is wrong with a request that nobody serves. Inner is the request
+// refuse answers a request that no handler serves. Inner is the request
 // beneath the issuer's path, nil for another.
 func (t *router) refuse(w http.ResponseWriter, r, inner *http.Request) error {
 	meant := t.reservations.read(r.URL.EscapedPath())
@@ -181,7 +181,7 @@ func (t *router) allowed(r *http.Request) string {
 	return ""
 }
 
-// probe takes the headers of an answer and nothing else.
+// probe keeps the headers of an answer and discards the rest.
 type probe http.Header
 
 func (p probe) Header() http.Header         { return http.Header(p) }

@@ -14,11 +14,11 @@ import (
 )
 
 // Limits of a connection; those of a body are Config.BodyTimeout. There is none on
-// writing an answer: streams and what is proxied may take as long as they do.
+// writing an answer: streams and proxied answers may take any time.
 const (
 	headerTimeout = 10 * time.Second
 	idleTimeout   = 2 * time.Minute
-	maxHeader     = 64 << 10 // room for a token of 8 KiB beside an application's cookies
+	maxHeader     = 64 << 10 // room for a token of 8 KiB and an application's cookies
 )
 
 // listener is an address with what is served there.
@@ -60,7 +60,7 @@ func (l *listener) open(ctx context.Context) error {
 	return nil
 }
 
-// serve serves until the door is closed.
+// serve serves until the listener is closed.
 func (l *listener) serve() error {
 	defer close(l.served)
 	var err error
@@ -83,8 +83,7 @@ func (s *Server) listeners() []*listener {
 	return all
 }
 
-// Listen opens the listeners, all or none. Run does it too when it wasn't done
-// before.
+// Listen opens the listeners, all or none. Run calls it if it wasn't called before.
 func (s *Server) Listen(ctx context.Context) error {
 	if s.verify != nil {
 		if err := s.verify.Listen(ctx); err != nil {
@@ -133,10 +132,10 @@ func (l *listener) addr() net.Addr {
 	return l.door.Addr()
 }
 
-// Run serves until ctx ends or something fails that it can't do without, and then
-// stops in order. It returns when every goroutine of its own has ended; the error
-// is nil when the end of ctx was the reason. What goes on when Drain has passed is
-// cut, as a stream of the proxied application may be.
+// Run serves until ctx ends or a part fails that it can't do without, and then stops in
+// order. It returns when every goroutine of its own has ended; the error is nil when the
+// end of ctx was the reason. What is still running when Drain has passed is cut off, such
+// as a stream of the proxied application.
 func (s *Server) Run(ctx context.Context) error {
 	if s.main.door == nil {
 		if err := s.Listen(ctx); err != nil {
@@ -178,7 +177,7 @@ func (s *Server) Run(ctx context.Context) error {
 	<-serving.Done()
 	notice := s.Notice
 	if ctx.Err() == nil {
-		notice = 0 // something failed, and can't be relied on for longer
+		notice = 0 // something failed, so the server can't go on
 	}
 	s.stop(notice, endLoops)
 	all.Wait()
@@ -213,8 +212,8 @@ func (s *Server) stop(notice time.Duration, endLoops func()) {
 	}
 }
 
-// drain answers those who have connected, lets requests finish, and cuts those that take too
-// long.
+// drain answers the clients that have connected, lets requests finish, and cuts off those
+// that take too long.
 func (s *Server) drain(l *listener) {
 	ctx, cancel := context.WithTimeout(context.Background(), s.Drain)
 	defer cancel()

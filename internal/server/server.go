@@ -6,19 +6,19 @@
 // for the audit log, the metric of its route, the last recover), CORS, and the
 // router. The router asks three places in turn: the gateway's named endpoints,
 // bearerd's own edges, whose answers carry the security headers, and the gateway's
-// "/", which is the proxied application. So an application behind bearerd can't
-// take a path from it, and its answers pass as they came. What lies beneath /auth/ and
-// /oauth2/, and every other spelling of an endpoint's path, never reaches the
-// application: it is 404, and names the endpoint. Beside that a dialect takes the
-// methods and paths that it serves, and leaves the rest to the application, whose proxy
-// refuses a path that is not clean or passes it as it came.
+// "/", which is the proxied application. So an application behind bearerd can't take a
+// path from it, and its answers pass unchanged. A path beneath /auth/ or /oauth2/, and
+// every other spelling of an endpoint's path, never reaches the application: the answer
+// is 404, and names the endpoint. In addition a dialect takes the methods and paths that
+// it serves, and leaves the rest to the application, whose proxy refuses a path that is
+// not clean or passes it on unchanged.
 //
-// Where the issuer has a path, everything stands beneath that path: a proxy in front may
-// pass it on or cut it off. A path that is an endpoint's as it came is never cut.
+// Where the issuer has a path, everything is beneath that path: a proxy in front may pass
+// it on or cut it off. A path that is an endpoint's without that is never cut.
 //
-// On the end of its context a server says first on /readyz that it is going, then
-// takes no more connections, ends its streams and lets requests finish, and only
-// then ends the loops: a request that is still under way can be judged to its end.
+// When its context ends, a server first reports on /readyz that it stops, then takes no
+// more connections, ends its streams and lets requests finish, and only then ends the
+// loops: a request that is still under way can be judged to its end.
 package server
 
 import (
@@ -62,15 +62,15 @@ type Streaming interface {
 // Exact is an edge of the gateway whose one endpoint is asked with every request to
 // an application. It is found without a search.
 type Exact interface {
-	// Exact returns its path, which is also its pattern in Register, and who serves it
-	// by every method.
+	// Exact returns its path, which is also its pattern in Register, and its handler for
+	// every method.
 	Exact() (path string, h http.Handler)
 }
 
-// Beneath is an edge of the gateway that serves every path beneath one, as it was sent: what
-// follows is somebody else's path, and nothing of ours to tidy.
+// Beneath is an edge of the gateway that serves every path beneath one, as it was sent:
+// what follows is a path of another application, which must not be cleaned.
 type Beneath interface {
-	// Beneath returns that path, with a slash at its end, and who serves what is beneath.
+	// Beneath returns that path, with a slash at its end, and its handler.
 	Beneath() (path string, h http.Handler)
 }
 
@@ -100,7 +100,7 @@ type TLS struct {
 	CertFile, KeyFile string
 }
 
-// Build names what was built from what, for the metric bearerd_build_info.
+// Build is the version and the source of this build, for the metric bearerd_build_info.
 type Build struct {
 	Version, Revision, GoVersion string
 }
@@ -131,23 +131,23 @@ type Config struct {
 	Gateway []Edge  // forward auth, and at "/" the proxied application
 	Inner   []Inner // more listeners, apart from these
 	Verify  *Verify // nil: none
-	Loops   []Loop  // beside the follower, the housekeeping and the server's own
+	Loops   []Loop  // in addition to the follower, the housekeeping and the server's own
 
-	// Unready returns why this process should get no requests, "" when it should; nil: what
-	// the node's status says.
+	// Unready returns why this process should get no requests, "" when it should get
+	// them; nil: by the node's status.
 	Unready func() string
-	// Refuse answers a request that nobody serves; nil: with a problem of RFC 9457.
+	// Refuse answers a request that no endpoint serves; nil: with a problem of RFC 9457.
 	Refuse httpkit.ErrorWriter
-	// Probe answers in place of any endpoint those who ask whether its path leads here; nil:
-	// nobody may ask.
+	// Probe answers, in place of any endpoint, requests that ask whether its path leads
+	// here; nil: nobody may ask.
 	Probe Probe
 
 	CORS    []string        // origins whose scripts may call with a Bearer token
 	Proxies httpkit.Proxies // whose X-Forwarded-For is believed
-	Notice  time.Duration   // how long to go on serving after /readyz says no
+	Notice  time.Duration   // how long to go on serving after /readyz reports 503
 	Drain   time.Duration   // how long requests may take to finish; 0: 10 s
 	// BodyTimeout is how long each 64 KiB of a request's body may take to arrive; 0:
-	// 30 s. What is proxied is no exception until the application has begun to answer.
+	// 30 s. It applies to a proxied request too, until the application has begun to answer.
 	BodyTimeout time.Duration
 }
 
@@ -200,8 +200,8 @@ func New(c Config) (*Server, error) {
 	if err := errors.Join(c.Metrics.watch(c.Node, s.streams), c.Metrics.describe(c.Build)); err != nil {
 		return nil, err
 	}
-	// Of every listener: it puts the origin of each request into its context for the audit
-	// log, and counts it under the route that it took.
+	// For every listener it puts the origin of each request into its context for the
+	// audit log, and counts it under the route that it took.
 	observer := httpkit.NewObserver(httpkit.ObserverConfig{
 		Logger: s.log, Now: s.Now, Proxies: s.Proxies,
 		Context: func(ctx context.Context, e *httpkit.Event) context.Context {

@@ -21,7 +21,8 @@ const (
 	samplesKept = 24*60 + 1
 )
 
-// series is one counter, its name in the database, and where its growth stands in a step.
+// series is one counter, its name in the database, and the field of a step that holds its
+// growth.
 type series struct {
 	counter     prometheus.Counter
 	group, name string
@@ -112,7 +113,7 @@ func (m *Metrics) sampling(ctx context.Context, now func() time.Time) error {
 	}
 }
 
-// Traffic returns what this node did lately; see [traffic.Log]. A step is a
+// Traffic returns what this node did recently; see [traffic.Log]. A step is a
 // whole number of minutes, and all of them lie within a day.
 func (m *Metrics) Traffic(now time.Time, step time.Duration, steps int) ([]traffic.Step, error) {
 	if step < sampleEvery || step%sampleEvery != 0 || steps <= 0 || steps > samplesKept || step*time.Duration(steps) > samplesKept*sampleEvery {

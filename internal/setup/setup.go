@@ -1,6 +1,6 @@
-// Package setup writes the configuration that a new installation begins with. It has every
-// key, with the default where nothing else was asked for, and what the key is about: it is
-// made of the reference that the operator's page shows, so that the two can't differ.
+// Package setup writes the configuration that a new installation begins with. It has
+// every key with its description, and the default where nothing else was asked for. It is
+// generated from the reference on the operator's page, so that the two can't differ.
 package setup
 
 import (
@@ -33,8 +33,8 @@ const heading = `# The configuration of bearerd, written by "bearerd init".
 var keyLine = regexp.MustCompile(`^(\w+): (.*?)(\s+# .*)?$`)
 
 // Configuration returns the text of a configuration file with these settings. Name is the
-// file's, for the command that checks it. The error names a setting that there is not, or
-// that can't be written.
+// file's, for the command that checks it. The error names a setting that doesn't exist or
+// can't be written.
 func Configuration(name string, settings []Setting) (string, error) {
 	var out strings.Builder
 	fmt.Fprintf(&out, heading, name)

@@ -1,6 +1,6 @@
-// Package shadow counts what report-only routes would have refused, so that a team can see
-// whether bearerd and the checks that the application has today agree, before bearerd's
-// count.
+// Package shadow counts what report-only routes would have refused, so that a team can
+// see whether bearerd and the present checks of the application agree, before bearerd's
+// checks are enforced.
 //
 // A node gathers in memory, in bounded space, and adds to the rows of all nodes every few
 // seconds and when it stops. What is kept of a request is its method and its path, without
@@ -22,7 +22,7 @@ import (
 	"github.com/bearerd/bearerd/internal/redact"
 )
 
-// Refusal is a request that bearerd would have refused, and that went on.
+// Refusal is a request that bearerd would have refused, and that was passed on.
 type Refusal struct {
 	Route   string // as the configuration has it
 	Reason  string
@@ -216,6 +216,6 @@ func (l *Log) List(ctx context.Context, c *caller.Caller, after string, limit in
 	if l == nil {
 		return records.Page[records.Shadow]{}, fault.New(fault.Internal, "nothing is gathered here")
 	}
-	_ = l.Write(ctx) // what can't be written now is missing from the list, and comes later
+	_ = l.Write(ctx) // what can't be written now is missing from the list, and is written later
 	return l.cfg.Store.ShadowList(ctx, after, limit)
 }

@@ -33,8 +33,8 @@ func (pw *Passwords) sourcesFor(ctx context.Context, found *records.Principal) (
 }
 
 // checkAtSources asks sources, one after another, whether the password is right. When a
-// source can't be asked the next one is; the error is Unavailable only when none of the
-// others accepts the password.
+// source can't be asked, the next one is asked; the error is Unavailable only when none
+// of the others accepts the password.
 func (pw *Passwords) checkAtSources(ctx context.Context, cred Credentials, sources []Source) (verdict, error) {
 	refusal := error(errBadCredentials)
 	for _, s := range sources {
@@ -86,8 +86,8 @@ func (pw *Passwords) loginVouched(ctx context.Context, cred Credentials, typed *
 	return caller.BySignIn(&p, c.SignIn), nil
 }
 
-// asPassword returns the answer to somebody whose password was right and who was refused:
-// that of a wrong password. The audit log says why.
+// asPassword returns the error for somebody who is refused although the password was
+// right: the same as for a wrong password. The audit log has the reason.
 func asPassword(err error) error {
 	_, elsewhere := errors.AsType[*NeedsPasswordError](err)
 	switch kind := fault.KindOf(err); {
@@ -97,8 +97,8 @@ func asPassword(err error) error {
 	return errBadCredentials
 }
 
-// VouchWithPassword is Vouch for somebody who has typed the password of the user whose name
-// the source says: they are linked. The error is that of Vouch or of Login.
+// VouchWithPassword is Vouch for somebody who has typed the password of the user that the
+// source names: they are linked. The error is that of Vouch or of Login.
 func (pw *Passwords) VouchWithPassword(ctx context.Context, st Statement, password string) (*caller.Caller, error) {
 	proved, err := pw.Login(ctx, Credentials{Username: st.Username, Password: password})
 	if err != nil {

@@ -63,14 +63,14 @@ func (a *ClientAuthenticator) KnownClient(ctx context.Context, id string) (p *re
 	if !fault.Is(err, fault.NotFound) || a.cfg.ClientURL == nil || !a.cfg.ClientURL(id) {
 		return p, err == nil, err
 	}
-	// What it may have, the code or the grant that it brings says.
+	// What it may have is decided by the code or the grant that it presents.
 	p = &records.Principal{Client: identity.ClientOfURL(id), Seq: a.cfg.Ledger.Applied()}
 	p.Client.Keys, err = a.cfg.Store.DocumentKeys(ctx, id)
 	return p, false, err
 }
 
-// ClientNamed returns a registered client by its id, for showing people who asks. It says
-// nothing about who sent the request. The error is NotFound.
+// ClientNamed returns a registered client by its id, for pages that show which client
+// asks. It says nothing about who sent the request. The error is NotFound.
 func (a *ClientAuthenticator) ClientNamed(ctx context.Context, id string) (*records.Principal, error) {
 	return a.client(ctx, id)
 }
@@ -82,8 +82,8 @@ const (
 	maxClientAge  = time.Hour
 )
 
-// client returns a client: from memory while the log says nothing new of it and this
-// node holds a lease, else from the store. Every change of a client is in the log.
+// client returns a client: from memory while the log has no newer entry about it and this
+// node holds a lease, otherwise from the store. Every change of a client is in the log.
 func (a *ClientAuthenticator) client(ctx context.Context, id string) (*records.Principal, error) {
 	ledger, now := a.cfg.Ledger, a.cfg.Now()
 	lease, asOf, epoch := ledger.Lease(), ledger.Applied(), ledger.Epoch()

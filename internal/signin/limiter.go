@@ -39,13 +39,13 @@ func (a attempt) keys() []string {
 }
 
 // address returns what is kept of an address that an account signed in from: a digest
-// that is another for each account.
+// that differs for each account.
 func (a attempt) address() string {
 	sum := sha256.Sum256([]byte(a.account + "@" + a.network))
 	return hex.EncodeToString(sum[:16])
 }
 
-// place is where somebody comes from who waits for their password to be checked.
+// place is the network of somebody who waits for their password to be checked.
 func (a attempt) place() string {
 	if a.network == "" {
 		return a.account
@@ -53,8 +53,8 @@ func (a attempt) place() string {
 	return a.network
 }
 
-// read reads the counts that an attempt is held to, and when the account last signed in
-// from its address; zero for never.
+// read reads the counts that limit an attempt, and when the account last signed in from
+// its address; zero for never.
 func (l *Limiter) read(ctx context.Context, a attempt) (counts identity.Attempts, last time.Time, err error) {
 	now := l.now()
 	found, err := l.attempts.Failures(ctx, a.keys(), now)
@@ -96,9 +96,9 @@ func (l *Limiter) failed(ctx context.Context, a attempt, known bool) error {
 // knownAgain is how old the last sign-in from an address is when the next is noted.
 const knownAgain = 24 * time.Hour
 
-// succeeded returns what a good sign-in changes: it clears the failures of the account
-// from that address and no others, or the owner of one account could try others for
-// ever; and the address is known from now on.
+// succeeded returns the operations of a successful sign-in. They clear the failures of
+// the account from that address and no others, or the owner of one account could guess at
+// other accounts for ever; and they note the address as known.
 func (l *Limiter) succeeded(a attempt, counts identity.Attempts, last time.Time) (ops []records.Op) {
 	if counts.Account.Count > 0 {
 		ops = append(ops, records.ClearFailures{Key: records.AttemptKey(a.account, a.network)})

@@ -107,9 +107,9 @@ func (pw *Passwords) begin(ctx context.Context, at attempt) (known bool, err err
 	return counts.Known, pw.loginLimited(pw.limiter.judge(counts))
 }
 
-// accept returns what an attempt with the right password changes. Attempts that ran at the
-// same time may have reached the limit meanwhile: then this answer must say no more than
-// theirs, and the error is Limited.
+// accept returns the operations of an attempt with the right password. Attempts that ran
+// at the same time may have reached the limit meanwhile: then this answer must reveal no
+// more than theirs, and the error is Limited.
 func (pw *Passwords) accept(ctx context.Context, at attempt) ([]records.Op, error) {
 	counts, last, err := pw.limiter.read(ctx, at)
 	if err != nil {
@@ -202,7 +202,7 @@ func (pw *Passwords) checkOwn(ctx context.Context, cred Credentials, found *reco
 	}
 	var v verdict
 	if match.Stale {
-		// When there is no room to hash now, the next login will do.
+		// When too many passwords are being hashed now, the next login upgrades the hash.
 		if hash, err := pw.cfg.Hasher.Hash(ctx, cred.Password); err == nil {
 			v.ops = append(v.ops, records.Rehash{ID: found.User.ID, Old: found.User.PasswordHash, New: hash})
 		}
@@ -240,7 +240,8 @@ func (pw *Passwords) loginLimited(err error) error {
 }
 
 // loginFailed counts the failure, records it, and returns the answer. The audit log names
-// who has the name by their subject, as everywhere, with what was typed beside it.
+// the user who has that name by their subject, as everywhere, together with what was
+// typed.
 func (pw *Passwords) loginFailed(ctx context.Context, typed, subject string, at attempt, known bool) error {
 	if err := pw.limiter.failed(ctx, at, known); err != nil {
 		return pw.loginLimited(err)

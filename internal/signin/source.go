@@ -13,10 +13,10 @@ import (
 
 // Source is a system that vouches for people, and what it may say of whom.
 type Source struct {
-	Name  string // as it stands in URLs, links and the audit log
+	Name  string // its name in URLs, links and the audit log
 	Title string // as people read it
 
-	Create       bool                // a user is created for somebody whom nobody here is linked to
+	Create       bool                // a user is created for somebody who isn't linked to a user here
 	LinkUsername bool                // or somebody who has exactly that username, within limits, is linked at first sight
 	SetsGroups   bool                // it sets memberships of the groups that GroupsOnly admits
 	GroupsOnly   []string            // patterns with * and ?
@@ -34,8 +34,9 @@ type PasswordChecker interface {
 	CheckPassword(ctx context.Context, username, password string) (Statement, error)
 }
 
-// Statement is what a source says of somebody who has authenticated there. A package that
-// speaks to the source has judged that the source said it, to us, just now, once.
+// Statement is what a source says of somebody who has authenticated there. The package
+// that speaks to the source has verified that it comes from the source, is meant for
+// bearerd, is recent, and hasn't been used before.
 type Statement struct {
 	Source     string // the name of the source
 	ExternalID string // who it is for the source; never a name that can be another's later
@@ -47,7 +48,7 @@ type Statement struct {
 	AuthenticatedAt time.Time // zero: the source doesn't say
 	SaidAt          time.Time // when the source said all this; zero: not known
 	Session         string    // the source's own name for its session; "" when it has none
-	Once            []Once    // what was presented, and is good once
+	Once            []Once    // what was presented, which can be used once
 }
 
 // Sources are the sources by name, in the order of the configuration.
@@ -62,8 +63,8 @@ func (s Sources) Find(name string) (source Source, ok bool) {
 	return s[i], true
 }
 
-// Title returns how people read the name of a source; the name itself where no such source
-// is declared.
+// Title returns the name of a source as people read it; the name itself where no such
+// source is declared.
 func (s Sources) Title(name string) string {
 	if one, ok := s.Find(name); ok {
 		return one.Title
@@ -71,7 +72,7 @@ func (s Sources) Title(name string) string {
 	return name
 }
 
-// check returns what no configuration may say.
+// check returns what is wrong with the configuration of the sources.
 func (s Sources) check() error {
 	for i, one := range s {
 		switch {

@@ -69,7 +69,7 @@ func (v *Vouching) followSource(ctx context.Context, user identity.User, s sourc
 	return v.commit(ctx, user, s, list)
 }
 
-// patch returns what the owner of a user says differently.
+// patch returns the changes to a user that make it what its owner says.
 func (s sourced) patch(user identity.User) changes.UserUpdate {
 	said := func(text string) *string {
 		if text == "" {

@@ -16,7 +16,7 @@ import (
 	"github.com/bearerd/bearerd/internal/records"
 )
 
-// Once is something that is good once.
+// Once is something that can be used once.
 type Once struct {
 	Name  records.Once
 	Until time.Time // when it would be refused anyway
@@ -35,10 +35,11 @@ func (e *NeedsPasswordError) Error() string {
 // of goroutines.
 type Vouching struct{ cfg *Config }
 
-// Vouch signs in the user about whom a source makes a statement. The user is the one who is
-// linked to the external id, and nobody else. Where there is no link, the source's policy
-// decides: the statement is refused, or a user is created, or it is a user of the same name
-// who has nothing to lose. A disabled user is refused whatever the source says.
+// Vouch signs in the user about whom a source makes a statement. The user is the one who
+// is linked to the external id, and nobody else. Where there is no link, the source's
+// policy decides: the statement is refused, or a user is created, or a user of the same
+// name is linked who has nothing to lose. A disabled user is refused whatever the source
+// says.
 //
 // The error is Forbidden where the policy refuses, Conflict for a name that is taken,
 // SignInAgain for somebody who authenticated too long ago, InvalidToken for a statement
@@ -180,8 +181,8 @@ func (v *Vouching) linkedTo(ctx context.Context, source, externalID string) (*re
 }
 
 // byName returns the user who is linked at first sight because they have the username that
-// the source says; nil when there is none. A user who could lose something by that is never
-// linked in this way: what they have is not the source's to hand out.
+// the source says; nil when there is none. A user who could lose something by that is
+// never linked in this way: the source has no say over what they already have.
 func (v *Vouching) byName(ctx context.Context, src Source, st Statement, proved *records.Principal) (*records.Principal, error) {
 	if !src.LinkUsername || identity.FoldName(st.Username) == "" {
 		return nil, nil //nolint:nilnil // nobody is an answer
@@ -207,8 +208,8 @@ func (v *Vouching) byName(ctx context.Context, src Source, st Statement, proved 
 	return &p, nil
 }
 
-// reachesFar reports whether any grant is one that a name must not open: all actions
-// everywhere, or any on tokens.
+// reachesFar reports whether any grant is too powerful to be obtained by a name: all
+// actions everywhere, or any action on tokens.
 func reachesFar(grants []access.Grant) bool {
 	return access.Allows(grants, access.Any, access.Root) ||
 		slices.ContainsFunc(grants, func(g access.Grant) bool { return g.Path.Covers(access.PathTokens) || access.PathTokens.Covers(g.Path) })

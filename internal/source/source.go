@@ -64,6 +64,9 @@ func New(cfg Config) *Source {
 	})}
 }
 
+// Forms returns what opaque tokens look like.
+func (s *Source) Forms() (token.Forms, error) { return s.cfg.Forms, nil }
+
 // Key returns the key of that id from the ring.
 func (s *Source) Key(kid string) (token.VerificationKey, bool) { return s.cfg.Ring.Find(kid) }
 
@@ -73,12 +76,12 @@ func (s *Source) RefreshKeys(ctx context.Context, kid string) error {
 }
 
 // Opaque reads the row of an opaque token. The checksum of a token is public, so anybody
-// can make values of which only the store knows that they are no tokens. A value that was
-// not found is refused from memory for some seconds, and for an address that sends many
-// others nothing is looked up until it has waited (package quota). Another system's token
+// can create values that only the store can recognise as no tokens. A value that was not
+// found is refused from memory for some seconds, and for an address that sends many of
+// them nothing is looked up until it has waited (package quota). Another system's token
 // has a shape and no checksum: the same holds for any value of that shape.
 //
-// The memory hides no token that exists. A value leaves bearerd after its row was
+// The memory never hides an existing token. A value leaves bearerd after its row was
 // committed, and every reading that begins later finds that row, on every node. So a
 // value that was not found can belong to a token that exists now only if somebody
 // presented its 178 random bits before bearerd returned them to anybody. In two cases a
@@ -127,9 +130,9 @@ func (s *Source) find(ctx context.Context, raw string, digest [32]byte) (row rec
 }
 
 // one returns the row of a value that may have several: an import can't know of a value and
-// a digest that they are of the same token. The row that was imported first counts, it has
-// ended when any of them has, and what names one of the others revokes it. A value of two
-// owners is nobody's.
+// a digest that they are of the same token. The row that was imported first counts. It
+// has ended when any of them has, and revoking one of the others revokes it. A value with
+// rows of two owners is refused.
 func one(rows []records.StoredToken) (first records.StoredToken, twins []string, err error) {
 	if len(rows) == 0 {
 		return records.StoredToken{}, nil, records.ErrNoToken

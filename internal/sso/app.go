@@ -17,7 +17,7 @@ const (
 	assertionLife = time.Minute // from iat to exp at most
 )
 
-// App is an application whose own session says who somebody is. bearerd sends the browser
+// App is an application whose own session identifies people. bearerd sends the browser
 // to the application's sign-in view, which posts an assertion back: to an address of its
 // own configuration, never to one that it was given.
 type App struct {
@@ -59,7 +59,7 @@ func (a *App) judge(ctx context.Context, raw string, x assertion.Expect) (nonce 
 	return c.Nonce, st, nil
 }
 
-// CheckAge refuses a sign-in that is older than the request wants, or whose age isn't said.
+// CheckAge refuses a sign-in that is older than the request allows, or whose age isn't known.
 func (r Request) CheckAge(st signin.Statement, now time.Time) error {
 	switch {
 	case r.MaxAge == 0:

@@ -8,8 +8,8 @@ import (
 	"github.com/bearerd/bearerd/internal/signin"
 )
 
-// Claims names the claims of a source that say more of a person; an empty name is read
-// nowhere.
+// Claims are the names of the claims of a source about a person; a claim with an empty
+// name isn't read.
 type Claims struct {
 	Username, FullName, Email, Groups string
 	More                              []string // what else is judged: of Allow and ExternalID
@@ -28,8 +28,8 @@ type said interface {
 	List(name string) ([]string, error)
 }
 
-// read returns the statement that claims make. A claim of another type than it must have
-// is a refusal: half of what a source says is not what it says.
+// read returns the statement that claims make. A claim of the wrong type is a refusal:
+// the rest of the claims alone could mean something else.
 func (c Claims) read(from said, raw func(name string) json.RawMessage) (st signin.Statement, err error) {
 	for _, f := range []struct {
 		name string

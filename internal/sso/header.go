@@ -19,18 +19,18 @@ import (
 
 const headerProxy = "X-Bearerd-Proxy"
 
-// Header is a proxy that signs people in and says in headers who they are: what speaks
-// SAML, Kerberos or LDAP stands in front.
+// Header is a proxy that signs people in, by SAML, Kerberos or LDAP, and sends in headers
+// who they are.
 type Header struct {
 	Name    string
 	Claims  Claims             // names of headers
-	Secret  *secretfile.Secret // what the proxy sends as X-Bearerd-Proxy
+	Secret  *secretfile.Secret // the value of X-Bearerd-Proxy that the proxy sends
 	Proxies httpkit.Proxies
 	Trust   bool // a sign-in is as recent as it comes
 	Now     func() time.Time
 }
 
-// Read returns what the headers of a request say. It is Forbidden for a request that
+// Read returns the statement in the headers of a request. It is Forbidden for a request that
 // doesn't come by the proxy, and Invalid for headers that could be read in two ways: there
 // is exactly one of each, but for those that may be empty and are left out then.
 func (h *Header) Read(r *http.Request) (st signin.Statement, err error) {
@@ -54,7 +54,7 @@ func (h *Header) Read(r *http.Request) (st signin.Statement, err error) {
 		case len(values) == 1 && !utf8.ValidString(values[0]):
 			return st, fault.New(fault.Invalid, "the header %s is not UTF-8", name)
 		case len(values) == 1:
-			said[name] = values[0] // as it is: what differs at its end is somebody else
+			said[name] = values[0] // unchanged: an id with a different end is somebody else
 		}
 	}
 	c := h.Claims
@@ -97,9 +97,10 @@ func (h *Header) checkProxy(r *http.Request) error {
 	return nil
 }
 
-// valuesOf splits a header that says several things, each once. A header with a semicolon is
-// a list of Shibboleth's service provider, which separates values by semicolons and writes
-// one that belongs to a value as \;. Any other is a list with commas.
+// valuesOf splits a header with several values, and returns each once. A header with a
+// semicolon is a list of Shibboleth's service provider, which separates values by
+// semicolons and writes one that belongs to a value as \;. Any other is a list with
+// commas.
 func valuesOf(list string) (values []string) {
 	add := func(value string) {
 		if value = strings.Trim(value, " \t"); value != "" && !slices.Contains(values, value) {

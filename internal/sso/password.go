@@ -44,8 +44,8 @@ func NewPasswordCheck(app *App, url string, secret *secretfile.Secret, client *h
 }
 
 // CheckPassword returns who somebody is at the application. The error is BadCredentials
-// when the application says that the password is wrong; any other answer than its yes or
-// no, or none within 5 seconds, is Unavailable.
+// when the application says that the password is wrong; an answer that is neither, or
+// none within 5 seconds, is Unavailable.
 func (p *PasswordCheck) CheckPassword(ctx context.Context, username, password string) (signin.Statement, error) {
 	ctx, cancel := context.WithTimeout(ctx, passwordTimeout)
 	defer cancel()

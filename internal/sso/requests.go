@@ -26,21 +26,21 @@ type Request struct {
 	Nonce    string        `json:"n"`           // names the request, to the source too
 	IDNonce  string        `json:"i,omitempty"` // that of a provider's ID token
 	Verifier string        `json:"v,omitempty"` // PKCE's (RFC 7636 §4.1)
-	Next     string        `json:"x,omitempty"` // the path on this server that it leads to; "": the usual one
-	Link     string        `json:"l,omitempty"` // the subject who links an account to themselves; "": somebody signs in
+	Next     string        `json:"x,omitempty"` // the path on this server that it leads to; "": the default
+	Link     string        `json:"l,omitempty"` // the subject to whom an account is to be linked; "": somebody signs in
 	MaxAge   time.Duration `json:"m,omitempty"` // how long ago the person may have authenticated; 0: any time
 	Begun    time.Time     `json:"b"`
 	App      bool          `json:"a,omitempty"` // the source answers by a POST from its own site
 }
 
-// Once returns what makes the answer to the request good once.
+// Once returns the record by which the request is answered only once.
 func (r Request) Once() signin.Once {
 	return signin.Once{Name: records.OnceOf("sign-in request", r.Source, r.Nonce), Until: r.Begun.Add(2 * requestLife)}
 }
 
-// Requests are the sign-ins under way, in a cookie of the browser that began them: so that
-// an answer which comes by another browser is refused. That one is used once, the store
-// remembers.
+// Requests are the sign-ins under way, in a cookie of the browser that began them, so
+// that an answer through another browser is refused. The store makes sure that each is
+// used once.
 type Requests struct {
 	Sealer   *Sealer
 	Insecure bool // the issuer is http on loopback
@@ -81,8 +81,8 @@ func (q *Requests) Take(w http.ResponseWriter, r *http.Request, source, nonce st
 	return taken, q.write(w, slices.Delete(list, i, i+1))
 }
 
-// read returns the requests under way that the browser brings, the oldest first. A cookie
-// that was not made here says nothing.
+// read returns the requests under way in the browser's cookie, the oldest first. A cookie
+// that was not created here is ignored.
 func (q *Requests) read(r *http.Request) []Request {
 	var list []Request
 	for _, c := range r.CookiesNamed(q.cookieName()) {
@@ -97,8 +97,8 @@ func (q *Requests) read(r *http.Request) []Request {
 	})
 }
 
-// write sets the cookie. A source that answers from its own site needs one that comes along
-// with that; for others Lax is enough.
+// write sets the cookie. A source that answers from its own site needs a cookie that is
+// sent with a POST from there; for others Lax is enough.
 func (q *Requests) write(w http.ResponseWriter, list []Request) error {
 	sealed, err := q.Sealer.Seal(purposeAsked, list)
 	if err != nil {

@@ -10,8 +10,8 @@ import (
 	"fmt"
 )
 
-// Sealer keeps what a browser carries for this server: nobody else can read it, change it
-// or make it. Nodes with the same key open what each other have sealed.
+// Sealer encrypts and authenticates what a browser keeps for this server: nobody else can
+// read, change or create it. Nodes with the same key open what any of them has sealed.
 type Sealer struct{ aead cipher.AEAD }
 
 // NewSealer returns a sealer with a key of 32 bytes.

@@ -1,6 +1,7 @@
-// Package sso speaks to what says who somebody is: an application with sessions of its own,
-// an OpenID provider, a proxy. It judges that the source said it, to this server, in answer
-// to this browser, just now, once; package signin decides what the source may say of whom.
+// Package sso speaks to the sources that identify people: an application with sessions of
+// its own, an OpenID provider, a proxy. It verifies that a statement comes from the
+// source, is meant for this server, answers a request of this browser, is recent, and is
+// used only once; package signin decides what the source may say of whom.
 //
 // By its instants:
 //

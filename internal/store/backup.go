@@ -102,29 +102,29 @@ func (*sqliteDB) adopt(ctx context.Context, c conn) error {
 }
 
 const (
-	// What was given out between the backup and now is below the new sequence, and
-	// a reader that comes from there finds the gap purged.
-	// When something last happened, in the copy.
+	// Sequences that were assigned between the backup and now are below the new one, and
+	// a reader that comes from there finds the gap purged. The time is that of the last
+	// write in the copy.
 	lastEvent   = `SELECT at FROM audit_events ORDER BY id DESC LIMIT 1`
 	raiseHead   = `UPDATE log_head SET seq = seq + $1, purged = seq + $1 WHERE one = 1 RETURNING seq`
 	deleteNodes = `DELETE FROM nodes`
 )
 
-// raise is by how much a restored log goes up: more entries than were ever written
-// between two backups.
+// raise is by how much the sequence of a restored log is raised: more entries than are
+// ever written between two backups.
 const raise = int64(1) << 32
 
-// restoredMessage says what a restored database means for those who revoked something,
-// and what to do about it.
+// restoredMessage is the warning about the revocations that a restored database has lost,
+// with what to do about it.
 const restoredMessage = "the database was restored from a backup, or its server failed over. Revocations made between these two times are no longer in force: tokens that were revoked then are accepted again. " +
 	`To revoke every token issued until now, stop every node and run "bearerd migrate --restored --revoke-all". The revocation log goes on at a higher sequence`
 
 // resume puts a database that was restored, as the database shows or as the operator says, back into
-// service: sequences that were given out after the copy was made must never be
-// given out again for something else.
+// service: sequences that were assigned after the copy was made must never be assigned
+// again to something else.
 func (s *Store) resume(ctx context.Context, told bool) error {
 	var head, last int64
-	err := s.engine.alone(ctx, func(ctx context.Context, c conn) error {
+	err := s.alone(ctx, func(ctx context.Context, c conn) error {
 		head, last = 0, 0
 		restored, err := s.engine.restored(ctx, c)
 		if err != nil || !restored && !told {

@@ -70,13 +70,13 @@ func unseal(kind, cursor string) (place string, err error) {
 	return place, nil
 }
 
-// place is where a list stands that is ordered by time and id, newest first.
+// place is a position in a list that is ordered by time and id, newest first.
 type place struct {
 	at int64
 	id string
 }
 
-// readPlace reads a cursor; the empty one stands before the newest.
+// readPlace reads a cursor; the empty one is before the newest.
 func readPlace(cursor string) (place, error) {
 	if cursor == "" {
 		return place{at: math.MaxInt64}, nil

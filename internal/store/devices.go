@@ -17,8 +17,8 @@ const (
 	insertDevice = `INSERT INTO devices (digest, user_code, client_id, scope, audience, state, subject, seq, polled_at, expires_at)
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 0, $9) ON CONFLICT DO NOTHING`
 
-	// The number of codes that have not expired, which is limited, and when the first of
-	// them expires.
+	// The number of codes that have not expired, which is limited, and the first expiry
+	// among them.
 	waitingDevices  = `SELECT count(*), coalesce(min(expires_at), 0) FROM devices WHERE expires_at > $1`
 	waitingOfClient = waitingDevices + ` AND client_id = $2`
 

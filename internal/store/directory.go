@@ -20,6 +20,7 @@ const (
     coalesce((SELECT string_agg(g.group_name || '	' || g.set_by, '
 ') FROM user_groups g WHERE g.user_id = u.id), '')`
 
+	scopeListed   = `SELECT 1 FROM client_scopes WHERE scope = $1 LIMIT 1`
 	principalByID = selectUser + `,
     (SELECT seq FROM log_head WHERE one = 1), EXISTS (SELECT 1 FROM collections c WHERE c.id = $2)
 FROM users u WHERE u.id = $1`
@@ -61,8 +62,8 @@ FROM user_links l JOIN users u ON u.id = l.user_id WHERE l.source = $1 AND l.ext
 )
 
 // Principal reads a user with groups and effective grants, or a client, and with
-// it the sequence of the log, all in one snapshot. Nobody of that name is
-// fault.NotFound.
+// it the sequence of the log, all in one snapshot. The error is fault.NotFound when there
+// is nobody of that name.
 func (s *Store) Principal(ctx context.Context, who records.Who) (p records.Principal, err error) {
 	if who.ClientID != "" {
 		err = s.read(ctx, func(ctx context.Context, c conn) error { return readClient(ctx, c, who, &p) })
@@ -107,7 +108,7 @@ const noSuchUser = "no such user"
 
 var errNoSuchUser = fault.New(fault.NotFound, "%s", noSuchUser)
 
-// orNotFound makes a fault of a missing row.
+// orNotFound turns the error of a missing row into a fault.
 func orNotFound(err error, message string) error {
 	if errors.Is(err, sql.ErrNoRows) {
 		return fault.New(fault.NotFound, "%s", message)
@@ -189,6 +190,15 @@ func (s *Store) Clients(ctx context.Context) ([]identity.Client, error) {
 	return query(ctx, s, func(scan scanner) (c identity.Client, err error) {
 		return c, scan(clientFields(&c)...)
 	}, selectClients)
+}
+
+// ScopeListed reports whether a client lists a scope.
+func (s *Store) ScopeListed(ctx context.Context, name string) (listed bool, err error) {
+	err = s.read(ctx, func(ctx context.Context, c conn) error {
+		listed, err = exists(ctx, c, scopeListed, name)
+		return err
+	})
+	return listed, err
 }
 
 // Collections returns every collection in the order of their ids.

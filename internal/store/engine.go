@@ -31,9 +31,9 @@ type engine interface {
 	// clock returns the database's own clock; ok is false when it has none.
 	clock(ctx context.Context) (at time.Time, ok bool, err error)
 	// alone runs do in a transaction during which no other process migrates, and waits
-	// for that as long as ctx allows.
+	// for that as long as ctx allows. Then do runs to its end, whatever becomes of ctx.
 	alone(ctx context.Context, do work) error
-	// schema says where the schema is and how to ask for it.
+	// schema returns where the migrations are and how to ask which ones have run.
 	schema() schema
 	// listen calls wake soon after others appended to the log, until ctx ends.
 	listen(ctx context.Context, wake func()) error
@@ -86,6 +86,8 @@ const (
 	lockKill
 	// lockTokens is for adding and touching tokens; many may hold it at once.
 	lockTokens
+	// lockUses is for writing what tokens were used for, whose rows are read and written whole.
+	lockUses
 )
 
 // schema is where an engine's migrations are and how to ask for what is there.
@@ -95,7 +97,7 @@ type schema struct {
 	any        string // selects a row when any table is there
 	create     string // makes the table of migrations
 
-	usersContaining string // what is FROM users u whose search contains $1, of three characters at least
+	usersContaining string // what is FROM users u whose search has each three characters in a row that $1 has
 }
 
 // scanner is a row that can be read.

@@ -11,7 +11,7 @@ import (
 	"github.com/bearerd/bearerd/internal/revocation"
 )
 
-// Inspection is what a database is, read without changing anything in it. A connection that
+// Inspection describes a database. It is read without changing anything. A connection that
 // doesn't have the settings that bearerd needs is an error of Inspect, not a part of it.
 type Inspection struct {
 	Engine  string                    // "SQLite 3.50.4", "PostgreSQL 17.2"
@@ -57,7 +57,7 @@ const (
 	selectMoved = `SELECT EXISTS (SELECT 1 FROM meta WHERE name = 'origin' AND value <> ` + currentOrigin + `)`
 )
 
-// Inspect reads what a database is. A database that doesn't exist is an error, which is
+// Inspect describes a database. A database that doesn't exist is an error, which is
 // fs.ErrNotExist for a file, as is one of another program or of a later version.
 func Inspect(ctx context.Context, database string, o Options) (*Inspection, error) {
 	in := &Inspection{}

@@ -80,7 +80,8 @@ func addIssuer(ctx context.Context, c conn, i records.Issuer) error {
 	return unlessConflict(ctx, c, "an issuer of that name or iss exists already", insertIssuer, i.Name, i.Issuer, i.Version, string(text))
 }
 
-// removeIssuer removes an issuer as it was read: somebody else may have changed it since.
+// removeIssuer removes an issuer if it is still as it was read: somebody else may have
+// changed it since.
 func removeIssuer(ctx context.Context, c conn, op records.RemoveIssuer) error {
 	return mustChange(ctx, c, fault.New(fault.Conflict, "the issuer was changed meanwhile: try again"), deleteIssuer, op.Name, op.Version)
 }

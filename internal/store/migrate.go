@@ -14,8 +14,8 @@ import (
 //go:embed migrations
 var migrations embed.FS
 
-// migration is one step of the schema; its name, without ".sql", begins with its
-// number and is what the database remembers of it.
+// migration is one step of the schema; its name, without ".sql", begins with its number,
+// and is recorded in the database.
 type migration struct {
 	name, text string
 }
@@ -105,7 +105,7 @@ func applied(ctx context.Context, c conn, s schema) ([]string, error) {
 // migrateOne runs the first migration that is missing, alone among all processes,
 // and returns its name; none when there is nothing to do.
 func (s *Store) migrateOne(ctx context.Context) (name string, err error) {
-	err = s.engine.alone(ctx, func(ctx context.Context, c conn) error {
+	err = s.alone(ctx, func(ctx context.Context, c conn) error {
 		name = ""
 		todo, err := missing(ctx, c, s.engine.schema())
 		if err != nil || len(todo) == 0 {

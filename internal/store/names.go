@@ -30,7 +30,7 @@ func scanNamesake(scan scanner) (n namesake, err error) {
 // start, because an earlier version may have run at the same time and created users.
 func (s *Store) foldNames(ctx context.Context) error {
 	var collisions [][]string
-	err := s.engine.alone(ctx, func(ctx context.Context, c conn) error {
+	err := s.alone(ctx, func(ctx context.Context, c conn) error {
 		collisions = nil
 		todo, err := list(ctx, c, scanNamesake, selectToFold)
 		if err != nil {

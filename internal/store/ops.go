@@ -61,7 +61,7 @@ VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) ON CONFLICT DO NOTHING`
 	deleteClient = `DELETE FROM clients WHERE id = $1`
 )
 
-// taken names the field that a Conflict is about.
+// taken returns a Conflict about a field.
 func taken(field string, err error) error {
 	if fault.Is(err, fault.Conflict) {
 		return fault.In(field, err)
@@ -80,7 +80,7 @@ func change(ctx context.Context, c conn, missing, text string, args ...any) erro
 	return mustChange(ctx, c, fault.New(fault.NotFound, "%s", missing), text, args...)
 }
 
-// mustChange runs a statement and returns the error none where it changes no row.
+// mustChange runs a statement, and returns the error none if it changes no row.
 func mustChange(ctx context.Context, c conn, none error, text string, args ...any) error {
 	n, err := c.exec(ctx, text, args...)
 	if err == nil && n == 0 {
@@ -248,7 +248,7 @@ func addBinding(ctx context.Context, c conn, op records.AddBinding) error {
 		null(p.Action), null(string(p.Path)), string(b.Path), b.Owner)
 }
 
-// named checks that what a body names, if anything, exists.
+// named checks that a thing exists, if one is named.
 func named(ctx context.Context, c conn, what, text, name string) error {
 	if name == "" {
 		return nil

@@ -131,7 +131,7 @@ func (s *Store) TrimNotices(ctx context.Context, b records.OutboxBounds) (droppe
 	return dropped, nil
 }
 
-// PurgeNotices deletes what stands there since before an instant, in small steps.
+// PurgeNotices deletes what has been waiting since before an instant, in small steps.
 func (s *Store) PurgeNotices(ctx context.Context, before time.Time) error {
 	return s.purgeBy(ctx, purging(purgeNotices, micros(before)))
 }

@@ -42,8 +42,8 @@ func carryOutOnWayIn(ctx context.Context, c conn, op records.Op) error {
 	return fault.New(fault.Internal, "no operation on how users get in: %T", op)
 }
 
-// addPasswordLink stores a link in place of the user's earlier ones. Two that are created at
-// the same time wait for each other, so that one is left.
+// addPasswordLink stores a link in place of the user's earlier ones. The transactions of
+// two that are created at the same time wait for each other, so that one is left.
 func addPasswordLink(ctx context.Context, c conn, l records.PasswordLink) error {
 	if err := named(ctx, c, "user", userExists, l.UserID); err != nil {
 		return err

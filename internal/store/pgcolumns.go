@@ -8,7 +8,7 @@ import (
 	"github.com/bearerd/bearerd/internal/fault"
 )
 
-// columns are rows on their way to a procedure, which takes each column as an array.
+// columns are the rows that are passed to a procedure, which takes each column as an array.
 type columns struct{ rows [][]any }
 
 func (c *columns) add(values ...any) { c.rows = append(c.rows, values) }

@@ -48,6 +48,7 @@ var advisory = map[lock]string{ //nolint:gosec // locks, no credentials
 	lockPurge:  `SELECT pg_advisory_xact_lock(1650815588, 2)`,
 	lockKill:   `SELECT pg_advisory_xact_lock(1650815588, 3)`,
 	lockTokens: `SELECT pg_advisory_xact_lock_shared(1650815588, 3)`,
+	lockUses:   `SELECT pg_advisory_xact_lock(1650815588, 4)`,
 }
 
 // pgConn is a connection and what was posted on it.
@@ -327,14 +328,14 @@ func (c *pgConn) conclude(ctx context.Context, do func(context.Context) error) e
 	c.heard = nil
 	done := make(chan error, 1)
 	go func() { done <- do(detached(ctx)) }()
-	// Wait this long, however late it is: with the default, the answer comes within a
-	// second of the request.
+	// Wait this long, however much time has passed: with the default, the answer comes
+	// within a second of the request.
 	grace := time.NewTimer(c.db.limits.StatementTimeout / 9)
 	defer grace.Stop()
 	select {
 	case err := <-done:
 		return err
-	case <-grace.C: // at least this long, however late it is
+	case <-grace.C: // at least this long, however much time has passed
 	}
 	select {
 	case err := <-done:

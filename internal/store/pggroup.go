@@ -15,7 +15,7 @@ import (
 	"github.com/bearerd/bearerd/internal/revocation"
 )
 
-// class is which batches may share a transaction.
+// class is a class of batches that may share a transaction.
 type class int
 
 const (
@@ -237,7 +237,7 @@ func (g *committer) take(c class) (jobs []*pgJob) {
 	return jobs
 }
 
-// apart queues a job that was taken for a transaction of its own.
+// apart queues a job again, to be done in a transaction of its own.
 func (g *committer) apart(j *pgJob) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -250,7 +250,7 @@ func (g *committer) enqueue(c class, j *pgJob) {
 	g.queued++
 	if g.lanes[c] < c.lanes(g.db.limits.Connections) {
 		g.lanes[c]++
-		g.running.Go(func() { g.lane(context.Background(), c) }) // for callers of whom each may go
+		g.running.Go(func() { g.lane(context.Background(), c) }) // because any single caller may give up
 	}
 }
 
@@ -291,7 +291,7 @@ type outcome struct {
 }
 
 // commitTogether carries out jobs of one class in one transaction: the operations of each
-// in a savepoint, then the entries of all. Where one of them fails all, because the
+// in a savepoint, then the entries of all. If one of them makes all fail, because the
 // server refused to prepare its statements before it had the savepoint, each is done
 // separately.
 func (db *postgresDB) commitTogether(ctx context.Context, jobs []*pgJob) {

@@ -20,7 +20,7 @@ type unfit string
 func (u unfit) Error() string      { return string(u) }
 func (unfit) Is(target error) bool { return target == errUnfit }
 
-// server is what a connection reports about its server.
+// server is what is known of the server of a connection.
 type server struct {
 	version           int // as in 150004
 	encoding          string
@@ -73,7 +73,7 @@ func checkServer(ctx context.Context, c *pgx.Conn, wanted map[string]string) err
 func (s server) check(wanted map[string]string) error {
 	switch {
 	case s.version < oldest*10000:
-		return unfit(fmt.Sprintf("its server is PostgreSQL %d, and the oldest that is good enough is %d", s.version/10000, oldest))
+		return unfit(fmt.Sprintf("its server is PostgreSQL %d, and the oldest that bearerd supports is %d", s.version/10000, oldest))
 	case s.encoding != "UTF8":
 		return unfit(fmt.Sprintf("its encoding is %s: create it again with ENCODING 'UTF8'", s.encoding))
 	case s.standby:

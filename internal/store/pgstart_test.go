@@ -141,7 +141,7 @@ func TestOpenJudgesTheServer(t *testing.T) {
 	}{
 		{150004, "UTF8", false, false, ""},
 		{130000, "UTF8", false, false, ""},
-		{120022, "UTF8", false, false, "its server is PostgreSQL 12, and the oldest that is good enough is 13"},
+		{120022, "UTF8", false, false, "its server is PostgreSQL 12, and the oldest that bearerd supports is 13"},
 		{90624, "UTF8", false, false, "its server is PostgreSQL 9,"},
 		{150004, "SQL_ASCII", false, false, "its encoding is SQL_ASCII"},
 		{150004, "LATIN1", false, false, "create it again with ENCODING 'UTF8'"},
@@ -217,6 +217,34 @@ func TestAStartWaitsForAnotherThatMigrates(t *testing.T) {
 	waiting(t, rawPG(t, dsn, nil))
 	mustExec(t, raw, "COMMIT")
 	<-done
+}
+
+// TestAStartMigratesForAsLongAsThatTakes has a migration build an index for longer than a start
+// waits for anything: it waits for a transaction that writes to the table.
+func TestAStartMigratesForAsLongAsThatTakes(t *testing.T) {
+	t.Parallel()
+	const wait = 300 * time.Millisecond
+	dsn, _ := onPostgres(t, 1, store.Options{})
+	pgtest.Exec(t, dsn, `DROP INDEX audit_events_action, audit_events_outcome, bindings_listed, bindings_role_listed`)
+	pgtest.Exec(t, dsn, `DELETE FROM migrations WHERE name = '0024_lists'`)
+	writer := rawPG(t, dsn, nil)
+	mustExec(t, writer, "BEGIN")
+	mustExec(t, writer, "LOCK TABLE audit_events IN ROW EXCLUSIVE MODE")
+	done := make(chan error, 1)
+	begun := time.Now()
+	go func() {
+		s, err := store.Open(t.Context(), dsn, store.Hurried(store.Options{Now: time.Now}, wait))
+		if err == nil {
+			err = s.Close()
+		}
+		done <- err
+	}()
+	waiting(t, rawPG(t, dsn, nil))
+	time.Sleep(2*wait - time.Since(begun)) // the time-out of the first step is over
+	mustExec(t, writer, "COMMIT")
+	if err := <-done; err != nil {
+		t.Error(err)
+	}
 }
 
 // copied makes a copy of a database that is not in use, as a dump and its restore do.

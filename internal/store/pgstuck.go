@@ -14,7 +14,7 @@ import (
 type stuck struct {
 	mu     sync.Mutex // guards the fields below
 	conns  map[*pgx.Conn]bool
-	first  int           // of these, the ones marked by first
+	first  int           // of these, those of calls marked by first
 	change chan struct{} // closed when one has ended; nil: nobody waits
 	closed bool          // the store is closed, and so are their connections
 }

@@ -2,6 +2,8 @@ package store
 
 import (
 	"context"
+	"database/sql"
+	"errors"
 	"slices"
 	"strconv"
 	"strings"
@@ -12,20 +14,26 @@ import (
 )
 
 const (
-	fromOwnedUsers = ` FROM users u LEFT JOIN source_users p ON p.user_id = u.id
-WHERE u.owner = $1 AND u.owner <> '' AND ($2 = '' OR u.id = $2) AND ($3 = '' OR u.folded = $3) AND ($4 = '' OR EXISTS (
-    SELECT 1 FROM user_links l WHERE l.source = u.owner AND l.external_id = $4 AND l.user_id = u.id))`
-	countOwnedUsers  = `SELECT count(*)` + fromOwnedUsers
-	selectOwnedUsers = selectUser + `,
+	ownedColumns = selectUser + `,
     coalesce((SELECT min(l.external_id) FROM user_links l WHERE l.user_id = u.id AND l.source = u.owner), ''),
-    coalesce(p.given_name, ''), coalesce(p.family_name, ''), coalesce(p.email_type, ''), coalesce(p.inactive, 0)` + fromOwnedUsers + ` ORDER BY u.id LIMIT $5 OFFSET $6`
+    coalesce(p.given_name, ''), coalesce(p.family_name, ''), coalesce(p.email_type, ''), coalesce(p.inactive, 0)`
 
-	fromOwnedGroups = ` FROM source_groups g
-WHERE g.owner = $1 AND ($2 = '' OR g.id = $2) AND ($3 = '' OR g.folded = $3) AND ($4 = '' OR g.external_id = $4)`
-	countOwnedGroups  = `SELECT count(*)` + fromOwnedGroups
-	selectOwnedGroups = `SELECT g.id, g.owner, g.name, g.external_id, g.version` + fromOwnedGroups + ` ORDER BY g.id LIMIT $5 OFFSET $6`
+	// In which part of an owner's users a place is, how many are before that part, and how
+	// many there are at all.
+	selectOwnedPart = `SELECT c.part, c.before, c.total FROM (
+    SELECT part, CAST(sum(n) OVER (ORDER BY part) AS BIGINT) - n AS before, CAST(sum(n) OVER () AS BIGINT) AS total FROM owned_users WHERE owner = $1
+) c WHERE c.before <= $2 ORDER BY c.part DESC LIMIT 1`
+	selectOwnedUsers = ownedColumns + ` FROM (
+    SELECT x.id FROM users x WHERE x.owner = $1 AND x.owner <> '' AND x.id >= $2 ORDER BY x.id LIMIT $3 OFFSET $4
+) i JOIN users u ON u.id = i.id LEFT JOIN source_users p ON p.user_id = u.id ORDER BY u.id`
+	// Each of these finds one user, or those whose names are the same.
+	selectOwnedUser = ownedColumns + ` FROM users u LEFT JOIN source_users p ON p.user_id = u.id WHERE u.owner = $1 AND u.owner <> ''`
+
+	countOwnedGroups  = `SELECT count(*) FROM source_groups g WHERE g.owner = $1`
+	selectGroup       = `SELECT g.id, g.owner, g.name, g.external_id, g.version FROM source_groups g WHERE g.owner = $1`
+	selectOwnedGroups = selectGroup + ` ORDER BY g.id LIMIT $2 OFFSET $3`
 	selectMembers     = `SELECT u.id, u.username FROM user_groups m JOIN users u ON u.id = m.user_id
-WHERE m.set_by = $1 AND m.set_by <> '' AND m.group_name = $2 AND u.owner = $1 ORDER BY u.id`
+WHERE m.set_by = $1 AND m.set_by <> '' AND m.group_name = $2 AND u.owner = $1 ORDER BY u.id LIMIT $3`
 
 	adoptUser        = `UPDATE users SET owner = $2 WHERE id = $1`
 	insertSourceUser = `INSERT INTO source_users (user_id, given_name, family_name, email_type, inactive) VALUES ($1, '', '', '', 0) ON CONFLICT DO NOTHING`
@@ -38,14 +46,59 @@ WHERE m.set_by = $1 AND m.set_by <> '' AND m.group_name = $2 AND u.owner = $1 OR
 	otherSourceGroup  = `SELECT 1 FROM source_groups WHERE owner = $1 AND folded = $2 AND id <> $3`
 	updateSourceGroup = `UPDATE source_groups SET name = $2, folded = $3, external_id = $4 WHERE id = $1`
 	deleteSourceGroup = `DELETE FROM source_groups WHERE id = $1`
-	// Those who are in the group by somebody else too are left with that.
+	// Users whom somebody else has put into the group too stay in it.
 	copyMembers = `INSERT INTO user_groups (user_id, group_name, set_by)
 SELECT user_id, $3, set_by FROM user_groups WHERE set_by = $1 AND group_name = $2 ON CONFLICT DO NOTHING`
 	removeMembers = `DELETE FROM user_groups WHERE set_by = $1 AND group_name = $2`
-	// Who has been removed meanwhile is in no group.
+	// Users who have been removed meanwhile are in no group.
 	insertMember = `INSERT INTO user_groups (user_id, group_name, set_by) SELECT id, $2, $1 FROM users WHERE id = $3 ON CONFLICT DO NOTHING`
 	removeMember = `DELETE FROM user_groups WHERE set_by = $1 AND group_name = $2 AND user_id = $3`
 )
+
+// The conditions of a filter, in which ? stands for the value.
+const (
+	ownedByID       = `u.id = ?`
+	ownedByName     = `u.folded = ? AND u.folded <> ''`
+	ownedByExternal = `u.id = (SELECT l.user_id FROM user_links l WHERE l.source = $1 AND l.external_id = ?)`
+	groupByID       = `g.id = ?`
+	groupByName     = `g.folded = ?`
+	groupByExternal = `g.external_id = ? AND g.external_id <> ''`
+	groupByMember   = `EXISTS (
+    SELECT 1 FROM user_groups m JOIN users u ON u.id = m.user_id WHERE m.user_id = ? AND m.group_name = g.name AND m.set_by = $1 AND u.owner = $1)`
+)
+
+// ownedFilter is what is asked for of an owner, as conditions each of which is answered by an
+// index.
+type ownedFilter struct {
+	where []string
+	args  []any
+}
+
+// is adds a condition; "" is any value.
+func (f *ownedFilter) is(condition, value string) {
+	if value == "" {
+		return
+	}
+	f.args = append(f.args, value)
+	f.where = append(f.where, strings.Replace(condition, "?", "$"+strconv.Itoa(len(f.args)), 1))
+}
+
+func (f *ownedFilter) statement(text string) string {
+	return text + " AND " + strings.Join(f.where, " AND ") + " ORDER BY 1"
+}
+
+// windowOf returns a part of a list that was read as a whole.
+func windowOf[T any](all []T, skip, limit int) records.Window[T] {
+	w := records.Window[T]{Total: len(all)}
+	if limit > 0 && skip < len(all) {
+		w.Items = all[skip:min(len(all), skip+limit)]
+	}
+	return w
+}
+
+func scanOwned(scan scanner) (u records.OwnedUser, err error) {
+	return u, scan(append(userFields(&u.User), &u.ExternalID, &u.Person.GivenName, &u.Person.FamilyName, &u.Person.EmailType, truth{&u.Person.Inactive})...)
+}
 
 // OwnedUsers returns users of an owner in the order of their ids.
 func (s *Store) OwnedUsers(ctx context.Context, q records.OwnedQuery) (w records.Window[records.OwnedUser], err error) {
@@ -53,14 +106,26 @@ func (s *Store) OwnedUsers(ctx context.Context, q records.OwnedQuery) (w records
 	if q.Username != "" && folded == "" {
 		return w, nil // no user has such a name
 	}
-	args := []any{q.Owner, q.ID, folded, q.ExternalID}
+	f := ownedFilter{args: []any{q.Owner}}
+	f.is(ownedByID, q.ID)
+	f.is(ownedByName, folded)
+	f.is(ownedByExternal, q.ExternalID)
+	if len(f.where) > 0 {
+		found, err := query(ctx, s, scanOwned, f.statement(selectOwnedUser), f.args...)
+		return windowOf(found, q.Skip, q.Limit), err
+	}
 	err = s.engine.snapshot(ctx, func(ctx context.Context, c conn) error {
-		if err := c.row(ctx, countOwnedUsers, args, &w.Total); err != nil || q.Limit <= 0 {
+		w = records.Window[records.OwnedUser]{}
+		var part string
+		var before int
+		err := c.row(ctx, selectOwnedPart, []any{q.Owner, q.Skip}, &part, &before, &w.Total)
+		switch {
+		case errors.Is(err, sql.ErrNoRows): // the owner has no users
+			return nil
+		case err != nil || q.Limit <= 0 || q.Skip >= w.Total:
 			return err
 		}
-		w.Items, err = list(ctx, c, func(scan scanner) (u records.OwnedUser, err error) {
-			return u, scan(append(userFields(&u.User), &u.ExternalID, &u.Person.GivenName, &u.Person.FamilyName, &u.Person.EmailType, truth{&u.Person.Inactive})...)
-		}, selectOwnedUsers, append(slices.Clip(args), q.Limit, q.Skip)...)
+		w.Items, err = list(ctx, c, scanOwned, selectOwnedUsers, q.Owner, part, q.Limit, q.Skip-before)
 		return err
 	})
 	return w, err
@@ -98,27 +163,57 @@ func (s *Store) OwnedGroups(ctx context.Context, q records.GroupQuery) (w record
 	if q.Name != "" && folded == "" {
 		return w, nil
 	}
-	args := []any{q.Owner, q.ID, folded, q.ExternalID}
+	f := ownedFilter{args: []any{q.Owner}}
+	f.is(groupByID, q.ID)
+	f.is(groupByName, folded)
+	f.is(groupByExternal, q.ExternalID)
+	f.is(groupByMember, q.Member)
 	err = s.engine.snapshot(ctx, func(ctx context.Context, c conn) error {
-		if err := c.row(ctx, countOwnedGroups, args, &w.Total); err != nil || q.Limit <= 0 {
-			return err
-		}
-		w.Items, err = list(ctx, c, func(scan scanner) (g records.Group, err error) { return g, scan(sourceGroupFields(&g)...) },
-			selectOwnedGroups, append(slices.Clip(args), q.Limit, q.Skip)...)
+		w, err = ownedGroups(ctx, c, f, q)
 		if err != nil || !q.Members {
 			return err
 		}
-		for i := range w.Items {
-			g := &w.Items[i]
-			g.Members, err = list(ctx, c, func(scan scanner) (m records.Member, err error) { return m, scan(&m.ID, &m.Username) },
-				selectMembers, g.Owner, g.Name)
-			if err != nil {
-				return err
-			}
-		}
-		return nil
+		w.Items, err = withMembers(ctx, c, w.Items)
+		return err
 	})
 	return w, err
+}
+
+func scanSourceGroup(scan scanner) (g records.Group, err error) {
+	return g, scan(sourceGroupFields(&g)...)
+}
+
+func ownedGroups(ctx context.Context, c conn, f ownedFilter, q records.GroupQuery) (w records.Window[records.Group], err error) {
+	if len(f.where) > 0 {
+		found, err := list(ctx, c, scanSourceGroup, f.statement(selectGroup), f.args...)
+		return windowOf(found, q.Skip, q.Limit), err
+	}
+	if err := c.row(ctx, countOwnedGroups, f.args, &w.Total); err != nil || q.Limit <= 0 {
+		return w, err
+	}
+	w.Items, err = list(ctx, c, scanSourceGroup, selectOwnedGroups, q.Owner, q.Limit, q.Skip)
+	return w, err
+}
+
+// withMembers returns groups with their members: as many as have records.MaxGroupMembers
+// together, and one at least.
+func withMembers(ctx context.Context, c conn, all []records.Group) ([]records.Group, error) {
+	read := 0
+	for i := range all {
+		g := &all[i]
+		members, err := list(ctx, c, func(scan scanner) (m records.Member, err error) { return m, scan(&m.ID, &m.Username) },
+			selectMembers, g.Owner, g.Name, records.MaxGroupMembers+1)
+		switch read += len(members); {
+		case err != nil:
+			return nil, err
+		case read > records.MaxGroupMembers && i > 0:
+			return all[:i], nil
+		case read > records.MaxGroupMembers:
+			return nil, fault.New(fault.TooLarge, "the group %q has more than %d members: it can be read without them", g.Name, records.MaxGroupMembers).In("members")
+		}
+		g.Members = members
+	}
+	return all, nil
 }
 
 func sourceGroupFields(g *records.Group) []any {
@@ -236,7 +331,7 @@ func updateGroup(ctx context.Context, c conn, op records.UpdateGroup) error {
 	return nil
 }
 
-// moveMembers renames a group, with those whom its source has put there.
+// moveMembers moves those whom its source has put into a group to the group's new name.
 func moveMembers(ctx context.Context, c conn, g records.Group, old string) error {
 	found, err := exists(ctx, c, otherSourceGroup, g.Owner, identity.FoldName(g.Name), g.ID)
 	switch {

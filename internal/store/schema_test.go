@@ -124,6 +124,30 @@ func TestPendingNamesWhatOpenRuns(t *testing.T) {
 	}
 }
 
+// A migration that is begun is not cut off, neither by the time-out of a start nor by who asked
+// for it: it would begin again at the next start, and be cut off again.
+func TestAMigrationThatIsBegunRunsToItsEnd(t *testing.T) {
+	t.Parallel()
+	for name, open := range map[string]func(t *testing.T) *store.Store{
+		"SQLite": func(t *testing.T) *store.Store {
+			return mustOpen(t, filepath.Join(t.TempDir(), "bearerd.db"), store.Options{})
+		},
+		"PostgreSQL": func(t *testing.T) *store.Store { _, all := onPostgres(t, 1, store.Options{}); return all[0] },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := open(t)
+			if err := s.Alone(t.Context(), "CREATE TABLE later (n bigint)"); err != nil {
+				t.Fatal(err)
+			}
+			var n int
+			if err := s.Sole(t.Context(), "SELECT count(*) FROM later", &n); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+}
+
 func TestOpenRefusesALaterVersionAndLeavesItAlone(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "bearerd.db")
@@ -257,7 +281,8 @@ func TestLookupsHaveAnIndex(t *testing.T) {
 	for name, text := range store.Lookups() {
 		for _, detail := range plan(t, db, text) {
 			page := detail == "SCAN e LEFT-JOIN" && name == "selectEntries" // the entries that were found
-			scan := strings.HasPrefix(detail, "SCAN") && detail != "SCAN CONSTANT ROW" && !page
+			counted := detail == "SCAN i" && strings.HasPrefix(name, "events") // what an index has found
+			scan := strings.HasPrefix(detail, "SCAN") && detail != "SCAN CONSTANT ROW" && !page && !counted
 			sort := strings.Contains(detail, "TEMP B-TREE") && name != "selectGrants" && name != "selectReachingBindings" && name != "eventsFromFew" && name != "trimNetworks"
 			if scan || sort {
 				t.Errorf("%s: %s", name, detail)

@@ -24,8 +24,8 @@ WHERE (route, reason, token_id) > ($1, $2, $3) ORDER BY route, reason, token_id 
 WHERE (route, reason, token_id) IN (SELECT route, reason, token_id FROM shadow WHERE last_at <= $1 ORDER BY last_at LIMIT 500)`
 )
 
-// AddShadows adds to what report-only routes would have refused, all of it or nothing. Where there are as many
-// rows as may be, what is new counts without its token.
+// AddShadows adds to what report-only routes would have refused, all of it or nothing.
+// When there are as many rows as allowed, new ones are counted without their token.
 func (s *Store) AddShadows(ctx context.Context, seen []records.Shadow) error {
 	// In a fixed order, or two nodes that write the same rows could deadlock.
 	seen = slices.SortedFunc(slices.Values(seen), func(a, b records.Shadow) int {
@@ -95,5 +95,5 @@ func (s *Store) ShadowList(ctx context.Context, after string, limit int) (record
 	}), nil
 }
 
-// shadowEnd is the time before which what was seen last is purged at now.
+// shadowEnd returns the time before which rows that were last seen are purged at now.
 func shadowEnd(now int64) int64 { return now - int64(records.KeptShadow/time.Microsecond) }

@@ -17,8 +17,8 @@ ON CONFLICT (digest) DO UPDATE SET until = CASE WHEN excluded.until > spent.unti
 WHERE digest IN (SELECT digest FROM spent WHERE until <= $1 ORDER BY until LIMIT 500)`
 )
 
-// spend uses up something that is good once. Of two requests that bring it at the same
-// time one waits for the other's transaction, and is refused.
+// spend uses up something that can be used once. Of two requests that present it at the
+// same time one waits for the other's transaction, and is refused.
 func spend(ctx context.Context, c conn, op records.Spend) error {
 	err := unlessConflict(ctx, c, "it has been used already", insertSpent, op.Once[:], micros(op.Until))
 	if op.Else != nil && fault.Is(err, fault.Conflict) {
@@ -27,9 +27,9 @@ func spend(ctx context.Context, c conn, op records.Spend) error {
 	return err
 }
 
-// endSourced remembers that a source has ended something. Its batch holds the lock that no
-// token is added under: a session that begins from it is stored either before the batch,
-// and found by who reads after it, or as revoked.
+// endSourced remembers that a source has ended something. Its batch holds the lock that
+// keeps tokens from being added: a session that begins from it is stored either before
+// the batch, and found by whatever reads after it, or as revoked.
 func endSourced(ctx context.Context, c conn, op records.EndSourced) error {
 	ended := records.SourceLogout(op.Source, op.Session)
 	if op.Session == "" {

@@ -46,7 +46,7 @@ func (*sqliteDB) schema() schema {
     at   INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID`,
 		usersContaining: `user_search_grams g JOIN user_search x ON x.n = g.rowid JOIN users u ON u.id = x.user_id
-WHERE g.text MATCH '"' || replace($1, '"', '""') || '"' AND instr(u.search, $1) > 0`,
+WHERE g.text MATCH '"' || replace($1, '"', '""') || '"'`,
 	}
 }
 
@@ -60,7 +60,7 @@ type sqliteDB struct {
 	queue   chan *job
 	stop    chan struct{} // closed: the writer ends
 	stopped chan struct{} // closed: the writer has ended
-	bulk    bool          // this process writes very many rows
+	bulk    bool          // this process writes a very large number of rows
 
 	writer  *sqliteConn // used by the writer's goroutine alone
 	readers chan *sqliteConn
@@ -176,6 +176,7 @@ func (db *sqliteDB) alone(ctx context.Context, do work) error {
 		if _, err := c.exec(ctx, beginWrite); err != nil {
 			return err
 		}
+		ctx := detached(ctx)
 		err := do(ctx, c)
 		if err == nil {
 			_, err = c.exec(ctx, commit)
@@ -189,7 +190,8 @@ func (db *sqliteDB) alone(ctx context.Context, do work) error {
 
 // commit implements engine.
 func (db *sqliteDB) commit(ctx context.Context, b records.Batch) (seq revocation.Seq, err error) {
-	err = db.write(ctx, func(ctx context.Context, c conn) error { return carryOutBatch(ctx, c, b, &seq) })
+	j := &job{single: len(b.Ops)+len(b.Log) == 0 && len(b.Audit) == 1}
+	err = db.enqueue(ctx, j, func(ctx context.Context, c conn) error { return carryOutBatch(ctx, c, b, &seq) })
 	if err != nil {
 		return 0, err
 	}
@@ -319,9 +321,9 @@ func (db *sqliteDB) dial(ctx context.Context, name string) (*sqliteConn, error) 
 	return &sqliteConn{pool: pool, db: c, stmts: map[string]*sql.Stmt{}, count: db.queries}, nil
 }
 
-// detached is the context that statements run with: a watched one costs the driver a
-// goroutine and about 4 µs for each, as long as the statement itself. Callers check ctx
-// before they run statements, and every statement is bounded.
+// detached is the context that statements run with: with one that can end, the driver
+// starts a goroutine for each statement, which takes about 4 µs, as long as the statement
+// itself. Callers check ctx before they run statements, and every statement is bounded.
 func detached(ctx context.Context) context.Context { return context.WithoutCancel(ctx) }
 
 const (

@@ -26,10 +26,13 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"log/slog"
+	"math"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"slices"
@@ -58,6 +61,8 @@ type Options struct {
 	Bulk bool
 
 	Postgres Postgres
+
+	startTimeout time.Duration // 0: the constant; tests have less
 }
 
 // Store is an open database. It is safe for use by many goroutines.
@@ -67,6 +72,10 @@ type Store struct {
 	now     func() time.Time
 	logger  *slog.Logger
 	queries atomic.Int64
+
+	startTimeout time.Duration
+
+	usesWalk atomic.Int64 // the key of token_uses where the next purge begins
 
 	migrated []string
 	restored atomic.Bool
@@ -88,9 +97,8 @@ func Open(ctx context.Context, database string, o Options) (*Store, error) {
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
-	ctx, cancel := context.WithTimeout(ctx, startTimeout)
-	defer cancel()
-	s := &Store{name: nameOf(database), now: o.Now, logger: o.Logger}
+	s := &Store{name: nameOf(database), now: o.Now, logger: o.Logger, startTimeout: cmp.Or(o.startTimeout, startTimeout)}
+	s.usesWalk.Store(math.MinInt64 + rand.Int64N(1<<62)) //nolint:gosec // among the keys of UUIDs, so that short-lived processes look through all in the end
 	var err error
 	if isPostgres(database) {
 		err = s.openPostgres(ctx, database, o)
@@ -119,7 +127,9 @@ func (s *Store) openSQLite(ctx context.Context, path string, o Options) error {
 	if db.file, err = os.Stat(path); err != nil {
 		return err
 	}
-	if err := patiently(ctx, func() error { return db.connect(ctx) }); err != nil {
+	if err := s.within(ctx, func(ctx context.Context) error {
+		return patiently(ctx, func() error { return db.connect(ctx) })
+	}); err != nil {
 		return err
 	}
 	s.engine = db
@@ -136,7 +146,7 @@ func (s *Store) openPostgres(ctx context.Context, dsn string, o Options) error {
 		return err
 	}
 	s.engine = db
-	if err := db.look(ctx); err != nil {
+	if err := s.within(ctx, db.look); err != nil {
 		return err
 	}
 	if err := s.prepare(ctx, o); err != nil {
@@ -145,9 +155,23 @@ func (s *Store) openPostgres(ctx context.Context, dsn string, o Options) error {
 	return db.serve(ctx, func(ctx context.Context) error { return s.resume(ctx, false) })
 }
 
-// startTimeout is for how long a start waits for another process that migrates
-// the same database.
+// startTimeout is how long each step of a start waits: for the database to answer, and for
+// another process that migrates it. What this process then changes has no time-out: building an
+// index takes as long as the table is large.
 const startTimeout = 30 * time.Second
+
+// within runs a step of a start that changes nothing.
+func (s *Store) within(ctx context.Context, step func(context.Context) error) error {
+	ctx, cancel := context.WithTimeout(ctx, s.startTimeout)
+	defer cancel()
+	return step(ctx)
+}
+
+// alone runs do in a transaction during which no other process migrates. It waits for its turn
+// for the time of a step.
+func (s *Store) alone(ctx context.Context, do work) error {
+	return s.within(ctx, func(ctx context.Context) error { return s.engine.alone(ctx, do) })
+}
 
 // prepare brings the schema up to date and a restored backup back into service.
 func (s *Store) prepare(ctx context.Context, o Options) error {

@@ -15,10 +15,10 @@ import (
 	"github.com/bearerd/bearerd/internal/token"
 )
 
-// A filtered list is read in two steps, in one statement: at most records.MaxTotal
-// tokens in the order of an index, and of those the ones that pass the filters. So a page
-// costs the same however few tokens pass. Where the first step ends before the page is
-// full, the next page goes on from there.
+// A filtered list is read in two steps, in one statement: at most records.MaxTotal or
+// records.MaxScattered tokens in the order of an index, and of those the ones that pass the
+// filters. So a page costs the same however few tokens pass. Where the first step ends before
+// the page is full, the next page goes on from there.
 //
 // The outer step asks for no order of its own: both databases pass on the rows of the
 // inner one as they come, and stop when they have enough.
@@ -29,7 +29,7 @@ const made = `t.kind IN ('api-token', 'api-key', 'grant')`
 // ending is the key of the order by expiry: a token without one ends last.
 const ending = `coalesce(nullif(t.expires_at, 0), 9223372036854775807)`
 
-// maxTokenSearch is more than any name of a token has.
+// maxTokenSearch is longer than any name of a token.
 const maxTokenSearch = 256
 
 // tokenList is a query for tokens. Its statements are put together one by one, each with
@@ -87,7 +87,7 @@ func newTokenList(q records.TokenQuery) (*tokenList, error) {
 	return l, nil
 }
 
-// madeKinds returns the kinds that people look after; the error is that another one is
+// madeKinds returns the kinds that people look after, or an error when another kind is
 // asked for.
 func madeKinds(kinds []token.Kind) ([]token.Kind, error) {
 	all := []token.Kind{token.KindAPIToken, token.KindExchangeKey, token.KindGrant}
@@ -196,7 +196,7 @@ func lastFour(search string) string {
 	return search
 }
 
-// tokenPlace is where a list stands.
+// tokenPlace is a position in a list.
 type tokenPlace struct {
 	key any // an int64, or a name
 	id  string
@@ -224,7 +224,7 @@ func (l *tokenList) seal(p tokenPlace) string {
 	return seal(l.cursorName(), p.id+":"+name)
 }
 
-// place reads the cursor of the query; nil is the beginning.
+// place returns the position of the query's cursor; nil: the beginning.
 func (l *tokenList) place() (*tokenPlace, error) {
 	if l.After == "" {
 		return nil, nil
@@ -263,6 +263,15 @@ func (l *tokenList) order() string {
 	return " ORDER BY " + l.key + ", " + l.id
 }
 
+// most returns how many tokens the first step reads. Those that were created after one another
+// stand beside one another; in another order each is read from elsewhere.
+func (l *tokenList) most() int {
+	if l.across && (l.Scope != "" || l.key != "t.created_at") {
+		return records.MaxScattered
+	}
+	return records.MaxTotal
+}
+
 // first returns the first step without its bound.
 func (l *tokenList) first(columns string, after *tokenPlace) string {
 	text := "SELECT " + columns + " FROM " + l.from()
@@ -278,7 +287,7 @@ func (l *tokenList) first(columns string, after *tokenPlace) string {
 // page returns the statement of a page.
 func (l *tokenList) page(after *tokenPlace, limit int) (text string, args []any) {
 	l.args = nil
-	text = selectStored + " FROM (" + l.first("t.*", after) + " LIMIT " + strconv.Itoa(records.MaxTotal) + ") t WHERE 1 = 1"
+	text = selectStored + " FROM (" + l.first("t.*", after) + " LIMIT " + strconv.Itoa(l.most()) + ") t WHERE 1 = 1"
 	if where := l.filters(); where != "" {
 		text += " AND " + where
 	}
@@ -295,14 +304,15 @@ func (l *tokenList) page(after *tokenPlace, limit int) (text string, args []any)
 // more tokens than it looks at.
 func (l *tokenList) horizon(after *tokenPlace) (text string, args []any) {
 	l.args = nil
-	return l.first(l.key+", "+l.id, after) + " LIMIT 1 OFFSET " + strconv.Itoa(records.MaxTotal-1), l.args
+	return l.first(l.key+", "+l.id, after) + " LIMIT 1 OFFSET " + strconv.Itoa(l.most()-1), l.args
 }
 
 // total returns the statement that counts.
 func (l *tokenList) total() (text string, args []any) {
 	l.args = nil
-	// In no order: any will do, and a sorted read of as many rows takes far longer.
-	first := "SELECT t.* FROM " + l.from() + " LIMIT " + strconv.Itoa(records.MaxTotal+1)
+	// In the order of the page's index: left to itself, PostgreSQL may read the whole table for
+	// the few tokens that match.
+	first := l.first("t.*", nil) + " LIMIT " + strconv.Itoa(l.most()+1)
 	passes := l.filters()
 	if passes == "" {
 		passes = "1 = 1"
@@ -377,7 +387,7 @@ func (s *Store) horizonOf(ctx context.Context, l *tokenList, after *tokenPlace) 
 	return end, err
 }
 
-// placeOf returns where a token stands in the list.
+// placeOf returns the position of a token in the list.
 func (l *tokenList) placeOf(t records.StoredToken) tokenPlace {
 	switch l.Order {
 	case records.ExpiryFirst:
@@ -403,8 +413,8 @@ func (s *Store) exactTokens(ctx context.Context, l *tokenList) ([]records.Stored
 			continue
 		}
 		l.args = nil
-		text := selectStored + " FROM tokens t WHERE " + made + " AND " + by.column + " = " + l.arg(by.value) +
-			" AND " + l.filters() + " LIMIT " + strconv.Itoa(maxExact)
+		text := selectStored + " FROM (SELECT t.* FROM tokens t WHERE " + made + " AND " + by.column + " = " + l.arg(by.value) +
+			" LIMIT " + strconv.Itoa(records.MaxScattered) + ") t WHERE " + l.filters() + " LIMIT " + strconv.Itoa(maxExact)
 		some, err := query(ctx, s, scanStored, text, l.args...)
 		if err != nil {
 			return nil, err
@@ -422,6 +432,12 @@ func (s *Store) TokenTotal(ctx context.Context, q records.TokenQuery) (total rec
 	if err != nil {
 		return total, err
 	}
+	if l.across && l.Order == records.ByName && l.Search == "" { // the same tokens stand beside one another by time
+		q.Order, q.Kinds = records.OldestFirst, l.Kinds
+		if l, err = newTokenList(q); err != nil {
+			return total, err
+		}
+	}
 	text, args := l.total()
 	var looked int
 	err = s.read(ctx, func(ctx context.Context, c conn) error { return c.row(ctx, text, args, &total.Count, &looked) })
@@ -431,8 +447,8 @@ func (s *Store) TokenTotal(ctx context.Context, q records.TokenQuery) (total rec
 	if err != nil {
 		return records.Total{}, err
 	}
-	if looked > records.MaxTotal {
-		return records.Total{Count: min(total.Count, records.MaxTotal), More: true}, nil
+	if looked > l.most() {
+		return records.Total{Count: min(total.Count, l.most()), More: true}, nil
 	}
 	if l.byIndex() {
 		exact, err := s.exactTokens(ctx, l)

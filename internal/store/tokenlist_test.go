@@ -58,6 +58,49 @@ func TestAFilteredListLooksAtBoundedTokens(t *testing.T) {
 	}
 }
 
+// TestAListInAnotherOrderLooksAtFewerTokens has more tokens of a scope, of a name and with an
+// expiry than one page looks at, of which the last alone pass the filter.
+func TestAListInAnotherOrderLooksAtFewerTokens(t *testing.T) {
+	t.Parallel()
+	const beyond = 5
+	now := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+	s := mustOpen(t, filepath.Join(t.TempDir(), "bearerd.db"), store.Options{})
+	var ops []records.Op
+	for n := range records.MaxScattered + beyond {
+		one := records.StoredToken{
+			ID: fmt.Sprintf("id-%06d", n), Kind: token.KindAPIToken, Digest: token.Digest(fmt.Sprint(n)), Owner: "ada", Name: fmt.Sprintf("job %06d", n),
+			Scope: []string{"read"}, CreatedAt: now.Add(-time.Duration(n) * time.Second), ExpiresAt: now.Add(time.Duration(n+1) * time.Second), LastUsedAt: now,
+		}
+		if n > records.MaxScattered {
+			one.LastUsedAt = time.Time{}
+		}
+		ops = append(ops, records.AddToken{Token: one})
+	}
+	for some := range slices.Chunk(ops, 500) {
+		if _, err := s.Commit(t.Context(), records.Batch{Ops: some}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for name, q := range map[string]records.TokenQuery{
+		"a scope": {Scope: "read", NeverUsed: true}, "a name": {Search: "job", NeverUsed: true}, "expiry": {Order: records.ExpiryFirst, NeverUsed: true},
+	} {
+		q.Now = now
+		page, err := s.StoredTokens(t.Context(), q)
+		if err != nil || len(page.Items) != 0 || page.Next == "" {
+			t.Errorf("by %s, the first page: %d tokens, next %q, %v", name, len(page.Items), page.Next, err)
+			continue
+		}
+		total, err := s.TokenTotal(t.Context(), q)
+		if err != nil || !total.More || total.Count >= beyond {
+			t.Errorf("by %s, the total: %+v, %v", name, total, err)
+		}
+		q.After = page.Next
+		if page, err = s.StoredTokens(t.Context(), q); err != nil || len(page.Items) != beyond-1 || page.Next != "" {
+			t.Errorf("by %s, the second page: %d tokens, next %q, %v", name, len(page.Items), page.Next, err)
+		}
+	}
+}
+
 // TestListsAreReadInTheOrderOfAnIndex wants no list to sort or read a whole table, so
 // that a page costs the same however much is stored. Only what is one owner's is sorted.
 func TestListsAreReadInTheOrderOfAnIndex(t *testing.T) {

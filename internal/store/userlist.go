@@ -10,22 +10,27 @@ import (
 	"github.com/bearerd/bearerd/internal/records"
 )
 
-// A search for users is read in one of two ways. Where an index of every three characters
-// in a row finds at most records.MaxTotal users, they are sorted. Everything else (a
-// shorter search, or one that very many users match) is read in the order of the
-// usernames, records.MaxTotal users at a time, of which those that match are the page.
+// A search for users is read in one of two ways, both in the order of the usernames. Where an
+// index of every three characters in a row finds at most records.MaxTotal users that have all
+// of the search's, those that match are sorted. Everything else (a shorter search, or one
+// whose characters very many users have) is read records.MaxTotal users at a time, of which
+// those that match are the page. A few users are looked at before the index is asked: where
+// every tenth has all the characters, it would collect a tenth of the table first.
 
 // indexedSearch is how many characters a search has that the index answers.
 const indexedSearch = 3
 
-// maxSearch is more than any name has.
+// sampledUsers is how many users are looked at before the index is asked.
+const sampledUsers = 1000
+
+// maxSearch is longer than any name.
 const maxSearch = 1024
 
 // userList is a query for users, as it is put together.
 type userList struct {
 	records.UserQuery
 	search  string // in lower case
-	indexed string // the engine's users u that contain $1
+	indexed string // the engine's users u that have each three characters of $1
 	args    []any
 }
 
@@ -41,8 +46,8 @@ func (s *Store) newUserList(q records.UserQuery) (*userList, error) {
 	return &userList{UserQuery: q, search: strings.ToLower(q.Search), indexed: s.engine.schema().usersContaining}, nil
 }
 
-// conditions returns what the users must be, beside the search: an index has those who are
-// disabled.
+// conditions returns the conditions in addition to the search: an index has the users who
+// are disabled.
 func (l *userList) conditions() string {
 	text := ""
 	if l.After != "" {
@@ -69,42 +74,80 @@ func (l *userList) order() string {
 	return " ORDER BY u.username"
 }
 
+// matches is the condition that a user is found.
+func (l *userList) matches() string {
+	return "u.search LIKE " + l.arg("%"+literal(l.search)+"%") + ` ESCAPE '\'`
+}
+
+// candidates is what the index finds, up to one more than is looked at.
+func (l *userList) candidates(columns string) string {
+	return "(SELECT " + columns + " FROM " + l.indexed + " LIMIT " + strconv.Itoa(records.MaxTotal+1) + ") u"
+}
+
 // found returns the statement of a page from the index.
 func (l *userList) found(limit int) (text string, args []any) {
 	l.args = []any{l.search}
-	return selectUser + " FROM " + l.indexed + l.conditions() + l.order() + " LIMIT " + strconv.Itoa(limit), l.args
+	text = selectUser + " FROM " + l.candidates("u.*") + " WHERE " + l.matches()
+	return text + l.conditions() + l.order() + " LIMIT " + strconv.Itoa(limit), l.args
 }
 
-// walked returns the statement of a page in the order of the usernames.
-func (l *userList) walked(limit int) (text string, args []any) {
+// first returns the statement of the users in the order of their names.
+func (l *userList) first(columns string) string {
+	return "SELECT " + columns + " FROM users u WHERE 1 = 1" + l.conditions() + l.order()
+}
+
+// walked returns the statement of a page in the order of the usernames, from so many users.
+func (l *userList) walked(limit, most int) (text string, args []any) {
 	l.args = nil
-	text = "SELECT u.* FROM users u WHERE 1 = 1" + l.conditions() + l.order()
 	if l.search == "" {
-		return selectUser + strings.TrimPrefix(text, "SELECT u.*") + " LIMIT " + strconv.Itoa(limit), l.args
+		return selectUser + strings.TrimPrefix(l.first(""), "SELECT ") + " LIMIT " + strconv.Itoa(limit), l.args
 	}
-	return selectUser + " FROM (" + text + " LIMIT " + strconv.Itoa(records.MaxTotal) + ") u WHERE u.search LIKE " +
-		l.arg("%"+literal(l.search)+"%") + ` ESCAPE '\' LIMIT ` + strconv.Itoa(limit), l.args
+	text = selectUser + " FROM (" + l.first("u.*") + " LIMIT " + strconv.Itoa(most) + ") u WHERE "
+	return text + l.matches() + " LIMIT " + strconv.Itoa(limit), l.args
 }
 
 // horizon returns the statement of the username at which a walk ends.
 func (l *userList) horizon() (text string, args []any) {
 	l.args = nil
-	return "SELECT u.username FROM users u WHERE 1 = 1" + l.conditions() + l.order() + " LIMIT 1 OFFSET " + strconv.Itoa(records.MaxTotal-1), l.args
+	return l.first("u.username") + " LIMIT 1 OFFSET " + strconv.Itoa(records.MaxTotal-1), l.args
 }
 
-// byIndex reports whether the index answers the search, and how many users it finds.
-func (s *Store) byIndex(ctx context.Context, l *userList) (n int, ok bool, err error) {
-	if utf8.RuneCountInString(l.search) < indexedSearch {
-		return 0, false, nil
-	}
-	after := l.After
-	l.After = ""
-	l.args = []any{l.search}
-	text := "SELECT count(*) FROM (SELECT 1 FROM " + l.indexed + l.conditions() + " LIMIT " + strconv.Itoa(records.MaxTotal+1) + ") found"
-	l.After = after
-	err = s.read(ctx, func(ctx context.Context, c conn) error { return c.row(ctx, text, l.args, &n) })
-	return n, err == nil && n <= records.MaxTotal, err
+// counted returns the statement of how many match among so many users, and of how many there
+// are of those.
+func (l *userList) counted(most int) (text string, args []any) {
+	l.args = nil
+	text = " FROM (" + l.first("u.*") + " LIMIT " + strconv.Itoa(most) + ") u"
+	return "SELECT count(CASE WHEN " + l.matches() + " THEN 1 END), count(*)" + text, l.args
 }
+
+// maxGrams is how many of a search's threes are looked for in the sample.
+const maxGrams = 64
+
+// common returns the statement of how many of the first users have each three characters of the
+// search, for which the index has one list each.
+func (l *userList) common() (text string, args []any) {
+	l.args = nil
+	text = l.first("u.search") + " LIMIT " + strconv.Itoa(sampledUsers)
+	runes, seen, where := []rune(l.search), map[string]bool{}, []string{"1 = 1"}
+	for i := 0; i+indexedSearch <= len(runes) && len(seen) < maxGrams; i++ {
+		if gram := string(runes[i : i+indexedSearch]); !seen[gram] {
+			seen[gram] = true
+			where = append(where, "u.search LIKE "+l.arg("%"+literal(gram)+"%")+` ESCAPE '\'`)
+		}
+	}
+	return "SELECT count(*) FROM (" + text + ") u WHERE " + strings.Join(where, " AND "), l.args
+}
+
+// collects reports whether the index would collect very many users.
+func (s *Store) collects(ctx context.Context, l *userList) (many bool, err error) {
+	text, args := l.common()
+	n := 0
+	err = s.read(ctx, func(ctx context.Context, c conn) error { return c.row(ctx, text, args, &n) })
+	return n >= sampledUsers/10, err
+}
+
+// byIndex reports whether the index answers the search.
+func (l *userList) byIndex() bool { return utf8.RuneCountInString(l.search) >= indexedSearch }
 
 // Users returns users in the order of their usernames. Search ignores case, and none
 // of its characters has a meaning of its own. A cursor that is none is
@@ -119,33 +162,58 @@ func (s *Store) Users(ctx context.Context, q records.UserQuery) (out records.Pag
 			return out, err
 		}
 	}
-	indexed := false
-	if l.search != "" {
-		if _, indexed, err = s.byIndex(ctx, l); err != nil {
+	limit := pageSize(q.Limit)
+	if l.byIndex() {
+		if out, err = s.walkedUsers(ctx, l, limit, sampledUsers); err != nil || out.Next != "" {
 			return out, err
 		}
+		if found, few, err := s.foundUsers(ctx, l, limit); err != nil || few {
+			return found, err
+		}
 	}
-	limit := pageSize(q.Limit)
-	text, args := l.walked(limit + 1)
-	if indexed {
-		text, args = l.found(limit + 1)
-	}
-	users, err := query(ctx, s, func(scan scanner) (u identity.User, err error) {
-		return u, scan(userFields(&u)...)
-	}, text, args...)
-	if err != nil {
+	out, err = s.walkedUsers(ctx, l, limit, records.MaxTotal)
+	if err != nil || out.Next != "" || l.search == "" {
 		return out, err
 	}
-	out = paged(users, limit, func(u identity.User) string { return seal(userCursor, u.Username) })
-	if out.Next != "" || indexed || l.search == "" {
-		return out, nil
-	}
-	text, args = l.horizon()
+	text, args := l.horizon()
 	ends, err := query(ctx, s, func(scan scanner) (name string, err error) { return name, scan(&name) }, text, args...)
 	if len(ends) > 0 {
 		out.Next = seal(userCursor, ends[0])
 	}
 	return out, err
+}
+
+func scanUser(scan scanner) (u identity.User, err error) { return u, scan(userFields(&u)...) }
+
+func userPage(users []identity.User, limit int) records.Page[identity.User] {
+	return paged(users, limit, func(u identity.User) string { return seal(userCursor, u.Username) })
+}
+
+// walkedUsers returns the users that match among the next so many.
+func (s *Store) walkedUsers(ctx context.Context, l *userList, limit, most int) (out records.Page[identity.User], err error) {
+	text, args := l.walked(limit+1, most)
+	users, err := query(ctx, s, scanUser, text, args...)
+	return userPage(users, limit), err
+}
+
+// foundUsers returns a page from the index, and whether that finds few enough.
+func (s *Store) foundUsers(ctx context.Context, l *userList, limit int) (out records.Page[identity.User], few bool, err error) {
+	if many, err := s.collects(ctx, l); err != nil || many {
+		return out, false, err
+	}
+	err = s.engine.snapshot(ctx, func(ctx context.Context, c conn) error {
+		out, few = records.Page[identity.User]{}, false
+		n := 0
+		err := c.row(ctx, "SELECT count(*) FROM "+l.candidates("1"), []any{l.search}, &n)
+		if few = n <= records.MaxTotal; err != nil || !few {
+			return err
+		}
+		text, args := l.found(limit + 1)
+		users, err := list(ctx, c, scanUser, text, args...)
+		out = userPage(users, limit)
+		return err
+	})
+	return out, few, err
 }
 
 // UserTotal counts the users that a query asks for, on all pages, up to records.MaxTotal,
@@ -156,16 +224,29 @@ func (s *Store) UserTotal(ctx context.Context, q records.UserQuery) (total recor
 	if err != nil {
 		return total, err
 	}
-	if n, indexed, err := s.byIndex(ctx, l); err != nil || indexed {
-		return records.Total{Count: n}, err
+	count := func(text string, args []any) (n, looked int, err error) {
+		err = s.read(ctx, func(ctx context.Context, c conn) error { return c.row(ctx, text, args, &n, &looked) })
+		return n, looked, err
 	}
-	l.args = nil
-	text := "SELECT u.* FROM users u WHERE 1 = 1" + l.conditions() + l.order() + " LIMIT " + strconv.Itoa(records.MaxTotal+1)
-	text = "SELECT count(CASE WHEN u.search LIKE " + l.arg("%"+literal(l.search)+"%") + ` ESCAPE '\' THEN 1 END), count(*) FROM (` + text + ") u"
-	var looked int
-	err = s.read(ctx, func(ctx context.Context, c conn) error { return c.row(ctx, text, l.args, &total.Count, &looked) })
+	if l.byIndex() {
+		n, looked, err := count(l.counted(sampledUsers + 1))
+		if err != nil || looked <= sampledUsers {
+			return records.Total{Count: n}, err
+		}
+		if many, err := s.collects(ctx, l); err != nil {
+			return total, err
+		} else if !many {
+			l.args = []any{l.search}
+			text := " FROM " + l.candidates("u.*")
+			text = "SELECT count(CASE WHEN " + l.matches() + l.conditions() + " THEN 1 END), count(*)" + text
+			if n, looked, err = count(text, l.args); err != nil || looked <= records.MaxTotal {
+				return records.Total{Count: n}, err
+			}
+		}
+	}
+	n, looked, err := count(l.counted(records.MaxTotal + 1))
 	if looked > records.MaxTotal {
-		total = records.Total{Count: min(total.Count, records.MaxTotal), More: true}
+		return records.Total{Count: min(n, records.MaxTotal), More: true}, err
 	}
-	return total, err
+	return records.Total{Count: n}, err
 }

@@ -3,6 +3,7 @@ package store
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"runtime/debug"
@@ -23,6 +24,7 @@ const (
 // its caller abandons it, never both.
 type job struct {
 	do      func(conn) error
+	single  bool        // at most one statement, which SQLite undoes by itself where it fails
 	settled atomic.Bool // taken or given up
 	done    chan error
 }
@@ -35,10 +37,15 @@ var errClosed = fault.After(fault.Unavailable, later, "the store is closed")
 // write implements engine: an error means that nothing was written. Another goroutine may
 // run do.
 func (db *sqliteDB) write(ctx context.Context, do work) error {
+	return db.enqueue(ctx, &job{}, do)
+}
+
+// enqueue has a job do something, and waits for its outcome.
+func (db *sqliteDB) enqueue(ctx context.Context, j *job, do work) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	j := &job{done: make(chan error, 1)}
+	j.done = make(chan error, 1)
 	j.do = func(c conn) error { return do(detached(ctx), c) }
 	if db.closing() {
 		return errClosed
@@ -171,6 +178,13 @@ func isClosed(c <-chan struct{}) bool {
 // attempt does one job so that it is rolled back when it fails. When the whole
 // transaction is lost with it, lost is the reason.
 func attempt(ctx context.Context, c *sqliteConn, j *job) (err, lost error) {
+	if j.single {
+		err = guarded(func() error { return j.do(c) })
+		if broken(err) || errors.Is(err, errPanic) {
+			return err, err
+		}
+		return err, nil
+	}
 	if _, err := c.exec(ctx, savepoint); err != nil {
 		return err, err
 	}
@@ -194,11 +208,13 @@ func attemptAlone(_ context.Context, c *sqliteConn, j *job) (err, lost error) {
 	return err, err
 }
 
+var errPanic = errors.New("panic in a transaction")
+
 // guarded turns a panic into an error, so that the transaction is rolled back properly.
 func guarded(do func() error) (err error) {
 	defer func() {
 		if p := recover(); p != nil {
-			err = fmt.Errorf("panic in a transaction: %v\n%s", p, debug.Stack())
+			err = fmt.Errorf("%w: %v\n%s", errPanic, p, debug.Stack())
 		}
 	}()
 	return do()

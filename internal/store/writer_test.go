@@ -4,9 +4,12 @@ import (
 	"fmt"
 	"path/filepath"
 	"runtime"
+	"slices"
+	"sync"
 	"testing"
 	"time"
 
+	"github.com/bearerd/bearerd/internal/audit"
 	"github.com/bearerd/bearerd/internal/keyring"
 	"github.com/bearerd/bearerd/internal/records"
 	"github.com/bearerd/bearerd/internal/revocation"
@@ -48,5 +51,63 @@ func TestWritesBeyondATransaction(t *testing.T) {
 				t.Errorf("%d of %d writes are stored: %v", len(page.Entries), c.writes, err)
 			}
 		})
+	}
+}
+
+// A batch that is one statement shares a transaction with others and fails alone, although it
+// has no savepoint.
+func TestAnEventThatCantBeStoredFailsAlone(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "bearerd.db")
+	s := mustOpen(t, path, store.Options{})
+	_, err := raw(t, path).ExecContext(t.Context(), `CREATE TRIGGER refuse AFTER INSERT ON audit_events
+WHEN NEW.reason = 'refuse' BEGIN SELECT RAISE(ABORT, 'refused'); END`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	event := func(reason string) records.Batch {
+		e := audit.Event{At: time.Unix(1, 0), Actor: "ada", Action: audit.TokenIssue, Outcome: audit.OK, Reason: reason}
+		return records.Batch{Audit: []audit.Event{e.Clean()}}
+	}
+	invalid := event("invalid")
+	invalid.Audit[0].Outcome = "perhaps"
+	batches := map[string]records.Batch{"first": event("first"), "refuse": event("refuse"), "invalid": invalid, "last": event("last")}
+	begun, goOn := make(chan struct{}), make(chan struct{})
+	results := make(chan error)
+	go func() {
+		results <- second(s.Commit(t.Context(), records.Batch{Ops: []records.Op{records.ChangeKeys{Plan: func(now []keyring.Key) ([]keyring.Key, error) {
+			close(begun)
+			<-goOn
+			return now, nil
+		}}}}))
+	}()
+	<-begun
+	var mu sync.Mutex
+	var failed []string
+	for name, b := range batches {
+		go func() {
+			if _, err := s.Commit(t.Context(), b); err != nil {
+				mu.Lock()
+				failed = append(failed, name)
+				mu.Unlock()
+			}
+			results <- nil
+		}()
+	}
+	for s.Queued() < len(batches) {
+		runtime.Gosched()
+	}
+	close(goOn)
+	for range len(batches) + 1 {
+		if err := <-results; err != nil {
+			t.Error(err)
+		}
+	}
+	if slices.Sort(failed); !slices.Equal(failed, []string{"invalid", "refuse"}) {
+		t.Errorf("failed: %v", failed)
+	}
+	events, err := s.AuditEvents(t.Context(), audit.Filter{})
+	if err != nil || len(events) != 2 {
+		t.Errorf("%d events: %v", len(events), err)
 	}
 }

@@ -17,8 +17,8 @@ import (
 // maxDecodeDepth is how deep the objects and lists of a text for [Decode] may nest.
 const maxDecodeDepth = 16
 
-// What can be wrong with a text for [Decode] as a whole, as it completes the sentence
-// that begins "the body".
+// What can be wrong with a text for [Decode] as a whole. Each completes a sentence that
+// begins with "the body".
 var (
 	ErrSyntax   = errors.New("is not well-formed JSON")
 	ErrUTF8     = errors.New("is not valid UTF-8")
@@ -42,8 +42,8 @@ type MemberError struct {
 	name    string // of the member, where the path is not known yet
 }
 
-// Problem returns what is wrong, as it completes a sentence that begins with the
-// member's name: "is repeated", "must be a string".
+// Problem returns what is wrong, to complete a sentence that begins with the member's
+// name: "is repeated", "must be a string".
 func (e *MemberError) Problem() string { return e.problem.Error() }
 
 // Error returns the path and the problem.
@@ -60,10 +60,10 @@ func (e *MemberError) Unwrap() error { return e.problem }
 // Decode is json.Unmarshal for text that strangers send. It refuses what
 // encoding/json accepts: repeated members, members that dst does not have by exactly
 // that name, text that is not Unicode or holds NUL, nesting deeper than 16 levels, and
-// anything after the first value. A null member is as good as an absent one. The error
+// anything after the first value. A null member counts as absent. The error
 // is a *MemberError or one of the errors of this package where the text is refused,
-// and else what a type of dst with its own UnmarshalJSON returned. The size of the text is
-// the caller's to bound.
+// and else what a type of dst with its own UnmarshalJSON returned. The caller bounds the
+// size of the text.
 func Decode(text []byte, dst any) error {
 	if err := check(string(text), reflect.TypeOf(dst)); err != nil {
 		return err
@@ -93,7 +93,7 @@ func check(text string, t reflect.Type) error {
 	return ErrSyntax
 }
 
-// checker is a scanner that knows where it stands.
+// checker is a scanner that knows the path of the value that it reads.
 type checker struct {
 	Scanner
 
@@ -109,8 +109,8 @@ func (c *checker) value(t reflect.Type) error {
 	want := underlying(t)
 	switch c.Peek() {
 	case '"':
-		// NUL is refused, which no database takes, and U+FFFD, which stands where bytes were
-		// lost.
+		// NUL is refused, because databases don't store it, and U+FFFD, because it means
+		// that bytes were lost.
 		s, err := c.Text()
 		switch {
 		case errors.Is(err, errSurrogate):
@@ -157,13 +157,13 @@ func (c *checker) value(t reflect.Type) error {
 	return nil
 }
 
-// takes reports whether a type takes values of one of the kinds; nil takes all.
+// takes reports whether a type accepts values of one of the kinds; nil accepts all.
 func takes(t reflect.Type, kinds ...reflect.Kind) bool {
 	return t == nil || t.Kind() == reflect.Interface || slices.Contains(kinds, t.Kind())
 }
 
-// takesPlain reports whether a type takes a number, true, false or null. Null is as
-// good as absent.
+// takesPlain reports whether a type accepts a number, true, false or null. Null counts as
+// absent.
 func takesPlain(t reflect.Type, word string) bool {
 	switch word {
 	case "null":
@@ -208,7 +208,7 @@ func (c *checker) object(members func(name string) (reflect.Type, bool)) error {
 	return err
 }
 
-// kindName returns what a Go type takes, in JSON's words.
+// kindName returns what a Go type accepts, in JSON's words.
 func kindName(t reflect.Type) string {
 	switch t.Kind() { //nolint:exhaustive // the rest of Go's kinds take an object or nothing
 	case reflect.String:
@@ -228,8 +228,8 @@ func kindName(t reflect.Type) string {
 	}
 }
 
-// membersOf returns which members an object may have that a type takes, and of what
-// type each of them is; nil takes any.
+// membersOf returns the members that an object for a type may have, with their types;
+// nil: any.
 func membersOf(t reflect.Type) func(name string) (reflect.Type, bool) {
 	switch {
 	case t != nil && t.Kind() == reflect.Map:

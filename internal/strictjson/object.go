@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// Object is a JSON object that has one reading: its members by their exact names,
-// each a valid value that is not decoded yet.
+// Object is an unambiguous JSON object: its members by their exact names, each a valid
+// value that is not decoded yet.
 type Object map[string]json.RawMessage
 
 // ErrMember is the cause of errors about a member that is missing or of another type.

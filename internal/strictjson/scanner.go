@@ -1,8 +1,8 @@
-// Package strictjson reads JSON that has one reading. RFC 8259 leaves open, and
+// Package strictjson reads unambiguous JSON. RFC 8259 leaves open, and
 // encoding/json decides silently, which of two members of one name counts, whether
-// "KEY" is "key", and what half of a surrogate pair stands for: two programs that
-// read one token or one request differently is how access is gained. All of that is
-// refused here, and depth and size are bounded.
+// "KEY" is "key", and what half of a surrogate pair means. Two programs that read the
+// same token or request differently are a way for an attacker to gain access. All of that
+// is refused here, and depth and size are bounded.
 //
 // [ReadObject] reads one object member by member, [Parse] an object whose members
 // are decoded afterwards, and [Decode] a text into a Go value.
@@ -37,10 +37,10 @@ var (
 	errText      = errors.New("not a string where one is needed")
 )
 
-// Scanner reads one JSON text in one pass. It takes RFC 8259 at its strictest: no
-// object has two members of one name, names compared as what they spell; a string
-// is Unicode text without lone surrogates; depth and number of members are bounded.
-// Make one with [ReadObject].
+// Scanner reads one JSON text in one pass. It reads RFC 8259 as strictly as possible: no
+// object has two members of one name, compared after decoding; a string is Unicode text
+// without lone surrogates; depth and number of members are bounded. Make one with
+// [ReadObject].
 type Scanner struct {
 	s       string // valid UTF-8
 	i       int
@@ -124,7 +124,7 @@ func (p *Scanner) Array(item func() error) error {
 	return p.items(']', item)
 }
 
-// items reads what stands between commas up to the closing bracket.
+// items reads the items between commas up to the closing bracket.
 func (p *Scanner) items(end byte, item func() error) error {
 	if p.depth--; p.depth < 0 {
 		return errDeep
@@ -146,8 +146,8 @@ func (p *Scanner) items(end byte, item func() error) error {
 	}
 }
 
-// Text reads a string and returns what it spells, which is a part of the input
-// unless there was an escape in it.
+// Text reads a string and returns its decoded text, which is a part of the input unless
+// there was an escape in it.
 func (p *Scanner) Text() (string, error) {
 	if !p.take('"') {
 		return "", errText
@@ -335,8 +335,8 @@ func (p *Scanner) plain() error {
 	return nil
 }
 
-// nameSet are the names of the members of one object. Few are the rule, and are kept
-// without an allocation.
+// nameSet are the names of the members of one object. A few are kept without an
+// allocation.
 type nameSet struct {
 	few  [16]string
 	n    int

@@ -1,5 +1,5 @@
-// Package suggest finds what somebody meant who mistyped a name, and says what there is
-// instead.
+// Package suggest finds the name that a mistyped one was probably meant to be, and lists
+// the names that exist.
 package suggest
 
 import (
@@ -30,9 +30,9 @@ func Closest(typed string, names []string) string {
 	return closest
 }
 
-// Instead returns a sentence for who asked for a thing that doesn't exist: the name that
-// was meant, or else the names that there are. Things is the plural of what they are.
-// More says that there are others beside these.
+// Instead returns a sentence for somebody who asked for a thing that doesn't exist: the
+// name that was probably meant, or else the names that exist. things is the plural of
+// what they are; more is set when there are others too.
 func Instead(things, typed string, names []string, more bool) string {
 	if closest := Closest(typed, names); closest != "" {
 		return fmt.Sprintf("did you mean %q?", closest)

@@ -73,9 +73,9 @@ func IsB64Token(s string) bool {
 // maxParameter bounds a parameter of a challenge, in bytes.
 const maxParameter = 512
 
-// ChallengeText returns s as it may stand between the quotes of a challenge's parameter
-// (RFC 6750 §3): ASCII without quotes, backslashes and control characters. A double
-// quote becomes a single one, everything else a question mark.
+// ChallengeText returns s in a form that is allowed between the quotes of a challenge's
+// parameter (RFC 6750 §3): ASCII without quotes, backslashes and control characters. A
+// double quote becomes a single one, everything else a question mark.
 func ChallengeText(s string) string {
 	return strings.Map(func(c rune) rune {
 		switch {

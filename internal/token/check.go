@@ -75,7 +75,7 @@ const (
 	reasonNoAddress   = "the token is limited to networks, and the client's address is not known"
 )
 
-// ReasonRegenerated is why a token ended whose value was renewed.
+// ReasonRegenerated is the reason for the end of a token whose value was renewed.
 const ReasonRegenerated = "regenerated"
 
 // Refusal is the error of every check on a token: which check failed first, and
@@ -86,10 +86,10 @@ type Refusal struct { //nolint:errname // a refusal is the answer of a check
 	detail string // for the operator; a constant, never a part of the token
 }
 
-// Refuse returns the refusal of one check, for a reason of its own.
+// Refuse returns the refusal of this check with a reason.
 func Refuse(c Check, reason string) *Refusal { return &Refusal{Check: c, Reason: reason} }
 
-// Refuse returns the refusal of a check in its own words.
+// Refuse returns the refusal of a check with its default reason.
 func (c Check) Refuse() *Refusal { return Refuse(c, checkReasons[c]) }
 
 // Malformed returns the refusal of a token that can't be parsed.

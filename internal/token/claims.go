@@ -26,8 +26,8 @@ const chainClient = "client:"
 // never a token's id.
 func ClientLink(clientID string) string { return chainClient + clientID }
 
-// LinkedClient returns the client that a link of a chain stands for; ok is false where
-// the link is a token's id.
+// LinkedClient returns the client that a link of a chain names; ok is false where the
+// link is a token's id.
 func LinkedClient(link string) (clientID string, ok bool) {
 	return strings.CutPrefix(link, chainClient)
 }
@@ -41,10 +41,10 @@ var (
 	errScope    = errors.New("scope isn't of RFC 6749 syntax")
 	errChain    = errors.New("chain isn't a short list of ids")
 	errTaskType = errors.New("task_token_type is empty")
-	errNetworks = errors.New("networks isn't a short list of networks in their one spelling")
+	errNetworks = errors.New("networks isn't a short list of networks in canonical form")
 )
 
-// Claims are what a JWT says. Times are whole seconds in UTC.
+// Claims are the claims of a JWT. Times are whole seconds in UTC.
 type Claims struct {
 	Issuer        string    // iss
 	Subject       string    // sub: a user's id, or the client's for client credentials
@@ -67,7 +67,7 @@ type Claims struct {
 	Extra   map[string]any // for Sign: members that a dialect adds; none of ours
 }
 
-// parse reads the text of a payload, in which every claim of ours has exactly its type.
+// parse reads the text of a payload, in which every claim of bearerd's has exactly its type.
 func (c *Claims) parse(text string) error {
 	if err := strictjson.ReadObject(text, maxMembers, c.member); err != nil {
 		return err
@@ -195,7 +195,7 @@ func validScope(s string) bool {
 	return s != ""
 }
 
-// readNetworks reads a list of networks, each in its one spelling.
+// readNetworks reads a list of networks in canonical form.
 func readNetworks(p *strictjson.Scanner) (networks.List, error) {
 	texts, err := readList(p)
 	if err != nil {

@@ -11,8 +11,7 @@ import (
 // neither expiry nor subject, it is no token of any other kind.
 const TypeEvent = "secevent+jwt"
 
-// Event is what a Security Event Token says: that something happened, of which type its one
-// event is.
+// Event is the content of a Security Event Token, which reports one event.
 type Event struct {
 	Issuer   string
 	Audience string

@@ -15,8 +15,8 @@ import (
 // reading it. It is more than MaxBytes: such tokens list groups and roles.
 const MaxForeignBytes = 64 << 10
 
-// Foreign is a JWT that another issuer signed, whose signature is valid. What it says is
-// not judged here.
+// Foreign is a JWT that another issuer signed, whose signature is valid. Its claims are
+// not checked here.
 type Foreign struct {
 	Type    string // typ as it stands; empty: absent
 	Payload []byte // the payload's text, which is one JSON object once it is parsed
@@ -76,9 +76,9 @@ func ParseForeignAlgorithm(name string) (Algorithm, error) {
 	return ParseAlgorithm(string(foreignAlgorithm(name)))
 }
 
-// UnverifiedIssuer returns the iss that a JWT says it has, so that the keys of that issuer
-// can be found; nothing of the token has been checked. It is empty where there is none, or
-// it holds a control character.
+// UnverifiedIssuer returns the iss that a JWT claims, so that the keys of that issuer can
+// be found; nothing of the token has been checked. It is empty where there is none, or it
+// holds a control character.
 func UnverifiedIssuer(raw string) string {
 	_, payload, _, ok := splitJWT(raw)
 	if !ok || len(raw) > MaxForeignBytes {

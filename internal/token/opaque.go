@@ -59,8 +59,8 @@ func (s Secret) MarshalText() ([]byte, error) { return []byte(redacted), nil }
 // LogValue redacts.
 func (s Secret) LogValue() slog.Value { return slog.StringValue(redacted) }
 
-// Opaque is what may be stored about an opaque token: enough to find it and to show its
-// owner which one it is, not enough to use it.
+// Opaque is what may be stored about an opaque token: enough to find it and to let its
+// owner recognise it, not enough to use it.
 type Opaque struct {
 	Kind    Kind
 	Prefix  string   // "bda_"; "" where a token of another system has none
@@ -229,7 +229,7 @@ func (f Forms) ofOther(raw string) (prefix string, ok bool) {
 
 // ForeignDigests returns the digests under which a token of another system may be stored:
 // SHA-256 and SHA-512 of its value and, where that is written in hexadecimal digits, of
-// the bytes that they stand for, because some systems hash those.
+// the bytes that they encode, because some systems hash those.
 func ForeignDigests(raw string) [][]byte {
 	digests := bothDigests([]byte(raw))
 	if b, err := hex.DecodeString(raw); err == nil {

@@ -48,7 +48,7 @@ func (r *recipes) networks() []vector {
 
 // badNetworks are claims that no verifier may take for a limit, or for none.
 func (r *recipes) badNetworks(add func(detail, name, why string, pairs ...string)) {
-	const bad = "networks isn't a short list of networks in their one spelling"
+	const bad = "networks isn't a short list of networks in canonical form"
 	for _, c := range [][3]string{
 		{"not JSON", "null", "null"},
 		{"not JSON", "a string", `"10.0.0.0/8"`},

@@ -49,7 +49,7 @@ func (t Totals) Acknowledged(count int64, took time.Duration, below map[time.Dur
 	}
 }
 
-// Config says what Hours are made of. All fields must be set.
+// Config configures Hours. All fields must be set.
 type Config struct {
 	Store  records.Traffic
 	Node   string        // a name of this run of the process, that no other one has
@@ -77,9 +77,9 @@ func NewHours(cfg Config) (*Hours, error) {
 	return &Hours{cfg: cfg, hours: map[time.Time]Totals{}, unsaved: map[records.HourCount]bool{}}, nil
 }
 
-// Write stores what was counted since the last call, in the hour in which that was. What
-// can't be stored is stored by the next call. The rows have the sums of the hour, so that
-// one that is written twice counts once.
+// Write stores what was counted since the last call, in the hour of that time. What can't
+// be stored is stored by the next call. The rows have the sums of the hour, so that one
+// that is written twice counts once.
 func (h *Hours) Write(ctx context.Context) error {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -199,8 +199,8 @@ func (s *Step) add(name string, n int64) {
 	}
 }
 
-// settle is for the slowest that no bound was known for: it took no longer than all did
-// together.
+// settle sets the bound of the slowest revocation where none was known: it took no longer
+// than all did together.
 func (s *Step) settle() {
 	if s.Acknowledged > s.bounded {
 		s.SlowestBelow = max(s.SlowestBelow, s.AcknowledgedIn)

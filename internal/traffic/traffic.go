@@ -1,5 +1,6 @@
-// Package traffic is what nodes did, in steps of time, as pages and the management API show
-// it: one node lately, by its own memory, and all nodes for 90 days, by the database.
+// Package traffic counts what nodes did, in steps of time, for pages and the management
+// API: one node recently, from its own memory, and all nodes for 90 days, from the
+// database.
 package traffic
 
 import (
@@ -19,8 +20,8 @@ type Step struct {
 	Logins        map[string]int64 // passwords checked, by outcome
 	Revoked       map[string]int64 // revocations, by what they revoked
 
-	// How many revocations were waited for until they held on every node, how long
-	// that took together, and what the slowest stayed below; 0 when there were none.
+	// How many revocations were waited for until they held on every node, how long that
+	// took together, and a bound that the slowest stayed below; 0 when there were none.
 	Acknowledged   int64
 	AcknowledgedIn time.Duration
 	SlowestBelow   time.Duration
@@ -43,7 +44,7 @@ type History interface {
 	Hours(ctx context.Context, step time.Duration, steps int) ([]Step, error)
 }
 
-// Log is a record of what one node did lately.
+// Log is a record of what one node did recently.
 type Log interface {
 	// Traffic returns steps of a length until now, oldest first; the last one goes on.
 	// The error is fault.Invalid for steps that were not kept.

@@ -51,10 +51,10 @@ type Assertion struct {
 	Scope    []string       // nil: that of the rule
 	Audience string         // or resource; "": the default
 	Lifetime int64          // seconds; 0: none asked for
-	Cap      bool           // a lifetime above the ceiling is the ceiling
+	Cap      bool           // a lifetime above the ceiling becomes the ceiling
 }
 
-// Foreign reports whether a JWT says that it is of another issuer.
+// Foreign reports whether a JWT claims to be from another issuer.
 func (i *Assertions) Foreign(raw string) bool {
 	iss := token.UnverifiedIssuer(raw)
 	return iss != "" && iss != i.cfg.Issuer
@@ -79,7 +79,7 @@ func (i *Assertions) IssueForAssertion(ctx context.Context, x Assertion) (*issua
 	}
 	said, err := i.cfg.Judge.Judge(ctx, issuer, Asked{Value: x.Value, ClientID: clientID, Grant: !x.Exchange})
 	switch {
-	case fault.Is(err, fault.InvalidToken): // a forgery is nobody's act
+	case fault.Is(err, fault.InvalidToken): // a forgery isn't recorded: it has no author
 		i.cfg.Quota.NotFound(ctx)
 		return nil, fault.Wrap(err, fault.InvalidGrant, "%s", fault.Message(err))
 	case fault.Is(err, fault.InvalidGrant), fault.Is(err, fault.InvalidClient):
@@ -146,7 +146,7 @@ func (i *Assertions) findIssuer(ctx context.Context, x Assertion) (records.Issue
 
 const maxExternalID = 255
 
-// speaksFor reads whom a token of the statement speaks for.
+// speaksFor reads the user or client that the token is issued for.
 func (i *Assertions) speaksFor(ctx context.Context, said *Statement) (*records.Principal, error) {
 	who := records.Who{ClientID: said.Rule.Client}
 	missing := fault.New(fault.InvalidGrant, "the client of the rule doesn't exist")

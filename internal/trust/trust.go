@@ -1,9 +1,9 @@
 // Package trust judges the JWTs of issuers that the operator trusts, finds the rule by which
 // one becomes a token, and issues that token.
 //
-// Which entry judges a JWT is decided by the iss that it says it has; everything else is
-// read after that issuer's signature was checked. The first rule whose claims are all
-// there, with the same types and values, decides.
+// The iss that a JWT claims selects the issuer; everything else is read after that
+// issuer's signature was checked. The first rule whose claims are all there, with the
+// same types and values, decides.
 package trust
 
 import (
@@ -40,7 +40,7 @@ type Judge struct {
 	known map[string]known // by the issuer's name
 }
 
-// Config says what a Judge is made of. All fields must be set.
+// Config configures a Judge. All fields must be set.
 type Config struct {
 	Audience []string // of JWTs whose issuer has no audience of its own
 	Now      func() time.Time
@@ -66,7 +66,7 @@ type Asked struct {
 	Grant    bool   // it is an authorization grant (RFC 7523 §2.1), which an ID-JAG is too
 }
 
-// Statement is what an accepted JWT comes to.
+// Statement is what follows from an accepted JWT.
 type Statement struct {
 	Rule       records.IssuerRule
 	ExternalID string // of the user, for the rule's source; "": the rule is for a client
@@ -75,9 +75,10 @@ type Statement struct {
 	Until time.Time    // until when it is remembered
 }
 
-// Judge returns what a JWT of an issuer comes to. A fault of kind InvalidToken is a refusal
-// of what was not signed by the issuer, and InvalidGrant of what was; InvalidClient is one
-// of an ID-JAG without its client; Unavailable means that the keys could not be read.
+// Judge returns what follows from a JWT of an issuer. A fault of kind InvalidToken is a
+// refusal of what was not signed by the issuer, and InvalidGrant of what was;
+// InvalidClient is one of an ID-JAG without its client; Unavailable means that the keys
+// could not be read.
 func (j *Judge) Judge(ctx context.Context, issuer records.Issuer, x Asked) (*Statement, error) {
 	verifier, err := j.verifier(ctx, issuer)
 	if err != nil {
@@ -103,7 +104,7 @@ func (j *Judge) Judge(ctx context.Context, issuer records.Issuer, x Asked) (*Sta
 	return state(issuer, claims, x.Value)
 }
 
-// checkClient refuses an ID-JAG that another client than its own brings.
+// checkClient refuses an ID-JAG that is presented by a client other than its own.
 func checkClient(claims *assertion.Claims, clientID string) error {
 	if claims.Type != typeIDJAG {
 		return nil

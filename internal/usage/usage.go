@@ -1,5 +1,5 @@
-// Package usage answers what a stored token was used for, and which part of its scope it
-// never needed.
+// Package usage reports what a stored token was used for, and which of its scopes nothing
+// required.
 package usage
 
 import (
@@ -19,7 +19,7 @@ type Tokens interface {
 	StoredToken(ctx context.Context, c *caller.Caller, id string) (records.StoredToken, error)
 }
 
-// Config says what a Reader is made of. All fields must be set.
+// Config configures a Reader. All fields must be set.
 type Config struct {
 	Store  records.Uses
 	Tokens Tokens
@@ -41,13 +41,13 @@ func New(cfg Config) (*Reader, error) {
 type Report struct {
 	Token records.StoredToken
 	Lines []records.TokenUse // the latest first
-	// Unused are the scopes of the token that nothing asked for.
+	// Unused are the scopes of the token that nothing required.
 	Unused []string
-	// Unseen says that the token may have been used where bearerd doesn't see what for: a
-	// resource server asked about it, or it was traded for JWTs, which others verify.
+	// Unseen is set when the token may have been used where bearerd doesn't see the use:
+	// a resource server asked about it, or it was traded for JWTs, which others verify.
 	Unseen bool
-	// Unasked says that bearerd was asked to let the token in without any scope: the
-	// application may look at the scope itself.
+	// Unasked is set when the token was let in without a required scope: the application
+	// may check the scope itself.
 	Unasked bool
 }
 

@@ -356,10 +356,8 @@ func TestOneAnswerServesAllWhoAskedForIt(t *testing.T) {
 	s.says(revocation.Token, "session")
 	asking, answer := make(chan struct{}), make(chan struct{})
 	source := &together{script: &s.script, asking: asking, answer: answer, token: shared}
-	forms, err := token.NewForms(token.PrefixAPIToken)
-	nodetest.Must(t, err)
 	v, err := verification.New(verification.Config{
-		Source: source, Ledger: s.ledger, Forms: forms, Issuer: nodetest.Issuer, DefaultAudience: nodetest.Issuer,
+		Source: source, Ledger: s.ledger, Issuer: nodetest.Issuer, DefaultAudience: nodetest.Issuer,
 	})
 	nodetest.Must(t, err)
 	const callers = 8

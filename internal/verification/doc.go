@@ -5,11 +5,11 @@
 //
 // # What is known
 //
-// A fact is what a token or a subject says: kind, owner, scope, expiry, bindings.
-// Facts are kept; they come from a good signature or from a reading of the source,
-// and a reading carries the log's sequence as of which it is true. A decision is
-// whether the token may be used for something now. Decisions are never kept: every
-// check is made on every call.
+// A fact is something known about a token or a subject: kind, owner, scope, expiry,
+// bindings. Facts are kept. They come from a valid signature or from a reading of the
+// source; a reading carries the sequence of the log as of which it is true. A decision is
+// whether the token may be used for something now. Decisions are never kept: every check
+// is made on every call.
 //
 // # A decision
 //
@@ -19,8 +19,7 @@
 //  2. At t1 the lease is taken: it says that the log, as applied here, is all that
 //     was committed up to an instant, and holds until an instant of the boot clock
 //     (package revocation).
-//  3. Facts that the log has an entry about since they were read are read again, several
-//     times where the issuer's node that answers is behind another node. If the token was
+//  3. Facts about which the log has had an entry since they were read are read again; several times, if the node of the issuer that answers is behind another node. If the token was
 //     decided as of a sequence beyond what is applied here, the log is asked for those
 //     entries first: a cut-off between the two must not be missed.
 //  4. The checks follow in the order of [token.Checks] and stop at the first that
@@ -45,6 +44,10 @@
 // check that follows the reading, compares that sequence with the log and discards
 // them. When entries may have been missed (the ledger's epoch grew), everything that
 // was kept is dropped, and a reading that began before is used once and not kept.
+//
+// The issuer of an edge may know of a revocation before the edge has its entry. A token
+// that it has called revoked is refused until the log is known here as of a later time.
+// Otherwise the next use, which needs no question, would be accepted again.
 //
 // # Access
 //

@@ -25,8 +25,8 @@ type Explanation struct {
 	Fresh    bool           // whether this process may accept tokens now
 }
 
-// CheckResult is one check. OK is nil when it was not made, because an earlier one
-// failed.
+// CheckResult is the result of one check. OK is nil when the check was not made because
+// an earlier one failed.
 type CheckResult struct {
 	Check  string
 	OK     *bool
@@ -71,7 +71,8 @@ func (x *Explanation) Withhold() {
 	}
 }
 
-// checkResult reports a check as passed, failed, or after the one that failed.
+// checkResult returns the result of a check: passed, failed, or not made because an
+// earlier one failed.
 func checkResult(check token.Check, r *token.Refusal, detail string) CheckResult {
 	out := CheckResult{Check: check.String(), Detail: detail}
 	switch ok := true; {

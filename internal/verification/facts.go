@@ -24,8 +24,7 @@ type facts struct {
 	source     Source
 	ledger     *revocation.Ledger
 	log        *revocation.Set // the ledger's
-	forms      token.Forms
-	claimsOnly bool // nothing follows the log, so what may be revoked is not kept
+	claimsOnly bool            // nothing follows the log, so what may be revoked is not kept
 
 	epoch       atomic.Uint64                // the ledger's, of all that is kept
 	tokens      *cache.Cache[*Token]         // by value
@@ -36,7 +35,7 @@ type facts struct {
 
 func newFacts(cfg *Config) *facts {
 	f := &facts{
-		source: cfg.Source, ledger: cfg.Ledger, log: cfg.Ledger.Set(), forms: cfg.Forms,
+		source: cfg.Source, ledger: cfg.Ledger, log: cfg.Ledger.Set(),
 		claimsOnly: cfg.InsecureWithoutRevocation,
 		tokens: cache.New(cache.Config[*Token]{
 			Budget: cfg.CacheBytes, Typical: typicalToken, MaxAge: cfg.MaxFactAge, Cost: costOfToken,
@@ -96,9 +95,13 @@ func (f *facts) kept(raw string, now time.Time) (*Token, bool) {
 // are kept.
 func (f *facts) read(ctx context.Context, raw string, known *Token) (t *Token, err error) {
 	epoch := f.ledger.Epoch()
-	if !f.forms.Opaque(raw) {
+	forms, err := f.source.Forms()
+	if err != nil {
+		return nil, err
+	}
+	if !forms.Opaque(raw) {
 		t, err = f.readJWT(ctx, raw)
-	} else if _, err = f.forms.Parse(raw); err == nil {
+	} else if _, err = forms.Parse(raw); err == nil {
 		t, err = f.source.Opaque(ctx, raw, known)
 	}
 	if err != nil {

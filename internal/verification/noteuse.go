@@ -7,7 +7,8 @@ import (
 	"github.com/bearerd/bearerd/internal/uses"
 )
 
-// traceUses has the uses of a token noted that is stored, or was made from what may be.
+// traceUses makes the uses of a token be noted, if the token is stored or may have been
+// made from a stored one.
 func (t *Token) traceUses() {
 	stored := t.Kind == token.KindAPIToken || t.Kind == token.KindExchangeKey
 	if stored || len(t.Chain) > 0 && slices.Contains(apiKinds, t.Kind) {
@@ -15,8 +16,8 @@ func (t *Token) traceUses() {
 	}
 }
 
-// noteUse notes what an accepted token was used for: a line for each scope that was asked
-// for. It allocates nothing where the token was used in the same way before.
+// noteUse notes what an accepted token was used for: one line for each scope that was
+// required. It allocates nothing where the token was used in the same way before.
 func (v *Verifier) noteUse(t *Token, r *Requirements) {
 	if v.cfg.Book == nil {
 		return
@@ -37,8 +38,9 @@ func (v *Verifier) noteUse(t *Token, r *Requirements) {
 	}
 }
 
-// useIDs returns the ids by which a use is stored: the token's own, and of what it was made
-// from. A smaller token in place of any of them must still be able to do what was done.
+// useIDs returns the ids under which a use is stored: the token's own, and those of the
+// tokens that it was made from, because a smaller token in place of any of them must
+// still allow this use.
 func (t *Token) useIDs() []uses.ID {
 	var ids []uses.ID
 	for _, link := range append([]string{t.ID}, t.Chain...) {

@@ -18,6 +18,8 @@ import (
 // The error of each method is a *token.Refusal where the token is not valid. Any other
 // error means that the source can't answer now, and the request is refused with 503.
 type Source interface {
+	// Forms returns what opaque tokens look like.
+	Forms() (token.Forms, error)
 	// Key returns the key of that id from memory. Revoked is set when the source
 	// knows that the key was revoked.
 	Key(kid string) (token.VerificationKey, bool)
@@ -33,9 +35,9 @@ type Source interface {
 	// is set, whether that collection exists. A subject that does not exist is
 	// fault.NotFound. raw may be "" where the source does not need the value.
 	Subject(ctx context.Context, raw string, t *Token, collection *int64) (*Subject, error)
-	// Permit returns a lease for one request, which came before the call, while the
-	// process has no lease: it asks whether the log, or this token, is still as it was.
-	// The lease is valid for that request only.
+	// Permit is called while the process has no lease. It asks whether the log, or this
+	// token, is still as it was, and returns a lease that is valid for one request only:
+	// one that came before the call.
 	Permit(ctx context.Context, raw string, t *Token) (revocation.Lease, error)
 	// Reach returns when every entry up to seq has been applied here. For a seq that the
 	// log has never reached the error is the refusal of a malformed token.

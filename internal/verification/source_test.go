@@ -18,6 +18,7 @@ import (
 
 // script is a source that answers what a test wants, and counts the questions.
 type script struct {
+	forms   token.Forms
 	keys    map[string]token.VerificationKey
 	refresh func(kid string) error
 	opaque  func(known *verification.Token) (*verification.Token, error)
@@ -29,6 +30,8 @@ type script struct {
 }
 
 var errAway = errors.New("the source is away")
+
+func (s *script) Forms() (token.Forms, error) { return s.forms, nil }
 
 func (s *script) Key(kid string) (token.VerificationKey, bool) {
 	k, ok := s.keys[kid]
@@ -87,10 +90,10 @@ func newStage(t *testing.T, change ...func(*verification.Config)) *stage {
 	}
 	s.ledger = revocation.NewLedger(func() time.Duration { return s.boot }, func() time.Time { return s.now })
 	s.ledger.Renew(s.boot, lease)
-	forms, err := token.NewForms(token.PrefixAPIToken)
+	s.forms, err = token.NewForms(token.PrefixAPIToken)
 	nodetest.Must(t, err)
 	c := verification.Config{
-		Source: &s.script, Ledger: s.ledger, Forms: forms, Issuer: nodetest.Issuer, DefaultAudience: nodetest.Issuer,
+		Source: &s.script, Ledger: s.ledger, Issuer: nodetest.Issuer, DefaultAudience: nodetest.Issuer,
 	}
 	for _, f := range change {
 		f(&c)

@@ -39,18 +39,19 @@ type Token struct {
 	Replaces  string         // the id of the API token whose value it renewed
 	Family    string         // of a refresh token: the tokens that are revoked together
 	FamilyEnd time.Time      // of a refresh token: when its family ends; zero: never
-	Granted   bool           // of a refresh token: it comes of a grant
+	Granted   bool           // of a refresh token: it was issued for a grant
 	SignedIn  time.Time      // of a session: when its user authenticated; zero when that is not known
 	VouchedBy string         // of a session: the source that vouched for its user; "": none
 	Twins     []string       // of an imported value that has several rows: the ids of the others, which are in the chain too
 
 	jwt     *token.JWT // nil when opaque
 	names   revocation.Names
-	lines   *uses.Lines             // what it was used for lately; nil: that is not noted of it
+	lines   *uses.Lines             // what it was used for recently; nil: that is not noted
 	used    atomic.Int64            // when its last use was noted, Unix seconds
 	subject atomic.Pointer[Subject] // what a source said that is about this token alone
 	whole   atomic.Pointer[Subject] // what it said of the subject itself
 	view    atomic.Pointer[View]
+	refused atomic.Int64 // when a source last said that it is revoked, on the ledger's clock
 }
 
 // View is what an edge renders from a token and its subject. It is kept as long as the

@@ -17,7 +17,6 @@ import (
 type Config struct {
 	Source          Source
 	Ledger          *revocation.Ledger // what this process knows of the log, and its lease
-	Forms           token.Forms
 	Issuer          string
 	DefaultAudience string
 

@@ -32,9 +32,10 @@ type Requirements struct {
 	// SessionCollection limits a session to the collection that it was started for, as a
 	// token is limited to its own.
 	SessionCollection bool
-	// AnyNetwork leaves the token's networks unjudged: the caller judges them, or needs not.
+	// AnyNetwork skips the check of the token's networks: the caller makes it, or doesn't
+	// need it.
 	AnyNetwork bool
-	// SafeMethod says, of Route, that the method of the request changes nothing.
+	// SafeMethod is set when the method of the request to Route changes nothing.
 	SafeMethod     bool
 	onlyRevocation bool      // only whether the token was revoked is checked
 	at             time.Time // the time to judge by; zero: now

@@ -11,22 +11,22 @@ import (
 	"time"
 )
 
-// conn is a connection as fasthttp reads it: plain requests alone.
+// conn is a connection as fasthttp sees it: only plain requests.
 type conn struct {
 	net.Conn
 
 	listener *Listener
 	remote   string      // the peer's address
-	header   http.Header // of the request that is under way: nobody needs it later
+	header   http.Header // of the request that is under way: it isn't needed later
 	armed    time.Time   // when the read deadline was last set
 	diverted atomic.Bool
 }
 
-// rearm is how often the deadline of a connection is set anew at most: idle ones are closed
-// that much later.
+// rearm is the least time between two settings of a connection's deadline: idle ones are
+// closed that much later.
 const rearm = time.Second
 
-// Read returns the head of one plain request, or io.EOF: when the connection ends, or moves
+// Read returns the head of one plain request, or io.EOF when the connection ends or moves
 // to net/http.
 func (c *conn) Read(p []byte) (int, error) {
 	if c.diverted.Load() {
@@ -68,7 +68,7 @@ func (c *conn) RemoteAddr() net.Addr {
 	return c.Conn.RemoteAddr()
 }
 
-// localPeer is the address of who connects by a Unix socket.
+// localPeer is the peer's address on a Unix socket.
 var localPeer = &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1)}
 
 // Close closes the connection unless net/http has it.
@@ -88,7 +88,7 @@ type replayed struct {
 	remote net.Addr
 }
 
-// Read reads what was read once more, and then the rest.
+// Read returns again what was read before, and then the rest.
 func (r *replayed) Read(p []byte) (int, error) {
 	if len(r.head) > 0 {
 		n := copy(p, r.head)
@@ -110,7 +110,7 @@ func (r *replayed) CloseWrite() error {
 	return errors.ErrUnsupported
 }
 
-// diversion is the listener from which net/http has its connections.
+// diversion is the listener from which net/http accepts its connections.
 type diversion struct {
 	address net.Addr
 	conns   chan net.Conn
@@ -122,7 +122,7 @@ func newDiversion(address net.Addr) *diversion {
 	return &diversion{address: address, conns: make(chan net.Conn), closed: make(chan struct{})}
 }
 
-// take gives a connection to net/http.
+// take passes a connection to net/http.
 func (d *diversion) take(c net.Conn) {
 	select {
 	case d.conns <- c:

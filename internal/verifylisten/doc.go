@@ -1,7 +1,7 @@
-// Package verifylisten is the listener verify_listen: forward auth alone, for proxies on this
-// machine, by a server that costs less than net/http's. It only translates. The decision and
-// its words are the gateway's, and the observation of a request is httpkit's, as on every
-// other listener.
+// Package verifylisten is the listener verify_listen: only forward auth, for proxies on
+// this machine, by a server that costs less than net/http's. It only translates. The
+// decision and its words are the gateway's, and the observation of a request is
+// httpkit's, as on every other listener.
 //
 // HTTP is where two servers differ, so this one answers requests of one form and leaves all
 // others to net/http:
@@ -10,7 +10,7 @@
 //     must be the head of one request, whole and with nothing behind it, of the plain form
 //     that proxies send: HTTP/1.1, a known path form, one Host, no body, nothing folded or
 //     repeated that frames a message.
-//  2. Of anything else fasthttp sees nothing. The connection moves to net/http (divert.go),
+//  2. fasthttp sees nothing else. The connection moves to net/http (divert.go),
 //     with what was read, and stays there until it ends. So a head that is malformed, large
 //     or slow, a body, a pipelined request, HEAD and HTTP/1.0 are answered by the server and
 //     the handler of the main listener, whose limits these are.

@@ -8,8 +8,9 @@ import (
 // version ends the request line of every plain request.
 const version = " HTTP/1.1"
 
-// plain reports whether b is the head of one request, whole and with nothing behind it, that
-// no two servers read differently. What it refuses may be good: net/http answers that.
+// plain reports whether b is the complete head of one request, with nothing after it, in
+// a form that all servers read in the same way. What it refuses may be valid: net/http
+// answers that.
 func plain(b []byte) bool {
 	line, rest, ok := cutLine(b)
 	if !ok || !plainRequestLine(line) {

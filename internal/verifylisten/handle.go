@@ -4,9 +4,11 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"net/textproto"
 	"net/url"
+	"runtime/debug"
 	"strings"
 
 	"github.com/valyala/fasthttp"
@@ -20,9 +22,9 @@ func sprint(format string, args []any) string { return fmt.Sprintf(format, args.
 // handle answers a plain request.
 func (l *Listener) handle(ctx *fasthttp.RequestCtx) {
 	defer func() {
-		if v := recover(); v != nil {
+		if v := recover(); v != nil { // fasthttp lets a panic end the process
 			if err, ok := v.(error); !ok || !errors.Is(err, http.ErrAbortHandler) {
-				panic(v)
+				l.cfg.Log.Error("panic", slog.String("listener", "verify"), slog.Any("panic", v), slog.String("stack", string(debug.Stack())))
 			}
 			_ = ctx.Conn().Close() // nothing of an answer has been written
 		}
@@ -44,7 +46,7 @@ func (l *Listener) handle(ctx *fasthttp.RequestCtx) {
 	l.answer(&ctx.Response, l.cfg.Observer.Begin(r))
 }
 
-// answer asks the gateway, and writes what it says.
+// answer asks the gateway, and writes its answer.
 func (l *Listener) answer(out *fasthttp.Response, o *httpkit.Observation) {
 	a, err := l.ask(o.Request)
 	if err != nil {

@@ -19,13 +19,14 @@ import (
 type Config struct {
 	Address localaddr.Address
 	Auth    *gateway.ForwardAuth
-	// Observer is the one that Auth is observed by on other listeners.
+	// Observer is the observer of Auth on the other listeners.
 	Observer *httpkit.Observer
-	// HTTP serves what is not plain, by the handler that serves Auth, and nothing else,
-	// over net/http. Its ReadHeaderTimeout and IdleTimeout are those of every connection.
+	// HTTP serves requests that are not plain, over net/http, by a handler that serves
+	// Auth and nothing else. Its ReadHeaderTimeout and IdleTimeout are those of every
+	// connection.
 	HTTP *http.Server
 	// Varies is set where scripts of other origins may call with a token: every answer
-	// says that it depends on the origin, and HTTP's handler answers what has one.
+	// then has Vary: Origin, and HTTP's handler answers requests that have an origin.
 	Varies bool
 	Log    *slog.Logger
 }
@@ -47,8 +48,8 @@ type Listener struct {
 	conns map[*conn]struct{}
 }
 
-// readBuffer is how long the head of a request may be that fasthttp reads; longer ones are
-// net/http's.
+// readBuffer is the longest head of a request that fasthttp reads; longer ones are passed
+// to net/http.
 const readBuffer = 16 << 10
 
 // New returns a listener that isn't open.
@@ -103,8 +104,8 @@ func (l *Listener) Serve() error {
 	return nil
 }
 
-// Drain answers those who have connected and lets requests finish. When ctx ends it cuts the
-// others, and returns an error.
+// Drain answers the clients that have connected and lets requests finish. When ctx ends
+// it cuts the others, and returns an error.
 func (l *Listener) Drain(ctx context.Context) error {
 	defer l.end()
 	select {
@@ -156,10 +157,10 @@ func (l *Listener) cut() {
 	}
 }
 
-// quiet logs what fasthttp says for whoever debugs.
+// quiet logs fasthttp's messages at the level debug.
 type quiet struct{ log *slog.Logger }
 
-// Printf is fasthttp's way to log.
+// Printf implements fasthttp.Logger.
 func (q quiet) Printf(format string, args ...any) {
 	q.log.Debug("verify listener", slog.String("message", sprint(format, args)))
 }

@@ -1,11 +1,12 @@
-// Package webui is bearerd's web pages, put together of their rooms: signing in and out,
-// a user's own tokens and account, consent, administration, and the API explorer.
+// Package webui is bearerd's web pages, assembled from the packages beneath it: signing
+// in and out, a user's own tokens and account, consent, administration, and the API
+// explorer.
 //
 // Pages are rendered by the server and work without the script. They carry one
 // stylesheet and one script, both from this server and nothing inline, which the
-// Content-Security-Policy enforces; the explorer, which is not of our making, has two
-// more of each and a policy of its own. No page may be kept by a cache, and a token's
-// value stands in the answer to the POST that created it and nowhere else.
+// Content-Security-Policy enforces; the explorer, which is Swagger UI, has two more of
+// each and a policy of its own. No page may be kept by a cache, and a token's value is in
+// the answer to the POST that created it and nowhere else.
 //
 // A page needs a session: a user who has none, or has lost it, is sent to sign in
 // and led back. What a POST does is refused when another site made the browser send
@@ -50,31 +51,32 @@ type Pages struct {
 	Revoker   *revoking.Revoker
 	Directory *directory.Directory
 	Explainer *explain.Explainer
-	Status    func() revocation.Status // how this node stands in the revocation log
+	Status    func() revocation.Status // how far this node has applied the revocation log
 	Policy    issuance.Policy
 	Now       func() time.Time
 
 	CrossOrigin    *httpkit.CrossOrigin // nil: nobody can sign in or change anything
 	Cookies        httpkit.Cookies      // how cookies are made
 	SessionCookies []string             // those that carry a session; the first is the one that is set
-	Challenge      httpkit.Challenge    // what a 401 answers with
+	Challenge      httpkit.Challenge    // the challenge of a 401
 	Overlap        time.Duration        // how long an old value stays valid when nothing is chosen, offered first
 	Passwords      bool                 // people sign in with passwords, kept here or checked by a source
 	Ways           login.Ways           // the other ways to sign in
 	Documents      *clientdoc.Reader    // of clients that nobody registered; nil: they can't ask
-	// DeveloperPrefix is what begins the token of the developer page, which a dialect has, at
-	// /profile/developer and /account/developer; "": there is no such page.
+	// DeveloperPrefix is the prefix of the token on a dialect's developer page, which is
+	// at /profile/developer and /account/developer; "": there is no such page.
 	DeveloperPrefix string
-	// Traffic is what the charts of administration show of this node, and Cluster what they
-	// show of all; nil: there are none.
+	// Traffic is what the charts of administration show of this node, and Cluster what
+	// they show of all nodes; nil: there are none.
 	Traffic traffic.Log
 	Cluster admin.Cluster
 	// Shadow is what report-only routes would have refused, and ReportOnly which routes of
 	// this configuration those are.
 	Shadow     *shadow.Log
 	ReportOnly []string
-	// Explorer returns the OpenAPI document that the API explorer shows. It is asked
-	// when the explorer is, and always answers the same; nil: there is no explorer.
+	// Explorer returns the OpenAPI document that the API explorer shows. It is called
+	// when the explorer is opened, and always returns the same; nil: there is no
+	// explorer.
 	Explorer func() []byte
 	Name     string    // what the pages call this server; "": bearerd
 	Logo     *kit.Logo // beside the name; nil: bearerd's own mark
@@ -113,8 +115,8 @@ func (p *Pages) Register(mux *http.ServeMux) {
 	}
 }
 
-// Refuse answers a request that nobody serves: with a page for a browser. The pages must be
-// registered.
+// Refuse answers a request that no endpoint serves: with a page for a browser. The pages
+// must be registered.
 func (p *Pages) Refuse(w http.ResponseWriter, r *http.Request, err error) { p.site.Refuse(w, r, err) }
 
 // Paths implements server.Dialect.

@@ -73,7 +73,7 @@ type Issuer struct {
 	forms  token.Forms
 
 	mu        sync.Mutex
-	down      chan struct{} // closed while nothing is answered
+	down      chan struct{} // closed while the issuer answers nothing
 	news      chan struct{} // closed when the log has grown
 	keys      []token.SigningKey
 	log       []revocation.Entry
@@ -189,7 +189,7 @@ func (i *Issuer) APIToken(c Claims) string {
 	return secret.Reveal()
 }
 
-// ImportedToken makes a value of another system's a token, as an import does. A verifier
+// ImportedToken makes a value of another system a token, as an import does. A verifier
 // needs its shape (verify.Config.ForeignTokens).
 func (i *Issuer) ImportedToken(value string, c Claims) {
 	i.tb.Helper()

@@ -37,7 +37,7 @@ clients:
 """
 
 CONFIG = """
-issuer: http://%(address)s
+issuer: %(issuer)s
 listen: %(address)s
 ops_listen: %(ops)s
 scopes: {read: Read, write: Write}
@@ -55,13 +55,15 @@ def free_address():
 class Server:
     """A server; use it in a with statement, or call stop."""
 
-    def __init__(self, staleness="1s", more=""):
+    config = "bearerd.yaml"
+
+    def __init__(self, staleness="1s", more="", issuer=""):
         self._dir = tempfile.TemporaryDirectory()
         self.directory = self._dir.name
         self.address, self._ops = free_address(), free_address()
         self.url = "http://" + self.address
-        names = {"address": self.address, "ops": self._ops, "staleness": staleness, "more": more}
-        self._write("bearerd.yaml", CONFIG % names)
+        names = {"address": self.address, "ops": self._ops, "staleness": staleness, "more": more, "issuer": issuer or self.url}
+        self._write(self.config, CONFIG % names)
         self._write("access.yaml", ACCESS)
         self.run("apply", "-f", "access.yaml")
         self._process = None
@@ -73,7 +75,7 @@ class Server:
 
     def run(self, *arguments, given=""):
         """Runs a command of bearerd and returns what it printed."""
-        command = [BINARY, *arguments, "--config", "bearerd.yaml"]
+        command = [BINARY, *arguments, "--config", self.config]
         done = subprocess.run(command, cwd=self.directory, input=given, capture_output=True, text=True)
         if done.returncode != 0:
             raise AssertionError(f"{command}: {done.stderr}")
@@ -81,7 +83,7 @@ class Server:
 
     def start(self):
         log = open(os.path.join(self.directory, "log"), "ab")
-        self._process = subprocess.Popen([BINARY, "serve", "--config", "bearerd.yaml"], cwd=self.directory, stderr=log)
+        self._process = subprocess.Popen([BINARY, "serve", "--config", self.config], cwd=self.directory, stderr=log)
         log.close()
         end = time.monotonic() + 30
         while True:

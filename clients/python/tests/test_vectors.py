@@ -66,8 +66,5 @@ def verifier_of(keys, name):
 class Nothing:
     error = None
 
-    def stop(self):
-        pass
-
-    def join(self, _):
+    def close(self):
         pass

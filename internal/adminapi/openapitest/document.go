@@ -1,4 +1,4 @@
-// Package openapitest holds an API description against the code that it describes:
+// Package openapitest checks an API description against the code that it describes:
 // its structure against OpenAPI 3.1, its paths against the routes of a mux, and its
 // statuses, media types and schemas against the answers that a test gets.
 package openapitest
@@ -29,7 +29,7 @@ type Document struct {
 
 const location = "bearerd:openapi"
 
-// Describe puts a description together and loads it.
+// Describe assembles a description and loads it.
 func Describe(tb testing.TB, s adminapi.Sources) *Document {
 	tb.Helper()
 	d, err := adminapi.Describe(s)
@@ -46,8 +46,8 @@ func Load(tb testing.TB, body []byte) *Document {
 	if err := json.Unmarshal(body, &d.root); err != nil {
 		tb.Fatalf("the API description is not JSON: %v", err)
 	}
-	// A schema here is that of OpenAPI 3.1, JSON Schema 2020-12. What it doesn't
-	// name an answer must not have, so that nothing stays undescribed.
+	// A schema here is that of OpenAPI 3.1, JSON Schema 2020-12. An answer must not have
+	// members that it doesn't name, so that nothing stays undescribed.
 	strict, err := jsonschema.UnmarshalJSON(bytes.NewReader(body))
 	if err != nil {
 		tb.Fatal(err)
@@ -64,7 +64,7 @@ func Load(tb testing.TB, body []byte) *Document {
 	return d
 }
 
-// closeObjects lets no schema that lists properties allow others, unless it says so.
+// closeObjects makes every schema that lists properties forbid others, unless it allows them.
 func closeObjects(v any) {
 	switch v := v.(type) {
 	case object:
@@ -122,7 +122,7 @@ func text(v any) string {
 // sorted returns the names of an object's members, in order.
 func sorted(o object) []string { return slices.Sorted(maps.Keys(o)) }
 
-// pointer makes a reference of names.
+// pointer returns the reference to nested names.
 func pointer(names ...string) string {
 	escape := strings.NewReplacer("~", "~0", "/", "~1")
 	for i, name := range names {

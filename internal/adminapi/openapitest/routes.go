@@ -10,8 +10,8 @@ import (
 
 // CheckRoutes reports routes of the muxes that the document doesn't describe, and
 // operations that no route serves. A pattern without a method is described by any
-// operation at its path; beneath a pattern that ends in a slash nothing is. Preflights are
-// the browser's affair, and are not described.
+// operation at its path; beneath a pattern that ends in a slash nothing is. Preflights
+// are sent by browsers only, and are not described.
 func (d *Document) CheckRoutes(muxes ...*http.ServeMux) {
 	d.tb.Helper()
 	var served []string
@@ -73,7 +73,7 @@ func plain(path string) string {
 	return wildcard.ReplaceAllString(strings.TrimRight(path, "/"), "{}")
 }
 
-// patterns lists what is registered on a mux, which keeps that to itself.
+// patterns lists what is registered on a mux, from its unexported fields.
 func patterns(mux *http.ServeMux) []string {
 	index := reflect.ValueOf(mux).Elem().FieldByName("index")
 	seen := map[string]bool{}

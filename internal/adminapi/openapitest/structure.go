@@ -71,7 +71,7 @@ func (i *inspection) complain(format string, args ...any) {
 	i.found = append(i.found, fmt.Sprintf("API description: "+format, args...))
 }
 
-// members complains of an object without what it must have, or with what it can't.
+// members reports members that an object lacks, and members that it must not have.
 func (i *inspection) members(where string, o object, required, optional []string) {
 	for _, name := range required {
 		if o[name] == nil {
@@ -85,7 +85,7 @@ func (i *inspection) members(where string, o object, required, optional []string
 	}
 }
 
-// schema complains of one that JSON Schema 2020-12 doesn't take.
+// schema reports a schema that JSON Schema 2020-12 doesn't allow.
 func (i *inspection) schema(at string) {
 	if _, err := i.compiler.Compile(location + at); err != nil {
 		i.complain("schema %s: %v", at, err)
@@ -132,7 +132,7 @@ func (i *inspection) operation(path, method string, o object, shared []any) {
 		}
 		r := child(responses, status)
 		if r["$ref"] != nil {
-			continue // looked at where it stands
+			continue // checked where it is defined
 		}
 		i.response(where+" "+status, r, pointer("paths", path, method, "responses")+"/"+status)
 	}
@@ -153,8 +153,8 @@ func (i *inspection) content(where string, content object, at string) {
 	}
 }
 
-// pathParameters complains when the parameters in a path and those that are
-// declared for it are not the same.
+// pathParameters reports a difference between the parameters in a path and those that are
+// declared for it.
 func (i *inspection) pathParameters(where, path string, parameters []any) {
 	var declared []string
 	seen := map[string]bool{}
@@ -192,7 +192,7 @@ func (i *inspection) parameter(where string, p object) {
 	}
 }
 
-// references complains of those that lead nowhere.
+// references reports references that lead nowhere.
 func (i *inspection) references(where string, v any) {
 	switch v := v.(type) {
 	case object:
@@ -209,8 +209,8 @@ func (i *inspection) references(where string, v any) {
 	}
 }
 
-// examples complains of those that their schema doesn't take: of a schema, and of
-// what a media type holds.
+// examples reports examples of schemas and of media types that their schema doesn't
+// allow.
 func (i *inspection) examples(at string, v any) {
 	switch v := v.(type) {
 	case object:

@@ -28,7 +28,7 @@ func (d *Document) Watch(mux *http.ServeMux) http.Handler {
 	})
 }
 
-// answerComplaint says what of an answer the document doesn't describe.
+// answerComplaint returns what of an answer the document doesn't describe.
 func (d *Document) answerComplaint(r *http.Request, rec *httptest.ResponseRecorder) string {
 	path, operation := d.operation(r)
 	if operation == nil {

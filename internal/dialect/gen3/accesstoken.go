@@ -13,7 +13,7 @@ import (
 	"github.com/bearerd/bearerd/internal/trust"
 )
 
-// newToken is the response with a traded token.
+// newToken is the response with the token that a key was traded for.
 type newToken struct {
 	Value string `json:"access_token"`
 }
@@ -43,7 +43,8 @@ func (d *Dialect) accessToken(w http.ResponseWriter, r *http.Request) error {
 }
 
 // trade trades a key of bearerd's, or one that the original system has signed, where that
-// is a trusted issuer: its rule says what comes of it. Such a key makes no task tokens.
+// is a trusted issuer: the issuer's rule decides which token it becomes. Such a key can't
+// be traded for task tokens.
 func (d *Dialect) trade(ctx context.Context, x issuance.Exchange) (*issuance.Issued, error) {
 	if x.TaskType != "" || d.Assertions == nil || !d.Assertions.Foreign(x.Subject) {
 		pair, err := d.Issuance.Exchange(ctx, x)

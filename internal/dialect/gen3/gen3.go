@@ -11,7 +11,7 @@
 //	denylist.go     /credentials/token/denylisted, which can have a listener of its own
 //	user.go         /user and /user/anyaccess
 //	publickeys.go   /jwt/keys and /.well-known/jwks
-//	profile.go      what every token says for the services of a data commons
+//	profile.go      what every token contains for the services of a data commons
 //	errors.go       refusals, in the original's words where clients show them
 //
 // Every refusal is {"message"} with the status that the original has.

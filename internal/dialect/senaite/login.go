@@ -60,7 +60,7 @@ func (d *Dialect) login(w http.ResponseWriter, r *http.Request) error {
 	})
 }
 
-// since is for how long a request has been served, in seconds.
+// since returns for how many seconds a request has been served.
 func (d *Dialect) since(start time.Time) float64 { return d.Now().Sub(start).Seconds() }
 
 // loginRequest is the content of a request to log in.

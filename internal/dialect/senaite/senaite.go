@@ -5,7 +5,7 @@
 //
 // Where to find what:
 //
-//	visitor.go  where the credentials of a request stand, and whose they are
+//	visitor.go  where the credentials of a request are, and whose they are
 //	login.go    /login
 //	logout.go   /logout
 //	users.go    /auth, /users and /users/NAME/rotate_secret
@@ -169,7 +169,7 @@ func (d *Dialect) writeError(w http.ResponseWriter, r *http.Request, err error) 
 	_ = httpkit.WriteJSON(w, status, failure{Message: fault.Message(err)}) // a string can be encoded
 }
 
-// writeAuthError is writeError for /auth, whose purpose is that window.
+// writeAuthError is writeError for /auth, whose purpose is to open that window.
 func (d *Dialect) writeAuthError(w http.ResponseWriter, r *http.Request, err error) {
 	if httpkit.Status(fault.KindOf(err)) == http.StatusUnauthorized {
 		bearer := httpkit.Challenge{Realm: d.Challenge.Realm}.String()

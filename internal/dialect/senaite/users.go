@@ -28,7 +28,7 @@ type user struct {
 	URL           string   `json:"api_url"`
 }
 
-// current stands for the caller in a path.
+// current is the name for the caller in a path.
 const current = "current"
 
 // Roles that the original's clients know.
@@ -149,7 +149,7 @@ func (d *Dialect) self(c *caller.Caller, b batch) (page, error) {
 // usersAtOnce is how many users are read from the store at a time.
 const usersAtOnce = 1000
 
-// everybody returns a batch of all users, or the caller where they may not see others.
+// everybody returns a batch of all users, or only the caller, if they may not see others.
 func (d *Dialect) everybody(ctx context.Context, c *caller.Caller, b batch) (page, error) {
 	var names []string
 	count := 0

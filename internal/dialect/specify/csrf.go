@@ -29,7 +29,7 @@ func (d *Dialect) setCSRF(w http.ResponseWriter, r *http.Request) {
 	d.setReadable(w, csrfCookie, value)
 }
 
-// setReadable sets a cookie that scripts may read and that alone authenticates nothing.
+// setReadable sets a cookie that scripts may read, and that authenticates nothing by itself.
 func (d *Dialect) setReadable(w http.ResponseWriter, name, value string) {
 	c := d.Cookies.Make(name, value, year) //nolint:gosec // as Make decides
 	c.HttpOnly = false

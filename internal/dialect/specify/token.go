@@ -13,7 +13,7 @@ import (
 	"github.com/bearerd/bearerd/internal/token"
 )
 
-// usualLifetime is the original's default, in seconds.
+// usualLifetime is the original's default lifetime, in seconds.
 const usualLifetime = 1800
 
 // tokenRequest trades a password for a token that is valid in one collection.

@@ -2,6 +2,8 @@ package storetest
 
 import (
 	"fmt"
+	"math"
+	"slices"
 	"sync"
 	"testing"
 
@@ -84,6 +86,49 @@ func testOwnedUsers(t *testing.T, s *Suite) {
 	}
 }
 
+// testOwnedWindows tests that every part of an owner's list is what a list in memory says,
+// while users are created, adopted and removed.
+func testOwnedWindows(t *testing.T, s *Suite) {
+	ctx := t.Context()
+	left := map[string][]string{hr: {}, other: {}}
+	check := func(what string) {
+		t.Helper()
+		for owner, want := range left {
+			slices.Sort(want)
+			for skip := 0; skip <= len(want)+1; skip += 7 {
+				w := must[records.Window[records.OwnedUser]](t)(s.store.OwnedUsers(ctx, records.OwnedQuery{Owner: owner, Skip: skip, Limit: 10}))
+				from := min(skip, len(want))
+				same(t, fmt.Sprintf("%s, of %s from %d", what, owner, skip), append([]string{}, ids(w)...), append([]string{}, want[from:min(from+10, len(want))]...))
+				same(t, what+", the number", w.Total, len(want))
+			}
+		}
+	}
+	check("none")
+	for n := range 90 {
+		u := owned(n, []string{hr, other, ""}[n%3])
+		u.ID = fmt.Sprintf("%x%c-%03d", (n*7)%16, 'a'+n%5, n)
+		s.do(t, records.CreateUser{User: u})
+		if u.Owner == "" {
+			s.do(t, records.AdoptUser{ID: u.ID, Owner: hr})
+			u.Owner = hr
+		}
+		left[u.Owner] = append(left[u.Owner], u.ID)
+	}
+	check("created")
+	for owner := range left {
+		for len(left[owner]) > 20 {
+			s.do(t, records.RemoveUser{ID: left[owner][3]})
+			left[owner] = slices.Delete(left[owner], 3, 4)
+		}
+	}
+	check("removed")
+	// A transaction that is rolled back counts nobody.
+	s.refuse(t, fault.NotFound, records.CreateUser{User: owned(200, hr)}, records.AdoptUser{ID: "nobody", Owner: hr})
+	check("refused")
+	same(t, "far beyond the end", must[records.Window[records.OwnedUser]](t)(s.store.OwnedUsers(ctx, records.OwnedQuery{Owner: hr, Skip: math.MaxInt, Limit: 10})),
+		records.Window[records.OwnedUser]{Total: 20})
+}
+
 // testGroups tests the groups of a source: names that are one, versions, and memberships
 // of which the source changes its own alone.
 func testGroups(t *testing.T, s *Suite) {
@@ -127,6 +172,17 @@ func testGroups(t *testing.T, s *Suite) {
 	s.do(t, records.SetGroups{ID: b, Groups: []string{"Curators"}}, records.SetGroups{ID: c, Groups: []string{"Staff"}})
 	s.do(t, records.UpdateGroup{ID: "g1", Version: 3, Add: []string{b}, Remove: []string{b}})
 	members("another's membership", 4, a, c)
+	for what, c := range map[string]struct {
+		q    records.GroupQuery
+		want int
+	}{
+		"a member": {records.GroupQuery{ID: "g1", Member: a}, 1}, "who has left": {records.GroupQuery{ID: "g1", Member: b}, 0},
+		"nobody": {records.GroupQuery{ID: "g1", Member: "nobody"}, 0}, "of another group": {records.GroupQuery{ID: "g2", Member: a}, 0},
+	} {
+		c.q.Owner, c.q.Limit = hr, 10
+		w := find(c.q)
+		same(t, "the groups of "+what, []int{w.Total, len(w.Items)}, []int{c.want, c.want})
+	}
 	s.do(t, records.CreateGroup{Group: records.Group{ID: "g4", Owner: hr, Name: "Taken"}})
 	s.refuse(t, fault.Conflict, records.UpdateGroup{ID: "g1", Version: 4, Name: new("taken")})
 	s.do(t, records.UpdateGroup{ID: "g1", Version: 4, Name: new("Staff"), ExternalID: new("f")})

@@ -73,6 +73,7 @@ func together() map[string]func(*testing.T, *Suite) {
 		"TwoNodesKeys":  testTwoNodesKeys,
 		"TwoNodesLog":   testTwoNodesLog,
 		"TwoNodesGroup": testTwoNodesGroup,
+		"TwoNodesUses":  testUsesOfManyNodes,
 
 		"PassedConfirmations": testPassedConfirmations,
 	}
@@ -91,6 +92,7 @@ func run(t *testing.T, fresh Fresh, processClock bool) {
 		"PasswordLinks":  testPasswordLinks,
 		"IfPassword":     testIfPassword,
 		"OwnedUsers":     testOwnedUsers,
+		"OwnedWindows":   testOwnedWindows,
 		"Groups":         testGroups,
 		"Documents":      testDocuments,
 		"Spend":          testSpend,
@@ -137,6 +139,7 @@ func run(t *testing.T, fresh Fresh, processClock bool) {
 		"ClockOffset":    testClockOffset,
 		"Nodes":          testNodes,
 		"Audit":          testAudit,
+		"AuditTimes":     testAuditTimes,
 		"AuditCounts":    testAuditCounts,
 		"AuditKept":      testAuditRetention,
 		"Times":          testTimes,
@@ -145,6 +148,7 @@ func run(t *testing.T, fresh Fresh, processClock bool) {
 	}
 	maps.Copy(tests, outward())
 	maps.Copy(tests, comingOver())
+	maps.Copy(tests, lists())
 	maps.Copy(tests, together())
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {

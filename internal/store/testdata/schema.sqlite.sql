@@ -68,6 +68,25 @@ CREATE INDEX bindings_role_listed ON bindings (role, path, id) WHERE role IS NOT
 
 CREATE INDEX bindings_user ON bindings (user_id, path);
 
+CREATE TABLE client_scopes (
+    scope     TEXT NOT NULL,
+    client_id TEXT NOT NULL REFERENCES clients (id) ON DELETE CASCADE,
+    PRIMARY KEY (scope, client_id)
+) STRICT, WITHOUT ROWID;
+
+CREATE INDEX client_scopes_client ON client_scopes (client_id);
+
+CREATE TRIGGER clients_scopes_insert AFTER INSERT ON clients
+BEGIN
+    INSERT OR IGNORE INTO client_scopes (scope, client_id) SELECT s.value, NEW.id FROM json_each(NEW.scopes) AS s;
+END;
+
+CREATE TRIGGER clients_scopes_update AFTER UPDATE OF scopes ON clients
+BEGIN
+    DELETE FROM client_scopes WHERE client_id = NEW.id;
+    INSERT OR IGNORE INTO client_scopes (scope, client_id) SELECT s.value, NEW.id FROM json_each(NEW.scopes) AS s;
+END;
+
 CREATE TABLE clients (
     id            TEXT NOT NULL PRIMARY KEY,
     secret_digest BLOB NOT NULL,
@@ -240,6 +259,13 @@ CREATE TABLE outbox_turns (
     until    INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
 
+CREATE TABLE owned_users (
+    owner TEXT    NOT NULL,
+    part  TEXT    NOT NULL,
+    n     INTEGER NOT NULL,
+    PRIMARY KEY (owner, part)
+) STRICT, WITHOUT ROWID;
+
 CREATE TABLE passed_confirmations (
     to_node       TEXT    NOT NULL,
     from_node     TEXT    NOT NULL,
@@ -304,6 +330,10 @@ CREATE TABLE source_groups (
     version     INTEGER NOT NULL DEFAULT 1
 ) STRICT, WITHOUT ROWID;
 
+CREATE INDEX source_groups_external ON source_groups (owner, external_id) WHERE external_id <> '';
+
+CREATE INDEX source_groups_listed ON source_groups (owner, id);
+
 CREATE UNIQUE INDEX source_groups_name ON source_groups (owner, folded);
 
 CREATE TABLE source_users (
@@ -348,16 +378,9 @@ CREATE TABLE token_scopes (
 CREATE INDEX token_scopes_token ON token_scopes (token_id);
 
 CREATE TABLE token_uses (
-    token      BLOB    NOT NULL,
-    route      TEXT    NOT NULL,
-    scope      TEXT    NOT NULL,
-    safe       INTEGER NOT NULL,
-    collection INTEGER NOT NULL, -- -1: none
-    first_at   INTEGER NOT NULL,
-    last_at    INTEGER NOT NULL,
-    count      INTEGER NOT NULL,
-    PRIMARY KEY (token, route, scope, safe, collection)
-) STRICT, WITHOUT ROWID;
+    token INTEGER NOT NULL PRIMARY KEY,
+    lines BLOB    NOT NULL
+) STRICT;
 
 CREATE TRIGGER tokens_scopes AFTER INSERT ON tokens
 WHEN NEW.kind IN ('api-token', 'api-key', 'grant') AND NEW.scope <> '[]'
@@ -479,6 +502,26 @@ END;
 CREATE TRIGGER users_changed AFTER UPDATE OF search ON users WHEN NEW.search <> OLD.search
 BEGIN
     UPDATE user_search SET text = NEW.search WHERE user_id = NEW.id;
+END;
+
+CREATE TRIGGER users_owned_delete AFTER DELETE ON users WHEN OLD.owner <> ''
+BEGIN
+    INSERT INTO owned_users (owner, part, n) VALUES (OLD.owner, substr(OLD.id, 1, 3), -1)
+    ON CONFLICT (owner, part) DO UPDATE SET n = n + excluded.n;
+END;
+
+CREATE TRIGGER users_owned_insert AFTER INSERT ON users WHEN NEW.owner <> ''
+BEGIN
+    INSERT INTO owned_users (owner, part, n) VALUES (NEW.owner, substr(NEW.id, 1, 3), 1)
+    ON CONFLICT (owner, part) DO UPDATE SET n = n + excluded.n;
+END;
+
+CREATE TRIGGER users_owned_update AFTER UPDATE OF owner ON users WHEN OLD.owner <> NEW.owner
+BEGIN
+    INSERT INTO owned_users (owner, part, n) SELECT OLD.owner, substr(OLD.id, 1, 3), -1 WHERE OLD.owner <> ''
+    ON CONFLICT (owner, part) DO UPDATE SET n = n + excluded.n;
+    INSERT INTO owned_users (owner, part, n) SELECT NEW.owner, substr(NEW.id, 1, 3), 1 WHERE NEW.owner <> ''
+    ON CONFLICT (owner, part) DO UPDATE SET n = n + excluded.n;
 END;
 
 CREATE TRIGGER users_removed AFTER DELETE ON users

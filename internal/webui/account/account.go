@@ -1,4 +1,4 @@
-// Package account is the pages of somebody's own: their tokens, their account, the
+// Package account is the pages for users themselves: their tokens, their account, the
 // page on which a device is connected, and the developer page of the Hypothesis service.
 package account
 
@@ -54,7 +54,7 @@ type Operations struct {
 	Policy    issuance.Policy
 	Overlap   time.Duration // how long an old value stays valid when nothing is chosen, offered first
 	Sources   sso.Sources   // that can be linked
-	// DeveloperPrefix is what begins the token of the developer page; "": there is no
+	// DeveloperPrefix is the prefix of the token on the developer page; "": there is no
 	// such page.
 	DeveloperPrefix string
 }
@@ -87,9 +87,9 @@ type accountPage struct {
 type accountView struct {
 	kit.State
 	account.Account
-	KeptBy   string // how people read the name of what keeps the password; "": bearerd
+	KeptBy   string // the name of what keeps the password, as people read it; "": bearerd
 	Sessions []sessionRow
-	Others   bool // there are sessions beside this one
+	Others   bool // there are sessions other than this one
 	Linked   []linkRow
 	Connect  []kit.Way // the sources that can be linked
 }
@@ -105,7 +105,7 @@ type sessionRow struct {
 type linkRow struct {
 	records.Link
 	Title string
-	Owner bool // by it the user's owner knows them
+	Owner bool // the user's owner identifies them by it
 }
 
 // register mounts the page.
@@ -221,7 +221,7 @@ func (p *accountPage) unlinkOwn(r *kit.Request, form url.Values) (kit.Result, er
 	return kit.Result{To: kit.PathAccount + "?notice=disconnected"}, err
 }
 
-// begun returns the session that a browser gets.
+// begun returns the new session for the browser.
 func begun(session *issuance.Issued) *kit.Session {
 	if session == nil {
 		return nil

@@ -14,10 +14,10 @@ type developerPage struct {
 	*kit.Site
 
 	Tokens *credentials.Tokens
-	Prefix string // what begins the token of the page
+	Prefix string // the prefix of the page's token
 }
 
-// DeveloperPaths are those of the page.
+// DeveloperPaths are the paths of the developer page.
 func DeveloperPaths() []string { return []string{"/profile/developer", "/account/developer"} }
 
 // register mounts the page.
@@ -36,7 +36,7 @@ func (p *developerPage) developerToken() credentials.Sole {
 // developerView is that page.
 type developerView struct {
 	Token *tokenrow.Row // nil: there is none
-	Made  *made         // the value, in the answer that made it
+	Made  *made         // the value, in the answer to the request that created it
 	Error string
 }
 

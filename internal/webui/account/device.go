@@ -37,7 +37,7 @@ type deviceView struct {
 	Error    string
 }
 
-// waitingDevice says who asks for what.
+// waitingDevice is which client asks for what.
 type waitingDevice struct {
 	Code     string // as the device shows it
 	ClientID string
@@ -67,7 +67,7 @@ func (p *devicePage) show(w http.ResponseWriter, r *kit.Request) error {
 	}
 	described := p.Issuance.DeclaredScopes()
 	described[identity.ScopeOfflineAccess] = "stay connected without asking you again"
-	for _, name := range d.Scope { // one that nobody described stands by its name
+	for _, name := range d.Scope { // a scope without a description is shown by its name
 		strong := name == identity.ScopeAdmin || name == identity.ScopeCredentials
 		x.Scopes = append(x.Scopes, kit.ScopeChoice{Name: name, Text: described[name], Strong: strong})
 	}
@@ -108,7 +108,7 @@ func (p *devicePage) decideDevice(w http.ResponseWriter, r *kit.Request) error {
 	return p.renderDevice(w, r, http.StatusOK, view)
 }
 
-// deviceRefused asks for the code again and says why.
+// deviceRefused asks for the code again, with the reason.
 func (p *devicePage) deviceRefused(w http.ResponseWriter, r *kit.Request, view deviceView, err error) error {
 	kind := fault.KindOf(err)
 	switch kind { //nolint:exhaustive // the rest is no answer to a code

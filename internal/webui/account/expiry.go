@@ -14,7 +14,7 @@ const (
 	onDate = "date"
 )
 
-// expiry is the part of a form that says when a token is to expire.
+// expiry is the part of a form with the expiry of a token.
 type expiry struct {
 	Choices []kit.Choice
 	Until   string // YYYY-MM-DD, the last day
@@ -31,10 +31,10 @@ type expiry struct {
 // presets are the days that are offered.
 var presets = []int{7, 30, 90, 365}
 
-// usual is the preset that is chosen at first, where the ceiling allows it.
+// usual is the preset that is selected at first, if the ceiling allows it.
 const usual = 30
 
-// newExpiry offers what a ceiling allows.
+// newExpiry offers the presets that a ceiling allows.
 func newExpiry(now time.Time, ceiling time.Duration) expiry {
 	x := expiry{Today: now.UTC().Format(kit.DateForm), now: now, ceiling: ceiling}
 	chosen := min(usual*kit.Day, x.longest(usual*kit.Day))
@@ -70,7 +70,7 @@ func (x *expiry) offer(life time.Duration, text string, chosen bool) {
 func seconds(d time.Duration) string { return strconv.FormatInt(int64(d/time.Second), 10) }
 
 // read returns the lifetime in seconds that was chosen, 0 for none asked for, and
-// keeps what was chosen. What is wrong with it is left in Error.
+// keeps what was chosen. If it is not valid, Error has the reason.
 func (x *expiry) read(form url.Values) (lifetime int64) {
 	chosen := form.Get("expires")
 	x.Until = form.Get("until")

@@ -12,7 +12,7 @@ import (
 	"github.com/bearerd/bearerd/internal/webui/tokenrow"
 )
 
-// overlaps are the seconds that an old value may live on beside the new one.
+// overlaps are for how many seconds an old value may stay valid beside the new one.
 var overlaps = []kit.Choice{
 	{Value: "0", Text: "at once"},
 	{Value: "3600", Text: "when the new one is first used, or in an hour"},
@@ -44,7 +44,7 @@ func (p *tokenPages) regeneratePage(w http.ResponseWriter, r *kit.Request) error
 	if err != nil {
 		return err
 	}
-	// Before somebody chooses, not afterwards.
+	// It is refused before somebody fills in the form, not afterwards.
 	if err := r.Caller.RequireFreshSession(p.Now(), p.Policy.Fresh); err != nil {
 		return err
 	}
@@ -71,7 +71,7 @@ func (x *oneToken) choose(value string) {
 	}
 }
 
-// regenerate returns an API token a new value and shows it, this once.
+// regenerate creates a new value for an API token and shows it, only once.
 func (p *tokenPages) regenerate(w http.ResponseWriter, r *kit.Request) error {
 	form, err := httpkit.FormOrJSON(w, r.Request)
 	if err != nil {
@@ -125,7 +125,7 @@ func (p *tokenPages) revokePage(w http.ResponseWriter, r *kit.Request) error {
 	return p.Render(w, r, http.StatusOK, "revoke", "Revoke "+x.Token.Name, x)
 }
 
-// revoke kills one of the caller's own tokens. Doing it twice is success.
+// revoke revokes one of the caller's own tokens. Doing it twice is success.
 func (p *tokenPages) revoke(w http.ResponseWriter, r *kit.Request) error {
 	x, err := p.find(r)
 	if err != nil {

@@ -152,13 +152,13 @@ func (f *tokenForm) readCollection(value string) *int64 {
 	return &id
 }
 
-// unjudged shows what was typed without saying what is wrong with it: nothing was asked for.
+// unjudged shows what was typed without its errors, because nothing was submitted.
 func (f *tokenForm) unjudged() {
 	f.Name.Error, f.Description.Error, f.ScopeError, f.Collection.Error, f.Networks.Error, f.Expiry.Error, f.Failed = "", "", "", "", "", "", false
 }
 
-// refused puts an error beside the field that it names. It reports false for an
-// error that names none.
+// refused puts an error beside the field that it names. It returns false for an error
+// that names none.
 func (f *tokenForm) refused(err error) bool {
 	message := kit.Sentence(fault.Message(err))
 	switch fault.FieldOf(err) {
@@ -198,7 +198,7 @@ func (p *tokenPages) renderNew(w http.ResponseWriter, r *kit.Request, status int
 	return p.Render(w, r, status, "newtoken", "New token", f)
 }
 
-// Sentence says what the token will be able to do, as the form stands.
+// Sentence describes what the token will be able to do, as the form is filled in.
 func (f tokenForm) Sentence() string {
 	text := "Anyone who has the token can act as " + f.Username
 	if i := slices.IndexFunc(f.Collections, func(c records.Collection) bool { return strconv.FormatInt(c.ID, 10) == f.Collection.Value }); i >= 0 {
@@ -220,11 +220,11 @@ func (f tokenForm) Sentence() string {
 	case len(names) > 0:
 		return text + ", where an application asks for no scope or for " + strings.Join(names, ", ") + "."
 	default:
-		return text + ", where an application asks for no scope. With scopes it opens more."
+		return text + ", where an application asks for no scope. With scopes it can do more."
 	}
 }
 
-// createToken makes an API token and shows it, this once.
+// createToken creates an API token and shows it, only once.
 func (p *tokenPages) createToken(w http.ResponseWriter, r *kit.Request) error {
 	form, err := httpkit.FormLists(w, r.Request, "scope")
 	if err != nil {
@@ -270,7 +270,7 @@ type made struct {
 	Expires    time.Time // zero: never
 	Examples   []example
 	Back       string // where the page leads to
-	OldDies    string // when the value that it replaces dies; "": it replaces none
+	OldDies    string // when the value that it replaces ends; "": it replaces none
 }
 
 func newMade(issuer string, issued *issuance.Issued, name string, names map[int64]string) made {

@@ -17,7 +17,7 @@ import (
 	"github.com/bearerd/bearerd/internal/webui/tokenrow"
 )
 
-// tokenPages is the pages of one's own tokens.
+// tokenPages are the pages of a user's own tokens.
 type tokenPages struct {
 	*kit.Site
 
@@ -48,18 +48,18 @@ func (p *tokenPages) register(mux *http.ServeMux) {
 	p.User(mux, "POST /auth/tokens/revoke-all", p.revokeAll)
 }
 
-// home leads to the page that people come for.
+// home redirects to the page of the user's tokens.
 func (p *tokenPages) home(w http.ResponseWriter, r *kit.Request) error {
 	return p.SeeOther(w, kit.PathTokens)
 }
 
-// tokenList is the page of one's tokens.
+// tokenList is the page of a user's tokens.
 type tokenList struct {
 	kit.List
 	Notice    string
 	Rows      []tokenrow.Row
 	Connected []tokenrow.Row // clients that act for the user
-	Nested    bool           // some tokens stand beneath the application that created them
+	Nested    bool           // some tokens are listed beneath the application that created them
 }
 
 // list answers with the caller's tokens.
@@ -152,7 +152,7 @@ func (p *tokenPages) show(w http.ResponseWriter, r *kit.Request) error {
 
 // revokeAllView is the page that asks before everything is revoked.
 type revokeAllView struct {
-	Active string // how many of one's tokens
+	Active string // how many of the user's tokens
 }
 
 func (p *tokenPages) revokeAllPage(w http.ResponseWriter, r *kit.Request) error {

@@ -31,7 +31,7 @@ func (p *usePages) register(mux *http.ServeMux) {
 	p.User(mux, "POST /auth/tokens/{id}/smaller", p.shrink)
 }
 
-// smallerOverlaps are the seconds that an old token may live on beside a smaller one.
+// smallerOverlaps are for how many seconds an old token may stay valid beside a smaller one.
 var smallerOverlaps = []kit.Choice{
 	{Value: "604800", Text: "in 7 days", Chosen: true},
 	{Value: "86400", Text: "in a day"},
@@ -113,7 +113,8 @@ func (p *usePages) page(w http.ResponseWriter, r *kit.Request) error {
 	return p.render(w, r, http.StatusOK, x)
 }
 
-// back leads somebody who had to sign in to send the form to the page that it stands on.
+// back redirects somebody who had to sign in before sending the form to the page with the
+// form.
 func (p *usePages) back(w http.ResponseWriter, r *kit.Request) error {
 	return p.SeeOther(w, kit.PathTokens+"/"+url.PathEscape(r.PathValue("id"))+"/uses")
 }
@@ -122,7 +123,7 @@ func (p *usePages) render(w http.ResponseWriter, r *kit.Request, status int, x t
 	return p.Render(w, r, status, "uses", "Uses of "+x.Token.Name, x)
 }
 
-// shrink creates the smaller token and shows its value, this once.
+// shrink creates the smaller token and shows its value, only once.
 func (p *usePages) shrink(w http.ResponseWriter, r *kit.Request) error {
 	form, err := httpkit.FormLists(w, r.Request, "scope")
 	if err != nil {

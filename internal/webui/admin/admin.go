@@ -1,5 +1,5 @@
-// Package admin is the pages of administration: one type for each topic, with the
-// operations that it calls.
+// Package admin is the pages of administration. There is one type for each topic, with
+// the operations that it calls.
 package admin
 
 import (
@@ -37,7 +37,7 @@ type Operations struct {
 	Revoker    *revoking.Revoker
 	Directory  *directory.Directory
 	Explainer  *explain.Explainer
-	Status     func() revocation.Status // how this node stands in the revocation log
+	Status     func() revocation.Status // how far this node has applied the revocation log
 	Traffic    traffic.Log              // what the charts show of this node; nil: there are none
 	Cluster    Cluster
 	Shadow     *shadow.Log // what report-only routes would have refused
@@ -75,7 +75,7 @@ func Register(mux *http.ServeMux, site *kit.Site, ops Operations) {
 	o.admin(mux, "POST "+kit.PathAdmin+"inspector", tokens.inspect)
 }
 
-// office is the site, with pages that are for administrators alone.
+// office is the site, with pages that only administrators may open.
 type office struct{ *kit.Site }
 
 // named finds the names of users.
@@ -121,7 +121,7 @@ func (o office) admin(mux *http.ServeMux, pattern string, serve kit.Handler) {
 	})
 }
 
-// adminForms mounts a page for administrators, and what its forms do, by their names.
+// adminForms mounts a page for administrators, with the actions of its forms by their names.
 func (o office) adminForms(mux *http.ServeMux, name string, show kit.Show, forms map[string]kit.Action) {
 	o.admin(mux, "GET "+kit.PathAdmin+name, func(w http.ResponseWriter, r *kit.Request) error {
 		return show(w, r, http.StatusOK, kit.State{Notice: kit.Notice(r.URL.Query().Get("notice"))})

@@ -35,7 +35,7 @@ type auditView struct {
 	Next      template.URL // the query of the page after this one
 }
 
-// eventRow is an event with the names of who and whom.
+// eventRow is an event with the names of actor and target.
 type eventRow struct {
 	audit.Event
 	Who, Whom string
@@ -55,11 +55,11 @@ func (p *auditPages) auditPage(w http.ResponseWriter, r *kit.Request) error {
 	if err != nil {
 		return err
 	}
-	events, err := p.Directory.AuditEvents(r.Context(), r.Caller, f)
+	page, err := p.Directory.AuditPage(r.Context(), r.Caller, f)
 	if err != nil {
 		return err
 	}
-	if view.Events, err = p.eventRows(r, events); err != nil {
+	if view.Events, err = p.eventRows(r, page.Events); err != nil {
 		return err
 	}
 	kept := url.Values{}
@@ -69,8 +69,8 @@ func (p *auditPages) auditPage(w http.ResponseWriter, r *kit.Request) error {
 		}
 	}
 	view.Export = template.URL(kept.Encode()) //nolint:gosec // it is encoded
-	if len(events) == f.Limit {
-		kept.Set("cursor", strconv.FormatInt(events[len(events)-1].ID, 10))
+	if page.Next > 0 {
+		kept.Set("cursor", strconv.FormatInt(page.Next, 10))
 		view.Next = template.URL(kept.Encode()) //nolint:gosec // it is encoded
 	}
 	return p.Render(w, r, http.StatusOK, "audit", "Audit log", view)
@@ -79,7 +79,7 @@ func (p *auditPages) auditPage(w http.ResponseWriter, r *kit.Request) error {
 // filterMarks are the fields of the filter that are marked when they are wrong.
 var filterMarks = kit.FieldsNamed("address", "since", "until")
 
-// readFilter reads which events are asked for. Who and whom may be usernames.
+// readFilter reads which events are asked for. Actor and target may be usernames.
 func (p *auditPages) readFilter(q url.Values) (f audit.Filter, err error) {
 	f = audit.Filter{
 		Actor: q.Get("actor"), Target: q.Get("target"), Action: q.Get("action"), TokenID: q.Get("token_id"),
@@ -97,8 +97,8 @@ func (p *auditPages) readFilter(q url.Values) (f audit.Filter, err error) {
 	return f.Canonical()
 }
 
-// readMoment reads a time as a browser's field sends it, in UTC; the day alone is
-// its beginning.
+// readMoment reads a time as a browser's field sends it, in UTC; a day alone means its
+// beginning.
 func readMoment(text string) (time.Time, error) {
 	if text == "" {
 		return time.Time{}, nil
@@ -161,7 +161,7 @@ func (p *auditPages) exportAudit(w http.ResponseWriter, r *kit.Request) error {
 		return fault.New(fault.Invalid, "the format must be csv or jsonl")
 	}
 	f.Limit = audit.MaxLimit
-	events, err := p.Directory.AuditEvents(r.Context(), r.Caller, f)
+	page, err := p.Directory.AuditPage(r.Context(), r.Caller, f)
 	if err != nil {
 		return err
 	}
@@ -174,23 +174,23 @@ func (p *auditPages) exportAudit(w http.ResponseWriter, r *kit.Request) error {
 		}
 	}
 	for {
-		for _, e := range events {
+		for _, e := range page.Events {
 			if err := write(e); err != nil {
 				return err
 			}
 		}
-		if len(events) < f.Limit {
+		if page.Next == 0 {
 			table.Flush()
 			return table.Error()
 		}
-		f.Cursor = events[len(events)-1].ID
-		if events, err = p.Directory.AuditEvents(r.Context(), r.Caller, f); err != nil {
+		f.Cursor = page.Next
+		if page, err = p.Directory.AuditPage(r.Context(), r.Caller, f); err != nil {
 			return err
 		}
 	}
 }
 
-// harmless keeps a spreadsheet from taking what somebody typed for a formula.
+// harmless keeps a spreadsheet from treating what somebody typed as a formula.
 func harmless(cell string) string {
 	if cell != "" && strings.ContainsRune("=+-@\t\r", rune(cell[0])) {
 		return "'" + cell

@@ -113,8 +113,8 @@ func (p *bindingPages) bindingForms() map[string]kit.Action {
 	}
 }
 
-// bindingFields are the fields of the form for a binding by what errors call them:
-// the core has a member for a user and one for a group, the form has one for both.
+// bindingFields are the fields of the form for a binding by the names in errors: the core
+// has a member for a user and one for a group, the form has one field for both.
 var bindingFields = map[string]string{
 	"user": "name", "group": "name", "name": "name", "whose": "whose", "grant": "grant", "role": "role",
 	"action": "action", "on": "on", "at": "at", "path": "at",

@@ -38,7 +38,7 @@ type clientsView struct {
 	now       time.Time
 }
 
-// OldUntil returns until when a client's old secret is good; zero where there is none.
+// OldUntil returns until when a client's old secret is valid; zero if there is none.
 func (v clientsView) OldUntil(c identity.Client) (t time.Time) {
 	if c.OldSecretGood(v.now) {
 		t = c.OldSecretUntil
@@ -46,26 +46,26 @@ func (v clientsView) OldUntil(c identity.Client) (t time.Time) {
 	return t
 }
 
-// grantType is a grant type with what it is for.
+// grantType is a grant type and its purpose.
 type grantType struct{ Name, Short, Text string }
 
 var grantTypes = []grantType{
 	{identity.GrantTypeClientCredentials, "client_credentials", "gets tokens for itself, with its secret or key"},
 	{identity.GrantTypeRefreshToken, "refresh_token", "renews access without asking the user again"},
-	{identity.GrantTypeJWTBearer, "jwt-bearer", "brings the tokens of trusted issuers"},
+	{identity.GrantTypeJWTBearer, "jwt-bearer", "exchanges the tokens of trusted issuers"},
 	{identity.GrantTypeTokenExchange, "token-exchange", "exchanges tokens of users for its own"},
 	{identity.GrantTypeAuthorizationCode, "authorization_code", "asks people for access in their browser"},
 	{identity.GrantTypeDeviceCode, "device_code", "is connected by a user on another screen"},
 }
 
-// clientSecret is a page that shows a client's secret this once.
+// clientSecret is a page that shows a client's secret only once.
 type clientSecret struct {
 	ID, Value string
-	OldUntil  time.Time // until when the old one is good; zero: there is none
+	OldUntil  time.Time // until when the old one is valid; zero: there is none
 	Warning   string    // of the client's id
 }
 
-// showOnce is what a form did that has made a secret.
+// showOnce is the result of a form that has created a secret.
 func showOnce(secret clientSecret) kit.Result {
 	return kit.Result{Once: &kit.Shown{Template: "secret", Title: "The client's secret", Data: secret}}
 }
@@ -176,7 +176,7 @@ func (p *clientPages) removeClient(r *kit.Request, form url.Values) (kit.Result,
 
 func askRenewSecret(r *kit.Request, form url.Values) (kit.Question, error) {
 	q, err := kit.Asks("id", "A new secret for NAME?", "Create new secret",
-		"The client has two secrets at most. If an older one is still good, it ends at once.")(r, form)
+		"The client has two secrets at most. If an older one is still valid, it ends at once.")(r, form)
 	q.Picks = []kit.Pick{
 		{Name: "overlap", Legend: "The secret that it has now", Options: []kit.Choice{
 			{Value: "86400", Text: "works for 24 hours more, beside the new one", Chosen: true},

@@ -38,7 +38,7 @@ func (p *collectionPages) showCollections(w http.ResponseWriter, r *kit.Request,
 	if s.At == "update" {
 		view.Edit = s.Typed.Get("id")
 	}
-	if id, err := access.ParseCollection(view.Edit); err == nil { // it alone, or it might be on another page
+	if id, err := access.ParseCollection(view.Edit); err == nil { // only this one, because it might be on another page
 		one, err := p.Directory.Collection(r.Context(), r.Caller, id)
 		if err == nil {
 			view.Collections = []records.Collection{one}

@@ -67,7 +67,7 @@ func (p *inspectorPage) inspect(w http.ResponseWriter, r *kit.Request) error {
 	return p.Render(w, r, http.StatusOK, "inspector", "Inspector", view)
 }
 
-// addNames puts names to the users in an answer.
+// addNames adds the names of the users in an answer.
 func (p *inspectorPage) addNames(r *kit.Request, view *inspectorView) error {
 	if view.Answer.Token == nil {
 		return nil
@@ -81,7 +81,7 @@ func (p *inspectorPage) addNames(r *kit.Request, view *inspectorView) error {
 	return err
 }
 
-// readDemand reads what an application would ask of the token.
+// readDemand reads what an application would require of the token.
 func readDemand(form url.Values) (verification.Requirements, error) {
 	d := verification.Requirements{Audience: form.Get("audience")}
 	var err error

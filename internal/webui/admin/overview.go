@@ -17,7 +17,7 @@ import (
 type Cluster struct {
 	History traffic.History
 	Figures func(context.Context) (records.CountedFigures, error)
-	Notices func() []notice.State // how the sending to receivers fares, as this node knows it
+	Notices func() []notice.State // the state of the sending to receivers, as this node knows it
 }
 
 // overviewPage is the first page of administration.
@@ -29,11 +29,11 @@ type overviewPage struct {
 	Cluster Cluster
 }
 
-// overviewView is the first page of administration: what there is, what happened, and how
-// this node fares.
+// overviewView is the first page of administration: what there is, what happened, and the
+// state of this node.
 type overviewView struct {
 	Tiles    []kit.Pair
-	Counted  time.Time // when what the tiles say was counted; zero: not yet
+	Counted  time.Time // when the numbers of the tiles were counted; zero: not yet
 	Notices  []lateNotices
 	Fresh    bool
 	LeaseAge string
@@ -45,13 +45,13 @@ type overviewView struct {
 	Totals   []kit.Pair
 }
 
-// lateNotices are notices that a receiver doesn't take.
+// lateNotices are notices that a receiver doesn't accept.
 type lateNotices struct {
 	Receiver, Failure, Waiting string
 	Since                      time.Time
 }
 
-// spans are how far back the charts go. The first one is the usual one.
+// spans are how far back the charts go. The first one is the default.
 var spans = []struct {
 	name  string
 	step  time.Duration
@@ -90,7 +90,7 @@ func (p *overviewPage) overview(w http.ResponseWriter, r *kit.Request) error {
 	return p.Render(w, r, http.StatusOK, "overview", "Overview", view)
 }
 
-// steps returns what was done: of all nodes by the hour, of this one by the minute; nil
+// steps returns what happened: on all nodes by the hour, on this one by the minute; nil
 // where nothing is counted.
 func (p *overviewPage) steps(ctx context.Context, step time.Duration, n int) ([]traffic.Step, error) {
 	switch {
@@ -183,7 +183,7 @@ func charts(style chart.Style, steps []traffic.Step) []chart.Chart {
 	}
 }
 
-// What the server counts under these words is told in those.
+// The server counts under the words on the left; the page shows those on the right.
 var (
 	outcomeNames = map[string]string{
 		"ok": "signed in", "failed": "wrong password", "limited": "too many attempts", "disabled": "disabled account",

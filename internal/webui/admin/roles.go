@@ -73,7 +73,7 @@ func (p *rolePages) roleForms() map[string]kit.Action {
 	}
 }
 
-// readRole reads a role whose permissions stand one a line: an action, and a path.
+// readRole reads a role whose permissions are one on each line: an action, and a path.
 func readRole(form url.Values) (access.Role, error) {
 	role := access.Role{Name: form.Get("name")}
 	for _, line := range kit.Words(form.Get("permissions"), "\r\n") {

@@ -38,9 +38,8 @@ type userView struct {
 	Groups      string
 	Self        bool
 	Lock        account.Lock
-	Active      []tokenrow.Row
-	Ended       int
-	More        bool
+	Tokens      []tokenrow.Row // valid ones, the newest first
+	MoreTokens  bool
 	Links       []records.Link
 	Grants      []access.Grant
 	Collections []records.Collection // the first ones, suggested as paths
@@ -79,9 +78,15 @@ func (p *userPage) showUser(w http.ResponseWriter, r *kit.Request, status int, s
 	return p.Render(w, r, status, "user", u.Username, view)
 }
 
-// addTokens lists the user's tokens, sessions and refresh tokens included.
+// shownTokens is how many of a user's tokens are on the user's page; the list of all
+// tokens has the others, and pages.
+const shownTokens = 20
+
+// addTokens lists the user's valid tokens, sessions and refresh tokens included.
 func (p *userPage) addTokens(r *kit.Request, view *userView) error {
-	page, err := p.Tokens.TokenList(r.Context(), r.Caller, records.TokenQuery{Owner: view.User.ID, Limit: tokenrow.Listed})
+	page, err := p.Tokens.TokenList(r.Context(), r.Caller, records.TokenQuery{
+		Owner: view.User.ID, State: records.ValidOnly, Now: p.Now(), Limit: shownTokens,
+	})
 	if err != nil {
 		return err
 	}
@@ -90,13 +95,9 @@ func (p *userPage) addTokens(r *kit.Request, view *userView) error {
 		return err
 	}
 	for _, t := range page.Items {
-		if row := tokenrow.Of(t, names, p.Now()); row.Reason == "" {
-			view.Active = append(view.Active, row)
-		} else {
-			view.Ended++
-		}
+		view.Tokens = append(view.Tokens, tokenrow.Of(t, names, p.Now()))
 	}
-	view.More = page.Next != ""
+	view.MoreTokens = page.Next != ""
 	return nil
 }
 
@@ -246,7 +247,8 @@ func describe(b access.Binding) string {
 	return whose + ", role " + b.Role + " at " + string(b.Path)
 }
 
-// askAbout asks about the user that the path names. NAME in the title stands for them.
+// askAbout asks about the user that the path names. NAME in the title is replaced by
+// their name.
 func (p *userPage) askAbout(title, yes string, text ...string) func(*kit.Request, url.Values) (kit.Question, error) {
 	return func(r *kit.Request, _ url.Values) (kit.Question, error) {
 		u, err := p.Directory.User(r.Context(), r.Caller, r.PathValue("id"))
@@ -297,7 +299,7 @@ func (p *userPage) createPasswordLink(r *kit.Request, _ url.Values) (kit.Result,
 	}}}, nil
 }
 
-// madeLink is the page that shows a link to set a password, this once.
+// madeLink is the page that shows a link to set a password, only once.
 type madeLink struct {
 	Username, URL, Back string
 	Expires             time.Time

@@ -1,5 +1,5 @@
-// Package authorize is the page on which a person decides whether a client may act for
-// them: the authorization endpoint of OAuth.
+// Package authorize is the authorization endpoint of OAuth: the page on which a person
+// decides whether a client may act for them.
 package authorize
 
 import (
@@ -63,7 +63,7 @@ func (a *Consent) Register(mux *http.ServeMux) {
 // good: every other refusal goes back to the client.
 type authorization struct {
 	client   *records.Principal
-	byURL    bool // nobody registered the client: a document that it names says who it is
+	byURL    bool // nobody registered the client: it is described by a document that it names
 	redirect identity.Redirect
 	params   url.Values
 }
@@ -80,7 +80,7 @@ func (a *Consent) read(ctx context.Context, c *caller.Caller, q url.Values) (*au
 	for _, name := range parameters {
 		switch values := q[name]; {
 		case len(values) > 1 && (name == "client_id" || name == "redirect_uri"):
-			return nil, fault.New(fault.Invalid, "%s stands twice in the request", name).In(name)
+			return nil, fault.New(fault.Invalid, "%s is in the request twice", name).In(name)
 		case len(values) > 0 && values[0] != "":
 			params[name] = values
 		}
@@ -123,14 +123,14 @@ func (a *Consent) clientOf(ctx context.Context, c *caller.Caller, id string) (cl
 	return &records.Principal{Client: document, Seq: c.AsOf()}, true, nil
 }
 
-// asked decides whether the request may be put to a person.
+// asked decides whether a person may be asked about the request.
 func (a *Consent) asked(ctx context.Context, x *authorization) (*authorizing.Asked, error) {
 	for name, values := range x.params {
 		if len(values) > 1 && name == "resource" {
 			return nil, fault.New(fault.InvalidTarget, "a token is for one resource").In(name)
 		}
 		if len(values) > 1 {
-			return nil, fault.New(fault.Invalid, "%s stands twice in the request", name).In(name)
+			return nil, fault.New(fault.Invalid, "%s is in the request twice", name).In(name)
 		}
 	}
 	for _, prompt := range x.prompts() {
@@ -188,16 +188,16 @@ func (a *Consent) ask(w http.ResponseWriter, r *kit.Request) error {
 	return a.page(w, r, http.StatusOK, x, asked, "")
 }
 
-// How much longer ago than a request wants the sign-in may have been: for the way back from
-// it, and for the person to decide.
+// How much older than the request allows the sign-in may be: for the way back from it,
+// and for the person to decide.
 const (
 	timeToReturn = 2 * time.Minute
 	timeToDecide = 10 * time.Minute
-	justNow      = time.Minute // what a source is asked for where a request wants none before it
+	justNow      = time.Minute // the age that a source is asked for, if the request allows no earlier sign-in
 )
 
-// most returns how long ago the person may have signed in for the request; ok is false where
-// it doesn't say.
+// most returns how long ago the person may have signed in for the request; ok is false
+// where it doesn't limit that.
 func (x *authorization) most() (most time.Duration, ok bool) {
 	if x.prompted("login") {
 		return 0, true
@@ -226,14 +226,14 @@ func (a *Consent) signInFirst(w http.ResponseWriter, r *kit.Request, x *authoriz
 	if !limited {
 		return true, a.leadToSignIn(w, x.params, "")
 	}
-	// The way back says the same without login, or it would never end.
+	// The way back has the same parameters without login, or it would never end.
 	back := maps.Clone(x.params)
 	back.Set("prompt", strings.Join(slices.DeleteFunc(x.prompts(), func(p string) bool { return p == "login" }), " "))
 	back.Set("max_age", strconv.FormatInt(int64(most/time.Second), 10))
 	return true, a.leadToSignIn(w, back, strconv.FormatInt(int64(max(most, justNow)/time.Second), 10))
 }
 
-// leadToSignIn leads to the sign-in page, and from there back to a request.
+// leadToSignIn redirects to the sign-in page, and from there back to the request.
 func (a *Consent) leadToSignIn(w http.ResponseWriter, back url.Values, again string) error {
 	q := url.Values{"next": {a.Base + PathAuthorize + "?" + back.Encode()}}
 	if again != "" {
@@ -247,7 +247,7 @@ type consentView struct {
 	Request  string // the request, for the form
 	Client   string
 	Host     string // where the answer goes, in full
-	Unproven bool   // any program on the person's device could ask in this name
+	Unproven bool   // any program on the person's device could claim to be this client
 	ByURL    string // the host whose document is all that is known of the client; "": it is registered
 	Resource string // "" where there is only one
 	Scopes   []kit.ScopeChoice
@@ -344,7 +344,7 @@ func (a *Consent) decide(w http.ResponseWriter, r *kit.Request) error {
 		return err
 	}
 	if form.Get("decision") != "allow" {
-		return a.refuse(w, x, "access_denied", "the person said no")
+		return a.refuse(w, x, "access_denied", "the person refused")
 	}
 	allowed := authorizing.Allowed{Scope: form["scope"], Remember: form.Get("remember") == "yes"}
 	if allowed.Scope == nil {
@@ -379,7 +379,7 @@ func (a *Consent) allow(w http.ResponseWriter, r *kit.Request, x *authorization,
 	return a.send(w, x, url.Values{"code": {code.Reveal()}})
 }
 
-// answer sends a refusal back to the client, in the words of RFC 6749 §4.1.2.1.
+// answer sends a refusal back to the client, as RFC 6749 §4.1.2.1 requires.
 func (a *Consent) answer(w http.ResponseWriter, x *authorization, err error) error {
 	var code string
 	switch fault.KindOf(err) { //nolint:exhaustive // the rest isn't the client's to know
@@ -422,8 +422,8 @@ func printable(s string) string {
 	}, s)
 }
 
-// send answers the client by way of the browser, with the state of its request and our own
-// name (RFC 9207).
+// send answers the client by way of the browser, with the state of its request and the
+// issuer (RFC 9207).
 func (a *Consent) send(w http.ResponseWriter, x *authorization, q url.Values) error {
 	u, err := url.Parse(x.redirect.URI)
 	if err != nil {

@@ -1,5 +1,5 @@
-// Package chart draws counts and durations as bars, with the same in words and as a
-// table beside them.
+// Package chart draws counts and durations as bars, and shows them in words and as a
+// table too.
 package chart
 
 import (
@@ -38,15 +38,15 @@ type Row struct {
 type Bar struct {
 	X, Y, Width, Height string
 	Class               string
-	Text                string // what it stands for
+	Text                string // what it means
 }
 
-// Legend names one sort of part, with how many there were in all.
+// Legend names one kind of part, with its total.
 type Legend struct {
 	Class, Name, Total string
 }
 
-// Meaning is what a part stands for: parts of one meaning have shades of one colour.
+// Meaning is the meaning of a part: parts of one meaning have shades of one colour.
 type Meaning string
 
 // The meanings.
@@ -81,7 +81,8 @@ func (c Column) sum() int64 {
 	return all
 }
 
-// classes is how many colours there are. What has none of its own is drawn as rest.
+// classes is how many colours there are. Parts without a colour of their own are drawn as
+// the rest.
 const (
 	classes = 6
 	rest    = "the rest"
@@ -194,14 +195,14 @@ func summary(name string, legends []Legend) string {
 	return name + ": " + strings.Join(parts, ", ")
 }
 
-// Delay is one step of a chart of durations: what was usual, and the slowest.
+// Delay is one step of a chart of durations: the mean, and the slowest.
 type Delay struct {
 	From          time.Time
 	Mean, Slowest time.Duration
 	Count         int64
 }
 
-// Delays draws how long something took: the mean, and above it what the slowest
+// Delays draws how long something took: the mean, and above it a bound that the slowest
 // stayed below.
 func (s Style) Delays(name string, list []Delay) Chart {
 	top := time.Duration(0)

@@ -32,12 +32,12 @@ var (
 	script []byte
 )
 
-// pathDocument is where what the explorer shows stands.
+// pathDocument is the path of the document that the explorer shows.
 const pathDocument = "/auth/openapi.json"
 
-// explorerPolicy is the policy of all pages and what Swagger UI can't do without: it sets
-// styles on elements of its own, its icons are data: URLs in its stylesheet, and
-// what is tried is asked of this server. Scripts are files of this server here too.
+// explorerPolicy is the policy of all pages, with what Swagger UI needs in addition: it
+// sets styles on its own elements, its icons are data: URLs in its stylesheet, and
+// requests that people try go to this server. Scripts are files of this server here too.
 const explorerPolicy = "default-src 'none'; style-src 'self'; style-src-attr 'unsafe-inline'; script-src 'self'; " +
 	"img-src 'self' data:; connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 
@@ -47,7 +47,7 @@ func swaggerUI() map[string][]byte {
 	for _, name := range []string{"swagger-ui.css", "swagger-ui-bundle.js"} {
 		body, err := static.FS.ReadFile(name + ".gz")
 		if err != nil {
-			panic(err) // the module has lost a file, which a test would have told
+			panic(err) // the module lacks a file, which a test would have shown
 		}
 		assets[name] = body
 	}
@@ -58,8 +58,8 @@ func swaggerUI() map[string][]byte {
 type Explorer struct {
 	*kit.Site
 
-	// Document returns the OpenAPI document that the page shows. It is asked when the
-	// page is, and always answers the same.
+	// Document returns the OpenAPI document that the page shows. It is called when the
+	// page is opened, and always returns the same.
 	Document func() []byte
 }
 
@@ -150,7 +150,7 @@ type operation struct {
 	Security    []map[string][]string
 }
 
-// Callers says in words who may call it.
+// Callers returns in words who may call it.
 func (o operation) Callers() string {
 	var ways []string
 	for _, way := range o.Security {

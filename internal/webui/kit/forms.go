@@ -22,7 +22,7 @@ type Show func(w http.ResponseWriter, r *Request, status int, s State) error
 // State is what every page with forms has.
 type State struct {
 	Notice  string
-	Warning string     // what to mind of what was done
+	Warning string     // a warning about what was done
 	Problem string     // what is wrong with the form that was sent
 	At      string     // that form's name
 	About   string     // the field of the form that is wrong; empty: the form as a whole
@@ -63,7 +63,7 @@ func (s State) Error(form, name string) string {
 	return ""
 }
 
-// Attr returns the attributes that tie a field to its hint and to what is wrong with it.
+// Attr returns the attributes that connect a field to its hint and its error.
 func (s State) Attr(form, name, hint string) template.HTMLAttr {
 	described, invalid := hint, ""
 	if s.Error(form, name) != "" {
@@ -78,8 +78,8 @@ func (s State) Attr(form, name, hint string) template.HTMLAttr {
 // Action is what one form of a page does.
 type Action struct {
 	Do func(r *Request, form url.Values) (Result, error)
-	// Ask is what is asked before it is done; nil: nothing. The error is that what it
-	// would be done to isn't there.
+	// Ask returns the question to ask before it is done; nil: nothing is asked. The error
+	// is returned when the thing that it is about doesn't exist.
 	Ask func(r *Request, form url.Values) (Question, error)
 	// Fields are the fields that the form marks when they are wrong, by the names that
 	// errors have for them.
@@ -102,7 +102,7 @@ type Result struct {
 	Text string
 	Warn bool   // the text is a warning
 	Once *Shown // a value that is shown only once
-	// Session is one that begins in place of the one that asked; nil: it goes on.
+	// Session is a new session in place of the one that sent the form; nil: that one goes on.
 	Session *Session
 }
 
@@ -134,7 +134,7 @@ type Pick struct {
 	Options      []Choice
 }
 
-// Asks returns a question in which NAME stands for the value of a field.
+// Asks returns a question in which NAME is replaced by the value of a field.
 func Asks(field, title, yes string, text ...string) func(*Request, url.Values) (Question, error) {
 	return func(_ *Request, form url.Values) (Question, error) {
 		q := Question{Title: strings.ReplaceAll(title, "NAME", form.Get(field)), Yes: yes}
@@ -212,7 +212,8 @@ func (s *Site) RunForm(w http.ResponseWriter, r *Request, show Show, forms map[s
 	return s.SeeOther(w, done.To)
 }
 
-// Reading is what a form does with what it spells, and the page that it leads to then.
+// Reading returns the action of a form that reads a value, acts on it, and then redirects
+// to a page.
 func Reading[T any](read func(url.Values) (T, error), to string, do func(context.Context, *caller.Caller, T) error) func(*Request, url.Values) (Result, error) {
 	return func(r *Request, form url.Values) (Result, error) {
 		it, err := read(form)

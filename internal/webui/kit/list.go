@@ -10,8 +10,8 @@ import (
 	"github.com/bearerd/bearerd/internal/records"
 )
 
-// List is what stands around a list: the search and the filters above it, and how long it
-// is and the way to the next page below.
+// List is what surrounds a list: the search and the filters above it, and its length and
+// the link to the next page below.
 type List struct {
 	Path    string // of the page
 	Noun    string // of one item
@@ -22,7 +22,7 @@ type List struct {
 	First   bool // this is the first page
 	Narrow  bool // something is asked for: the list may have fewer items than there are
 
-	asked url.Values // what the list is asked for, without the place in it
+	asked url.Values // what the list is asked for, without the position in it
 	next  string
 }
 
@@ -36,8 +36,8 @@ type Filter struct {
 // MaxFilter is how much of a filter's text is read, in bytes.
 const MaxFilter = 256
 
-// NewList reads the search, and the filters that a page has, from a query. Of a filter with
-// options the first is the one that nothing needs to be asked for.
+// NewList reads the search, and the filters that a page has, from a query. The first
+// option of a filter is its default.
 func NewList(path, noun, hint string, q url.Values, filters ...Filter) List {
 	l := List{Path: path, Noun: noun, Hint: hint, Search: bounded(q.Get("q")), First: q.Get("after") == "", asked: url.Values{}}
 	if l.Search != "" {
@@ -114,7 +114,7 @@ func (l List) Things(q url.Values) records.ThingQuery {
 	return records.ThingQuery{Search: l.Search, After: q.Get("after"), Descending: l.Asked("sort") == Backward, Limit: Listed, Count: true}
 }
 
-// Backward is the value of a list's sort from the end.
+// Backward is the value of sort for the descending order of a list.
 const Backward = "-"
 
 // Sorted is the filter of the two orders of a list of things.

@@ -14,7 +14,7 @@ import (
 // MaxLogo is how large the file of a logo may be, in bytes.
 const MaxLogo = 256 << 10
 
-// Logo is the image that stands beside the name of a site.
+// Logo is the image that is shown beside the name of a site.
 type Logo struct {
 	Type string // the media type
 	Body []byte
@@ -41,7 +41,7 @@ func ReadLogo(path string) (*Logo, error) {
 	case isSVG(body):
 		kind = "image/svg+xml"
 	default:
-		return nil, fmt.Errorf("%s is no image that browsers show: use a PNG, JPEG, GIF, WebP or SVG file", path)
+		return nil, fmt.Errorf("%s is not an image that browsers can show: use a PNG, JPEG, GIF, WebP or SVG file", path)
 	}
 	return &Logo{Type: kind, Body: body}, nil
 }

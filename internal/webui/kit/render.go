@@ -16,7 +16,7 @@ import (
 const ContentPolicy = "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; " +
 	"form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 
-// frame is what every template is given: what is around a page, and the page.
+// frame is the data of every template: what is around a page, and the page.
 type frame struct {
 	Title         string
 	Site          string // what this server is called

@@ -28,8 +28,8 @@ func Lost(err error) bool {
 	return fault.Is(err, fault.Unauthenticated) || fault.Is(err, fault.InvalidToken)
 }
 
-// ToLogin sends somebody without a session to sign in, and from there back. A form
-// that was sent is led back to the page that it stands on.
+// ToLogin redirects somebody without a session to sign in, and from there back. If a form
+// was sent, the way leads back to the page with the form.
 func (s *Site) ToLogin(w http.ResponseWriter, r *http.Request, err error) error {
 	back := r.URL.Path
 	if r.Method != http.MethodPost {
@@ -42,8 +42,8 @@ func (s *Site) ToLogin(w http.ResponseWriter, r *http.Request, err error) error 
 	return s.SeeOther(w, PathLogin+"?"+q.Encode())
 }
 
-// ForgetSessions removes the session cookies from the browser, and asks it to drop what
-// it kept of the pages: some keep those that the way back leads to for all their
+// ForgetSessions removes the session cookies from the browser, and asks it to drop its
+// copies of the pages: some browsers keep pages for the back button whatever
 // Cache-Control says.
 func (s *Site) ForgetSessions(w http.ResponseWriter) {
 	w.Header().Set("Clear-Site-Data", `"cache"`)
@@ -52,7 +52,7 @@ func (s *Site) ForgetSessions(w http.ResponseWriter) {
 	}
 }
 
-// maxNext bounds where one is led back to, in bytes.
+// maxNext bounds the address that the way leads back to, in bytes.
 const maxNext = 4096
 
 // OwnPath returns the path and query that next leads to on this server; "" when it
@@ -79,11 +79,11 @@ func OwnPath(next, issuer string) string {
 	return ""
 }
 
-// misread reports characters that browsers don't take for what they are.
+// misread reports whether browsers read a character as another one, or drop it.
 func misread(c rune) bool { return c == '\\' || c < ' ' || c == 0x7f }
 
-// ToSignInAgain sends somebody whose sign-in was too long ago for what they asked to sign in
-// again, and from there back to a page of ours.
+// ToSignInAgain redirects somebody whose sign-in was too long ago to sign in again, and
+// from there back to a page of this server.
 func (s *Site) ToSignInAgain(w http.ResponseWriter, back string) error {
 	q := url.Values{"next": {s.Base + back}, "notice": {"again"}, "again": {"true"}}
 	return s.SeeOther(w, PathLogin+"?"+q.Encode())

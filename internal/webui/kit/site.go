@@ -1,9 +1,9 @@
-// Package kit is what all of bearerd's web pages are made with: the layout around a
-// page and the theme, who is signed in, what a request must bring to be served, and
-// forms that come back with what was typed and what is wrong with it.
+// Package kit is what all of bearerd's web pages share: the layout around a page and the
+// theme, who is signed in, the checks on a request, and forms that come back with what
+// was typed and with errors.
 //
-// A room of pages (a package beside this one) has its own templates and operations; it
-// mounts its pages on a [Site].
+// A package of pages (beside this one) has its own templates and operations; it mounts
+// its pages on a [Site].
 package kit
 
 import (
@@ -32,12 +32,12 @@ const (
 type Config struct {
 	Issuer   string
 	Now      func() time.Time
-	Sessions func(ctx context.Context, raw string) (*caller.Caller, error) // whose session a value is
+	Sessions func(ctx context.Context, raw string) (*caller.Caller, error) // returns whose session a value is
 
 	CrossOrigin    *httpkit.CrossOrigin // nil: nobody can sign in or change anything
 	Cookies        httpkit.Cookies      // how cookies are made
 	SessionCookies []string             // those that carry a session; the first is the one that is set
-	Challenge      httpkit.Challenge    // what a 401 answers with
+	Challenge      httpkit.Challenge    // the challenge of a 401
 
 	Name          string                   // what the pages call this server; "": bearerd
 	Logo          *Logo                    // beside the name; nil: bearerd's own mark
@@ -50,7 +50,7 @@ type Config struct {
 type Site struct {
 	Config
 
-	Base  string // the issuer's path, which stands before every path of a link
+	Base  string // the issuer's path, which is put before every path of a link
 	theme *theme
 }
 
@@ -72,11 +72,11 @@ func New(c Config) *Site {
 // logoName is the asset that is the operator's logo.
 const logoName = "logo"
 
-// Use adds the templates of a room, each the page of its name. It panics when one
+// Use adds the templates of a package, each the page of its name. It panics when one
 // doesn't parse, which a test would have shown.
 func (s *Site) Use(templates fs.FS) { s.theme.addPages(templates) }
 
-// UseAsset adds a file that pages refer to; zipped says that its body is a gzip.
+// UseAsset adds a file that pages refer to; zipped is set when its body is a gzip.
 func (s *Site) UseAsset(name string, body []byte, zipped bool) {
 	a := newAsset(body)
 	a.zipped = zipped
@@ -88,8 +88,8 @@ func (s *Site) ServeAssets(mux *http.ServeMux) {
 	mux.Handle("GET "+pathAssets+"{sum}/{name}", http.HandlerFunc(s.theme.serveAsset))
 }
 
-// Anybody mounts a page that needs no session. Its caller is known where there is one
-// session and no more: who has two can sign out here.
+// Anybody mounts a page that needs no session. Its caller is known only where there is
+// exactly one session: somebody with two can sign out here.
 func (s *Site) Anybody(mux *http.ServeMux, pattern string, serve Handler) {
 	s.mount(mux, pattern, func(w http.ResponseWriter, r *http.Request) error {
 		c, err := s.caller(r)
@@ -125,12 +125,12 @@ func (s *Site) User(mux *http.ServeMux, pattern string, serve Handler) {
 	})
 }
 
-// mount puts around a page what each one needs.
+// mount mounts a page with the checks that every page needs.
 func (s *Site) mount(mux *http.ServeMux, pattern string, serve httpkit.HandlerFunc) {
 	s.MountFrom(mux, pattern, s.checkOrigin, serve)
 }
 
-// MountFrom is mount for a page that says itself where a request may come from.
+// MountFrom is mount for a page that decides itself from which sites a request may come.
 func (s *Site) MountFrom(mux *http.ServeMux, pattern string, check func(*http.Request) error, serve httpkit.HandlerFunc) {
 	guarded := httpkit.Handle(func(w http.ResponseWriter, r *http.Request) error {
 		w.Header().Set("Content-Security-Policy", ContentPolicy)
@@ -154,12 +154,12 @@ func (s *Site) checkOrigin(r *http.Request) error {
 	return s.CrossOrigin.Check(r)
 }
 
-// SeeOther leads the browser to one of these pages.
+// SeeOther redirects the browser to one of these pages.
 func (s *Site) SeeOther(w http.ResponseWriter, path string) error {
 	return Redirect(w, s.Base+path)
 }
 
-// Redirect leads the browser to a path of this host.
+// Redirect redirects the browser to a path of this host.
 func Redirect(w http.ResponseWriter, path string) error {
 	w.Header().Set("Location", path)
 	w.WriteHeader(http.StatusSeeOther)
@@ -192,7 +192,7 @@ type ScopeChoice struct {
 // Way is one way to sign in, as a page shows it.
 type Way struct {
 	Name, Title string
-	Address     string // of its beginning, with the way back
+	Address     string // where it begins, with the way back
 	Away        bool   // it did not answer a moment ago
 }
 

@@ -63,7 +63,7 @@ func newTheme(base string, now func() time.Time) *theme {
 	return t
 }
 
-// addPages parses the templates of a room.
+// addPages parses the templates of a package.
 func (t *theme) addPages(templates fs.FS) {
 	for _, name := range names(templates, "templates") {
 		if name == "layout.html" || name == "parts.html" {
@@ -106,20 +106,20 @@ func read(files fs.FS, name string) []byte {
 	return body
 }
 
-// at returns where a path of ours stands on this host.
+// at returns the path on this host of a path beneath the issuer's.
 func (t *theme) at(path string) string { return t.base + path }
 
 // ownAddress is an attribute with a path of ours, as it is written in a template.
 var ownAddress = regexp.MustCompile(`\b(href|src|action|data-leads)="/`)
 
-// source returns the text of a template with every path that is written there beneath the
-// issuer's. Paths that come from Go pass through the function at.
+// source returns the text of a template with the issuer's path put before every path that
+// is written there. Paths that come from Go pass through the function at.
 func (t *theme) source(templates fs.FS, name string) string {
 	return ownAddress.ReplaceAllString(string(read(templates, "templates/"+name)), `$1="`+html.EscapeString(t.base)+`/`)
 }
 
-// address returns where an asset stands. It changes with the content, so that it may
-// be kept for ever.
+// address returns the address of an asset. It changes with the content, so that caches
+// may keep the asset for ever.
 func (t *theme) address(name string) string {
 	return t.at(pathAssets + t.assets[name].sum + "/" + name)
 }
@@ -158,7 +158,7 @@ func (t *theme) serveAsset(w http.ResponseWriter, r *http.Request) {
 	http.ServeContent(w, r, name, time.Time{}, body)
 }
 
-// takesGzip reports whether the client says that it takes gzip (RFC 9110 §12.5.3).
+// takesGzip reports whether the client accepts gzip (RFC 9110 §12.5.3).
 func takesGzip(r *http.Request) bool {
 	for _, header := range r.Header.Values("Accept-Encoding") {
 		for coding := range strings.SplitSeq(header, ",") {
@@ -172,7 +172,7 @@ func takesGzip(r *http.Request) bool {
 	return false
 }
 
-// unpack returns what a gzip of ours holds.
+// unpack returns the content of a gzip that is part of this program.
 func unpack(packed []byte) []byte {
 	z, err := gzip.NewReader(bytes.NewReader(packed))
 	if err != nil {

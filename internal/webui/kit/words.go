@@ -13,11 +13,11 @@ const (
 	DateForm = "2006-01-02"
 )
 
-// lately is for how long a time is told from now; beyond, its day is.
+// lately is up to which age a time is shown as time from now; older ones are shown as a day.
 const lately = 60 * Day
 
-// instant writes when something was or will be as people say it, "3 minutes ago",
-// with the exact time in UTC beside it; nothing for the zero time.
+// instant writes a time as people say it, "3 minutes ago", with the exact time in UTC;
+// nothing for the zero time.
 func instant(t, now time.Time) template.HTML { return timeElement(t, FromNow(t, now)) }
 
 // due writes since when a key signs. A next key whose time has come doesn't yet: it
@@ -49,7 +49,7 @@ func timeElement(t time.Time, text string) template.HTML {
 	return template.HTML(`<time datetime="` + exact + `" title="` + exact + `">` + text + `</time>`) //nolint:gosec // digits and our own words
 }
 
-// FromNow says how far a time is from now; the day alone when that is far.
+// FromNow returns how far a time is from now; only the day when that is far.
 func FromNow(t, now time.Time) string {
 	switch d := t.Sub(now); {
 	case d > lately || d < -lately:
@@ -75,7 +75,7 @@ func elapsed(d time.Duration) string {
 	}
 }
 
-// Grouped writes a number with its thousands apart.
+// Grouped writes a number with its thousands separated.
 func Grouped(n int64) string {
 	digits := strconv.FormatInt(n, 10)
 	for i := len(digits) - 3; i > 0; i -= 3 {
@@ -110,7 +110,7 @@ func InWords(d time.Duration) string {
 	return Count(max(int64((d+time.Second-1)/time.Second), 1), "second")
 }
 
-// Count returns how many, in the number that goes with it.
+// Count returns a number with its noun, in the singular or the plural.
 func Count(n int64, noun string) string {
 	if n == 1 {
 		return "1 " + noun

@@ -9,9 +9,9 @@ import (
 	"github.com/bearerd/bearerd/internal/revoking"
 )
 
-// backchannelLogout takes a logout token, which a provider posts when a session there has
-// ended (OpenID Connect Back-Channel Logout 1.0 §2.5), and answers when what began from
-// that session is refused, on every node if the configuration says so.
+// backchannelLogout receives a logout token, which a provider posts when a session there
+// has ended (OpenID Connect Back-Channel Logout 1.0 §2.5), and answers when everything
+// that began from that session is refused, on every node if that is configured.
 func (s ways) backchannelLogout(w http.ResponseWriter, r *http.Request) error {
 	src, err := s.Sources.Find(r.PathValue("source"))
 	if err != nil {
@@ -42,7 +42,7 @@ func (s ways) backchannelLogout(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	w.WriteHeader(http.StatusOK) // some providers take a 204 for a failure
+	w.WriteHeader(http.StatusOK) // some providers treat a 204 as a failure
 	return nil
 }
 

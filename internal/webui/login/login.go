@@ -44,8 +44,8 @@ func OpenAPI(sources, front bool) [][]byte {
 	return fragments
 }
 
-// front says what this server is to somebody who opens its address in a browser. A
-// program gets what it gets for every path that isn't there.
+// front serves a page about this server to somebody who opens its address in a browser. A
+// program gets the answer of a path that doesn't exist.
 func (p *SignIn) front(w http.ResponseWriter, r *kit.Request) error {
 	if !strings.Contains(r.Header.Get("Accept"), "text/html") {
 		p.Refuse(w, r.Request, fault.New(fault.NotFound, "there is nothing at this path"))
@@ -62,7 +62,7 @@ func username(r *kit.Request) string {
 	return r.Caller.Subject.Username
 }
 
-// SignIn is those pages.
+// SignIn is the pages of signing in and out.
 type SignIn struct {
 	*kit.Site
 
@@ -183,7 +183,8 @@ func (p *SignIn) logout(w http.ResponseWriter, r *kit.Request) error {
 	return p.SeeOther(w, kit.PathLogin+"?notice=signed-out")
 }
 
-// startSession starts a session of somebody who has just signed in, and leads them on.
+// startSession starts a session for somebody who has just signed in, and redirects them
+// to where they were going.
 func (p *SignIn) startSession(w http.ResponseWriter, r *kit.Request, c *caller.Caller, next string) error {
 	if len(p.SessionCookies) == 0 {
 		return fault.New(fault.Forbidden, "this server has no sessions")

@@ -19,9 +19,9 @@ func (p *SignIn) passwordLinkPage(w http.ResponseWriter, r *kit.Request) error {
 	return p.Render(w, r, http.StatusOK, "passwordlink", "Set a password", passwordLinkView{})
 }
 
-// setByLink sets a password by a link, and leads to the sign-in page. The secret part of the
-// link stands behind its #, which browsers send to nobody: the script fills it in, and
-// without a script somebody pastes the link.
+// setByLink sets a password by a link, and leads to the sign-in page. The secret part of
+// the link is after its #, which browsers don't send: the script fills it in, and without
+// the script people paste the link.
 func (p *SignIn) setByLink(w http.ResponseWriter, r *kit.Request) error {
 	form, err := httpkit.FormOrJSON(w, r.Request)
 	if err != nil {
@@ -57,7 +57,8 @@ func (p *SignIn) setByLink(w http.ResponseWriter, r *kit.Request) error {
 	return p.Render(w, r, httpkit.Status(fault.KindOf(err)), "passwordlink", "Set a password", view)
 }
 
-// secretOf returns the secret part of a link, or of what somebody has pasted in its place.
+// secretOf returns the secret part of a link, or of the text that somebody has pasted in
+// its place.
 func secretOf(pasted string) string {
 	pasted = strings.TrimSpace(pasted)
 	return pasted[strings.LastIndexByte(pasted, '#')+1:]

@@ -14,11 +14,11 @@ import (
 	"github.com/bearerd/bearerd/internal/webui/kit"
 )
 
-// Ways are the ways to sign in beside passwords. The zero value has none.
+// Ways are the ways to sign in other than passwords. The zero value has none.
 type Ways struct {
 	Sources  sso.Sources
-	Requests *sso.Requests // under way in the browser; set where there is a source
-	Fresh    time.Duration // how recent a sign-in is that is asked for again
+	Requests *sso.Requests // the sign-ins under way in the browser; set if there is a source
+	Fresh    time.Duration // how recent a repeated sign-in must be
 }
 
 // ways serves signing in by the sources.
@@ -68,8 +68,8 @@ func (w Ways) list(next, again string) []kit.Way {
 	return list
 }
 
-// mostOf returns how long ago the sign-in that the parameter again asks for may have been:
-// true is as recent as this server wants it for what matters, a number is seconds. 0 is any
+// mostOf returns how long ago the sign-in may have been, by the parameter again: true
+// means as recent as this server requires for what matters, a number is seconds. 0: any
 // time.
 func (w Ways) mostOf(again string) time.Duration {
 	if again == "true" {
@@ -116,7 +116,7 @@ func (s ways) send(w http.ResponseWriter, r *kit.Request, src sso.Source, asked 
 	return src.Begin(r.Context(), asked)
 }
 
-// fromSource refuses an answer that another site than the source made the browser send.
+// fromSource refuses an answer that a site other than the source made the browser send.
 func (s ways) fromSource(r *http.Request) error {
 	src, err := s.Sources.Find(r.PathValue("source"))
 	switch {
@@ -172,8 +172,8 @@ func (s ways) callback(w http.ResponseWriter, r *kit.Request) error {
 	return s.finish(w, r, src, asked, st)
 }
 
-// finish signs somebody in, or links an account to who asked for it, and leads to where
-// they came from.
+// finish signs somebody in, or links an account to the person who asked for it, and
+// redirects to where they came from.
 func (s ways) finish(w http.ResponseWriter, r *kit.Request, src sso.Source, asked sso.Request, st signin.Statement) error {
 	if asked.Nonce != "" {
 		st.Once = append(st.Once, asked.Once())
@@ -197,7 +197,8 @@ func (s ways) finish(w http.ResponseWriter, r *kit.Request, src sso.Source, aske
 	return s.startSession(w, r, c, asked.Next)
 }
 
-// linking is the form for the password that somebody has here.
+// linking is the form for the password of an existing user, to whom an account is to be
+// linked.
 type linking struct {
 	Source, Title, Username string
 	Sealed                  string // what the source said, and where it leads to
@@ -213,7 +214,7 @@ type pending struct {
 const purposePending = "linking by password"
 
 func (s ways) askPassword(w http.ResponseWriter, r *kit.Request, src sso.Source, asked sso.Request, st signin.Statement, problem string) error {
-	if asked.Begun.IsZero() { // of a proxy, which answers at once
+	if asked.Begun.IsZero() { // by a proxy, which answers at once
 		asked.Begun = s.Now()
 	}
 	sealed, err := s.Requests.Sealer.Seal(purposePending, pending{st, asked})
@@ -305,16 +306,16 @@ func (s ways) linkable(r *kit.Request) (sso.Source, error) {
 	return src, r.Caller.RequireFreshSession(s.Now(), s.Recent)
 }
 
-// refused is the page of a sign-in that came to nothing, with the ways that are left.
+// refused is the page of a sign-in that failed, with the other ways to sign in.
 type refused struct {
 	Message, RequestID string
 	Title              string
 	Ways               []kit.Way
 	Password           bool   // there is a form for passwords
-	Next               string // where a sign-in was to lead
+	Next               string // where the sign-in was to lead
 }
 
-// refused answers that a source has signed nobody in. A script that asks for JSON gets a
+// refused answers a sign-in by a source that has failed. A script that asks for JSON gets a
 // problem of RFC 9457.
 func (s ways) refused(w http.ResponseWriter, r *kit.Request, src sso.Source, asked sso.Request, err error) error {
 	kind := fault.KindOf(err)

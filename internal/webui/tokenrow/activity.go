@@ -8,7 +8,7 @@ import (
 	"github.com/bearerd/bearerd/internal/webui/kit"
 )
 
-// Historian returns what the audit log says of a token.
+// Historian returns the events of the audit log about a token.
 type Historian interface {
 	TokenActivity(ctx context.Context, c *caller.Caller, id string, limit int) ([]audit.Event, error)
 }
@@ -25,7 +25,7 @@ type Event struct {
 const shownEvents = 50
 
 // Activity returns the newest events about a token; more reports whether there are others.
-// Somebody who doesn't administer learns that another did something, but not who.
+// A caller who is no administrator learns that somebody else did something, but not who.
 func Activity(r *kit.Request, h Historian, id string) (events []Event, more bool, err error) {
 	all, err := h.TokenActivity(r.Context(), r.Caller, id, shownEvents+1)
 	if err != nil {
@@ -49,7 +49,7 @@ func Activity(r *kit.Request, h Historian, id string) (events []Event, more bool
 	return events, len(all) > shownEvents, nil
 }
 
-// what returns an action in words; one that has none stands as it is.
+// what returns an action in words; one without words is returned unchanged.
 func what(action string) string {
 	words := map[string]string{
 		audit.TokenIssue: "created", audit.TokenRevoke: "revoked", audit.TokenRegenerate: "given a new value", audit.TokenExchange: "exchanged for an access token",

@@ -38,8 +38,8 @@ func sorts() kit.Filter {
 // asked for.
 func Kinds() []token.Kind { return []token.Kind{token.KindAPIToken, token.KindExchangeKey} }
 
-// NewList reads what a list of tokens at a path is asked for. The filters more stand behind
-// those of every list.
+// NewList reads what a list of tokens at a path is asked for. The filters in more come
+// after those of every list.
 func NewList(path string, q url.Values, more ...kit.Filter) kit.List {
 	filters := append([]kit.Filter{states(), only(), sorts()}, more...)
 	return kit.NewList(path, "token", "name, last 4, or id", q, filters...)

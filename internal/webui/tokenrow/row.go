@@ -23,7 +23,7 @@ type Row struct {
 	Owner       string // the subject
 	Username    string // the owner's, where tokens of several users are listed
 	Kind        string
-	Shown       string // enough of the value to know it by
+	Shown       string // enough of the value to recognise it
 	Scope       []string
 	Collection  string        // "": none
 	Networks    networks.List // that it may be used from; nil: any
@@ -31,7 +31,7 @@ type Row struct {
 	LastUsed    time.Time
 	LastFrom    string
 	Expires     time.Time
-	SoonIn      string // how long it has, when that isn't long
+	SoonIn      string // how long it is still valid, when that isn't long
 	Ended       time.Time
 	Reason      string // why it ended; "" while it is valid
 	Renewable   bool   // whether it can be given a new value
@@ -40,11 +40,10 @@ type Row struct {
 	Children    []Row  // of a connected application: the valid tokens that it created
 }
 
-// Listed is how many a page lists. Ended tokens are removed after 90 days, so few
-// people ever see a second page.
-const Listed = 500
+// mostDescendants is how many of a user's tokens are looked at for the descendants of one.
+const mostDescendants = 500
 
-// Of returns what a page shows at a time of a stored token; names are those of collections.
+// Of returns a stored token as a page shows it at that time; names are those of collections.
 func Of(t records.StoredToken, names map[int64]string, now time.Time) Row {
 	row := Row{
 		ID: t.ID, Name: t.Name, Description: t.Description, Owner: t.Owner, Kind: kindName(t.Kind), Shown: shown(t), Scope: t.Scope,
@@ -133,7 +132,7 @@ type Lister interface {
 // Descendants lists those tokens of an owner that are valid, stored, and were made from
 // the token of an id.
 func Descendants(r *kit.Request, l Lister, now time.Time, owner, id string) ([]Row, error) {
-	page, err := l.TokenList(r.Context(), r.Caller, records.TokenQuery{Owner: owner, Limit: Listed})
+	page, err := l.TokenList(r.Context(), r.Caller, records.TokenQuery{Owner: owner, Limit: mostDescendants})
 	if err != nil {
 		return nil, err
 	}

@@ -19,6 +19,7 @@ tokens that are bound to a collection.
 
 from __future__ import annotations
 
+import atexit
 import os
 import ssl
 import threading
@@ -29,6 +30,7 @@ from typing import Callable, Optional
 
 from ..identity import plain_audience
 from ._address import check_address, client_address
+from ._confirm import check_label
 from ._errors import MALFORMED, NO_NEWS, Error, Refused, Unavailable
 from ._issuer import Issuer, IssuerError
 from ._log import Log, boot_clock
@@ -56,6 +58,12 @@ class Verifier:
     as its configuration declares them: ``{"pattern": "[0-9a-f]{40}"}`` or
     ``{"prefix": "nbt_"}``. The issuer is asked about tokens of these shapes.
 
+    ``confirm`` is a label for this process, which has it confirm each revocation to the issuer
+    after it has applied it: a revocation with ``wait=all`` is acknowledged only when this
+    process refuses what was revoked, or refuses everything. The label is shown to people and
+    need not be unique. Its lease is then at most the issuer's own, whatever ``max_staleness``
+    says. ``close`` says goodbye, so that nobody waits for it; the exit of Python calls it.
+
     ``asks_per_second`` bounds the questions about tokens that were not seen before.
     """
 
@@ -70,6 +78,7 @@ class Verifier:
         shared_secret: Optional[bytes] = None,
         api_token_prefix: str = "bda_",
         foreign_tokens: Iterable[Mapping[str, str]] = (),
+        confirm: str = "",
         tls: Optional[ssl.SSLContext] = None,
         allow_http: bool = False,
         cache_size: int = 65536,
@@ -87,6 +96,8 @@ class Verifier:
             key = shared_key(shared_secret)
             self._issuer.shared = {"": key, key.id: key}
             self._issuer.keys = dict(self._issuer.shared)
+        check_label(confirm)
+        self._confirm = confirm
         self._staleness, self._start_timeout = max_staleness, start_timeout
         self._cache_size, self._asks_per_second = cache_size, max(1, asks_per_second)
         self._clock, self._now = clock, now
@@ -158,13 +169,14 @@ class Verifier:
         raise Unavailable(NO_NEWS)
 
     def close(self) -> None:
-        """Stops following the log. The verifier accepts nothing from then on."""
+        """Stops following the log. The verifier accepts nothing from then on, and the issuer
+        is told so where this process confirms."""
         self._closed = True
         follower, self._follower = self._follower, None
         self._log.lease_end = 0.0
         if follower is not None:
-            follower.stop()
-            follower.join(5)
+            follower.close()
+            _confirming.discard(follower)
 
     def __enter__(self) -> Verifier:
         return self
@@ -174,7 +186,7 @@ class Verifier:
 
     @property
     def health(self) -> Optional[Exception]:
-        """Why following the revocation log fails now, or None."""
+        """Why following the revocation log, or confirming it, fails now, or None."""
         follower = self._follower
         return follower.error if follower is not None else None
 
@@ -321,8 +333,10 @@ class Verifier:
             if self._closed:
                 raise Unavailable("the verifier is closed")
             if self._follower is None:
-                follower = Follower(self._issuer, self._log, self._staleness)
+                follower = Follower(self._issuer, self._log, self._staleness, self._confirm)
                 follower.start()
+                if self._confirm:
+                    _confirming.add(follower)
                 self._starting = self._clock() + self._start_timeout
                 self._follower = follower
             log, end = self._log, self._starting
@@ -336,14 +350,23 @@ class Verifier:
 
 
 _verifiers: weakref.WeakSet[Verifier] = weakref.WeakSet()
+_confirming: set[Follower] = set()  # what the issuer waits for, whether its verifier is still used or not
 
 
 def _after_fork() -> None:
     """In the child nothing follows the log, and no lock may be held by a thread that is gone."""
+    _confirming.clear()
     for verifier in list(_verifiers):
         verifier._issuer.lock = threading.Lock()
         verifier._begin()
 
 
+def _at_exit() -> None:
+    """Says goodbye for this process, so that no revocation waits for it."""
+    for follower in list(_confirming):
+        follower.close()
+
+
+atexit.register(_at_exit)
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_after_fork)

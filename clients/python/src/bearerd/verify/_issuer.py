@@ -8,7 +8,7 @@ import socket
 import ssl
 import threading
 import urllib.parse
-from typing import Any, Optional
+from typing import Any, Callable, Optional
 
 from .._url import check_url
 from ._errors import CANT_ASK, Unavailable
@@ -111,7 +111,9 @@ class Issuer:
         """Reads the JWK Set. Raises IssuerError; then the keys stay what they were."""
         body = self._ask("GET", self.metadata["jwks_uri"])
         try:
-            self.keys = {**read_jwks(body), **self.shared}
+            # An issuer that shows keys doesn't sign with the secret, or no longer: anyone who
+            # has the secret could sign in its place.
+            self.keys = read_jwks(body) if parse_object(body)["keys"] else dict(self.shared)
         except Malformed as err:
             raise IssuerError(f"the JWK Set: {err}") from None
 
@@ -175,6 +177,29 @@ class Issuer:
 
     def _check_url(self, url: str) -> None:
         check_url(url, self.allow_http)
+
+
+class Bearer:
+    """The client's own access token, which is replaced before it ends. Safe for use by many threads."""
+
+    def __init__(self, issuer: Issuer, clock: Callable[[], float]) -> None:
+        self._issuer, self._clock = issuer, clock
+        self._lock = threading.Lock()
+        self._value = ""
+        self.renew_at = 0.0  # on the clock
+
+    def value(self) -> str:
+        """Returns the token. Raises IssuerError."""
+        with self._lock:
+            if not self._value or self._clock() >= self.renew_at:
+                self._value, life = self._issuer.access_token()
+                self.renew_at = self._clock() + life * 0.8
+            return self._value
+
+    def drop(self) -> None:
+        """Has the next question ask for another token: the issuer has refused this one."""
+        with self._lock:
+            self._value = ""
 
 
 def refused_status(url: str, response: http.client.HTTPResponse) -> IssuerError:

@@ -7,9 +7,11 @@ import http.client
 import logging
 import random
 import threading
+import urllib.parse
 from typing import Any, Callable, Optional
 
-from ._issuer import Connection, Issuer, IssuerError, refused_status
+from ._confirm import Confirmer, Registration
+from ._issuer import Bearer, Connection, Issuer, IssuerError, refused_status
 from ._log import KINDS, Log
 from ._strict import Malformed, integer, parse_object, text
 
@@ -34,25 +36,44 @@ class _Turn(Exception):
 
 
 class Follower(threading.Thread):
-    """Keeps the log up with the issuer's, until it is stopped."""
+    """Keeps the log up with the issuer's, until it is stopped, and confirms what it has
+    applied if there is a label for that."""
 
-    def __init__(self, issuer: Issuer, log: Log, staleness: Optional[float]) -> None:
+    def __init__(self, issuer: Issuer, log: Log, staleness: Optional[float], label: str = "") -> None:
         super().__init__(name="bearerd.verify", daemon=True)
-        self._issuer, self._log, self._staleness = issuer, log, staleness
+        self._issuer, self._log, self._staleness, self._label = issuer, log, staleness, label
         self._stopped = threading.Event()
         self._connection: Optional[Connection] = None
         self._afresh = True  # the next connection begins with a snapshot
-        self._token, self._token_renew = "", 0.0
+        self._bearer = Bearer(issuer, log.clock)
+        self._confirmer = Confirmer(issuer, self._bearer, self._lost) if label else None
+        self._reading: Optional[Registration] = None  # of the connection that is read
+        self._silent = False  # it was logged that the issuer takes no confirmations
         self._keys_due = 0.0
         self._keys_news = 0
-        self.error: Optional[Exception] = None  # why following fails now
+        self._error: Optional[Exception] = None  # why following fails now
 
-    def stop(self) -> None:
+    @property
+    def error(self) -> Optional[Exception]:
+        """Why following the log, or confirming it, fails now."""
+        return self._error or (self._confirmer.error if self._confirmer is not None else None)
+
+    def close(self) -> None:
+        """Stops, gives up the lease, and then says goodbye where this process confirms."""
         self._stopped.set()
         if self._connection is not None:
             self._connection.abort()
+        self.join(5)
+        if self.is_alive():
+            return  # it may still renew the lease, and nobody may believe that it won't
+        self._log.lease_end = 0.0
+        if self._confirmer is not None:
+            self._confirmer.stop()
+            self._confirmer.join(5)
 
     def run(self) -> None:
+        if self._confirmer is not None:
+            self._confirmer.start()
         pause, discover = _FIRST_PAUSE, True
         while not self._stopped.is_set():
             wait = 0.0
@@ -65,6 +86,8 @@ class Follower(threading.Thread):
                 pause, discover = _FIRST_PAUSE, False
                 continue
             except Exception as err:  # whatever it is, nothing is accepted once the lease ends
+                if self._stopped.is_set():
+                    return  # close has ended the connection
                 self._report(err)
                 discover = True
                 wait = max(pause, getattr(err, "retry_after", 0.0))
@@ -79,11 +102,11 @@ class Follower(threading.Thread):
                 raise  # else what was known stays, and connecting says what is wrong
 
     def _report(self, err: Optional[Exception]) -> None:
-        if err is not None and str(err) != str(self.error):
+        if err is not None and str(err) != str(self._error):
             logger.warning("following the issuer's revocations: %s", err)
-        elif err is None and self.error is not None:
+        elif err is None and self._error is not None:
             logger.info("following the issuer's revocations again, at %d", self._log.applied)
-        self.error = err
+        self._error = err
 
     def _tend_keys(self) -> None:
         """Reads the JWK Set when that is due."""
@@ -106,41 +129,43 @@ class Follower(threading.Thread):
         log, staleness = self._log, self._staleness or self._issuer.staleness
         if staleness < self._issuer.staleness:
             raise IssuerError("max_staleness is less than the issuer's own")
-        if not self._token or log.clock() >= self._token_renew:
-            self._token, life = self._issuer.access_token()
-            self._token_renew = log.clock() + life * 0.8
-        place = _Place(log, staleness, snapshot=self._afresh)
+        place = _Place(log, staleness, snapshot=self._afresh, confirms=bool(self._label))
         if self._afresh:
             log.restart()
         url = self._issuer.metadata["revocations_endpoint"]
+        bearer = self._bearer.value()
         connection = self._connection = Connection(url, self._issuer.tls, max(1.0, staleness))
         try:
-            self._read(connection, url, place)
+            self._read(connection, bearer, place)
         except (OSError, http.client.HTTPException) as err:
             raise IssuerError(f"reading the revocations: {type(err).__name__}: {err}") from None
         except _Bad:
             self._afresh = True
             raise
         finally:
+            self._reading = None
             connection.close()
             self._afresh = self._afresh and not place.renewed
 
-    def _read(self, connection: Connection, url: str, place: "_Place") -> None:
+    def _read(self, connection: Connection, bearer: str, place: "_Place") -> None:
         headers = {
-            "Authorization": "Bearer " + self._token, "Accept": "text/event-stream", "Accept-Encoding": "identity",
+            "Authorization": "Bearer " + bearer, "Accept": "text/event-stream", "Accept-Encoding": "identity",
         }
         log = self._log
         place.sent = log.clock()
         # A new connection is made before the margin for the clocks' rates takes a
         # twelfth of L, and before the token ends.
-        turn = place.sent + max(10.0, min(80 * place.staleness, self._token_renew - place.sent))
-        response = connection.send("GET", headers, query="" if place.snapshot else f"after={place.last}")
+        turn = place.sent + max(10.0, min(80 * place.staleness, self._bearer.renew_at - place.sent))
+        query = {} if place.snapshot else {"after": str(place.last)}
+        if self._label:
+            query["confirm"] = self._label
+        response = connection.send("GET", headers, query=urllib.parse.urlencode(query))
         if response.status == 410:
             raise _Bad("the issuer has purged what comes next")
         if response.status != 200 or not response.headers.get_content_type() == "text/event-stream":
             if response.status in (401, 403):
-                self._token = ""
-            raise refused_status(url, response)
+                self._bearer.drop()
+            raise refused_status(self._issuer.metadata["revocations_endpoint"], response)
         connection.settimeout(max(place.staleness, 1.0))  # twice as long as the issuer is ever silent
         for name, id_, data in events(response.readline):
             if self._stopped.is_set():
@@ -150,12 +175,33 @@ class Follower(threading.Thread):
             if place.renewed:
                 self._report(None)
                 if name == "heartbeat":
+                    self._confirm(place)
                     self._tend_keys()
             if log.clock() > turn:
                 raise _Turn
+        if place.hello is not None and place.hello.lost:
+            raise IssuerError("the issuer no longer knows the stream whose entries are confirmed")
         if place.renewed:
             raise _Turn
         raise IssuerError("the stream of revocations ended before its first heartbeat")
+
+    def _confirm(self, place: "_Place") -> None:
+        """Has a heartbeat confirmed that was applied."""
+        if self._confirmer is None:
+            return
+        if place.hello is None:
+            if not self._silent:
+                logger.warning("the issuer takes no confirmations: its version is too old")
+            self._silent = True
+            return
+        self._silent, self._reading = False, place.hello
+        self._confirmer.saw(place.hello, place.last, place.as_of >= self._log.as_of)
+
+    def _lost(self, r: Registration) -> None:
+        """Ends the connection whose stream the issuer knows no more."""
+        connection = self._connection
+        if self._reading is r and connection is not None:
+            connection.abort()
 
 
 def events(readline: Callable[[int], bytes]) -> Any:
@@ -191,16 +237,24 @@ def events(readline: Callable[[int], bytes]) -> Any:
 class _Place:
     """One connection's place in the log. Its events come one after another."""
 
-    def __init__(self, log: Log, staleness: float, *, snapshot: bool) -> None:
-        self.log, self.staleness, self.snapshot = log, staleness, snapshot
+    def __init__(self, log: Log, staleness: float, *, snapshot: bool, confirms: bool = False) -> None:
+        self.log, self.staleness, self.snapshot, self.confirms = log, staleness, snapshot, confirms
         self.last = 0 if snapshot else log.applied
         self.sent = 0.0  # on the boot clock, just before the request
+        self.as_of = 0.0  # on the boot clock, of the last heartbeat
         self.renewed = False
+        self.hello: Optional[Registration] = None  # what the first event of a confirmed stream says
+        self._begun = False
 
     def take(self, name: str, id_: str, data: bytes) -> bool:
         """Applies an event, and reports whether the issuer's keys have changed."""
+        first, self._begun = not self._begun, True
         try:
             members = parse_object(data)
+            if name == "hello" and first and self.confirms:
+                self.hello = Registration(members)
+                self.staleness = min(self.staleness, self.hello.staleness)  # the issuer waits no longer
+                return False
             if name == "revocation":
                 return self._entry(id_, members)
             if name == "heartbeat":
@@ -249,7 +303,7 @@ class _Place:
             raise _Bad(f"entry {self.last + 1} is missing before the heartbeat at {seq}")
         if members.get("purged_until") is not None:
             log.purged(instant(members["purged_until"]))
-        self.snapshot, self.last, self.renewed = False, seq, True
+        self.snapshot, self.last, self.renewed, self.as_of = False, seq, True, as_of
         log.advance(seq)
         log.renew(as_of, self.staleness)
 

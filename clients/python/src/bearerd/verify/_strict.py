@@ -20,6 +20,9 @@ class Malformed(ValueError):
 class _NoInteger:
     """A number with a fraction or an exponent, or minus zero: equal to no integer."""
 
+    def __init__(self, digits: str) -> None:
+        self.digits = digits
+
 
 def _pairs(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(pairs) > MAX_MEMBERS:
@@ -37,13 +40,13 @@ def _no_constant(name: str) -> Any:
 def _integer(digits: str) -> Any:
     if len(digits) > 20:
         raise Malformed("a number too great")
-    return _NoInteger() if digits == "-0" else int(digits)
+    return _NoInteger(digits) if digits == "-0" else int(digits)
 
 
 _decoder = json.JSONDecoder(
     object_pairs_hook=_pairs,
     parse_constant=_no_constant,
-    parse_float=lambda _: _NoInteger(),
+    parse_float=_NoInteger,
     parse_int=_integer,
 )
 
@@ -97,6 +100,14 @@ def integer(value: Any, name: str, maximum: int = (1 << 63) - 1) -> int:
     if type(value) is not int or not 0 <= value <= maximum:
         raise Malformed(f"{name} is no integer that is allowed")
     return value
+
+
+def seconds(value: Any, name: str, maximum: float) -> float:
+    """Returns a member that is a number above 0, up to a maximum."""
+    number = float(value.digits) if isinstance(value, _NoInteger) else value
+    if isinstance(number, bool) or not isinstance(number, (int, float)) or not 0 < number <= maximum:
+        raise Malformed(f"{name} is no number that is allowed")
+    return float(number)
 
 
 def texts(value: Any, name: str) -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-package verify
+package issuerclient
 
 import (
 	"context"
@@ -35,17 +35,25 @@ func unavailable(cause error, description string) error {
 // introspection for opaque tokens and for access that must be decided again. It
 // implements verification.Source.
 type source struct {
-	cfg    Config
-	forms  token.Forms
-	keys   *keys
-	asker  *asker // nil: without a client
-	ledger *revocation.Ledger
-	health func() error    // the error of following the log
-	spread *spread         // of an edge; nil: questions are not delayed
-	closed <-chan struct{} // closed when the verifier is closed
+	cfg      Config
+	settings func() *settings // nil: not known yet
+	keys     *keys
+	asker    *asker // nil: without a client
+	ledger   *revocation.Ledger
+	health   func() error // the error of following the log
+	news     *accessNews
+	closed   <-chan struct{} // closed when the verifier is closed
 }
 
 var _ verification.Source = (*source)(nil)
+
+// Forms returns what the issuer's opaque tokens look like.
+func (s *source) Forms() (token.Forms, error) {
+	if known := s.settings(); known != nil {
+		return known.forms, nil
+	}
+	return token.Forms{}, unavailable(s.health(), noNews)
+}
 
 // Key returns a key of the JWK Set as last read.
 func (s *source) Key(kid string) (token.VerificationKey, bool) { return s.keys.find(kid) }
@@ -60,14 +68,18 @@ func (s *source) RefreshKeys(ctx context.Context, kid string) error {
 
 // Opaque asks the issuer about an API token. Other opaque tokens can't call APIs.
 func (s *source) Opaque(ctx context.Context, raw string, known *verification.Token) (*verification.Token, error) {
-	o, err := s.forms.Parse(raw)
+	forms, err := s.Forms()
 	if err != nil {
 		return nil, err
 	}
-	if s.asker == nil || o.Kind != token.KindAPIToken && (o.Kind != token.KindSession || !s.asker.facts) {
+	o, err := forms.Parse(raw)
+	if err != nil {
+		return nil, err
+	}
+	if s.asker == nil || o.Kind != token.KindAPIToken && (o.Kind != token.KindSession || s.cfg.Edge == nil) {
 		return nil, token.Malformed()
 	}
-	if !s.cfg.InsecureWithoutRevocation && s.cfg.OnStale == Refuse && !s.ledger.Lease().Holds() {
+	if !s.cfg.InsecureWithoutRevocation && !s.cfg.AskOnStale && !s.ledger.Lease().Holds() {
 		return nil, unavailable(s.health(), noNews)
 	}
 	found, err := s.ask(ctx, question{raw: raw, known: known != nil}, known)
@@ -83,8 +95,8 @@ func (s *source) Opaque(ctx context.Context, raw string, known *verification.Tok
 // ask introspects. An inactive token is refused: as revoked, or for lack of access where
 // the access may have changed; one that was never accepted here is refused as unknown.
 func (s *source) ask(ctx context.Context, q question, known *verification.Token) (finding, error) {
-	if q.known && !q.fresh {
-		s.spread.wait(ctx, s.ledger.Clock())
+	if s.cfg.Edge != nil && q.known && !q.fresh {
+		s.news.spread(ctx, s.ledger.Clock())
 	}
 	found, err := s.asker.ask(ctx, q)
 	switch {
@@ -92,7 +104,7 @@ func (s *source) ask(ctx context.Context, q question, known *verification.Token)
 		return finding{}, err
 	case !found.active && known == nil:
 		return finding{}, token.Malformed()
-	case !found.active && known.Collection != nil && !q.fresh:
+	case !found.active && known.BindsCollection() && !q.fresh:
 		return finding{}, token.CheckAccess.Refuse()
 	case !found.active:
 		return finding{}, token.CheckRevoked.Refuse()
@@ -106,7 +118,7 @@ func (s *source) ask(ctx context.Context, q question, known *verification.Token)
 // the issuer says a token is active only then. About other collections nothing is known
 // here.
 func (s *source) Subject(ctx context.Context, raw string, t *verification.Token, collection *int64) (*verification.Subject, error) {
-	if s.asker != nil && s.asker.facts {
+	if s.asker != nil && s.cfg.Edge != nil {
 		return s.factsOf(ctx, raw, t, collection)
 	}
 	if s.asker == nil || collection == nil || t.Collection == nil || *collection != *t.Collection {
@@ -130,7 +142,7 @@ func subjectOf(found finding) *verification.Subject {
 // Permit asks the issuer about the token, if OnStale is AskIssuer; the answer is valid
 // for this request only.
 func (s *source) Permit(ctx context.Context, raw string, t *verification.Token) (revocation.Lease, error) {
-	if s.cfg.OnStale != AskIssuer || s.asker == nil {
+	if !s.cfg.AskOnStale || s.asker == nil {
 		return revocation.Lease{}, unavailable(s.health(), noNews)
 	}
 	found, err := s.ask(ctx, question{raw: raw, known: true, fresh: true}, t)

@@ -1,6 +1,7 @@
-package verify
+package issuerclient
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"strconv"
@@ -47,9 +48,10 @@ type reading struct {
 	renewed  bool          // whether a heartbeat counted
 	asOf     time.Duration // on the clock: of the last heartbeat
 
-	confirms bool         // the stream was asked for with a label
-	begun    bool         // the first event came
-	hello    registration // what it said, where it was a hello
+	confirms bool                                            // the stream was asked for with a label
+	learn    func(json.RawMessage) (changed bool, err error) // of an edge; see follower
+	begun    bool                                            // the first event came
+	hello    registration                                    // what it said, where it was a hello
 }
 
 // take applies one event. After an error nothing more may be read.
@@ -69,14 +71,21 @@ func (r *reading) take(e event) error {
 	return fmt.Errorf("an event of unknown name %.40q", e.name)
 }
 
-// register takes over what the issuer says of the stream that is confirmed. A lease that
-// comes of it is no longer than the issuer waits.
+// register stores what the issuer says of the stream that is confirmed. A lease from it
+// lasts no longer than the issuer waits.
 func (r *reading) register(data []byte) (err error) {
 	if r.hello, err = parseHello(data); err != nil {
 		return err
 	}
 	r.staleness = min(r.staleness, r.hello.staleness)
-	return nil
+	if r.learn == nil {
+		return nil
+	}
+	changed, err := r.learn(r.hello.settings)
+	if changed && !r.snapshot {
+		return errSettings
+	}
+	return err
 }
 
 // entry applies an entry of the log if it is the next one.

@@ -1,4 +1,4 @@
-package verify
+package issuerclient
 
 import (
 	"context"
@@ -114,7 +114,8 @@ func (s *site) check(c Config) error {
 	return nil
 }
 
-// lease returns L: the issuer's own for who confirms, because it waits no longer.
+// lease returns L: that of the issuer for a verifier that confirms, because the issuer
+// waits no longer.
 func (s *site) lease(c Config) time.Duration {
 	if c.MaxStaleness != 0 && c.Confirm == "" {
 		return c.MaxStaleness

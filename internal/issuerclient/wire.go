@@ -1,4 +1,4 @@
-package verify
+package issuerclient
 
 // firstError returns the first of the errors that is not nil.
 func firstError(errs ...error) error {

@@ -1,7 +1,8 @@
-package verify
+package issuerclient
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -37,6 +38,10 @@ type follower struct {
 	onKey  func()
 	// discover returns the metadata, reading it again when the last connection failed.
 	discover func(ctx context.Context, again bool) (*site, error)
+
+	// learn takes over the settings of a hello, and reports whether they have changed; nil: a
+	// hello has none.
+	learn func(settings json.RawMessage) (changed bool, err error)
 
 	afresh     bool           // the next connection begins with a snapshot; used only by run
 	overBudget bool           // whether it was logged that the set is over budget; used only by run
@@ -103,7 +108,7 @@ func (f *follower) connect(ctx context.Context, s *site) (renewed bool, err erro
 	watch := time.AfterFunc(max(idle, askTimeout), func() { cancel(errIdle) })
 	defer watch.Stop()
 
-	r := &reading{ledger: f.ledger, staleness: staleness, onKey: f.onKey, snapshot: f.afresh, confirms: f.cfg.Confirm != ""}
+	r := &reading{ledger: f.ledger, staleness: staleness, onKey: f.onKey, snapshot: f.afresh, confirms: f.cfg.Confirm != "", learn: f.learn}
 	if f.afresh {
 		f.ledger.Restart()
 	}

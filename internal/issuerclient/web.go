@@ -1,4 +1,4 @@
-package verify
+package issuerclient
 
 import (
 	"context"
@@ -135,7 +135,7 @@ func (w *web) ask(r *http.Request, what string, limit int64) (answer, error) {
 	return a, err
 }
 
-// tell sends what has no answer but its status, 204.
+// tell sends a form whose answer is the status 204 and nothing else.
 func (w *web) tell(r *http.Request, what string) error {
 	a, err := w.do(r, what, maxAnswer)
 	if err == nil && a.status != http.StatusNoContent {

@@ -1,4 +1,4 @@
-package verify
+package issuerclient
 
 import (
 	"bytes"
@@ -24,7 +24,7 @@ const (
 	maxLabel    = 100             // bytes
 	maxName     = 200             // bytes of a node's or a stream's name
 	maxPace     = time.Minute     // the greatest pace that an issuer may state
-	byeTimeout  = 2 * time.Second // for the last word of a verifier that is closed
+	byeTimeout  = 2 * time.Second // for the goodbye of a verifier that is closed
 )
 
 var (
@@ -46,9 +46,10 @@ func checkLabel(label string) error {
 // said goodbye, or can hold no lease from this stream any more.
 type registration struct {
 	node, stream string
-	staleness    time.Duration  // the longest lease that may come of this stream
-	pace         time.Duration  // confirmations are spread over it
-	seq          revocation.Seq // of the last heartbeat that counted
+	staleness    time.Duration   // the longest lease that this stream may lead to
+	pace         time.Duration   // confirmations are spread over it
+	seq          revocation.Seq  // of the last heartbeat that counted
+	settings     json.RawMessage // for an edge; nil: it has none
 }
 
 // parseHello reads the first event of a stream that is confirmed.
@@ -61,7 +62,7 @@ func parseHello(data []byte) (registration, error) {
 	var seconds float64
 	var millis int64
 	if err := firstError(
-		o.Read("node", &g.node), o.Read("stream", &g.stream), o.Read("staleness", &seconds), o.Read("pace_ms", &millis),
+		o.Read("node", &g.node), o.Read("stream", &g.stream), o.Read("staleness", &seconds), o.Read("pace_ms", &millis), o.Optional("settings", &g.settings),
 	); err != nil {
 		return registration{}, fmt.Errorf("a hello: %w", err)
 	}
@@ -82,7 +83,7 @@ func (f *follower) query(r *reading) string {
 	}
 	if f.cfg.Confirm != "" {
 		q.Set("confirm", f.cfg.Confirm)
-		if f.cfg.Edge {
+		if f.cfg.Edge != nil {
 			q.Set("edge", "true")
 		}
 	}
@@ -98,7 +99,7 @@ type confirmer struct {
 	registration
 	news    chan struct{}
 	applied atomic.Int64
-	lost    func() // called when the issuer knows the stream no more
+	lost    func() // called when the issuer no longer knows the stream
 	aside   sync.WaitGroup
 }
 
@@ -134,7 +135,7 @@ func (c *confirmer) saw(ctx context.Context, r *reading, event string) {
 }
 
 // quit says goodbye to the streams before this one. Where that fails, the issuer waits
-// for them until their time.
+// until their leases have expired.
 func (c *confirmer) quit(ctx context.Context) {
 	f := c.follower
 	last := len(f.held) - 1
@@ -200,7 +201,7 @@ type confirmation struct {
 	Bye    bool           `json:"bye,omitempty"`
 }
 
-// tell confirms, or says goodbye.
+// tell sends a confirmation, or a goodbye.
 func (f *follower) tell(ctx context.Context, g registration, bye bool) error {
 	ctx, cancel := context.WithTimeout(ctx, askTimeout)
 	defer cancel()

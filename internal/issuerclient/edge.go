@@ -1,11 +1,10 @@
-package verify
+package issuerclient
 
 import (
 	"context"
 	"errors"
 	"fmt"
 	"math/rand/v2"
-	"net/netip"
 	"strconv"
 	"sync/atomic"
 	"time"
@@ -17,63 +16,27 @@ import (
 	"github.com/bearerd/bearerd/internal/verification"
 )
 
-// Edge is a Verifier that decides everything that a node of bearerd decides: it knows who a
-// token's user is and what the user may do, and accepts the sessions of dialects. It is what
-// "bearerd edge" is made of, and its methods have types of bearerd's own packages; other
-// programs use Verifier.
-type Edge struct {
-	*Verifier
-}
-
-// EdgeConfig is what an edge has besides a Config.
-type EdgeConfig struct {
-	// AddressOf returns the address of a request's client; it must be set.
-	AddressOf func(context.Context) netip.Addr
-	Meter     verification.Meter // nil: nothing is counted
-}
-
 // maxEdgeFactAge is how long an edge keeps what the log says nothing about.
 const maxEdgeFactAge = verification.DefaultMaxFactAge
 
-// NewEdge returns an edge at once. Until the issuer has been reached, everything is refused
-// with 503. The error is that of the configuration. The context is for NewEdge only, and not
-// for what runs after it.
-func NewEdge(ctx context.Context, c Config, e EdgeConfig) (*Edge, error) {
-	v, err := buildWith(ctx, c, revocation.BootClock, &e)
-	if err != nil {
-		return nil, fmt.Errorf("verify: %w", err)
-	}
-	return &Edge{Verifier: v}, nil
-}
-
-// Start begins to follow the issuer, in the background, until Close.
-func (e *Edge) Start() { e.spawn(e.begin) }
-
-// Decision returns what decides.
-func (e *Edge) Decision() *verification.Verifier { return e.decision }
-
-// Forms returns what opaque tokens look like.
-func (e *Edge) Forms() token.Forms { return e.forms }
-
-// Ledger returns what is known of the issuer's log.
-func (e *Edge) Ledger() *revocation.Ledger { return e.ledger }
+// ErrOtherKeys is the error when what the issuer has just signed is not good by its keys.
+var ErrOtherKeys = errors.New("the token that it has just issued was signed with another key")
 
 // Probe is what a look at the issuer found.
 type Probe struct {
-	Scopes    []string      // that people can have; empty: any
-	Staleness time.Duration // L
-	Skew      time.Duration // by how much the clock here is ahead of the issuer's
+	Scopes []string      // that people can have; empty: any
+	Skew   time.Duration // by how much the clock here is ahead of the issuer's
 }
 
 // Probe asks the issuer for its metadata and keys, gets a token as the client, and
 // introspects it, without following the log. The error is the first that would keep this
 // edge from accepting tokens.
-func (e *Edge) Probe(ctx context.Context) (Probe, error) {
+func (e *Client) Probe(ctx context.Context) (Probe, error) {
 	s, err := e.web.discover(ctx, e.cfg)
 	if err != nil {
 		return Probe{}, err
 	}
-	p := Probe{Scopes: s.scopes, Staleness: s.staleness}
+	p := Probe{Scopes: s.scopes}
 	if !s.date.IsZero() {
 		p.Skew = e.cfg.Now().Sub(s.date)
 	}
@@ -84,6 +47,9 @@ func (e *Edge) Probe(ctx context.Context) (Probe, error) {
 	raw, _, err := e.stream.own.bearer(ctx, s)
 	if err != nil {
 		return p, err
+	}
+	if _, err := token.Verify(raw, e.keys.find); err != nil {
+		return p, fmt.Errorf("%w: %w", ErrOtherKeys, err)
 	}
 	f, err := e.asker.question(ctx, question{raw: raw})
 	switch {
@@ -135,28 +101,29 @@ func (s *source) factsOf(ctx context.Context, raw string, t *verification.Token,
 // all of them keep may have changed.
 const spreadOver = 100 * time.Millisecond
 
-// spread delays the questions that follow news of the log, each by another time, so that
-// many edges don't ask at one moment.
-type spread struct{ news atomic.Int64 } // on the clock
+// accessNews is when the log last had an entry by which facts are asked for again, on the
+// clock.
+type accessNews struct{ at atomic.Int64 }
 
-// watch notes when the log has had an entry by which facts are asked for again.
-func (d *spread) watch(l *revocation.Ledger) {
+// watch notes such entries.
+func (n *accessNews) watch(l *revocation.Ledger) {
 	l.OnApply(func(c revocation.Change) {
 		for _, e := range c.Entries {
 			switch e.What { //nolint:exhaustive // what revokes needs no question
 			case revocation.Access, revocation.Role, revocation.Group, revocation.Collection:
-				d.news.Store(int64(l.Clock()))
+				n.at.Store(int64(l.Clock()))
 			}
 		}
 	})
 }
 
-// wait waits for a random part of what is left of spreadOver since the last news.
-func (d *spread) wait(ctx context.Context, now time.Duration) {
-	if d == nil {
-		return
-	}
-	news := time.Duration(d.news.Load())
+// latest returns when that was; 0: there was none.
+func (n *accessNews) latest() time.Duration { return time.Duration(n.at.Load()) }
+
+// spread waits for a random part of what is left of spreadOver since the last news, so that
+// many edges don't ask at one moment.
+func (n *accessNews) spread(ctx context.Context, now time.Duration) {
+	news := n.latest()
 	if left := news + spreadOver - now; news > 0 && left > 0 {
 		sleep(ctx, rand.N(left)) //nolint:gosec // spreads the questions, hides nothing
 	}

@@ -1,4 +1,4 @@
-package verify
+package issuerclient
 
 import (
 	"context"
@@ -34,6 +34,9 @@ const (
 	keysRetry = 10 * time.Second
 )
 
+// ErrNoKeys is the error of an issuer that shows no key.
+var ErrNoKeys = errors.New("the JWK Set has no key that can be used; one that signs with HS256 shares its secret (SharedSecretFile)")
+
 // keys is the issuer's keys as last read. Reading them takes no lock.
 type keys struct {
 	cfg     Config
@@ -55,6 +58,7 @@ type keys struct {
 	mu      sync.Mutex
 	age     time.Duration // for how long the set is valid
 	ignored int           // keys of a type that isn't used
+	unused  bool          // the shared secret is not used
 	lastErr error
 }
 
@@ -124,8 +128,8 @@ func (k *keys) fetchNow(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if len(set) == 0 && k.shared.Key == nil {
-		return errors.New("the JWK Set has no key that can be used; for an issuer that signs with HS256, set SharedSecretFile")
+	if len(set) == 0 && (k.shared.Key == nil || countKeys(a.body) > 0) {
+		return ErrNoKeys
 	}
 	k.replace(set, a)
 	return nil
@@ -136,11 +140,15 @@ func (k *keys) replace(set []token.VerificationKey, a answer) {
 	for _, key := range set {
 		next[key.KID] = key
 	}
-	if k.shared.Key != nil {
+	// An issuer that shows keys doesn't sign with the secret, or no longer: whoever has it
+	// could sign in its place.
+	useShared := k.shared.Key != nil && countKeys(a.body) == 0
+	if useShared {
 		next[""], next[k.shared.KID] = k.shared, k.shared
 	}
 	k.mu.Lock()
 	defer k.mu.Unlock()
+	k.noteUnused(k.shared.Key != nil && !useShared)
 	swapped := false
 	for kid, old := range *k.known.Load() {
 		key, ok := next[kid]
@@ -159,6 +167,14 @@ func (k *keys) replace(set []token.VerificationKey, a answer) {
 	}
 	k.age = maxAge(a.header.Get("Cache-Control"))
 	k.noteIgnored(countKeys(a.body) - len(set))
+}
+
+// noteUnused logs that the shared secret is of no use, once.
+func (k *keys) noteUnused(unused bool) {
+	if unused && !k.unused {
+		k.cfg.Logger.Warn("the issuer doesn't sign with HS256: the shared secret is not used")
+	}
+	k.unused = unused
 }
 
 // noteIgnored logs keys of unknown types, when their number has changed.

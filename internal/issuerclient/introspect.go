@@ -1,4 +1,4 @@
-package verify
+package issuerclient
 
 import (
 	"context"
@@ -48,11 +48,11 @@ type asker struct {
 	web    *web
 	ledger *revocation.Ledger
 	site   func() *site // nil: not known yet
-	facts  bool         // ask for who the user is too
 	spawn  func(func(context.Context)) bool
 
 	unknown, known turns
-	negatives      *cache.Cache[time.Duration] // until when on the clock
+	negatives      *cache.Cache[time.Duration] // when the issuer was asked, on the clock
+	news           func() time.Duration        // when the log last had an entry by which access may be back
 
 	mu      sync.Mutex
 	began   uint64 // how many questions have begun
@@ -74,7 +74,7 @@ func newTurns(perSecond int) turns {
 	}
 }
 
-// flight is an introspection that is under way, for all who wait for its answer.
+// flight is an introspection that is under way, for all callers that wait for its answer.
 type flight struct {
 	number uint64
 	done   chan struct{}
@@ -86,6 +86,7 @@ func newAsker(c Config, w *web, l *revocation.Ledger) *asker {
 	return &asker{
 		cfg: c, web: w, ledger: l, flights: map[string]*flight{},
 		unknown: newTurns(c.NewTokensPerSecond), known: newTurns(knownShare * c.NewTokensPerSecond),
+		news: func() time.Duration { return 0 },
 		negatives: cache.New(cache.Config[time.Duration]{
 			Budget: negativeBytes, Typical: 128, MaxAge: negativeFor,
 			Cost: func(raw string, _ time.Duration) int64 { return int64(len(raw)) + 16 },
@@ -107,15 +108,17 @@ func (q question) key() string { return q.raw + "\x00" + q.collection }
 
 var errBusy = unavailable(nil, "too many tokens are being asked about")
 
-// ask returns the issuer's answer. Concurrent questions about one token are asked once.
+// ask returns the issuer's answer. Concurrent questions about one token are asked once. What
+// is refused is remembered for a moment; of a token that was accepted here only until the log
+// says that its access may be back.
 func (a *asker) ask(ctx context.Context, q question) (finding, error) {
-	if until, ok := a.negatives.Get(q.raw, a.ledger.Now()); ok && !q.fresh && a.ledger.Clock() < until {
+	if asked, ok := a.negatives.Get(q.raw, a.ledger.Now()); ok && !q.fresh && a.ledger.Clock() < asked+negativeFor && !a.outdated(q, asked) {
 		return finding{}, nil
 	}
 	a.mu.Lock()
 	arrived := a.began
 	a.mu.Unlock()
-	for {
+	for again := true; ; {
 		f, err := a.join(q)
 		if err != nil {
 			return finding{}, err
@@ -125,11 +128,19 @@ func (a *asker) ask(ctx context.Context, q question) (finding, error) {
 		case <-ctx.Done():
 			return finding{}, unavailable(ctx.Err(), "the issuer has not answered in time")
 		}
-		if !q.fresh || f.number > arrived {
+		switch {
+		case q.fresh && f.number <= arrived:
+		case again && f.err == nil && !f.active && a.outdated(q, f.asked):
+			again = false
+		default:
 			return f.finding, f.err
 		}
 	}
 }
+
+// outdated reports whether a refusal that the issuer was asked for at an instant says nothing
+// of what the log has said since. An acceptance has the log's sequence in it.
+func (a *asker) outdated(q question, asked time.Duration) bool { return q.known && asked <= a.news() }
 
 // join returns the question about the token that is under way, or begins one.
 func (a *asker) join(q question) (*flight, error) {
@@ -173,7 +184,7 @@ func (a *asker) inTurn(ctx context.Context, q question, p *turns) (finding, erro
 
 func (a *asker) finish(q question, f *flight) {
 	if f.err == nil && !f.active {
-		a.negatives.Put(q.raw, a.ledger.Clock()+negativeFor, a.ledger.Now())
+		a.negatives.Put(q.raw, f.asked, a.ledger.Now())
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -191,7 +202,7 @@ func (a *asker) question(ctx context.Context, q question) (finding, error) {
 	asked := a.ledger.Clock()
 	form := url.Values{"token": {q.raw}}
 	kinds := verification.APIKinds()
-	if a.facts {
+	if a.cfg.Edge != nil {
 		form.Set("facts", "true")
 		kinds = append(kinds, token.KindSession)
 	}
@@ -203,7 +214,7 @@ func (a *asker) question(ctx context.Context, q question) (finding, error) {
 		return finding{}, unavailable(err, cantAsk)
 	}
 	f, err := parseIntrospection(got.body, a.cfg.Issuer, kinds)
-	if err == nil && f.active && a.facts {
+	if err == nil && f.active && a.cfg.Edge != nil {
 		f.facts, err = parseFacts(got.body, f.token)
 	}
 	if err == nil && f.active && f.token.AsOf < 0 && !a.cfg.InsecureWithoutRevocation {
@@ -219,9 +230,9 @@ func (a *asker) question(ctx context.Context, q question) (finding, error) {
 	return f, nil
 }
 
-// share prepares the token for all who wait for it.
+// share prepares the token for all callers that wait for it.
 func (f *finding) share() {
-	if f.token.Collection != nil {
+	if f.token.BindsCollection() { // of a session's collection the issuer says nothing
 		f.token.SetSubject(subjectOf(*f))
 	}
 	if f.facts != nil {
@@ -276,7 +287,7 @@ func parseIntrospection(body []byte, issuer string, kinds []token.Kind) (finding
 			list = nil
 		}
 		if t.Networks, ok = networks.Read(list); !ok {
-			return finding{}, errors.New("its networks are not in their one spelling")
+			return finding{}, errors.New("its networks are not in canonical form")
 		}
 	}
 	t.Scope = strings.Fields(scope)

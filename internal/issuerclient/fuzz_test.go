@@ -1,4 +1,4 @@
-package verify
+package issuerclient
 
 import (
 	"bytes"
@@ -22,7 +22,7 @@ func FuzzStream(f *testing.F) {
 	f.Add([]byte(entrySeed + "event: heartbeat\nid: 1\ndata: {\"seq\":1,\"as_of\":5}\n\n"))
 	f.Add([]byte("\uFEFFretry: 500\r\n\r\n: comment\n" + entrySeed))
 	f.Add([]byte("event: heartbeat\ndata: {\"seq\":0,\ndata: \"as_of\":-1}\n\n"))
-	f.Add([]byte("data\ndata:\n\n" + strings.Repeat("x", 9000)))
+	f.Add([]byte("data\ndata:\n\n" + strings.Repeat("x", 90_000)))
 	f.Fuzz(func(t *testing.T, text []byte) {
 		const now, staleness = time.Hour, 2 * time.Second
 		l := revocation.NewLedger(func() time.Duration { return now }, time.Now)

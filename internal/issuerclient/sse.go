@@ -1,4 +1,4 @@
-package verify
+package issuerclient
 
 import (
 	"bufio"
@@ -8,10 +8,11 @@ import (
 	"io"
 )
 
-// Limits of a stream of events, in bytes. The lines of the log are much shorter.
+// Limits of a stream of events, in bytes. The lines of the log are much shorter; the hello of
+// an edge has up to 64 KiB of settings.
 const (
-	maxLine  = 8 << 10
-	maxEvent = 16 << 10
+	maxLine  = 80 << 10
+	maxEvent = maxLine
 )
 
 var (

@@ -1,0 +1,11 @@
+// Package issuerclient is how a process elsewhere verifies tokens for an issuer: it reads the
+// issuer's metadata and keys, follows its revocation log, asks about what a token doesn't say,
+// and answers package verification from that. The public package verify stands on it, and so
+// does an edge.
+//
+// A [Client] is one process's. [New] returns one that refuses everything; [Client.Start] and
+// [Client.Begin] let it follow the issuer. Its lease counts from the heartbeats of one stream
+// (reading.go), which it confirms where it has a label (confirm.go). What is asked about a
+// token is limited in rate, asked once for all who wait, and kept as facts, never as decisions
+// (introspect.go, source.go); an edge asks for its user too (edge.go).
+package issuerclient
