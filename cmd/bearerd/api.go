@@ -40,8 +40,8 @@ the answer. PATH begins with a slash, or is beneath the management API
 
 The method is GET, or POST where there are fields or an input. Fields are the
 members of a JSON body, or the query of a GET; "-f" takes texts, and "-F" also true,
-false, null and integers. An expired token is replaced first. The exit code is 1 when the
-status is 400 or above; the answer is still printed.
+false, null and integers. An expired token is replaced first. The exit code is 1
+when the status is 400 or above; the answer is still printed.
 
 If you are logged in at several servers, --issuer selects one.`,
 		Example: `  bearerd api me

@@ -45,19 +45,25 @@ minute with their number.`,
 			if limit < 1 {
 				return fmt.Errorf("--limit must be at least 1")
 			}
+			if err := oneOf("action", f.Action, audit.Actions()); err != nil {
+				return err
+			}
+			if err := oneOf("outcome", f.Outcome, outcomes()); err != nil {
+				return err
+			}
 			return p.with(cmd, needs{}, func(ctx context.Context, i *instance) error {
 				var all []audit.Event
 				for len(all) < limit {
 					f.Limit = min(limit-len(all), audit.MaxLimit)
-					page, err := i.Directory.AuditEvents(ctx, caller.Operator(), f)
+					page, err := i.Directory.AuditPage(ctx, caller.Operator(), f)
 					if err != nil {
 						return err
 					}
-					all = append(all, page...)
-					if len(page) < f.Limit {
+					all = append(all, page.Events...)
+					if page.Next == 0 {
 						break
 					}
-					f.Cursor = page[len(page)-1].ID
+					f.Cursor = page.Next
 				}
 				return p.showEvents(ctx, i, all)
 			})
@@ -73,8 +79,12 @@ minute with their number.`,
 	flags.StringVar(&since, "since", "", "only from this `TIME` on: RFC 3339, or a duration ago such as 24h")
 	flags.StringVar(&until, "until", "", "only before this `TIME`")
 	flags.IntVar(&limit, "limit", limit, "at most `N` events")
+	flagValues(cmd, "action", audit.Actions()...)
+	flagValues(cmd, "outcome", outcomes()...)
 	return cmd
 }
+
+func outcomes() []string { return []string{audit.OK, audit.Refused} }
 
 // parseInstant reads a time, or a duration before now.
 func (p *program) parseInstant(flag, s string) (time.Time, error) {

@@ -35,7 +35,8 @@ listen on. Every error is reported, and nothing is changed.
 
 A port that is in use is no error, because the server itself may run; see
 "bearerd doctor" for a server that runs.`,
-		Args: takes(),
+		Example: `  bearerd config check --config /etc/bearerd/bearerd.yaml`,
+		Args:    takes(),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			c, err := p.loadConfig(cmd)
 			if err != nil {

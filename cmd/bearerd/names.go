@@ -30,7 +30,7 @@ type noun struct {
 	names func(ctx context.Context, s *store.Store, c config.Config, begin string) ([]string, error)
 }
 
-// mostNames is how many names of users and tokens are read for one completion or error.
+// mostNames is how many names are read for one completion or error.
 const mostNames = 500
 
 var (
@@ -68,6 +68,14 @@ func (p *program) flagAbout(cmd *cobra.Command, flag string, n *noun) {
 // flagValues completes a flag that has one of a few values.
 func flagValues(cmd *cobra.Command, flag string, values ...string) {
 	_ = cmd.RegisterFlagCompletionFunc(flag, cobra.FixedCompletions(values, cobra.ShellCompDirectiveNoFileComp))
+}
+
+// oneOf returns an error about a flag, if it is set and is none of the values.
+func oneOf(flag, value string, values []string) error {
+	if value == "" || slices.Contains(values, value) {
+		return nil
+	}
+	return hint(fmt.Errorf("--%s: there is no %s %q", flag, flag, value), "%s", suggest.Instead(flag+"s", value, values, false))
 }
 
 // completionTimeout is how long a person waits for a completion at most.
@@ -156,7 +164,7 @@ func (p *program) missing(ctx context.Context, i *instance, n *noun, name string
 // instead lists what exists in place of a thing that doesn't.
 func (p *program) instead(ctx context.Context, i *instance, n *noun, name string) string {
 	names, err := n.names(ctx, i.store, i.config, "")
-	if err == nil && n == nounUser && len(names) == mostNames {
+	if err == nil && len(names) >= mostNames {
 		// There are too many to read all: those with the same beginning.
 		begin := []rune(name)
 		names, err = n.names(ctx, i.store, i.config, string(begin[:min(len(begin), 3)]))
@@ -209,14 +217,19 @@ func described(name, description string) string {
 	return name + "\t" + description
 }
 
-func groupNames(ctx context.Context, s *store.Store, _ config.Config, _ string) ([]string, error) {
+// some asks for names that have a text, which is what they begin with or part of it.
+func some(begin string) records.ThingQuery {
+	return records.ThingQuery{Search: begin, Limit: mostNames}
+}
+
+func groupNames(ctx context.Context, s *store.Store, _ config.Config, begin string) ([]string, error) {
 	page, err := s.Users(ctx, records.UserQuery{Limit: mostNames})
 	var names []string
 	for _, u := range page.Items {
 		names = append(names, u.Groups...)
 	}
-	bindings, errBindings := s.Bindings(ctx, records.BindingQuery{})
-	for _, b := range bindings {
+	bindings, errBindings := s.BindingPage(ctx, records.BindingListQuery{ThingQuery: some(begin)})
+	for _, b := range bindings.Items {
 		if b.Group != "" {
 			names = append(names, b.Group)
 		}
@@ -228,32 +241,32 @@ func groupNames(ctx context.Context, s *store.Store, _ config.Config, _ string) 
 	return slices.Compact(names), err
 }
 
-func clientNames(ctx context.Context, s *store.Store, _ config.Config, _ string) ([]string, error) {
-	clients, err := s.Clients(ctx)
-	return rendered(clients, func(c identity.Client) string { return described(c.ID, c.Name) }), err
+func clientNames(ctx context.Context, s *store.Store, _ config.Config, begin string) ([]string, error) {
+	clients, err := s.ClientPage(ctx, some(begin))
+	return rendered(clients.Items, func(c identity.Client) string { return described(c.ID, c.Name) }), err
 }
 
-func roleNames(ctx context.Context, s *store.Store, _ config.Config, _ string) ([]string, error) {
-	roles, err := s.Roles(ctx)
+func roleNames(ctx context.Context, s *store.Store, _ config.Config, begin string) ([]string, error) {
+	roles, err := s.RolePage(ctx, some(begin))
 	var names []string
-	for _, r := range roles {
+	for _, r := range roles.Items {
 		names = append(names, r.Name)
 	}
 	return names, err
 }
 
 func bindingNames(ctx context.Context, s *store.Store, _ config.Config, _ string) ([]string, error) {
-	bindings, err := s.Bindings(ctx, records.BindingQuery{})
+	bindings, err := s.BindingPage(ctx, records.BindingListQuery{ThingQuery: records.ThingQuery{Limit: mostNames}})
 	var names []string
-	for _, b := range bindings {
+	for _, b := range bindings.Items {
 		names = append(names, described(b.ID, describeBinding(b)))
 	}
 	return names, err
 }
 
-func collectionNames(ctx context.Context, s *store.Store, _ config.Config, _ string) ([]string, error) {
-	collections, err := s.Collections(ctx)
-	return rendered(collections, func(c records.Collection) string {
+func collectionNames(ctx context.Context, s *store.Store, _ config.Config, begin string) ([]string, error) {
+	collections, err := s.CollectionPage(ctx, some(begin))
+	return rendered(collections.Items, func(c records.Collection) string {
 		return described(strconv.FormatInt(c.ID, 10), c.Name)
 	}), err
 }
@@ -269,8 +282,8 @@ func scopeNames(ctx context.Context, s *store.Store, c config.Config, _ string) 
 	for name, description := range c.Scopes {
 		names = append(names, described(name, description))
 	}
-	clients, err := s.Clients(ctx)
-	for _, client := range clients {
+	clients, err := s.ClientPage(ctx, some(""))
+	for _, client := range clients.Items {
 		for _, name := range client.Scopes {
 			if !identity.IsSourceScope(name) && !slices.Contains(identity.BuiltinScopes(), name) && c.Scopes[name] == "" {
 				names = append(names, name)

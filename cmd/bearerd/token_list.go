@@ -199,7 +199,7 @@ func (p *program) tokenRow(t records.StoredToken) []string {
 		state = "ended " + clock(at) + ": " + reason
 	}
 	value := ""
-	if t.Prefix != "" {
+	if t.Last4 != "" { // another system's may have no prefix
 		value = t.Prefix + "…" + t.Last4
 	}
 	return []string{

@@ -14,7 +14,7 @@ import (
 )
 
 func (p *program) tokenUsesCommand() *cobra.Command {
-	return &cobra.Command{
+	return p.about(nounToken, &cobra.Command{
 		Use:   "uses ID",
 		Short: "Show what a stored token was used for",
 		Long: `Show what an API token, an API key or a connected application was used for
@@ -49,5 +49,5 @@ last minute may be missing.`,
 				})
 			})
 		},
-	}
+	})
 }

@@ -149,8 +149,16 @@ func (e Event) Validate() error {
 	return nil
 }
 
-// Filter selects the events to list, newest first. A zero field does not narrow
-// the list.
+// Page is a part of a list of events. It may have fewer events than its limit, or none, and
+// others after it.
+type Page struct {
+	Events []Event
+	Next   int64 // the Cursor of the next page; 0: there is none
+}
+
+// Filter selects the events to list, newest first: by their IDs or, where a list is narrowed by
+// time and neither by actor, action, target, token, outcome or an address, by their times. A
+// zero field does not narrow the list.
 type Filter struct {
 	Actor  string
 	Action string
@@ -163,7 +171,7 @@ type Filter struct {
 	Address     string    // where it came from: an address, or a network in CIDR notation
 	Since       time.Time // events at this time or later
 	Until       time.Time // events before this time
-	Cursor      int64     // events with a smaller ID: that of the last one already seen
+	Cursor      int64     // events after the one with this ID: Page.Next of the page before
 	Limit       int       // how many, 1 to MaxLimit; 0 is DefaultLimit
 }
 

@@ -59,7 +59,7 @@ func (a *Access) CollectionList(ctx context.Context, c *caller.Caller) ([]record
 	if err := c.RequireAdministrator(); err != nil {
 		return nil, err
 	}
-	return a.store.Collections(ctx)
+	return readAll(ctx, a.store.CollectionPage)
 }
 
 // CollectionPage returns a page of the collections, for administrators.
@@ -92,14 +92,30 @@ func (a *Access) CollectionNames(ctx context.Context, c *caller.Caller, ids []in
 	return names, err
 }
 
-// PublicCollections returns every collection, for anybody: a login form that asks for
-// a collection must offer them.
+// PublicCollections returns the first MaxChoices collections, for anybody: a login form that
+// asks for a collection must offer them.
 func (a *Access) PublicCollections(ctx context.Context) ([]records.Collection, error) {
-	return a.store.Collections(ctx)
+	page, err := a.store.CollectionPage(ctx, records.ThingQuery{Limit: MaxChoices})
+	return page.Items, err
 }
 
 // MaxChoices is how many collections are offered for a choice.
 const MaxChoices = 1000
+
+// readAll reads a whole list, a page at a time: for the command line, whose own memory it takes.
+func readAll[T any](ctx context.Context, read func(context.Context, records.ThingQuery) (records.CountedPage[T], error)) ([]T, error) {
+	var all []T
+	for q := (records.ThingQuery{Limit: MaxChoices}); ; {
+		page, err := read(ctx, q)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, page.Items...)
+		if q.After = page.Next; q.After == "" {
+			return all, nil
+		}
+	}
+}
 
 // CollectionsOpenTo returns the collections that the caller has access to, in the order of
 // their ids: at most MaxChoices, and among the first records.MaxTotal of all. It reports
@@ -192,5 +208,5 @@ func (a *Access) RoleList(ctx context.Context, c *caller.Caller) ([]access.Role,
 	if err := c.RequireAdministrator(); err != nil {
 		return nil, err
 	}
-	return a.store.Roles(ctx)
+	return readAll(ctx, a.store.RolePage)
 }

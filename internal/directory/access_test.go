@@ -2,6 +2,7 @@ package directory_test
 
 import (
 	"slices"
+	"strconv"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -10,6 +11,7 @@ import (
 	"github.com/bearerd/bearerd/internal/apply"
 	"github.com/bearerd/bearerd/internal/caller"
 	"github.com/bearerd/bearerd/internal/credentials"
+	"github.com/bearerd/bearerd/internal/directory"
 	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/identity"
 	"github.com/bearerd/bearerd/internal/issuance"
@@ -342,4 +344,33 @@ func TestAccessChangesRefuseWhatIsWrong(t *testing.T) {
 	nodetest.Must(t, nodetest.Second(f.CreateBinding(ctx, operator, binding)))
 	_, err := f.CreateBinding(ctx, operator, binding)
 	nodetest.WantFault(t, "a binding twice", err, fault.Conflict, "")
+}
+
+// A whole list is read in pages, and nothing at a page's end is left out. Anybody is offered
+// one page.
+func TestWholeListsAreReadInPages(t *testing.T) {
+	t.Parallel()
+	f := nodetest.New(t, nodetest.Options{})
+	ctx := t.Context()
+	const many = 2*directory.MaxChoices + 3
+	var ops []records.Op
+	for n := range many {
+		ops = append(ops, records.CreateCollection{Collection: records.Collection{ID: int64(n), Name: strconv.Itoa(n)}})
+	}
+	for some := range slices.Chunk(ops, 500) {
+		_, err := f.Store.Commit(ctx, records.Batch{Ops: some})
+		nodetest.Must(t, err)
+	}
+	all, err := f.CollectionList(ctx, operator)
+	nodetest.Must(t, err)
+	for n, c := range all {
+		if c.ID != int64(n) {
+			t.Fatalf("collection %d is %d", n, c.ID)
+		}
+	}
+	offered, err := f.PublicCollections(ctx)
+	nodetest.Must(t, err)
+	if len(all) != many || len(offered) != directory.MaxChoices {
+		t.Errorf("%d of %d are listed, and %d offered", len(all), many, len(offered))
+	}
 }

@@ -71,7 +71,12 @@ func (a *Access) BindingList(ctx context.Context, c *caller.Caller, q records.Bi
 		}
 		q.User = u.ID
 	}
-	return a.store.Bindings(ctx, q)
+	if q.WithGroups || q.ID != "" || q.RootGroups {
+		return a.store.Bindings(ctx, q)
+	}
+	return readAll(ctx, func(ctx context.Context, things records.ThingQuery) (records.CountedPage[access.Binding], error) {
+		return a.store.BindingPage(ctx, records.BindingListQuery{ThingQuery: things, User: q.User, Group: q.Group})
+	})
 }
 
 // BindingPage returns a page of the bindings, for administrators. The query's User is a

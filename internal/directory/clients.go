@@ -128,7 +128,7 @@ func (cl *Clients) ClientList(ctx context.Context, c *caller.Caller) ([]identity
 	if err := c.RequireAdministrator(); err != nil {
 		return nil, err
 	}
-	return cl.store.Clients(ctx)
+	return readAll(ctx, cl.store.ClientPage)
 }
 
 func (cl *Clients) find(ctx context.Context, id string) (identity.Client, error) {

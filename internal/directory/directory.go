@@ -89,23 +89,29 @@ func (d *Directory) MayChange(ctx context.Context, c *caller.Caller, action, tar
 	return d.editor.Admit(ctx, c, action, target)
 }
 
-// AuditEvents lists the audit log, newest first, for administrators. Actor and target of
+// AuditPage returns a page of the audit log, newest first, for administrators. Actor and target of
 // the filter may be usernames in any spelling.
-func (d *Directory) AuditEvents(ctx context.Context, c *caller.Caller, f audit.Filter) ([]audit.Event, error) {
+func (d *Directory) AuditPage(ctx context.Context, c *caller.Caller, f audit.Filter) (audit.Page, error) {
 	if err := c.RequireAdministrator(); err != nil {
-		return nil, err
+		return audit.Page{}, err
 	}
 	f, err := f.Canonical()
 	if err != nil {
-		return nil, err
+		return audit.Page{}, err
 	}
 	if f.Actor, _, err = d.identityOf(ctx, f.Actor); err != nil {
-		return nil, err
+		return audit.Page{}, err
 	}
 	if f.Target, f.TargetTyped, err = d.identityOf(ctx, f.Target); err != nil {
-		return nil, err
+		return audit.Page{}, err
 	}
-	return d.store.AuditEvents(ctx, f)
+	return d.store.AuditPage(ctx, f)
+}
+
+// AuditEvents returns the events of the first page of AuditPage.
+func (d *Directory) AuditEvents(ctx context.Context, c *caller.Caller, f audit.Filter) ([]audit.Event, error) {
+	page, err := d.AuditPage(ctx, c, f)
+	return page.Events, err
 }
 
 // identityOf returns how the audit log names somebody: by their subject or, where no user

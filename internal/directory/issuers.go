@@ -24,5 +24,5 @@ func (i *Issuers) IssuerList(ctx context.Context, c *caller.Caller) ([]records.I
 	if err := c.RequireAdministrator(); err != nil {
 		return nil, err
 	}
-	return i.store.Issuers(ctx)
+	return readAll(ctx, i.store.IssuerPage)
 }

@@ -49,7 +49,7 @@ func parseRedirect(s string) (*url.URL, error) {
 	case u.Scheme == "http" && isLoopbackHost(u.Hostname()):
 		return u, nil
 	case u.Scheme == "http":
-		return nil, bad("is http, which is for loopback alone")
+		return nil, bad("is http, which is allowed only on loopback")
 	case u.Scheme == "https":
 		return nil, bad("has no host in lower case")
 	case strings.Contains(u.Scheme, ".") && strings.HasPrefix(s, u.Scheme+":"):

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 
@@ -42,6 +43,10 @@ type reach struct {
 const (
 	maxOwners = 50_000
 	maxReach  = 50_000
+
+	// keptOwners is how long a user is remembered: the log must still have a cut-off of theirs
+	// when their tokens are stored, and keeps it for as long as any JWT lives.
+	keptOwners = 5 * time.Minute
 )
 
 // futureSlack is how far a clock elsewhere may be ahead.
@@ -85,26 +90,29 @@ func lineReason(err error) (string, bool) {
 	return string(reason), ok
 }
 
-// readOwners reads the users of a chunk who aren't known yet, in one question.
+// readOwners reads the users of a chunk who aren't known yet, or were read too long ago.
 func (r *run) readOwners(ctx context.Context, chunk []line) error {
-	if len(r.owners) > maxOwners {
+	if now := r.cfg.Now(); len(r.owners) > maxOwners || now.Sub(r.ownersAt) > keptOwners {
 		clear(r.owners)
+		r.ownersAt = now
 	}
-	var names []string
+	wanted := map[string]struct{}{}
 	for _, l := range chunk {
 		folded := identity.FoldName(l.owner)
-		if _, known := r.owners[folded]; !known && folded != "" && !slices.Contains(names, folded) {
-			names = append(names, folded)
+		if _, known := r.owners[folded]; !known && folded != "" {
+			wanted[folded] = struct{}{}
 		}
 	}
-	if len(names) == 0 {
-		return nil
+	for names := range slices.Chunk(slices.Sorted(maps.Keys(wanted)), records.MaxUsernames) {
+		found, seq, err := r.cfg.Store.UsersByName(ctx, names)
+		if err != nil {
+			return err
+		}
+		for name, u := range found {
+			r.owners[name] = owner{u.ID, seq, u.Disabled}
+		}
 	}
-	found, seq, err := r.cfg.Store.UsersByName(ctx, names)
-	for name, u := range found {
-		r.owners[name] = owner{u.ID, seq, u.Disabled}
-	}
-	return err
+	return nil
 }
 
 // candidate makes a row of a line.
@@ -177,12 +185,10 @@ func (r *run) checkScope(ctx context.Context, scope []string) error {
 		case len(r.cfg.Scopes) == 0:
 			continue
 		}
-		if r.scopes == nil {
-			if err := r.readScopes(ctx); err != nil {
-				return err
-			}
-		}
-		if !r.scopes[name] {
+		switch declared, err := r.declared(ctx, name); {
+		case err != nil:
+			return err
+		case !declared:
 			return reasonError("the scope has a name that scopes doesn't declare")
 		}
 	}
@@ -194,22 +200,26 @@ func builtIn(scope string) bool {
 	return slices.Contains(identity.BuiltinScopes(), scope) || identity.IsSourceScope(scope)
 }
 
-// readScopes reads the declared scopes: those of clients count as declared.
-func (r *run) readScopes(ctx context.Context) error {
-	clients, err := r.cfg.Store.Clients(ctx)
+// maxScopes is how many names of scopes a run remembers.
+const maxScopes = 10_000
+
+// declared reports whether a scope is declared: those that clients list count as declared.
+func (r *run) declared(ctx context.Context, name string) (bool, error) {
+	if _, ok := r.cfg.Scopes[name]; ok {
+		return true, nil
+	}
+	if declared, known := r.scopes[name]; known {
+		return declared, nil
+	}
+	listed, err := r.cfg.Store.ScopeListed(ctx, name)
 	if err != nil {
-		return err
+		return false, err
 	}
-	r.scopes = map[string]bool{}
-	for name := range r.cfg.Scopes {
-		r.scopes[name] = true
+	if r.scopes == nil || len(r.scopes) == maxScopes {
+		r.scopes = map[string]bool{}
 	}
-	for _, c := range clients {
-		for _, name := range c.Scopes {
-			r.scopes[name] = true
-		}
-	}
-	return nil
+	r.scopes[name] = listed
+	return listed, nil
 }
 
 // limit holds the row to the longest lifetime of an API token: one without an end gets

@@ -24,5 +24,6 @@
 // that is later revokes it: in the log, and in its row, whether it was stored before the
 // cut-off (which marks it) or after (which is then looked for in the log by the same
 // transaction). So who is disabled, or revokes all, while an import runs, has no live token
-// when it is published.
+// when it is published. An import of more than five minutes reads users again: who revokes all
+// in the middle of it ends what was read of them before.
 package importing

@@ -15,7 +15,6 @@ import (
 	"github.com/bearerd/bearerd/internal/audit"
 	"github.com/bearerd/bearerd/internal/caller"
 	"github.com/bearerd/bearerd/internal/fault"
-	"github.com/bearerd/bearerd/internal/identity"
 	"github.com/bearerd/bearerd/internal/journal"
 	"github.com/bearerd/bearerd/internal/records"
 	"github.com/bearerd/bearerd/internal/token"
@@ -25,7 +24,7 @@ import (
 type Store interface {
 	records.Imports
 	records.PrincipalReader
-	Clients(ctx context.Context) ([]identity.Client, error)
+	records.ClientScopes
 }
 
 // Config configures an importer. Every field but MaxTTL, Scopes and Pause must be set.
@@ -118,10 +117,17 @@ func (i *Importer) Import(ctx context.Context, c *caller.Caller, r Request) (Rep
 	if err = run.all(ctx, lines, run.stage); err == nil {
 		err = run.publish(ctx, c, r.Name)
 	}
-	if err != nil {
-		return run.report, errors.Join(invalid(err), i.drop(ctx, run.id))
+	if err == nil {
+		return run.report, nil
 	}
-	return run.report, nil
+	published, dropErr := run.drop(ctx)
+	switch {
+	case published:
+		return run.report, nil
+	case errors.Is(err, context.Canceled):
+		err = fmt.Errorf("nothing was imported: %w", err)
+	}
+	return run.report, errors.Join(invalid(err), dropErr)
 }
 
 // invalid makes a fault of what is wrong with a line.
@@ -149,15 +155,37 @@ func (i *Importer) clear(ctx context.Context) error {
 	return nil
 }
 
-// drop deletes what this import has stored, also when ctx has ended.
-func (i *Importer) drop(ctx context.Context, id int64) error {
+// drop deletes what this import has stored, also when ctx has ended. It reports whether it
+// was published instead, by a commit whose answer was lost.
+func (r *run) drop(ctx context.Context) (published bool, err error) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), dropTimeout)
 	defer cancel()
-	err := i.persist(ctx, func() error { return i.cfg.Store.DropImport(ctx, id) })
-	if err != nil && !fault.Is(err, fault.Conflict) {
-		return fmt.Errorf("deleting what was stored before, which nobody sees and the housekeeping deletes within two hours: %w", err)
+	err = r.persist(ctx, func() error { return r.cfg.Store.DropImport(ctx, r.id) })
+	switch {
+	case fault.Is(err, fault.Conflict): // it is under way no longer
+		published, err = r.isThere(ctx)
+		return published, err
+	case err != nil:
+		return false, fmt.Errorf("deleting what was stored before, which nobody sees and the housekeeping deletes within two hours: %w", err)
 	}
-	return nil
+	return false, nil
+}
+
+// isThere reports whether tokens of this import, which is under way no longer, are stored:
+// another process has dropped it if not.
+func (r *run) isThere(ctx context.Context) (bool, error) {
+	if r.staged == nil {
+		return false, nil
+	}
+	var held []records.HeldToken
+	err := r.persist(ctx, func() (err error) {
+		held, err = r.cfg.Store.TokensHeld(ctx, [][]byte{r.staged})
+		return err
+	})
+	if err != nil {
+		return false, fmt.Errorf("finding out whether the tokens were imported: %w", err)
+	}
+	return len(held) == 1 && held[0].Import == r.id, nil
 }
 
 func (i *Importer) commit(ctx context.Context, op records.Op) error {
@@ -187,10 +215,12 @@ type run struct {
 	byDigest bool // tokens may be stored of which a digest alone is known
 	report   Report
 
-	owners map[string]owner
-	reach  map[reach]bool
-	scopes map[string]bool // that are declared; nil: not read yet
-	seen   map[prefix]struct{}
+	owners   map[string]owner
+	ownersAt time.Time // since when they are remembered
+	staged   []byte    // a digest of those that were stored; nil: none was
+	reach    map[reach]bool
+	scopes   map[string]bool // that are declared; nil: not read yet
+	seen     map[prefix]struct{}
 }
 
 // all reads the lines chunk by chunk, and has each stored.
@@ -245,6 +275,7 @@ func (r *run) stage(ctx context.Context, candidates []candidate) error {
 			return err
 		}
 		r.report.Imported += len(step)
+		r.staged = digestOf(&step[0])
 		took := r.cfg.Now().Sub(began)
 		r.pace.adapt(took)
 		if err := r.cfg.Pause(ctx, took/pauseShare); err != nil {
@@ -300,19 +331,21 @@ type prefix [16]byte
 
 const maxSeen = 8 << 20 // of such: some hundreds of MiB
 
-// publish lets everybody see what was stored. A commit whose answer was lost is recognised
-// by what is under way no longer.
+// publish lets everybody see what was stored.
 func (r *run) publish(ctx context.Context, c *caller.Caller, name string) error {
 	e := r.cfg.Journal.Event(ctx, c.Actor(), audit.TokenImport)
 	e.Target = name
 	e.Reason = fmt.Sprintf("%d imported, %d known, %d expired, %d of disabled users", r.report.Imported, r.report.Known, r.report.Expired, r.report.Disabled)
-	unclear := false
 	return r.persist(ctx, func() error {
 		_, err := r.cfg.Journal.Commit(ctx, records.Batch{Ops: []records.Op{records.PublishImport{ID: r.id}}, Audit: []audit.Event{e}})
-		if unclear && fault.Is(err, fault.Conflict) {
-			return nil
-		}
-		unclear = unclear || fault.Is(err, fault.Unavailable)
 		return err
 	})
+}
+
+// digestOf returns the digest by which a token is found.
+func digestOf(t *records.StoredToken) []byte {
+	if t.SHA512 != nil {
+		return t.SHA512
+	}
+	return t.Digest[:]
 }

@@ -141,14 +141,8 @@ func (i *core) checkDeclared(ctx context.Context, name string) error {
 		slices.Contains(identity.BuiltinScopes(), name) || slices.Contains(i.cfg.Policy.Profile.KeyScopes, name) {
 		return nil
 	}
-	clients, err := i.cfg.Store.Clients(ctx)
-	if err != nil {
+	if listed, err := i.cfg.Store.ScopeListed(ctx, name); err != nil || listed {
 		return err
-	}
-	for _, c := range clients {
-		if slices.Contains(c.Scopes, name) {
-			return nil
-		}
 	}
 	return fault.New(fault.InvalidScope, "the scope %s is not declared", name).In("scope")
 }

@@ -22,8 +22,8 @@ type UserQuery struct {
 	Limit         int
 }
 
-// SessionQuery asks for the live sessions that a source vouched for: all, those of one
-// session of its own, or those of a user.
+// SessionQuery asks for the live sessions that a source vouched for: those of one session of
+// its own, or those of a user. Neither, or both, is fault.Invalid.
 type SessionQuery struct{ Source, Session, Owner string }
 
 // LinkQuery asks for the links of a user, or of a source.

@@ -62,9 +62,18 @@ type Log interface {
 	LogEntry(ctx context.Context, what revocation.What, id string) (revocation.Entry, bool, error)
 }
 
+// ClientScopes reads the scopes that clients list.
+type ClientScopes interface {
+	// ScopeListed reports whether a client lists a scope.
+	ScopeListed(ctx context.Context, name string) (bool, error)
+}
+
 // AuditLog reads the audit log.
 type AuditLog interface {
-	// AuditEvents returns the events that match, newest first.
+	// AuditPage returns a page of the events that match, newest first. At most MaxTotal
+	// events are looked at for it.
+	AuditPage(ctx context.Context, f audit.Filter) (audit.Page, error)
+	// AuditEvents returns the events of the first page of AuditPage.
 	AuditEvents(ctx context.Context, f audit.Filter) ([]audit.Event, error)
 }
 
@@ -96,6 +105,7 @@ type Directory interface {
 	// Bindings returns the bindings of a user (groups' ones included when asked), or all.
 	Bindings(ctx context.Context, q BindingQuery) ([]access.Binding, error)
 	Clients(ctx context.Context) ([]identity.Client, error)
+	ClientScopes
 	// Links returns the links of a user or a source, by source and external id; none where the
 	// query names neither.
 	Links(ctx context.Context, q LinkQuery) ([]Link, error)

@@ -30,7 +30,8 @@
 //
 // # One question
 //
-// A node (Follower) asks every quarter of L, and at once when woken. One turn is:
+// A node (Follower) asks every quarter of L, and when woken: at once, or 20 ms after it was
+// woken last. One turn is:
 //
 //  1. At t0 the node reads its clock, and then puts the question: what comes after the
 //     last entry that I have read?

@@ -72,6 +72,10 @@ const (
 	// because a later answer makes no lease; but with a short L, a slow store could never
 	// answer in time.
 	minAskTimeout = 500 * time.Millisecond
+	// wakeRest is the least time between two questions that a node puts because it was
+	// woken. Where many revoke, each commit wakes every node, and one question has the
+	// entries of all commits before it.
+	wakeRest = 20 * time.Millisecond
 )
 
 // NewFollower returns a follower that knows nothing yet and holds no lease.
@@ -119,16 +123,19 @@ func (f *Follower) replace() {
 	f.replaced.Add(1)
 }
 
-// Run asks every quarter of L, and at once when woken, until ctx ends; then it ends the
-// lease, leaves the list, and returns nil. A follower runs once. With a quarter
+// Run asks every quarter of L, and when woken, until ctx ends: at once, and again after
+// wakeRest where it is woken again and again. Then it ends the lease, leaves the list, and returns nil. A follower runs once. With a quarter
 // two questions may fail before the lease expires.
 func (f *Follower) Run(ctx context.Context) error {
+	var rested time.Duration // on the clock: when it may ask because it was woken
 	for ctx.Err() == nil {
 		_ = f.CatchUp(ctx)             // logged; the next turn asks again
 		quarter := f.cfg.Staleness / 4 // nodes that started together drift apart
 		select {
 		case <-time.NewTimer(quarter - machine.Within(ctx, quarter/8+1)).C:
 		case <-f.wake:
+			sleep(ctx, rested-f.ledger.Clock())
+			rested = f.ledger.Clock() + wakeRest
 		case <-ctx.Done():
 		}
 	}

@@ -68,7 +68,7 @@ INSERT INTO token_scopes (scope, created_at, token_id)
 SELECT s, created_at, id FROM tokens, (SELECT 'read' AS s UNION ALL SELECT 'write') scopes WHERE scope = '["read","write"]' UNION ALL
 SELECT 'rare', created_at, id FROM tokens WHERE scope = '["rare"]';
 INSERT INTO audit_events (at, actor, action, target, token_id, address, request_id, outcome, reason, actor_name, target_name, address_key)
-SELECT @T, 'u' || (1 + n % {users}), CASE WHEN n % 1000 = 0 THEN 'token.revoke' ELSE 'token.create' END, 'u' || (1 + n % {users}), @hash, '192.0.2.' || n % 250,
+SELECT @T, 'u' || (1 + n % {users}), CASE WHEN n % 1000 = 0 THEN 'token.revoke' ELSE 'token.issue' END, 'u' || (1 + n % {users}), @hash, '192.0.2.' || n % 250,
     @hash, CASE WHEN n % 100 = 0 THEN 'refused' ELSE 'ok' END, '', 'user', 'user', '4c0000201' FROM @N{tokens};
 ANALYZE`
 
@@ -94,7 +94,8 @@ func postgresCrowd(b *testing.B) *store.Store {
 	if dsn == "" {
 		dsn = pgtest.Start(b, "shared_buffers=512MB", "max_wal_size=8GB").DSN()
 	}
-	s := mustOpen(b, dsn, store.Options{})
+	// What is slow is to be seen, and not cut off.
+	s := mustOpen(b, dsn, store.Options{Postgres: store.Postgres{StatementTimeout: 10 * time.Second}})
 	look := rawPG(b, dsn, map[string]string{"maintenance_work_mem": "1GB", "work_mem": "256MB"})
 	if ask[bool](b, look, "SELECT EXISTS (SELECT 1 FROM users)") {
 		return s

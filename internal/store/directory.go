@@ -20,6 +20,7 @@ const (
     coalesce((SELECT string_agg(g.group_name || '	' || g.set_by, '
 ') FROM user_groups g WHERE g.user_id = u.id), '')`
 
+	scopeListed   = `SELECT 1 FROM client_scopes WHERE scope = $1 LIMIT 1`
 	principalByID = selectUser + `,
     (SELECT seq FROM log_head WHERE one = 1), EXISTS (SELECT 1 FROM collections c WHERE c.id = $2)
 FROM users u WHERE u.id = $1`
@@ -189,6 +190,15 @@ func (s *Store) Clients(ctx context.Context) ([]identity.Client, error) {
 	return query(ctx, s, func(scan scanner) (c identity.Client, err error) {
 		return c, scan(clientFields(&c)...)
 	}, selectClients)
+}
+
+// ScopeListed reports whether a client lists a scope.
+func (s *Store) ScopeListed(ctx context.Context, name string) (listed bool, err error) {
+	err = s.read(ctx, func(ctx context.Context, c conn) error {
+		listed, err = exists(ctx, c, scopeListed, name)
+		return err
+	})
+	return listed, err
 }
 
 // Collections returns every collection in the order of their ids.

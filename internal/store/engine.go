@@ -86,6 +86,8 @@ const (
 	lockKill
 	// lockTokens is for adding and touching tokens; many may hold it at once.
 	lockTokens
+	// lockUses is for writing what tokens were used for, whose rows are read and written whole.
+	lockUses
 )
 
 // schema is where an engine's migrations are and how to ask for what is there.

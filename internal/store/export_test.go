@@ -4,6 +4,7 @@ import (
 	"context"
 	"maps"
 	"slices"
+	"strconv"
 	"time"
 
 	"github.com/bearerd/bearerd/internal/audit"
@@ -25,12 +26,20 @@ func (s *Store) Alter(ctx context.Context, pragma string) error {
 // Panicking is a plan that fails as no plan should.
 func Panicking([]keyring.Key) ([]keyring.Key, error) { panic("a plan with a mistake") }
 
+// PurgeUses looks through so many rows for uses of tokens that have ended.
+func (s *Store) PurgeUses(ctx context.Context, end time.Time, rows int) error {
+	return s.purgeUses(ctx, end, rows)
+}
+
+// WalkUsesFrom has the next purge begin at a key.
+func (s *Store) WalkUsesFrom(key int64) { s.usesWalk.Store(key) }
+
 // Lookups are the statements that must be served by an index, by name.
 func Lookups() map[string]string {
-	return map[string]string{
+	all := map[string]string{
 		"principalByID": principalByID, "principalByUsername": principalByUsername, "principalByClient": principalByClient,
 		"selectGrants": selectGrants, "selectOneUser": selectOneUser, "lockUser": lockUser, "updateUserRow": updateUserRow, "rehash": rehash,
-		"deleteUser": deleteUser, "deleteGroup": deleteGroup, "principalByLink": principalByLink, "deleteLink": deleteLink, "liveSessions": liveSessions, "isSpent": isSpent, "selectCode": selectCode, "spendCode": spendCode, "purgeCodes": purgeCodes, "selectConsent": selectConsent, "forgetConsent": forgetConsent, "purgeSpent": purgeSpent, "purgePasswordLinks": purgePasswordLinks, "userExists": userExists, "isSpentSince": isSpentSince,
+		"deleteUser": deleteUser, "deleteGroup": deleteGroup, "principalByLink": principalByLink, "deleteLink": deleteLink, "sessionsOf": sessionsOf, "sessionsOfOwner": sessionsOfOwner, "isSpent": isSpent, "selectCode": selectCode, "spendCode": spendCode, "purgeCodes": purgeCodes, "selectConsent": selectConsent, "forgetConsent": forgetConsent, "purgeSpent": purgeSpent, "purgePasswordLinks": purgePasswordLinks, "userExists": userExists, "isSpentSince": isSpentSince,
 		"otherCollection": otherCollection, "renameCollection": renameCollection, "deleteCollection": deleteCollection,
 		"deleteBindingsFrom": deleteBindingsFrom, "setPermissions": setPermissions, "deleteRole": deleteRole, "roleExists": roleExists,
 		"deleteBinding": deleteBinding, "selectUserBindings": selectUserBindings, "selectGroupBindings": selectGroupBindings, "selectRootGroups": selectRootGroups,
@@ -41,30 +50,43 @@ func Lookups() map[string]string {
 		"killByOwner": killByOwner, "killByClient": killByClient, "touch": touch,
 		"advanceHead": advanceHead, "selectEntries": selectEntries, "newestEntry": newestEntry,
 		"deleteNode": deleteNode, "dropNode": dropNode,
-		"eventBefore": eventBefore, "eventAfter": eventAfter,
-		"eventsOfAll": events(audit.Filter{}, "", ""), "eventsOfActor": events(audit.Filter{Actor: "x"}, "", ""), "eventsOfTarget": events(audit.Filter{Target: "x"}, "", ""),
-		"eventsOfToken": events(audit.Filter{TokenID: "x"}, "", ""), "eventsOfAction": events(audit.Filter{Action: "x"}, "", ""), "eventsRefused": events(audit.Filter{Outcome: audit.Refused}, "", ""),
-		"eventsFromOne": events(audit.Filter{}, "4c0000201", "4c0000201"), "eventsFromFew": events(audit.Filter{}, "4c0000201", "4c0000209"),
-		"linksOfUser": linksOfUser, "linksOfSource": linksOfSource,
+		"scopeListed": scopeListed, "linksOfUser": linksOfUser, "linksOfSource": linksOfSource,
 		"selectAttempts": selectAttempts, "purgeEntries": purgeEntries, "purgeExpired": purgeExpired, "purgeRevoked": purgeRevoked,
 		"purgeAttempts": purgeAttempts, "purgeEvents": purgeEvents, "purgeAddresses": purgeAddresses, "selectAccount": selectAccount,
 		"deleteAttempt": deleteAttempt, "deleteAttempts": deleteAttempts, "selectAddress": selectAddress, "forgetAddresses": forgetAddresses, "shortenOne": shortenOne, "shortenHeirs": shortenHeirs, "deviceByDigest": deviceByDigest, "deviceByUserCode": deviceByUserCode,
 		"decideDevice": decideDevice, "waitingDevices": waitingDevices, "waitingOfClient": waitingOfClient, "spendDevice": spendDevice, "purgeDevices": purgeDevices,
 		"cutOffSince": cutOffSince, "expiringTokens": expiringTokens, "claimNotice": claimNotice, "unclaimNotice": unclaimNotice,
 		"shadowExamples": shadowExamples, "setExamples": setExamples, "selectShadows": selectShadows, "purgeShadows": purgeShadows,
-		"touchImport": touchImport, "clearImport": clearImport, "ownedTokens": ownedTokens, "cutOffsSince": cutOffsSince,
+		"touchImport": touchImport, "clearImport": clearImport, "deleteImport": deleteImport, "ownedTokens": ownedTokens, "cutOffsSince": cutOffsSince,
+		"usesOf": usesOf(fewDigests), "withUses": withUses(fewDigests), "walkUses": walkUses, "deleteUses": deleteUses,
 		"tokensHeld": tokensHeld(fewDigests), "usersByName": usersByName(fewDigests),
 		"selectCounts": selectCounts, "purgeCounts": purgeCounts, "countUsers": countUsers, "countTokens": countTokens, "claimCensus": claimCensus, "setFigures": setFigures,
 		"dueNotices": dueNotices, "deleteNotice": deleteNotice, "postponeNotice": postponeNotice, "trimOld": trimOld, "trimMany": trimMany, "purgeNotices": purgeNotices,
 		"seeNetwork": seeNetwork, "otherNetwork": otherNetwork, "trimNetworks": trimNetworks, "knownNetwork": knownNetwork,
 	}
+	maps.Copy(all, eventLookups())
+	return all
 }
 
-// events returns the statement that lists the events of a filter.
-func events(f audit.Filter, first, last string) string {
-	l := eventList{}
-	l.narrow(f, 1, 1, first, last)
-	return l.statement(1)
+// eventLookups are the statements of the audit log.
+func eventLookups() map[string]string {
+	all := map[string]string{"eventTime": selectEventTime}
+	now := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+	for name, f := range map[string]audit.Filter{
+		"All": {}, "Actor": {Actor: "x"}, "Target": {Target: "x"}, "Token": {TokenID: "x"}, "Action": {Action: "x"}, "Refused": {Outcome: audit.Refused},
+		"FromOne": {Address: "192.0.2.1"}, "FromFew": {Address: "192.0.2.0/24"}, "Since": {Since: now}, "Until": {Until: now}, "ActorSince": {Actor: "x", Since: now},
+	} {
+		f.Cursor = 1
+		l, err := newEventList(f)
+		if err != nil {
+			panic(err)
+		}
+		all["events"+name], _ = l.horizon()
+		for i, by := range slices.Concat(l.equal, l.ranges) {
+			all["events"+name+strconv.Itoa(i)], _ = l.count(by)
+		}
+	}
+	return all
 }
 
 // OwnedLookups are the statements of lists of what a source provisions.

@@ -20,7 +20,8 @@ const (
 	publishImport = `DELETE FROM imports WHERE id = $1 AND ended = 0`
 	endImport     = `UPDATE imports SET ended = 1 WHERE id = $1`
 	clearImport   = `DELETE FROM tokens WHERE id IN (SELECT id FROM tokens WHERE import_id = $1 AND import_id > 0 LIMIT 500)`
-	deleteImport  = `DELETE FROM imports WHERE id = $1`
+	deleteImport  = `DELETE FROM imports WHERE id = $1 AND NOT EXISTS (SELECT 1 FROM tokens WHERE import_id = $1 AND import_id > 0)`
+	importLeft    = `SELECT 1 FROM imports WHERE id = $1`
 	byDigestAlone = `SELECT 1 FROM tokens WHERE import_id > 0 AND last4 = '' LIMIT 1`
 	underWay      = `SELECT id, active_at FROM imports`
 
@@ -251,7 +252,8 @@ func (s *Store) ImportUnderWay(ctx context.Context) (i records.Import, err error
 	return i, err
 }
 
-// DropImport ends an import that is under way and deletes its tokens, in small steps.
+// DropImport ends an import that is under way and deletes its tokens, in small steps. Its row
+// is deleted last, and only when no token is left, because that would publish it.
 func (s *Store) DropImport(ctx context.Context, id int64) error {
 	err := s.write(ctx, func(ctx context.Context, c conn) error {
 		n, err := c.exec(ctx, endImport, id)
@@ -263,10 +265,21 @@ func (s *Store) DropImport(ctx context.Context, id int64) error {
 	if err != nil {
 		return err
 	}
-	if err := s.purgeBy(ctx, purging(clearImport, id)); err != nil {
-		return err
+	for left := true; left; {
+		if err := s.purgeBy(ctx, purging(clearImport, id)); err != nil {
+			return err
+		}
+		err := s.write(ctx, func(ctx context.Context, c conn) (err error) {
+			if _, err = c.exec(ctx, deleteImport, id); err == nil {
+				left, err = exists(ctx, c, importLeft, id)
+			}
+			return err
+		})
+		if err != nil {
+			return err
+		}
 	}
-	return s.write(ctx, func(ctx context.Context, c conn) error { return c.post(ctx, deleteImport, id) })
+	return nil
 }
 
 // dropStaleImport drops an import that has done nothing for long: its process has ended.

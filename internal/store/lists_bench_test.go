@@ -62,12 +62,14 @@ func measureLists(b *testing.B, s *store.Store, tokens int) {
 	for name, f := range map[string]audit.Filter{
 		"newest": {}, "of a target": {Target: "u7"}, "rare action": {Action: "token.revoke"}, "no such action": {Action: audit.CollectionRemove}, "refused": {Outcome: "refused"},
 		"refused, no such actor": {Outcome: "refused", Actor: "nobody"}, "from an address": {Address: "192.0.2.1"}, "long ago": {Until: crowdBegun.Add(10 * time.Minute)},
+		"long ago, an actor": {Until: crowdBegun.Add(10 * time.Minute), Actor: "u7"}, "long ago, frequent": {Until: now.Add(-time.Duration(tokens) * time.Second / 2), Action: audit.TokenIssue}, "a large network": {Address: "10.0.0.0/8"},
+		"a quarter": {Since: crowdBegun.Add(time.Duration(tokens/4) * time.Second), Until: crowdBegun.Add(time.Duration(tokens/2) * time.Second)}, "refused and rare": {Outcome: "refused", Action: "token.revoke", Since: crowdBegun},
 		"since an hour, no such reason": {Since: now.Add(-time.Hour), Action: audit.CollectionRemove}, "since tomorrow": {Since: now.Add(24 * time.Hour)},
 	} {
 		f.Limit = 100
 		ops["audit "+name] = func() (int, error) {
-			events, err := s.AuditEvents(b.Context(), f)
-			return len(events), err
+			page, err := s.AuditPage(b.Context(), f)
+			return len(page.Events), err
 		}
 	}
 	for name, q := range map[string]records.OwnedQuery{"first": {}, "far": {Skip: *crowdUsers / 25}, "by name": {Username: "user00000012"}, "by external id": {ExternalID: "x12"}} {

@@ -48,6 +48,7 @@ var advisory = map[lock]string{ //nolint:gosec // locks, no credentials
 	lockPurge:  `SELECT pg_advisory_xact_lock(1650815588, 2)`,
 	lockKill:   `SELECT pg_advisory_xact_lock(1650815588, 3)`,
 	lockTokens: `SELECT pg_advisory_xact_lock_shared(1650815588, 3)`,
+	lockUses:   `SELECT pg_advisory_xact_lock(1650815588, 4)`,
 }
 
 // pgConn is a connection and what was posted on it.

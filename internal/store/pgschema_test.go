@@ -117,6 +117,7 @@ var fillPG = []string{
 	`INSERT INTO consents SELECT 'id' || n, 'c' || n % 10, '', '[]', NULL, '', n FROM generate_series(1, 20000) n`,
 	`INSERT INTO shadow SELECT '/', 'expired', 't' || n, 1, 0, 0, n, '[]' FROM generate_series(1, 100000) n`,
 	`UPDATE tokens SET import_id = 7 WHERE id < 't2'`,
+	`INSERT INTO token_uses SELECT n, '' FROM generate_series(1, 100000) n`,
 	`INSERT INTO hourly_counts SELECT n / 100, n % 100, 'node', n FROM generate_series(1, 100000) n`,
 	`INSERT INTO outbox (receiver, jti, event, subject, fact, at, due_at, attempts) SELECT 'r' || n % 3, n, '', '', '', n, n, 0 FROM generate_series(1, 50000) n`,
 	`INSERT INTO token_networks SELECT 't' || n, 'x', n FROM generate_series(1, 50000) n`,

@@ -56,7 +56,6 @@ func (s *Store) Purge(ctx context.Context, now time.Time) error {
 		purging(purgeDocuments, end.rest),
 		purging(purgeCodes, end.rest-keptCode.Microseconds()),
 		purging(purgePasswordLinks, end.rest),
-		purging(purgeUses, (end.rest-uses.Kept.Microseconds())/1e6),
 		purging(purgeShadows, shadowEnd(end.rest)),
 		purging(purgePassed, end.rest-records.KeptPassed.Microseconds()),
 		purging(purgeAddresses, end.rest-identity.KnownAddress.Microseconds()),
@@ -65,6 +64,9 @@ func (s *Store) Purge(ctx context.Context, now time.Time) error {
 		if err := s.purgeBy(ctx, step); err != nil {
 			return err
 		}
+	}
+	if err := s.purgeUses(ctx, time.UnixMicro(end.rest).Add(-uses.Kept), walkedUses); err != nil {
+		return err
 	}
 	return s.dropStaleImport(ctx, end.rest)
 }

@@ -31,6 +31,8 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"slices"
@@ -73,6 +75,8 @@ type Store struct {
 
 	startTimeout time.Duration
 
+	usesWalk atomic.Int64 // the key of token_uses where the next purge begins
+
 	migrated []string
 	restored atomic.Bool
 
@@ -94,6 +98,7 @@ func Open(ctx context.Context, database string, o Options) (*Store, error) {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
 	s := &Store{name: nameOf(database), now: o.Now, logger: o.Logger, startTimeout: cmp.Or(o.startTimeout, startTimeout)}
+	s.usesWalk.Store(math.MinInt64 + rand.Int64N(1<<62)) //nolint:gosec // among the keys of UUIDs, so that short-lived processes look through all in the end
 	var err error
 	if isPostgres(database) {
 		err = s.openPostgres(ctx, database, o)

@@ -34,11 +34,12 @@ const (
     AND ($3 = 0 OR t.kind IN ($4, $5, $6, $7, $8, $9, $10, $11))
 ORDER BY t.created_at DESC, t.id DESC LIMIT $12`
 
-	allTokens     = selectStored + ` FROM tokens t WHERE 1 = 1` + inOrder
-	ownersTokens  = selectStored + ` FROM tokens t WHERE t.owner = $13` + inOrder
-	clientsTokens = selectStored + ` FROM tokens t WHERE t.client_id = $13` + inOrder
-	liveSessions  = selectStored + ` FROM tokens t WHERE t.source = $1 AND t.source <> '' AND ($2 = '' OR t.source_session = $2)
-    AND ($3 = '' OR t.owner = $3) AND t.revoked_at = 0 AND (t.expires_at = 0 OR t.expires_at > $4)`
+	allTokens       = selectStored + ` FROM tokens t WHERE 1 = 1` + inOrder
+	ownersTokens    = selectStored + ` FROM tokens t WHERE t.owner = $13` + inOrder
+	clientsTokens   = selectStored + ` FROM tokens t WHERE t.client_id = $13` + inOrder
+	live            = ` AND t.source = $1 AND t.source <> '' AND t.revoked_at = 0 AND (t.expires_at = 0 OR t.expires_at > $3)`
+	sessionsOf      = selectStored + ` FROM tokens t WHERE t.source_session = $2` + live
+	sessionsOfOwner = selectStored + ` FROM tokens t WHERE t.owner = $2` + live
 
 	ownerThroughOne = selectStored + ` FROM tokens t WHERE t.owner = $13 AND t.client_id = $14` + inOrder
 
@@ -262,9 +263,14 @@ func (s *Store) StoredTokens(ctx context.Context, q records.TokenQuery) (records
 
 // SessionsOf returns live sessions by how they began, the oldest first.
 func (s *Store) SessionsOf(ctx context.Context, q records.SessionQuery, now time.Time) ([]records.StoredToken, error) {
-	sessions, err := query(ctx, s, func(scan scanner) (t records.StoredToken, err error) {
-		return t, scan(tokenFields(&t)...)
-	}, liveSessions, q.Source, q.Session, q.Owner, micros(now))
+	text, of := sessionsOf, q.Session
+	switch {
+	case (q.Session == "") == (q.Owner == ""):
+		return nil, fault.New(fault.Invalid, "sessions are those of one session of a source, or of a user")
+	case q.Owner != "":
+		text, of = sessionsOfOwner, q.Owner
+	}
+	sessions, err := query(ctx, s, scanStored, text, q.Source, of, micros(now))
 	slices.SortFunc(sessions, func(a, b records.StoredToken) int {
 		return cmp.Or(a.CreatedAt.Compare(b.CreatedAt), cmp.Compare(a.ID, b.ID))
 	})

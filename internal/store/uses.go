@@ -1,10 +1,9 @@
 package store
 
 import (
-	"bytes"
-	"cmp"
 	"context"
 	"fmt"
+	"math"
 	"slices"
 	"time"
 
@@ -14,69 +13,39 @@ import (
 )
 
 const (
-	// Counts are added to existing lines. A new line has its place among at most 48 of a
-	// token; past those, the scope is kept without the place, as long as there are fewer
-	// than 64.
-	addUse = `INSERT INTO token_uses (token, route, scope, safe, collection, first_at, last_at, count)
-SELECT $1, CASE WHEN k.placed THEN $2 ELSE $13 END, $3, $4, CASE WHEN k.placed THEN $5 ELSE CAST(-1 AS BIGINT) END, $6, $7, $8
-FROM (SELECT n.lines, (n.lines < $14 OR EXISTS (SELECT 1 FROM token_uses WHERE token = $1 AND route = $2 AND scope = $3 AND safe = $4 AND collection = $5)) AS placed
-    FROM (SELECT COUNT(*) AS lines FROM token_uses WHERE token = $1) n) k
-WHERE EXISTS (SELECT 1 FROM tokens WHERE id = $9 AND kind IN ($10, $11, $12))
-  AND (k.placed OR k.lines < $15
-    OR EXISTS (SELECT 1 FROM token_uses WHERE token = $1 AND route = $13 AND scope = $3 AND safe = $4 AND collection = -1))
-ON CONFLICT (token, route, scope, safe, collection) DO UPDATE SET
-    count = token_uses.count + excluded.count,
-    first_at = CASE WHEN excluded.first_at < token_uses.first_at THEN excluded.first_at ELSE token_uses.first_at END,
-    last_at = CASE WHEN excluded.last_at > token_uses.last_at THEN excluded.last_at ELSE token_uses.last_at END`
-	usesOfToken = `SELECT route, scope, safe, collection, first_at, last_at, count FROM token_uses WHERE token = $1 ORDER BY last_at DESC, route, scope, safe, collection` //nolint:gosec // no credentials
-	purgeUses   = `DELETE FROM token_uses WHERE (token, route, scope, safe, collection) IN
-    (SELECT token, route, scope, safe, collection FROM token_uses WHERE last_at <= $1 ORDER BY last_at LIMIT 500)`
+	putUses    = `INSERT INTO token_uses (token, lines) VALUES ($1, $2) ON CONFLICT (token) DO UPDATE SET lines = excluded.lines`
+	deleteUses = `DELETE FROM token_uses WHERE token = $1`
+	walkUses   = `SELECT token, lines FROM token_uses WHERE token >= $1 AND token <= $2 ORDER BY token LIMIT 1000`
 
-	usesChunk  = 200 // in one transaction, so that others get their turn
-	fewerLines = 48  // those that name a place
+	// Tokens in one transaction: few, so that others get their turn, and so that PostgreSQL finds
+	// room for the new version of a row on its page, where the old one of another is from a
+	// transaction before.
+	usesChunk = 25
+
+	walkChunk  = 1000    // rows that are read at a time; the statement has the same number
+	walkedUses = 100_000 // rows that one purge looks through
 )
 
-// seconds is how the time of a use is stored: no more precision is needed.
-type seconds struct{ to *time.Time }
-
-// Scan implements sql.Scanner.
-func (s seconds) Scan(value any) error {
-	n, ok := value.(int64)
-	if !ok {
-		return fmt.Errorf("reading a time from a column of type %T", value)
-	}
-	*s.to = time.Unix(n, 0).UTC()
-	return nil
+// usesOf returns the query for so many tokens.
+func usesOf(n int) string {
+	return `SELECT token, lines FROM token_uses WHERE token IN (` + numbered(n) + `)`
 }
 
-// AddUses adds to what is kept about tokens, in several transactions.
+// withUses returns the query that finds which of so many tokens have uses.
+func withUses(n int) string {
+	return `SELECT id FROM tokens WHERE id IN (` + numbered(n) + fmt.Sprintf(`) AND kind IN ('%s', '%s', '%s')`,
+		token.KindAPIToken, token.KindExchangeKey, token.KindGrant)
+}
+
+// AddUses adds to what is kept about tokens, in several transactions. Each reads rows and
+// writes them whole, while it holds a lock.
 func (s *Store) AddUses(ctx context.Context, noted []uses.Noted) error {
-	type row struct {
-		id uses.ID
-		n  *uses.Noted
-	}
-	var rows []row
-	for i := range noted {
-		for _, id := range noted[i].IDs {
-			rows = append(rows, row{id, &noted[i]})
-		}
-	}
-	// In a fixed order, or two nodes that add to the same lines could deadlock.
-	slices.SortStableFunc(rows, func(a, b row) int {
-		return cmp.Or(bytes.Compare(a.id[:], b.id[:]), cmp.Compare(a.n.Route, b.n.Route), cmp.Compare(a.n.Scope, b.n.Scope),
-			cmp.Compare(flag(a.n.Safe), flag(b.n.Safe)), cmp.Compare(a.n.Collection, b.n.Collection))
-	})
-	for chunk := range slices.Chunk(rows, usesChunk) {
+	for chunk := range slices.Chunk(byToken(noted), usesChunk) {
 		err := s.write(ctx, func(ctx context.Context, c conn) error {
-			for _, r := range chunk {
-				if err := c.post(ctx, addUse, r.id[:], r.n.Route, r.n.Scope, flag(r.n.Safe), r.n.Collection,
-					r.n.First.Unix(), r.n.Last.Unix(), r.n.Count, r.id.String(),
-					token.KindAPIToken.String(), token.KindExchangeKey.String(), token.KindGrant.String(),
-					uses.Elsewhere, fewerLines, uses.MaxLines); err != nil {
-					return err
-				}
+			if err := c.lock(ctx, lockUses); err != nil {
+				return err
 			}
-			return nil
+			return addUses(ctx, c, chunk)
 		})
 		if err != nil {
 			return err
@@ -85,9 +54,161 @@ func (s *Store) AddUses(ctx context.Context, noted []uses.Noted) error {
 	return nil
 }
 
+// addUses adds to what is kept about at most usesChunk tokens.
+func addUses(ctx context.Context, c conn, chunk []notedOf) error {
+	keys := make([]int64, len(chunk))
+	for i, one := range chunk {
+		keys[i] = usesKey(one.id)
+	}
+	kept, err := usesByKey(ctx, c, keys)
+	if err != nil {
+		return err
+	}
+	var fresh []string
+	for i, one := range chunk {
+		if _, known := kept[keys[i]]; !known {
+			fresh = append(fresh, one.id.String())
+		}
+	}
+	known := map[string]bool{}
+	if len(fresh) > 0 {
+		err := c.each(ctx, withUses(usesChunk), repeated(fresh), func(scan scanner) error {
+			var id string
+			err := scan(&id)
+			known[id] = true
+			return err
+		})
+		if err != nil {
+			return err
+		}
+	}
+	for i, one := range chunk {
+		lines, there := kept[keys[i]]
+		if !there && !known[one.id.String()] {
+			continue
+		}
+		for _, n := range one.noted {
+			lines = addUse(lines, n)
+		}
+		kept[keys[i]] = lines // two tokens could have one key
+		if err := c.post(ctx, putUses, keys[i], packUses(lines)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// usesByKey reads what is kept under at most usesChunk keys.
+func usesByKey(ctx context.Context, c conn, keys []int64) (map[int64][]records.TokenUse, error) {
+	kept := make(map[int64][]records.TokenUse, len(keys))
+	err := c.each(ctx, usesOf(usesChunk), repeated(keys), func(scan scanner) error {
+		key, lines, err := scanUses(scan)
+		kept[key] = lines
+		return err
+	})
+	return kept, err
+}
+
+// repeated returns usesChunk arguments, the last of which are all the same: one length, one
+// statement to prepare.
+func repeated[T any](values []T) []any {
+	args := make([]any, usesChunk)
+	for i := range args {
+		args[i] = values[min(i, len(values)-1)]
+	}
+	return args
+}
+
+func scanUses(scan scanner) (key int64, lines []records.TokenUse, err error) {
+	var b []byte
+	if err = scan(&key, blob{&b}); err == nil {
+		lines, err = unpackUses(b)
+	}
+	return key, lines, err
+}
+
 // TokenUses returns what is kept about one token, the latest use first.
 func (s *Store) TokenUses(ctx context.Context, id uses.ID) ([]records.TokenUse, error) {
-	return query(ctx, s, func(scan scanner) (u records.TokenUse, err error) {
-		return u, scan(&u.Route, &u.Scope, truth{&u.Safe}, &u.Collection, seconds{&u.FirstAt}, seconds{&u.LastAt}, &u.Count)
-	}, usesOfToken, id[:])
+	var lines []records.TokenUse
+	err := s.read(ctx, func(ctx context.Context, c conn) error {
+		kept, err := usesByKey(ctx, c, []int64{usesKey(id)})
+		lines = usedSince(kept[usesKey(id)], s.now().Add(-uses.Kept))
+		return err
+	})
+	latestFirst(lines)
+	return lines, err
+}
+
+// purgeUses deletes lines whose last use was before an instant. It looks through so
+// many rows, and goes on from there the next time: to find those that are due by an index
+// would cost each token 16 bytes more.
+func (s *Store) purgeUses(ctx context.Context, end time.Time, rows int) error {
+	start, left := s.usesWalk.Load(), rows
+	for _, part := range [][2]int64{{start, math.MaxInt64}, {math.MinInt64, start}} {
+		for next, more := part[0], true; more; left -= walkChunk {
+			if left <= 0 {
+				s.usesWalk.Store(next)
+				return nil
+			}
+			var err error
+			if next, more, err = s.purgeUsesFrom(ctx, next, part[1], end); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// purgeUsesFrom looks through the next rows of a range of keys. It returns the key to go on
+// from, and whether there are more.
+func (s *Store) purgeUsesFrom(ctx context.Context, from, to int64, end time.Time) (next int64, more bool, err error) {
+	var ended []int64
+	rows := 0
+	err = s.read(ctx, func(ctx context.Context, c conn) error {
+		ended, rows = nil, 0
+		return c.each(ctx, walkUses, []any{from, to}, func(scan scanner) error {
+			key, lines, err := scanUses(scan)
+			if n := len(lines); len(usedSince(lines, end)) < n {
+				ended = append(ended, key)
+			}
+			rows, next = rows+1, key
+			return err
+		})
+	})
+	if err != nil {
+		return 0, false, err
+	}
+	for some := range slices.Chunk(ended, usesChunk) {
+		if err := s.trimUses(ctx, some, end); err != nil {
+			return 0, false, err
+		}
+	}
+	if rows < walkChunk || next == to {
+		return 0, false, nil
+	}
+	return next + 1, true, nil
+}
+
+// trimUses deletes ended lines of a few tokens.
+func (s *Store) trimUses(ctx context.Context, keys []int64, end time.Time) error {
+	return s.write(ctx, func(ctx context.Context, c conn) error {
+		if err := c.lock(ctx, lockUses); err != nil {
+			return err
+		}
+		kept, err := usesByKey(ctx, c, keys)
+		if err != nil {
+			return err
+		}
+		for _, key := range keys {
+			if lines := usedSince(kept[key], end); len(lines) > 0 {
+				err = c.post(ctx, putUses, key, packUses(lines))
+			} else {
+				err = c.post(ctx, deleteUses, key)
+			}
+			if err != nil {
+				return err
+			}
+		}
+		return nil
+	})
 }

@@ -45,6 +45,10 @@
 // them. When entries may have been missed (the ledger's epoch grew), everything that
 // was kept is dropped, and a reading that began before is used once and not kept.
 //
+// The issuer of an edge may know of a revocation before the edge has its entry. A token
+// that it has called revoked is refused until the log is known here as of a later time.
+// Otherwise the next use, which needs no question, would be accepted again.
+//
 // # Access
 //
 // A JWT for a collection was issued because its user had access to it, as of the token's

@@ -62,6 +62,28 @@ func TestIdentifyRefusesWhatTheSourceRefusesMeanwhile(t *testing.T) {
 	}
 }
 
+// The issuer of an edge may know of a revocation before the edge has its entry. What it has
+// called revoked is refused until the log is known as of a later time, which then decides.
+func TestWhatTheSourceCallsRevokedStaysRefusedUntilTheLogHasCaughtUp(t *testing.T) {
+	t.Parallel()
+	s := newStage(t)
+	first, second := s.jwt(t), s.jwt(t)
+	identify := func(raw string) error {
+		_, err := s.Identify(t.Context(), raw, verification.Requirements{})
+		return err
+	}
+	s.subject = func(*int64) (*verification.Subject, error) { return nil, token.CheckRevoked.Refuse() }
+	nodetest.WantFault(t, "what the issuer refuses", identify(first), fault.InvalidToken, "revoked")
+	s.subject = func(*int64) (*verification.Subject, error) {
+		return &verification.Subject{ID: "ada", Seq: s.ledger.Applied()}, nil
+	}
+	nodetest.Must(t, identify(second)) // from here on nothing needs to be asked about ada
+	nodetest.WantFault(t, "the same, without a question", identify(first), fault.InvalidToken, "revoked")
+	s.boot += time.Millisecond
+	s.ledger.Renew(s.boot, lease)
+	nodetest.Must(t, identify(first)) // the log has nothing about it
+}
+
 // An answer that goes on is bound to a lease by itself. Whether it may go on is decided
 // from what is known here, again and again.
 func TestStillGoodDecidesAgainWithoutALease(t *testing.T) {

@@ -40,7 +40,7 @@ func (j *judge) check(ctx context.Context, raw string, t *Token, r *Requirements
 		}
 	}
 	if !j.cfg.InsecureWithoutRevocation {
-		if revoked || j.log.Revokes(&t.names, t.Seq) || j.log.Ended(&t.names, r.at) {
+		if revoked || j.log.Revokes(&t.names, t.Seq) || j.log.Ended(&t.names, r.at) || j.facts.wasRefused(t) {
 			return token.CheckRevoked.Refuse()
 		}
 		if r.onlyRevocation {

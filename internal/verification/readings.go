@@ -117,6 +117,7 @@ func (f *facts) readSubject(ctx context.Context, raw string, t *Token, collectio
 	epoch := f.ledger.Epoch()
 	s, err := f.source.Subject(ctx, raw, t, collection)
 	if err != nil {
+		f.noteRefusal(t, err)
 		return nil, err
 	}
 	switch {
@@ -127,6 +128,22 @@ func (f *facts) readSubject(ctx context.Context, raw string, t *Token, collectio
 		f.subjects.Put(t.Subject, s, f.ledger.Now())
 	}
 	return s, nil
+}
+
+// noteRefusal remembers that the source called a token revoked. It may know of an entry of
+// the log that isn't applied here yet.
+func (f *facts) noteRefusal(t *Token, err error) {
+	if r, refused := RefusalOf(err); refused && r.Check == token.CheckRevoked {
+		t.refused.Store(int64(f.ledger.Clock()))
+	}
+}
+
+// wasRefused reports whether the source called a token revoked and the log applied here may
+// lack the entry that says so: it is complete as of no later instant than that answer. After
+// that the log decides.
+func (f *facts) wasRefused(t *Token) bool {
+	at := t.refused.Load()
+	return at != 0 && int64(f.ledger.AsOf()) <= at
 }
 
 // pauseBehind waits until a node that is behind may be asked again. The error is

@@ -51,6 +51,7 @@ type Token struct {
 	subject atomic.Pointer[Subject] // what a source said that is about this token alone
 	whole   atomic.Pointer[Subject] // what it said of the subject itself
 	view    atomic.Pointer[View]
+	refused atomic.Int64 // when a source last said that it is revoked, on the ledger's clock
 }
 
 // View is what an edge renders from a token and its subject. It is kept as long as the

@@ -22,7 +22,7 @@ func TestTheFrontPageIsForBrowsers(t *testing.T) {
 	s := webuitest.New(t, nodetest.Options{}, func(p *webui.Pages) { p.Front = true })
 	b := s.Browser(t)
 	page := edgetest.Header("Accept", "text/html,*/*;q=0.8")
-	b.Get(t, "/", page).Is(http.StatusOK, "<h1>bearerd</h1>", `href="/auth/login"`, "looks after API tokens").Lacks("Your tokens")
+	b.Get(t, "/", page).Is(http.StatusOK, "<h1>bearerd</h1>", `href="/auth/login"`, "manages API tokens").Lacks("Your tokens")
 	s.Ada(t).Get(t, "/", page).Is(http.StatusOK, `href="/auth/tokens"`).Lacks(`href="/auth/login"`)
 	for _, accept := range []string{"application/json", "*/*"} {
 		a := b.Get(t, "/", edgetest.Header("Accept", accept)).Is(http.StatusNotFound)

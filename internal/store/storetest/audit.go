@@ -1,6 +1,7 @@
 package storetest
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"testing"
@@ -50,6 +51,64 @@ func testAudit(t *testing.T, s *Suite) {
 		_, err := s.store.AuditEvents(ctx, f)
 		wantFault(t, err, fault.Invalid)
 	}
+}
+
+// testAuditTimes tests that no event is hidden by a filter of time, whatever the clocks of
+// those who have written it: of nodes apart, set back, or rows that came years later. What is
+// narrowed by time alone is in the order of the times.
+func testAuditTimes(t *testing.T, s *Suite) {
+	ctx := t.Context()
+	clock := []time.Duration{0, time.Minute, -2 * time.Hour, time.Hour, 48 * time.Hour, 50 * time.Hour, -9000 * time.Hour, 2 * time.Minute, 90000 * time.Hour, 3 * time.Minute, 3 * time.Minute, -time.Minute}
+	var all []audit.Event
+	for n := range 48 {
+		e := audit.Event{
+			ID: int64(n + 1), At: start.Add(clock[n%len(clock)] + time.Duration(n/24)*time.Second), Actor: []string{"ann", "bob"}[n%2], Action: []string{audit.Login, audit.TokenIssue}[n/2%2],
+			Target: fmt.Sprint("target", n%3), Address: []string{"192.0.2.1", "198.51.100.7"}[n/3%2], Outcome: []string{audit.OK, audit.OK, audit.Refused}[n%3], Count: 1,
+		}
+		all = append(all, e)
+		must[revocation.Seq](t)(s.store.Commit(ctx, records.Batch{Audit: []audit.Event{e}}))
+	}
+	for since := range clock {
+		for _, until := range []time.Duration{0, clock[since] + time.Second, clock[since] + time.Hour, 100000 * time.Hour} {
+			for _, f := range []audit.Filter{{}, {Actor: "ann"}, {Outcome: audit.OK}, {Outcome: audit.Refused, Action: audit.Login}, {Address: "192.0.2.0/24"}, {Address: "192.0.2.1", Target: "target1"}, {Address: "192.0.0.0/8"}} {
+				f.Since, f.Limit = start.Add(clock[since]), 5
+				if until != 0 {
+					f.Until = start.Add(until)
+				}
+				if until == clock[since]+time.Hour {
+					f.Since = time.Time{}
+				}
+				var want []int64
+				for _, e := range slices.Backward(all) {
+					if f.Matches(e) {
+						want = append(want, e.ID)
+					}
+				}
+				byTime := f.Actor == "" && f.Action == "" && f.Target == "" && f.Address != "192.0.2.1" && f.Outcome != audit.Refused
+				slices.SortFunc(want, func(a, b int64) int {
+					if byTime {
+						return cmp.Or(all[b-1].At.Compare(all[a-1].At), cmp.Compare(b, a))
+					}
+					return cmp.Compare(b, a)
+				})
+				name := fmt.Sprintf("%+v", f)
+				var got []int64
+				for {
+					page := must[audit.Page](t)(s.store.AuditPage(ctx, f))
+					for _, e := range page.Events {
+						got = append(got, e.ID)
+					}
+					if f.Cursor = page.Next; page.Next == 0 {
+						break
+					}
+				}
+				same(t, name, got, want)
+			}
+		}
+	}
+	// An event that is purged, with all before it, has nothing after it.
+	gone := must[audit.Page](t)(s.store.AuditPage(ctx, audit.Filter{Since: start, Cursor: 4711}))
+	same(t, "after an event that is gone", gone, audit.Page{})
 }
 
 // testAuditCounts writes events that count for several, each into the row of its tally.

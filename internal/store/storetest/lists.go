@@ -23,6 +23,7 @@ func lists() map[string]func(*testing.T, *Suite) {
 		"BindingFilters":  testBindingFilters,
 		"CommonSearches":  testCommonSearches,
 		"SearchesOfLists": testSearchesOfLists,
+		"ScopeListed":     testScopeListed,
 	}
 }
 
@@ -407,4 +408,30 @@ func testCommonSearches(t *testing.T, s *Suite) {
 			same(t, fmt.Sprintf("the total of %q", search), must[records.Total](t)(s.store.UserTotal(t.Context(), q)), records.Total{Count: len(want)})
 		}
 	}
+}
+
+// testScopeListed tests that the scopes of clients are known for as long as a client lists them.
+func testScopeListed(t *testing.T, s *Suite) {
+	listed := func(what string, want ...string) {
+		t.Helper()
+		var got []string
+		for _, name := range []string{"read", "write", "re%d", "x"} {
+			if must[bool](t)(s.store.ScopeListed(t.Context(), name)) {
+				got = append(got, name)
+			}
+		}
+		same(t, what, got, want)
+	}
+	client := func(id string, scopes ...string) identity.Client {
+		return identity.Client{ID: id, Scopes: scopes, SecretDigest: someDigest()}
+	}
+	listed("nobody lists any")
+	s.do(t, records.CreateClient{Client: client("a", "read", "write", "read")}, records.CreateClient{Client: client("b", "re%d", "read")}, records.CreateClient{Client: client("c")})
+	listed("created", "read", "write", "re%d")
+	s.do(t, records.UpdateClient{Client: client("a", "x")})
+	listed("changed", "read", "re%d", "x")
+	s.refuse(t, fault.NotFound, records.UpdateClient{Client: client("b")}, records.RemoveClient{ID: "nobody"})
+	listed("refused", "read", "re%d", "x")
+	s.do(t, records.RemoveClient{ID: "b"}, records.UpdateClient{Client: client("a")})
+	listed("removed")
 }

@@ -169,7 +169,11 @@ func testSessionsOf(t *testing.T, s *Suite) {
 	}
 	same(t, "a session of the source's", find(records.SessionQuery{Source: "sso", Session: "s1"}), []string{"a1", "b1"})
 	same(t, "a user's", find(records.SessionQuery{Source: "sso", Owner: "ada"}), []string{"a1", "a2"})
-	same(t, "all of a source", find(records.SessionQuery{Source: "sso"}), []string{"a1", "a2", "b1"})
+	for what, q := range map[string]records.SessionQuery{"all of a source": {Source: "sso"}, "both": {Source: "sso", Session: "s1", Owner: "ada"}} {
+		if _, err := s.store.SessionsOf(ctx, q, start); !fault.Is(err, fault.Invalid) {
+			t.Errorf("%s: %v", what, err)
+		}
+	}
 	same(t, "of no source", find(records.SessionQuery{Owner: "ada"}), []string(nil))
 
 	for range 2 { // twice is no error

@@ -73,6 +73,7 @@ func together() map[string]func(*testing.T, *Suite) {
 		"TwoNodesKeys":  testTwoNodesKeys,
 		"TwoNodesLog":   testTwoNodesLog,
 		"TwoNodesGroup": testTwoNodesGroup,
+		"TwoNodesUses":  testUsesOfManyNodes,
 
 		"PassedConfirmations": testPassedConfirmations,
 	}
@@ -138,6 +139,7 @@ func run(t *testing.T, fresh Fresh, processClock bool) {
 		"ClockOffset":    testClockOffset,
 		"Nodes":          testNodes,
 		"Audit":          testAudit,
+		"AuditTimes":     testAuditTimes,
 		"AuditCounts":    testAuditCounts,
 		"AuditKept":      testAuditRetention,
 		"Times":          testTimes,

@@ -69,15 +69,47 @@ func testUses(t *testing.T, s *Suite) {
 		}
 	}
 
-	// A line is purged 90 days after its last use.
+	// A line is shown for 90 days after its last use, and purged then: a clock that goes back
+	// doesn't bring it back.
+	wantRead := func(when string) {
+		t.Helper()
+		if n := len(of(grant)); n != 0 {
+			t.Errorf("%s: %d lines of the grant are left", when, n)
+		}
+		if got := of(key); len(got) != 1 || got[0].Use != read {
+			t.Errorf("%s: of the key %+v", when, got)
+		}
+	}
 	s.pass(uses.Kept + 30*time.Second)
+	wantRead("before the purge")
 	s.tick(t)
 	s.fine(t, s.store.Purge(ctx, s.now()))
-	if n := len(of(grant)); n != 0 {
-		t.Errorf("%d lines of the grant are left", n)
+	s.set(start)
+	wantRead("purged")
+}
+
+// testUsesOfManyNodes has two nodes add to one token at the same time, which has no lines
+// before: no count is lost.
+func testUsesOfManyNodes(t *testing.T, s *Suite) {
+	const key, each = "7c8de6f0-31d5-4f4b-a6c2-93a1b1b0f0a4", 20
+	s.do(t, records.AddToken{Token: records.StoredToken{ID: key, Kind: token.KindAPIToken, CreatedAt: start}})
+	id, _ := uses.IDOf(key)
+	s.each(func(node, n int, store records.Store) {
+		for i := range each {
+			u := uses.Noted{Use: uses.Use{Place: uses.Place{Route: fmt.Sprintf("/r%d", i)}}, IDs: []uses.ID{id}, First: start, Last: start, Count: int64(n + 1)}
+			if err := patiently(func() error { return store.AddUses(t.Context(), []uses.Noted{u}) }); err != nil {
+				t.Errorf("node %d: %v", node, err)
+			}
+		}
+	})
+	counts := map[string]int64{}
+	for _, u := range must[[]records.TokenUse](t)(s.store.TokenUses(t.Context(), id)) {
+		counts[u.Route] = u.Count
 	}
-	if got := of(key); len(got) != 1 || got[0].Use != read {
-		t.Errorf("of the key %+v", got)
+	for i := range each {
+		if got, want := counts[fmt.Sprintf("/r%d", i)], int64(2*(1+2+3+4)); got != want {
+			t.Errorf("/r%d was counted %d times, want %d", i, got, want)
+		}
 	}
 }
 

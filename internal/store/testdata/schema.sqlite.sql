@@ -68,6 +68,25 @@ CREATE INDEX bindings_role_listed ON bindings (role, path, id) WHERE role IS NOT
 
 CREATE INDEX bindings_user ON bindings (user_id, path);
 
+CREATE TABLE client_scopes (
+    scope     TEXT NOT NULL,
+    client_id TEXT NOT NULL REFERENCES clients (id) ON DELETE CASCADE,
+    PRIMARY KEY (scope, client_id)
+) STRICT, WITHOUT ROWID;
+
+CREATE INDEX client_scopes_client ON client_scopes (client_id);
+
+CREATE TRIGGER clients_scopes_insert AFTER INSERT ON clients
+BEGIN
+    INSERT OR IGNORE INTO client_scopes (scope, client_id) SELECT s.value, NEW.id FROM json_each(NEW.scopes) AS s;
+END;
+
+CREATE TRIGGER clients_scopes_update AFTER UPDATE OF scopes ON clients
+BEGIN
+    DELETE FROM client_scopes WHERE client_id = NEW.id;
+    INSERT OR IGNORE INTO client_scopes (scope, client_id) SELECT s.value, NEW.id FROM json_each(NEW.scopes) AS s;
+END;
+
 CREATE TABLE clients (
     id            TEXT NOT NULL PRIMARY KEY,
     secret_digest BLOB NOT NULL,
@@ -359,16 +378,9 @@ CREATE TABLE token_scopes (
 CREATE INDEX token_scopes_token ON token_scopes (token_id);
 
 CREATE TABLE token_uses (
-    token      BLOB    NOT NULL,
-    route      TEXT    NOT NULL,
-    scope      TEXT    NOT NULL,
-    safe       INTEGER NOT NULL,
-    collection INTEGER NOT NULL, -- -1: none
-    first_at   INTEGER NOT NULL,
-    last_at    INTEGER NOT NULL,
-    count      INTEGER NOT NULL,
-    PRIMARY KEY (token, route, scope, safe, collection)
-) STRICT, WITHOUT ROWID;
+    token INTEGER NOT NULL PRIMARY KEY,
+    lines BLOB    NOT NULL
+) STRICT;
 
 CREATE TRIGGER tokens_scopes AFTER INSERT ON tokens
 WHEN NEW.kind IN ('api-token', 'api-key', 'grant') AND NEW.scope <> '[]'

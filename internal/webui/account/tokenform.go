@@ -220,7 +220,7 @@ func (f tokenForm) Sentence() string {
 	case len(names) > 0:
 		return text + ", where an application asks for no scope or for " + strings.Join(names, ", ") + "."
 	default:
-		return text + ", where an application asks for no scope. With scopes it opens more."
+		return text + ", where an application asks for no scope. With scopes it can do more."
 	}
 }
 

@@ -119,7 +119,7 @@ func TestTheFormSaysWhatTheTokenCanDo(t *testing.T) {
 	s.Collection(t, 4, "Fish")
 	s.User(t, "lis", "a third one", nodetest.May("access", "/collections/4"))
 	b := s.SignedIn(t, "lis", "a third one")
-	b.Get(t, "/auth/tokens/new").Is(http.StatusOK, "can act as lis, where an application asks for no scope. With scopes it opens more.")
+	b.Get(t, "/auth/tokens/new").Is(http.StatusOK, "can act as lis, where an application asks for no scope. With scopes it can do more.")
 	b.Get(t, "/auth/tokens/new?name=x&scope=read&scope=write&collection=4").
 		Is(http.StatusOK, "can act as lis in the collection Fish alone, where an application asks for no scope or for read, write.")
 	b.Submit(t, "/auth/tokens/new", "scope", "read").Is(http.StatusBadRequest, "no scope or for read.", "Enter a name", "No token was created")

@@ -221,7 +221,7 @@ func TestTokensOfOthersAreSeenAndRevoked(t *testing.T) {
 	b.Submit(t, page, "do", "revoke-all").Is(http.StatusOK, "Revoke all tokens of ada?")
 	b.Submit(t, page, "do", "revoke-all", "confirm", "yes").Leads(page + "?notice=all-revoked")
 	ada.Get(t, "/auth/tokens").Is(http.StatusSeeOther)
-	b.Get(t, page+"?notice=all-revoked").Is(http.StatusOK, "All tokens and sessions of this user are revoked.", "No active tokens.")
+	b.Get(t, page+"?notice=all-revoked").Is(http.StatusOK, "All tokens and sessions of this user are revoked.", "No valid tokens.")
 }
 
 func TestRemovingAUserEndsThem(t *testing.T) {

@@ -55,11 +55,11 @@ func (p *auditPages) auditPage(w http.ResponseWriter, r *kit.Request) error {
 	if err != nil {
 		return err
 	}
-	events, err := p.Directory.AuditEvents(r.Context(), r.Caller, f)
+	page, err := p.Directory.AuditPage(r.Context(), r.Caller, f)
 	if err != nil {
 		return err
 	}
-	if view.Events, err = p.eventRows(r, events); err != nil {
+	if view.Events, err = p.eventRows(r, page.Events); err != nil {
 		return err
 	}
 	kept := url.Values{}
@@ -69,8 +69,8 @@ func (p *auditPages) auditPage(w http.ResponseWriter, r *kit.Request) error {
 		}
 	}
 	view.Export = template.URL(kept.Encode()) //nolint:gosec // it is encoded
-	if len(events) == f.Limit {
-		kept.Set("cursor", strconv.FormatInt(events[len(events)-1].ID, 10))
+	if page.Next > 0 {
+		kept.Set("cursor", strconv.FormatInt(page.Next, 10))
 		view.Next = template.URL(kept.Encode()) //nolint:gosec // it is encoded
 	}
 	return p.Render(w, r, http.StatusOK, "audit", "Audit log", view)
@@ -161,7 +161,7 @@ func (p *auditPages) exportAudit(w http.ResponseWriter, r *kit.Request) error {
 		return fault.New(fault.Invalid, "the format must be csv or jsonl")
 	}
 	f.Limit = audit.MaxLimit
-	events, err := p.Directory.AuditEvents(r.Context(), r.Caller, f)
+	page, err := p.Directory.AuditPage(r.Context(), r.Caller, f)
 	if err != nil {
 		return err
 	}
@@ -174,17 +174,17 @@ func (p *auditPages) exportAudit(w http.ResponseWriter, r *kit.Request) error {
 		}
 	}
 	for {
-		for _, e := range events {
+		for _, e := range page.Events {
 			if err := write(e); err != nil {
 				return err
 			}
 		}
-		if len(events) < f.Limit {
+		if page.Next == 0 {
 			table.Flush()
 			return table.Error()
 		}
-		f.Cursor = events[len(events)-1].ID
-		if events, err = p.Directory.AuditEvents(r.Context(), r.Caller, f); err != nil {
+		f.Cursor = page.Next
+		if page, err = p.Directory.AuditPage(r.Context(), r.Caller, f); err != nil {
 			return err
 		}
 	}

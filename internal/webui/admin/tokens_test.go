@@ -85,3 +85,21 @@ func TestEveryListPagesAndSearches(t *testing.T) {
 	root.Get(t, "/auth/admin/bindings?group=team_007").Is(http.StatusOK, "1 binding found", "team_007").Lacks("team_008")
 	root.Get(t, "/auth/admin/collections?edit=129").Is(http.StatusOK, `value="Cabinet 128"`)
 }
+
+// However many tokens a user has, what can be done to the account is above them, and the
+// page has only the newest.
+func TestAUsersPageIsShortWithManyTokens(t *testing.T) {
+	t.Parallel()
+	s, root := webuitest.NewOffice(t, nodetest.Options{})
+	ada := s.Ada(t)
+	for n := range 25 {
+		ada.Submit(t, "/auth/tokens", "name", fmt.Sprintf("robot %02d", n)).Is(http.StatusCreated)
+	}
+	body := root.Get(t, "/auth/admin/users/ada").Is(http.StatusOK, "The newest 20 are shown.", "/auth/admin/tokens?user=ada").Body
+	if got := strings.Count(body, `value="revoke-token"`); got != 20 {
+		t.Errorf("%d tokens are on the page, want 20", got)
+	}
+	if strings.Index(body, `value="disable"`) > strings.Index(body, `value="revoke-token"`) {
+		t.Error("the form that disables the user is beneath the tokens")
+	}
+}

@@ -38,9 +38,8 @@ type userView struct {
 	Groups      string
 	Self        bool
 	Lock        account.Lock
-	Active      []tokenrow.Row
-	Ended       int
-	More        bool
+	Tokens      []tokenrow.Row // valid ones, the newest first
+	MoreTokens  bool
 	Links       []records.Link
 	Grants      []access.Grant
 	Collections []records.Collection // the first ones, suggested as paths
@@ -79,9 +78,15 @@ func (p *userPage) showUser(w http.ResponseWriter, r *kit.Request, status int, s
 	return p.Render(w, r, status, "user", u.Username, view)
 }
 
-// addTokens lists the user's tokens, sessions and refresh tokens included.
+// shownTokens is how many of a user's tokens are on the user's page; the list of all
+// tokens has the others, and pages.
+const shownTokens = 20
+
+// addTokens lists the user's valid tokens, sessions and refresh tokens included.
 func (p *userPage) addTokens(r *kit.Request, view *userView) error {
-	page, err := p.Tokens.TokenList(r.Context(), r.Caller, records.TokenQuery{Owner: view.User.ID, Limit: tokenrow.Listed})
+	page, err := p.Tokens.TokenList(r.Context(), r.Caller, records.TokenQuery{
+		Owner: view.User.ID, State: records.ValidOnly, Now: p.Now(), Limit: shownTokens,
+	})
 	if err != nil {
 		return err
 	}
@@ -90,13 +95,9 @@ func (p *userPage) addTokens(r *kit.Request, view *userView) error {
 		return err
 	}
 	for _, t := range page.Items {
-		if row := tokenrow.Of(t, names, p.Now()); row.Reason == "" {
-			view.Active = append(view.Active, row)
-		} else {
-			view.Ended++
-		}
+		view.Tokens = append(view.Tokens, tokenrow.Of(t, names, p.Now()))
 	}
-	view.More = page.Next != ""
+	view.MoreTokens = page.Next != ""
 	return nil
 }
 

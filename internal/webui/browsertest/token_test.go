@@ -94,7 +94,7 @@ func TestATokenFromMakingToItsEnd(t *testing.T) {
 	b.shows("No tokens yet")
 	b.follow("New token")
 	b.at("/auth/tokens/new")
-	b.shows("Read specimens", "where an application asks for no scope. With scopes it opens more.")
+	b.shows("Read specimens", "where an application asks for no scope. With scopes it can do more.")
 	b.fill("#name", "nightly export")
 	b.press("input[name=expires][value='604800']")
 	b.press("input[name=scope][value=read]")

@@ -40,9 +40,8 @@ type Row struct {
 	Children    []Row  // of a connected application: the valid tokens that it created
 }
 
-// Listed is how many a page lists. Ended tokens are removed after 90 days, so few
-// people ever see a second page.
-const Listed = 500
+// mostDescendants is how many of a user's tokens are looked at for the descendants of one.
+const mostDescendants = 500
 
 // Of returns a stored token as a page shows it at that time; names are those of collections.
 func Of(t records.StoredToken, names map[int64]string, now time.Time) Row {
@@ -133,7 +132,7 @@ type Lister interface {
 // Descendants lists those tokens of an owner that are valid, stored, and were made from
 // the token of an id.
 func Descendants(r *kit.Request, l Lister, now time.Time, owner, id string) ([]Row, error) {
-	page, err := l.TokenList(r.Context(), r.Caller, records.TokenQuery{Owner: owner, Limit: Listed})
+	page, err := l.TokenList(r.Context(), r.Caller, records.TokenQuery{Owner: owner, Limit: mostDescendants})
 	if err != nil {
 		return nil, err
 	}

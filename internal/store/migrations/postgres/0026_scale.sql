@@ -30,3 +30,28 @@ SELECT owner, substr(id, 1, 3), count(*) FROM users WHERE owner <> '' GROUP BY o
 
 CREATE INDEX source_groups_listed ON source_groups (owner, id);
 CREATE INDEX source_groups_external ON source_groups (owner, external_id) WHERE external_id <> '';
+
+-- The scopes that clients list, which count as declared.
+CREATE TABLE client_scopes (
+    scope     TEXT COLLATE "C" NOT NULL,
+    client_id TEXT COLLATE "C" NOT NULL REFERENCES clients (id) ON DELETE CASCADE,
+    PRIMARY KEY (scope, client_id)
+);
+
+CREATE INDEX client_scopes_client ON client_scopes (client_id);
+
+CREATE FUNCTION bearerd_client_scopes() RETURNS TRIGGER
+LANGUAGE plpgsql AS $$
+BEGIN
+    DELETE FROM client_scopes WHERE client_id = NEW.id;
+    INSERT INTO client_scopes (scope, client_id)
+    SELECT s.scope, NEW.id FROM json_array_elements_text(NEW.scopes::json) AS s (scope) ON CONFLICT DO NOTHING;
+    RETURN NULL;
+END
+$$;
+
+CREATE TRIGGER clients_scopes AFTER INSERT OR UPDATE OF scopes ON clients
+FOR EACH ROW EXECUTE FUNCTION bearerd_client_scopes();
+
+INSERT INTO client_scopes (scope, client_id)
+SELECT s.scope, c.id FROM clients c CROSS JOIN LATERAL json_array_elements_text(c.scopes::json) AS s (scope) ON CONFLICT DO NOTHING;

@@ -32,3 +32,25 @@ SELECT owner, substr(id, 1, 3), count(*) FROM users WHERE owner <> '' GROUP BY o
 
 CREATE INDEX source_groups_listed ON source_groups (owner, id);
 CREATE INDEX source_groups_external ON source_groups (owner, external_id) WHERE external_id <> '';
+
+-- The scopes that clients list, which count as declared.
+CREATE TABLE client_scopes (
+    scope     TEXT NOT NULL,
+    client_id TEXT NOT NULL REFERENCES clients (id) ON DELETE CASCADE,
+    PRIMARY KEY (scope, client_id)
+) STRICT, WITHOUT ROWID;
+
+CREATE INDEX client_scopes_client ON client_scopes (client_id);
+
+CREATE TRIGGER clients_scopes_insert AFTER INSERT ON clients
+BEGIN
+    INSERT OR IGNORE INTO client_scopes (scope, client_id) SELECT s.value, NEW.id FROM json_each(NEW.scopes) AS s;
+END;
+
+CREATE TRIGGER clients_scopes_update AFTER UPDATE OF scopes ON clients
+BEGIN
+    DELETE FROM client_scopes WHERE client_id = NEW.id;
+    INSERT OR IGNORE INTO client_scopes (scope, client_id) SELECT s.value, NEW.id FROM json_each(NEW.scopes) AS s;
+END;
+
+INSERT OR IGNORE INTO client_scopes (scope, client_id) SELECT s.value, c.id FROM clients c, json_each(c.scopes) AS s;

@@ -77,7 +77,7 @@ for (const form of document.querySelectorAll("form[data-sentence]")) {
     if (where && where.value) text += " in the collection " + where.selectedOptions[0].textContent.replace(/ \(\d+\)$/, "") + " alone";
     const networks = form.elements.networks && form.elements.networks.value.trim();
     if (networks) text += ", from " + networks + " alone";
-    text += ", where an application asks for no scope" + (scopes.length ? " or for " + scopes.join(", ") + "." : ". With scopes it opens more.");
+    text += ", where an application asks for no scope" + (scopes.length ? " or for " + scopes.join(", ") + "." : ". With scopes it can do more.");
     if (text !== sentence.textContent) sentence.textContent = text;
   };
   form.addEventListener("change", tell);
