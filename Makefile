@@ -56,7 +56,7 @@ fuzz: ## every fuzz target, 30 s each (FUZZTIME=5m for longer)
 		$(GO) test "$$(dirname "$$file")" -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 10x || exit 1; \
 	done
 
-model: ## the promise, in every order that the steps of docs/model can take (two minutes)
+model: ## the promise, in every order that the steps of docs/model can take (about a minute on two cores)
 	CI=true $(GO) test ./docs/model -count=1 -v
 
 soak: soak-nodes soak-edges ## random work and faults, 5 min for the nodes and 5 with 20 edges (SOAK=1h for longer)
@@ -67,10 +67,12 @@ soak-nodes: ## the same for the nodes alone, on one server and on a pair
 soak-edges: ## the same for two nodes on a pair, 20 edges and three services (EDGES=5 for fewer)
 	SOAK=$(SOAK) EDGES=$(EDGES) $(GO) test ./clustertest -count=1 -run '^TestThePromiseOutsideUnderRandomFaults$$' -v -timeout 0
 
-simulate: ## clusters on fake time, each from a new seed, for 5 min (SIMULATE=1h for longer)
-	$(GO) test ./simulation -count=1 -run '^TestSeeds$$' -for $(SIMULATE) -v -timeout 0
+simulate: ## clusters on fake time, each from a new seed, for 5 min on every core (SIMULATE=1h for longer)
+	@for core in $$(seq $$(nproc)); do \
+		$(GO) test ./simulation -count=1 -run '^TestSeeds$$' -for $(SIMULATE) -v -timeout 0 & pids="$$pids $$!"; \
+	done; failed=0; for pid in $$pids; do wait $$pid || failed=1; done; exit $$failed
 
-bench: ## the benchmarks that matter, as one table beside their budgets (about eight minutes)
+bench: ## the benchmarks that matter, as one table beside their budgets (about a quarter of an hour)
 	cd bench && $(GO) run .
 
 bench-write: ## the same, and into docs/performance.md with its chart

@@ -106,7 +106,7 @@ var mayImport = map[string][]string{
 	"internal/pgtest":          {"internal/freeport"},
 	"clustertest":              {"internal/pgtest", "verify"},
 	"simulation": {
-		"clustertest", "internal/access", "internal/fault", "internal/feed", "internal/identity", "internal/journal", "internal/keyring", "internal/machine",
+		"clustertest", "internal/access", "internal/confirming", "internal/fault", "internal/feed", "internal/identity", "internal/issuerclient", "internal/journal", "internal/keyring", "internal/machine",
 		"internal/records", "internal/revocation", "internal/source", "internal/token", "internal/verification", "verify",
 	},
 	"internal/frontendtest":         nil,

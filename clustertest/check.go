@@ -120,11 +120,15 @@ func (c *checker) index(o *Op) {
 	}
 }
 
-// final reports whether a refusal is for ever. A follower says "revoked" of an opaque token
-// that the issuer calls inactive, which a lost collection may be the cause of.
+// final reports whether a refusal is for ever.
 func final(o *Op) bool {
-	return (o.Reason == "revoked" || o.Reason == "expired") && (!o.byFollower() || o.Token.KID != "")
+	return (o.Reason == "revoked" || o.Reason == "expired") && !o.inactive(o.Token)
 }
+
+// inactive reports whether a refusal may rest on the issuer's answer that an opaque token is
+// not active. A follower states a reason that it doesn't know: a lost collection may be the
+// cause, or that the token isn't known where the follower asked.
+func (o *Op) inactive(t *Token) bool { return o.byFollower() && t.KID == "" }
 
 // disagreement is the reason of a follower whose log says something newer than the node
 // that it asked: right after a change, and until it asks again.
@@ -339,7 +343,8 @@ func (c *checker) keyUnknown(o *Op) bool {
 // which lacks what was issued since the promotion. A follower may have asked that node, and
 // remembers the answer.
 func (c *checker) notReplicated(t *Token, o *Op) bool {
-	return strings.HasSuffix(o.Reason, unknownReason) && slices.ContainsFunc(c.faults, func(f Fault) bool {
+	unknown := strings.HasSuffix(o.Reason, unknownReason) || o.inactive(t)
+	return unknown && slices.ContainsFunc(c.faults, func(f Fault) bool {
 		return f.Kind == formerPrimary && (f.Node == o.Node || o.byFollower()) && f.From < t.To && f.From < o.End && o.Start < f.To+o.remembered()
 	})
 }

@@ -96,6 +96,7 @@ func TestCheckFindsEachViolationAndNoOther(t *testing.T) {
 	token := newToken("token", "ada")
 	child := &clustertest.Token{Name: "child", Subject: "ada", Parent: token, From: 20 * ms, To: 30 * ms}
 	later := &clustertest.Token{Name: "later", Subject: "ada", From: 200 * ms, To: 210 * ms}
+	lateJWT := &clustertest.Token{Name: "late JWT", Subject: "ada", KID: "k1", From: 200 * ms, To: 210 * ms}
 	scoped := &clustertest.Token{Name: "scoped", Subject: "ada", Collection: 4, To: 10 * ms}
 	made := &clustertest.Token{Name: "made", Subject: "ada", Maker: token, From: 200 * ms, To: 210 * ms}
 	signed := &clustertest.Token{Name: "signed", Subject: "ci", KID: "k1", To: 10 * ms}
@@ -172,6 +173,11 @@ func TestCheckFindsEachViolationAndNoOther(t *testing.T) {
 		"a key that isn't known yet":   {ops: ops{at(on(1, rotate), 40, 70), at(verify(signed, no, "malformed or unknown token"), 60, 65)}},
 		"a key that must be known":     {ops: ops{at(on(1, rotate), 40, 70), at(verify(signed, no, "malformed or unknown token"), 71, 75)}, want: []string{clustertest.RuleRefused}},
 		"unknown to a former primary":  {ops: ops{at(on(2, verify(later, no, unknown)), 230, 240)}, faults: []clustertest.Fault{former(150, 400)}},
+		"a follower asked there":       {ops: ops{at(on(clustertest.FollowerNode, verify(later, no, "revoked")), 230, 240)}, faults: []clustertest.Fault{former(150, 400)}},
+		"a follower asked there again": {ops: ops{at(on(clustertest.FollowerNode, verify(later, no, "no access to the collection")), 230, 240)}, faults: []clustertest.Fault{former(150, 400)}},
+		"a follower remembers that":    {ops: ops{at(on(clustertest.FollowerNode, verify(later, no, "revoked")), 3300, 3310)}, faults: []clustertest.Fault{former(150, 400)}},
+		"a follower's memory ends":     {ops: ops{at(on(clustertest.FollowerNode, verify(later, no, "revoked")), 3500, 3510)}, faults: []clustertest.Fault{former(150, 400)}, want: []string{clustertest.RuleRefused}},
+		"a JWT needs no asking":        {ops: ops{at(on(clustertest.FollowerNode, verify(lateJWT, no, "revoked")), 230, 240)}, faults: []clustertest.Fault{former(150, 400)}, want: []string{clustertest.RuleRefused}},
 		"known to a former primary":    {ops: ops{at(on(2, verify(token, no, unknown)), 230, 240)}, faults: []clustertest.Fault{former(150, 400)}, want: []string{clustertest.RuleRefused}},
 		"known to the other nodes":     {ops: ops{at(on(1, verify(later, no, unknown)), 230, 240)}, faults: []clustertest.Fault{former(150, 400)}, want: []string{clustertest.RuleRefused}},
 		"revoked by a former primary":  {ops: ops{at(on(2, verify(later, no, "revoked")), 230, 240)}, faults: []clustertest.Fault{former(150, 400)}, want: []string{clustertest.RuleRefused}},

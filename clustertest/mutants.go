@@ -125,6 +125,15 @@ func outsideMutants() []Edit {
 		File: "internal/revocation/await.go", Old: "waits := r != Readers{} && r.Seq < cfg.Target",
 		New: "waits := r != Readers{} && r.Seq < cfg.Target && " +
 			"(sabotage != \"a silent verifier counts as confirmed\" || cfg.elapsed() < 100*time.Millisecond)",
+	}, {
+		File: "internal/revocation/membership.go", Old: "if lease <= 0 && c.Edges.Count+c.Verifiers.Count > 0 {",
+		New: `if lease <= 0 && c.Edges.Count+c.Verifiers.Count > 0 && sabotage != "a node leaves without its verifiers" {`,
+	}, {
+		File: "internal/issuerclient/discovery.go", Old: `c.MaxStaleness != 0 && c.Confirm == ""`,
+		New: `c.MaxStaleness != 0 && (c.Confirm == "" || sabotage == "a verifier's own longer lease")`,
+	}, {
+		File: "internal/issuerclient/reading.go", Old: "r.staleness = min(r.staleness, r.hello.staleness)",
+		New: "if sabotage != \"a verifier's own longer lease\" {\n\t\tr.staleness = min(r.staleness, r.hello.staleness)\n\t}",
 	}}
 }
 

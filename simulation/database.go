@@ -19,6 +19,7 @@ type state struct {
 	head, purged revocation.Seq
 	purgedUntil  time.Time
 	nodes        map[string]revocation.Confirmation
+	passed       map[string][]records.PassedConfirmation // by the node that they are for
 	tokens       map[[32]byte]records.StoredToken
 	access       map[string]bool // by subject: whether it has access to the collection
 }
@@ -26,7 +27,7 @@ type state struct {
 func (s *state) clone() *state {
 	c := *s
 	c.entries = slices.Clone(s.entries)
-	c.nodes, c.tokens, c.access = maps.Clone(s.nodes), maps.Clone(s.tokens), maps.Clone(s.access)
+	c.nodes, c.tokens, c.access, c.passed = maps.Clone(s.nodes), maps.Clone(s.tokens), maps.Clone(s.access), maps.Clone(s.passed)
 	return &c
 }
 
@@ -91,6 +92,7 @@ func newDatabase() *database {
 	d := &database{changed: make(chan struct{}), news: func() {}}
 	d.primary = newServer(1, &state{
 		nodes: map[string]revocation.Confirmation{}, tokens: map[[32]byte]records.StoredToken{}, access: map[string]bool{},
+		passed: map[string][]records.PassedConfirmation{},
 	})
 	d.servers = 1
 	d.attach()

@@ -22,6 +22,7 @@ type weather struct {
 	holdReply    bool          // or what comes back
 	losesReplies bool          // what comes back is lost in half of all cases, after it was done
 	slow         time.Duration // everything may take as much longer, each time another while
+	slowFacts    time.Duration // what is read of tokens and users may
 	former       bool          // it leads to the former primary while there is one
 	both         bool          // it leads to either of the two
 }
@@ -167,6 +168,15 @@ func (s *store) read(ctx context.Context, origin string, f func(*server, *state)
 	})
 }
 
+// facts is read for what is known of tokens and users.
+func (s *store) facts(ctx context.Context, f func(*state)) error {
+	err := s.read(ctx, "", func(_ *server, shown *state) { f(shown) })
+	if w, _ := s.weather(); w.slowFacts > 0 {
+		pause(ctx, s.chance.upTo(w.slowFacts))
+	}
+	return err
+}
+
 // Entries implements revocation.Log.
 func (s *store) Entries(ctx context.Context, after revocation.Seq, limit int) (p revocation.Page, err error) {
 	err = s.read(ctx, "", func(at *server, shown *state) {
@@ -272,7 +282,7 @@ const collection = 4
 
 // Principal implements the store of the node's source. A binding's id is its user's.
 func (s *store) Principal(ctx context.Context, who records.Who) (p records.Principal, err error) {
-	err = s.read(ctx, "", func(_ *server, shown *state) { p = principal(shown, who) })
+	err = s.facts(ctx, func(shown *state) { p = principal(shown, who) })
 	return p, err
 }
 
@@ -292,7 +302,7 @@ func principal(shown *state, who records.Who) records.Principal {
 // TokenByDigest implements the store of the node's source.
 func (s *store) TokenByDigest(ctx context.Context, digest [32]byte) (t records.StoredToken, seq revocation.Seq, err error) {
 	found := false
-	err = s.read(ctx, "", func(_ *server, shown *state) {
+	err = s.facts(ctx, func(shown *state) {
 		t, found = shown.tokens[digest]
 		seq = shown.head
 	})

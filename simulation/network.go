@@ -37,13 +37,22 @@ func (t *transport) RoundTrip(r *http.Request) (*http.Response, error) {
 	}
 	w := &writer{header: http.Header{}, line: l, came: make(chan struct{}, 1), peer: incarnation.process}
 	served, end := context.WithCancel(asked.Context())
-	stop := context.AfterFunc(ctx, end) // the client has left
+	left := func() { // the client has left, which the node learns when the line lets it
+		_ = l.pass(served, false)
+		w.close(errConnection)
+		end()
+	}
+	stop := context.AfterFunc(ctx, left)
 	go func() {
 		defer end()
 		defer w.close(io.EOF)
 		incarnation.mux.ServeHTTP(w, asked.WithContext(served))
 	}()
-	b := &body{w: w, ctx: ctx, own: t.own, end: func() { stop(); end() }}
+	b := &body{w: w, ctx: ctx, own: t.own, end: func() {
+		if stop() {
+			go left()
+		}
+	}}
 	if err := b.wait(); err != nil && !errors.Is(err, io.EOF) {
 		_ = b.Close()
 		return nil, err
@@ -135,6 +144,7 @@ func (w *writer) Flush() { _ = w.FlushError() }
 // FlushError sends what was written.
 func (w *writer) FlushError() error {
 	w.WriteHeader(http.StatusOK)
+	w.peer.awake(w.peer.ctx)
 	now, _ := w.line.weather()
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -205,7 +215,6 @@ func (b *body) Read(into []byte) (int, error) {
 // Close implements io.Closer.
 func (b *body) Close() error {
 	b.end()
-	b.w.close(errConnection)
 	return nil
 }
 

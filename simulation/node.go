@@ -8,8 +8,10 @@ import (
 	"net/http"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
+	"github.com/bearerd/bearerd/internal/confirming"
 	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/feed"
 	"github.com/bearerd/bearerd/internal/journal"
@@ -35,7 +37,9 @@ type node struct {
 	number int
 	line   *line // to the database
 
-	broken  sync.Mutex // held by who breaks it; nobody waits for it
+	broken  sync.Mutex  // held by who breaks it; nobody waits for it
+	ill     atomic.Bool // while it is broken
+	hidden  atomic.Bool // nobody asks it
 	mu      sync.Mutex
 	current *incarnation
 	count   int
@@ -51,7 +55,9 @@ type incarnation struct {
 	ring     *keyring.Ring
 	forms    token.Forms
 	feed     *feed.Edge
+	room     *confirming.Room
 	mux      *http.ServeMux
+	end      context.CancelFunc // ends what runs in it
 	running  sync.WaitGroup
 }
 
@@ -68,7 +74,7 @@ func (n *node) start() {
 	n.count++
 	p := newProcess(n.world.ctx, n.world.Seed, fmt.Sprintf("node %d.%d", n.number, n.count))
 	i := &incarnation{process: p, store: &store{line: n.line, db: n.world.db, own: p}, mux: http.NewServeMux()}
-	if err := i.build(n.world.Staleness); err != nil {
+	if err := i.build(n.world); err != nil {
 		panic(err) // the simulation itself is wrong
 	}
 	n.current = i
@@ -86,10 +92,18 @@ func (s pausing) Key(kid string) (token.VerificationKey, bool) {
 }
 
 // build puts the process together as a node of bearerd is.
-func (i *incarnation) build(staleness time.Duration) (err error) {
+func (i *incarnation) build(w *World) (err error) {
+	staleness, logger := w.Staleness, w.logger(i.name)
 	ledger := revocation.NewLedger(i.clock, time.Now)
+	i.room, err = confirming.New(confirming.Config{
+		Node: i.name, Staleness: staleness, Clock: i.clock, Store: i.store, Log: logger,
+		Publish: func(ctx context.Context) error { return i.follower.ConfirmAgain(ctx) },
+	})
+	if err != nil {
+		return err
+	}
 	i.follower, err = revocation.NewFollower(revocation.Config{
-		Log: i.store, Ledger: ledger, Node: i.name, Staleness: staleness, ConfirmAlways: true,
+		Log: i.store, Ledger: ledger, Node: i.name, Staleness: staleness, ConfirmAlways: true, Outside: i.room.Outside, Logger: logger,
 	})
 	if err != nil {
 		return err
@@ -117,18 +131,21 @@ func (i *incarnation) build(staleness time.Duration) (err error) {
 	if err != nil {
 		return err
 	}
-	i.feed = &feed.Edge{Verifier: i.verifier, Log: i.follower, Tail: tail, Issuer: issuer, Staleness: staleness, Clock: i.clock}
+	i.feed = &feed.Edge{Verifier: i.verifier, Log: i.follower, Tail: tail, Issuer: issuer, Staleness: staleness, Clock: i.clock, Confirming: i.room, Settings: feed.Settings{APITokenPrefix: token.PrefixAPIToken}}
 	i.feed.Register(i.mux)
 	i.register(staleness)
-	i.running.Go(func() { _ = i.follower.Run(i.ctx) })
-	i.running.Go(func() { _ = watcher.Run(i.ctx, staleness) })
+	var ctx context.Context
+	ctx, i.end = context.WithCancel(i.ctx)
+	i.running.Go(func() { _ = i.follower.Run(ctx) })
+	i.running.Go(func() { _ = watcher.Run(ctx, staleness) })
+	i.running.Go(func() { _ = i.room.Run(ctx) })
 	return nil
 }
 
 // leave ends the process in good order: it takes itself off the list.
 func (i *incarnation) leave() {
 	i.feed.EndStreams()
-	i.kill()
+	i.end()
 	i.running.Wait()
 	i.crash()
 }
@@ -157,19 +174,21 @@ func (i *incarnation) register(staleness time.Duration) {
 	})
 	i.mux.HandleFunc("/introspect", func(w http.ResponseWriter, r *http.Request) {
 		seq := i.follower.Applied()
-		t, err := i.verifier.Verify(r.Context(), r.FormValue("token"), verification.Requirements{AnyAudience: true})
+		id, err := i.verifier.Identify(r.Context(), r.FormValue("token"), verification.Requirements{AnyAudience: true})
 		switch {
 		case fault.Is(err, fault.InvalidToken) || fault.Is(err, fault.InsufficientScope):
 			answer(w, map[string]any{"active": false})
 		case err != nil:
 			w.WriteHeader(http.StatusServiceUnavailable)
 		default:
-			answer(w, introspection(t, seq))
+			answer(w, introspection(id, seq, r.FormValue("facts") == "true"))
 		}
 	})
 }
 
-func introspection(t *verification.Token, seq revocation.Seq) map[string]any {
+// introspection is the answer about a token, with the facts that an edge asks for.
+func introspection(id *verification.Identity, seq revocation.Seq, facts bool) map[string]any {
+	t := id.Token
 	a := map[string]any{
 		"active": true, "jti": t.ID, "sub": t.Subject, "iss": issuer, "token_kind": t.Kind.String(), "seq": t.Seq, "log_seq": seq,
 		"aud": t.Audience, "iat": t.IssuedAt.Unix(), "scope": strings.Join(t.Scope, " "), "chain": t.Chain,
@@ -179,6 +198,13 @@ func introspection(t *verification.Token, seq revocation.Seq) map[string]any {
 	}
 	if t.Collection != nil {
 		a["collection"] = *t.Collection
+	}
+	if facts {
+		permissions := []map[string]any{}
+		for _, g := range id.Subject.Grants {
+			permissions = append(permissions, map[string]any{"action": g.Action, "path": g.Path})
+		}
+		a["groups"], a["permissions"], a["collection_exists"] = []string{}, permissions, true
 	}
 	return a
 }

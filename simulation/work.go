@@ -4,7 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/http"
+	"slices"
 	"sync"
 	"time"
 
@@ -14,15 +14,17 @@ import (
 	"github.com/bearerd/bearerd/internal/records"
 	"github.com/bearerd/bearerd/internal/revocation"
 	"github.com/bearerd/bearerd/internal/verification"
-	"github.com/bearerd/bearerd/verify"
 )
 
 const (
 	workers     = 4
 	users       = 5
-	kept        = 40               // tokens that are worked with
-	askPatience = 15 * time.Second // of a client
+	kept        = 40 // tokens that are worked with
+	keptRevoked = 8  // that were revoked last
 )
+
+// patience is a client's: longer than any acknowledgement takes.
+func (w *World) patience() time.Duration { return 2*w.Staleness + 2*time.Second }
 
 func subjects() []string {
 	var all []string
@@ -34,10 +36,11 @@ func subjects() []string {
 
 // work is what the workers share.
 type work struct {
-	mu     sync.Mutex
-	serial int
-	tokens []*clustertest.Token
-	moving map[string]bool // whose access is being changed
+	mu      sync.Mutex
+	serial  int
+	tokens  []*clustertest.Token
+	revoked []*clustertest.Token // with an acknowledgement, a moment ago
+	moving  map[string]bool      // whose access is being changed
 }
 
 func (w *work) add(t *clustertest.Token) {
@@ -52,10 +55,36 @@ func (w *work) add(t *clustertest.Token) {
 func (w *work) some(c *chance) *clustertest.Token {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if len(w.tokens) == 0 {
+	return oneOf(c, w.tokens)
+}
+
+func oneOf(c *chance, tokens []*clustertest.Token) *clustertest.Token {
+	if len(tokens) == 0 {
 		return nil
 	}
-	return w.tokens[c.index(len(w.tokens))]
+	return tokens[c.index(len(tokens))]
+}
+
+// addRevoked notes that a token was revoked: what is wrong shows there first.
+func (w *work) addRevoked(t *clustertest.Token) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.revoked = append(w.revoked, t)
+	if len(w.revoked) > keptRevoked {
+		w.revoked = w.revoked[1:]
+	}
+}
+
+func (w *work) allRevoked() []*clustertest.Token {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return slices.Clone(w.revoked)
+}
+
+func (w *work) someRevoked(c *chance) *clustertest.Token {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return oneOf(c, w.revoked)
 }
 
 func (w *work) name(kind string) string {
@@ -95,36 +124,60 @@ func (w *World) toil(c *chance) {
 }
 
 func (w *World) act(c *chance) {
-	n := w.nodes[c.index(len(w.nodes))]
-	t := w.work.some(c)
-	wait := !c.oneIn(4)
+	n, t, wait := w.node(c), w.work.some(c), someWait(c)
 	switch k := c.index(20); {
 	case t == nil || k < 3:
 		w.issueSome(c, n, nil)
 	case k < 4:
 		w.issueSome(c, n, t)
 	case k < 7:
-		w.revoke(c, n, t, wait)
+		for w.revoke(c, n, t, wait) && !c.oneIn(3) { // as it says: try again
+			n, wait = w.node(c), someWait(c)
+		}
 		w.lookEverywhere(c, t)
 	case k < 8:
 		w.revokeAll(c, n, t.Subject, wait)
 		w.look(c, t)
 	case k < 9:
-		var looking sync.WaitGroup
-		looking.Go(func() { w.lookEverywhere(newChance(uint64(c.Below(1<<62)), t.Name), t) }) //nolint:gosec // not negative
-		w.move(c, n, t.Subject, wait)
-		looking.Wait()
+		for i := 0; i < 5 && t.Collection == 0; i++ {
+			t = w.work.some(c)
+		}
+		w.moveUnderLooks(c, n, t, wait)
 		w.lookEverywhere(c, t)
 	default:
+		if r := w.work.someRevoked(c); r != nil && c.oneIn(2) {
+			t = r
+		}
 		w.look(c, t)
 	}
+}
+
+// node returns some node, mostly one that isn't broken.
+func (w *World) node(c *chance) *node {
+	n := w.nodes[c.index(len(w.nodes))]
+	if n.ill.Load() {
+		n = w.nodes[c.index(len(w.nodes))]
+	}
+	for n.hidden.Load() { // of all nodes at most one is
+		n = w.nodes[c.index(len(w.nodes))]
+	}
+	return n
+}
+
+// asked returns the nodes that are asked.
+func (w *World) asked() []*node {
+	return slices.DeleteFunc(slices.Clone(w.nodes), func(n *node) bool { return n.hidden.Load() })
+}
+
+func someWait(c *chance) revocation.Wait {
+	return []revocation.Wait{revocation.WaitNone, revocation.WaitNodes, revocation.WaitAll, revocation.WaitAll}[c.index(4)]
 }
 
 // look verifies a token at some processes at once.
 func (w *World) look(c *chance, t *clustertest.Token) {
 	var all sync.WaitGroup
 	for range 2 {
-		n, v := w.nodes[c.index(len(w.nodes))], w.verifiers[c.index(len(w.verifiers))]
+		n, v := w.node(c), w.verifiers[c.index(len(w.verifiers))]
 		there, elsewhere := c.upTo(mostDelay), c.upTo(mostDelay)
 		all.Go(func() { w.verifyAtNode(n, t, there) })
 		all.Go(func() { w.verifyAtVerifier(v, t, elsewhere) })
@@ -132,22 +185,59 @@ func (w *World) look(c *chance, t *clustertest.Token) {
 	all.Wait()
 }
 
-// lookEverywhere verifies a token at every node at once, and at some verifiers.
-func (w *World) lookEverywhere(c *chance, t *clustertest.Token) {
+// moveUnderLooks changes the access of a token's user, mostly twice, while the token is
+// verified again and again: what is read of the user is then often under way while the log
+// changes.
+func (w *World) moveUnderLooks(c *chance, n *node, t *clustertest.Token, wait revocation.Wait) {
+	const times, within = 5, 20 * time.Millisecond
+	var looking sync.WaitGroup
+	for range times {
+		own, pause := newChance(uint64(c.Below(1<<62)), t.Name), c.upTo(within) //nolint:gosec // not negative
+		looking.Go(func() {
+			time.Sleep(pause)
+			w.lookAtNodes(own, t)
+		})
+	}
+	if c.oneIn(2) {
+		w.move(c, n, t.Subject, clustertest.Bind, revocation.WaitNone)
+		w.move(c, n, t.Subject, clustertest.Unbind, revocation.WaitAll)
+	} else {
+		w.move(c, n, t.Subject, []clustertest.Kind{clustertest.Bind, clustertest.Unbind}[c.index(2)], wait)
+	}
+	looking.Wait()
+}
+
+// lookAtNodes verifies a token at every node at once.
+func (w *World) lookAtNodes(c *chance, t *clustertest.Token) {
 	var all sync.WaitGroup
-	for _, n := range w.nodes {
+	for _, n := range w.asked() {
 		delay := c.upTo(mostDelay)
 		all.Go(func() { w.verifyAtNode(n, t, delay) })
 	}
-	w.look(c, t)
+	all.Wait()
+}
+
+// lookEverywhere verifies a token at every node and at many verifiers at once.
+func (w *World) lookEverywhere(c *chance, t *clustertest.Token) {
+	const many = 8
+	var all sync.WaitGroup
+	for _, n := range w.asked() {
+		delay := c.upTo(mostDelay)
+		all.Go(func() { w.verifyAtNode(n, t, delay) })
+	}
+	first := c.index(len(w.verifiers))
+	for i := range min(many, len(w.verifiers)) {
+		v, delay := w.verifiers[(first+i)%len(w.verifiers)], c.upTo(mostDelay)
+		all.Go(func() { w.verifyAtVerifier(v, t, delay) })
+	}
 	all.Wait()
 }
 
 // do does something at a node, which the request reaches after a delay, and records it.
-func (w *World) do(n *node, delay time.Duration, o clustertest.Op, f func(context.Context, *incarnation, *clustertest.Op) error) {
+func (w *World) do(n *node, delay time.Duration, o clustertest.Op, f func(context.Context, *incarnation, *clustertest.Op) error) clustertest.Outcome {
 	o.Node, o.Start = n.number, w.History.Now()
 	i := n.now()
-	ctx, cancel := context.WithTimeout(i.ctx, askPatience)
+	ctx, cancel := context.WithTimeout(i.ctx, w.patience())
 	defer cancel()
 	err := errConnection
 	if pause(ctx, delay) && i.awake(ctx) {
@@ -168,6 +258,7 @@ func (w *World) do(n *node, delay time.Duration, o clustertest.Op, f func(contex
 		}
 	}
 	w.History.Add(o)
+	return o.Outcome
 }
 
 // outcome reads an error of a node.
@@ -209,6 +300,9 @@ func (w *World) issueSome(c *chance, n *node, parent *clustertest.Token) {
 					return err
 				}
 			}
+			if !ask.opaque {
+				t.KID = "shared"
+			}
 			if t.Value, t.ID, err = i.issue(ctx, ask); err == nil {
 				o.Token = t
 			}
@@ -223,40 +317,44 @@ func (w *World) verifyAtNode(n *node, t *clustertest.Token, delay time.Duration)
 	})
 }
 
-func (w *World) revoke(c *chance, n *node, t *clustertest.Token, wait bool) {
-	w.do(n, c.upTo(mostDelay), clustertest.Op{Kind: clustertest.Revoke, Token: t, Wait: wait}, func(ctx context.Context, i *incarnation, o *clustertest.Op) error {
-		return acknowledged(o)(i.revoke(ctx, t.Value, waitFor(wait)))
+// revoke revokes a token, and reports whether that should be tried again.
+func (w *World) revoke(c *chance, n *node, t *clustertest.Token, wait revocation.Wait) (again bool) {
+	outcome := w.do(n, c.upTo(mostDelay), waited(clustertest.Op{Kind: clustertest.Revoke, Token: t}, wait), func(ctx context.Context, i *incarnation, o *clustertest.Op) error {
+		return acknowledged(o)(i.revoke(ctx, t.Value, wait))
 	})
+	if outcome == clustertest.Yes {
+		w.work.addRevoked(t)
+	}
+	return outcome == clustertest.Unavailable || outcome == clustertest.Unknown
 }
 
-func (w *World) revokeAll(c *chance, n *node, subject string, wait bool) {
-	w.do(n, c.upTo(mostDelay), clustertest.Op{Kind: clustertest.RevokeAll, Subject: subject, Wait: wait}, func(ctx context.Context, i *incarnation, o *clustertest.Op) error {
-		return acknowledged(o)(i.journal.Revoke(ctx, i.journal.EndSubject(subject, "all tokens revoked"), waitFor(wait)))
+func (w *World) revokeAll(c *chance, n *node, subject string, wait revocation.Wait) {
+	w.do(n, c.upTo(mostDelay), waited(clustertest.Op{Kind: clustertest.RevokeAll, Subject: subject}, wait), func(ctx context.Context, i *incarnation, o *clustertest.Op) error {
+		return acknowledged(o)(i.journal.Revoke(ctx, i.journal.EndSubject(subject, "all tokens revoked"), wait))
 	})
 }
 
 // move takes away a user's access to the collection, or grants it again.
-func (w *World) move(c *chance, n *node, subject string, wait bool) {
+func (w *World) move(c *chance, n *node, subject string, kind clustertest.Kind, wait revocation.Wait) {
 	if !w.work.claim(subject) {
 		return
 	}
 	defer w.work.release(subject)
-	kind, op := clustertest.Unbind, records.Op(records.RemoveBinding{ID: subject})
-	if c.oneIn(2) {
-		kind, op = clustertest.Bind, records.AddBinding{Binding: access.Binding{ID: subject}}
+	op := records.Op(records.RemoveBinding{ID: subject})
+	if kind == clustertest.Bind {
+		op = records.AddBinding{Binding: access.Binding{ID: subject}}
 	}
-	w.do(n, c.upTo(mostDelay), clustertest.Op{Kind: kind, Subject: subject, Collection: collection, Wait: wait}, func(ctx context.Context, i *incarnation, o *clustertest.Op) error {
+	w.do(n, c.upTo(mostDelay), waited(clustertest.Op{Kind: kind, Subject: subject, Collection: collection}, wait), func(ctx context.Context, i *incarnation, o *clustertest.Op) error {
 		return acknowledged(o)(i.journal.Revoke(ctx, records.Batch{
 			Ops: []records.Op{op}, Log: []revocation.Entry{i.journal.CutOff(revocation.Access, subject)},
-		}, waitFor(wait)))
+		}, wait))
 	})
 }
 
-func waitFor(wait bool) revocation.Wait {
-	if wait {
-		return revocation.WaitNodes
-	}
-	return revocation.WaitNone
+// waited notes what an operation waits for.
+func waited(o clustertest.Op, wait revocation.Wait) clustertest.Op {
+	o.Wait, o.All = wait != revocation.WaitNone, wait == revocation.WaitAll
+	return o
 }
 
 // acknowledged notes the numbers of an acknowledgement.
@@ -264,6 +362,9 @@ func acknowledged(o *clustertest.Op) func(revocation.Receipt, error) error {
 	return func(r revocation.Receipt, err error) error {
 		if err == nil && r.Nodes != nil {
 			o.Counts = &clustertest.Counts{Nodes: r.Nodes.Nodes, Confirmed: r.Nodes.Confirmed, Expired: r.Nodes.Expired}
+			if v := r.Nodes.Verifiers; v != nil {
+				o.Counts.Verifiers = &clustertest.VerifierCounts{Count: v.Count, Confirmed: v.Confirmed, Expired: v.Expired}
+			}
 		}
 		return err
 	}
@@ -272,26 +373,16 @@ func acknowledged(o *clustertest.Op) func(revocation.Receipt, error) error {
 func (w *World) verifyAtVerifier(v *verifier, t *clustertest.Token, delay time.Duration) {
 	o := clustertest.Op{Kind: clustertest.Verify, Token: t, Node: v.number, Start: w.History.Now()}
 	p, service := v.machine(), v.now()
-	ctx, cancel := context.WithTimeout(p.ctx, askPatience)
+	ctx, cancel := context.WithTimeout(p.ctx, w.patience())
 	defer cancel()
 	if !pause(ctx, delay) || !p.awake(ctx) {
 		return // nobody asked it
 	}
-	_, err := service.Verify(ctx, t.Value)
+	o.Outcome, o.Reason = service.judge(ctx, t.Value)
 	p.awake(ctx)
 	o.End = w.History.Now()
-	e, isError := errors.AsType[*verify.Error](err)
-	switch {
-	case p.crashed():
+	if p.crashed() {
 		o.Outcome, o.Reason = clustertest.Unknown, "no answer"
-	case err == nil:
-		o.Outcome = clustertest.Yes
-	case isError && e.Status == http.StatusServiceUnavailable:
-		o.Outcome, o.Reason = clustertest.Unavailable, e.Description
-	case isError && (e.Status == http.StatusUnauthorized || e.Status == http.StatusForbidden):
-		o.Outcome, o.Reason = clustertest.No, e.Description
-	default:
-		o.Outcome, o.Reason = clustertest.Wrong, err.Error()
 	}
 	w.History.Add(o)
 }

@@ -3,6 +3,8 @@ package simulation
 import (
 	"context"
 	"fmt"
+	"io"
+	"log/slog"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -20,6 +22,7 @@ type Options struct {
 	Length    time.Duration // how long faults follow each other; then all is whole, and the work goes on
 	Breaks    string        // a rule of the store that doesn't hold; "": none
 	Secret    string        // the file with the secret of HS256
+	Log       io.Writer     // what the processes log; nil: nothing
 }
 
 // Draw draws a world from a seed: mostly small ones, and now and then one with a hundred
@@ -34,6 +37,9 @@ func Draw(seed uint64) Options {
 		o.Verifiers = 100
 	}
 	o.Length = max(60*o.Staleness, time.Minute)
+	if o.Verifiers == 100 {
+		o.Length /= 2
+	}
 	return o
 }
 
@@ -47,6 +53,7 @@ type World struct {
 	nodes     []*node
 	verifiers []*verifier
 	work      work
+	aside     sync.WaitGroup // what is done beside the work
 }
 
 // Result is what came of a world.
@@ -54,6 +61,20 @@ type Result struct {
 	History    *clustertest.History
 	Violations []clustertest.Violation
 	Lasted     time.Duration // on its own clock
+}
+
+// logger returns the logger of a process.
+func (w *World) logger(process string) *slog.Logger {
+	if w.Log == nil {
+		return nil
+	}
+	h := slog.NewTextHandler(w.Log, &slog.HandlerOptions{ReplaceAttr: func(_ []string, a slog.Attr) slog.Attr {
+		if a.Key == slog.TimeKey && w.History != nil {
+			return slog.Duration("at", w.History.Now())
+		}
+		return a
+	}})
+	return slog.New(h).With(slog.String("process", process))
 }
 
 // calm is how long the work goes on after the last fault.
@@ -74,15 +95,18 @@ func Run(t *testing.T, o Options) (r Result) {
 		for i := range workers {
 			working.Go(func() { w.toil(newChance(o.Seed, fmt.Sprintf("worker %d", i))) })
 		}
-		working.Go(func() { w.breakThings(newChance(o.Seed, "faults")) })
+		working.Go(func() { w.breakNodes(newChance(o.Seed, "faults of nodes")) })
+		working.Go(func() { w.breakVerifiers(newChance(o.Seed, "faults of verifiers")) })
 		working.Go(func() { w.breakDatabase(newChance(o.Seed, "faults of the database")) })
 		working.Wait()
+		w.aside.Wait()
 		r.Lasted = time.Since(begun)
 		end()
 		w.stop()
 		r.History = w.History
 		r.Violations = clustertest.Check(w.History, clustertest.Promise{
 			Staleness: o.Staleness + o.Staleness/1000, Nodes: o.Nodes, FollowerRecovery: w.calm() - 15*time.Second,
+			Waits: waits, Edges: (o.Verifiers + 2) / 4, Confirming: (o.Verifiers+3)/4 + (o.Verifiers+1)/4,
 		})
 	})
 	return r
@@ -93,7 +117,7 @@ func (w *World) start() {
 	for i := range w.Nodes {
 		w.nodes = append(w.nodes, &node{world: w, number: i, line: newLine(w.Seed, fmt.Sprintf("database %d", i))})
 	}
-	w.db.news = func() { time.AfterFunc(mostDelay, w.wake) }
+	w.db.news = w.wake
 	for _, n := range w.nodes {
 		n.start()
 	}
@@ -110,22 +134,24 @@ func (w *World) start() {
 		v.start()
 	}
 	for _, v := range w.verifiers {
-		for !v.now().Health().Ready {
+		for !v.now().isReady() {
 			time.Sleep(w.Staleness / 8)
 		}
 	}
 	time.Sleep(w.Staleness)
 }
 
-// wake is the database's notification: who is connected to the primary asks at once.
+// wake is the database's notification: who is connected to the primary asks soon.
 func (w *World) wake() {
 	for _, n := range w.nodes {
-		i := n.now()
-		now, _ := n.line.weather()
-		now.slow = 0
-		if now == (weather{}) && !i.crashed() {
-			i.follower.Wake()
-		}
+		time.AfterFunc(n.line.delay(weather{}), func() {
+			i := n.now()
+			now, _ := n.line.weather()
+			now.slow, now.slowFacts = 0, 0
+			if now == (weather{}) && !i.crashed() {
+				i.follower.Wake()
+			}
+		})
 	}
 }
 

@@ -20,6 +20,7 @@ import (
 
 const (
 	model         = "promise.pml"
+	verifiers     = "verifiers.pml"
 	searchTimeout = 9 * time.Minute // on a machine that has other work; see README.md
 	memoryLimit   = "3000"          // MB
 	depthLimit    = "300000"        // steps; a search that gets there fails
@@ -34,9 +35,13 @@ const (
 
 // search is one run of spin over the model with some switches on.
 type search struct {
+	model    string   // "": promise.pml
 	switches []string // NAME=VALUE
 	optimize string   // of the C compiler; "": it is compiled faster than it would run
 }
+
+// switchesOf is the file with the switches of a model.
+var switchesOf = map[string]string{model: "switches.pml", verifiers: "verifierswitches.pml"}
 
 // result is what a search that ran to its end has found.
 type result struct {
@@ -46,16 +51,18 @@ type result struct {
 
 var (
 	assertion = regexp.MustCompile(`assertion violated (.*) \(at depth \d+\)`)
-	unreached = regexp.MustCompile(`promise\.pml:\d+, state \d+, ".*"`)
+	unreached = regexp.MustCompile(`[a-z]+\.pml:\d+, state \d+, ".*"`)
 	switchDef = regexp.MustCompile(`(?m)^#ifndef ([A-Z0-9_]+)`)
-	heading   = regexp.MustCompile(`(?m)^/\* (Rules|Assumptions|More than is assumed)\.`)
 )
 
 // run searches the model. It fails the test when the search isn't one of all states.
 func (s search) run(t *testing.T) result {
 	t.Helper()
 	dir := t.TempDir()
-	for _, name := range []string{model, "switches.pml"} { // spin looks for what it wrote beside the model
+	if s.model == "" {
+		s.model = model
+	}
+	for _, name := range []string{s.model, switchesOf[s.model]} { // spin looks for what it wrote beside the model
 		if err := os.WriteFile(filepath.Join(dir, name), []byte(read(t, name)), 0o600); err != nil {
 			t.Fatal(err)
 		}
@@ -68,7 +75,7 @@ func (s search) run(t *testing.T) result {
 	if optimize == "" {
 		optimize = "-O0"
 	}
-	command(t, dir, "spin", slices.Concat(defines, []string{"-a", model})...)
+	command(t, dir, "spin", slices.Concat(defines, []string{"-a", s.model})...)
 	command(t, dir, "gcc", optimize, "-w", "-DSAFETY", "-DNOREDUCE", "-DVECTORSZ=256", "-DMEMLIM="+memoryLimit, "-o", "pan", "pan.c")
 	output := command(t, dir, "./pan", "-m"+depthLimit, "-w24")
 	r := result{output: output}
@@ -82,7 +89,7 @@ func (s search) run(t *testing.T) result {
 		t.Fatalf("%v: the search was cut short:\n%s", s.switches, output)
 	}
 	if r.violated != holds {
-		r.output += "\n" + command(t, dir, "spin", slices.Concat(defines, []string{"-t", "-p", "-B", model})...)
+		r.output += "\n" + command(t, dir, "spin", slices.Concat(defines, []string{"-t", "-p", "-B", s.model})...)
 	}
 	return r
 }
@@ -247,26 +254,42 @@ func TestEveryStepIsTaken(t *testing.T) {
 // tables of README.md together.
 func TestEverySwitchIsTriedAndExplained(t *testing.T) {
 	t.Parallel()
-	switches, readme := read(t, "switches.pml"), read(t, "README.md")
-	sections := heading.FindAllStringIndex(switches, -1)
-	if len(sections) != 3 {
-		t.Fatalf("switches.pml has %d sections of switches, want 3", len(sections))
+	readme := read(t, "README.md")
+	tried := map[string][]string{verifiers: verifierMutants}
+	rows := map[string]string{}
+	for _, m := range mutants {
+		tried[model] = append(tried[model], m.name)
+		rows[m.name] = cell(m.unfenced) + ` \| ` + cell(m.fenced)
 	}
-	var want []string
-	for _, def := range switchDef.FindAllStringSubmatch(switches[:sections[2][0]], -1) {
-		want = append(want, def[1])
+	for _, name := range verifierMutants {
+		rows["verifiers: "+name] = p1
 	}
-	got := make([]string, len(mutants))
-	for i, m := range mutants {
-		got[i] = m.name
-		row := regexp.MustCompile(`(?m)^\| ` + "`" + m.name + "`" + ` \|.*\| ` + cell(m.unfenced) + ` \| ` + cell(m.fenced) + ` \|$`)
-		if !row.MatchString(readme) {
-			t.Errorf("README.md has no row for %s that says %s and, fenced, %s", m.name, cell(m.unfenced), cell(m.fenced))
+	for of, file := range switchesOf {
+		want := switchesIn(t, file)
+		if !slices.Equal(tried[of], want) {
+			t.Errorf("tried are %v, and the switches in %s are %v", tried[of], file, want)
 		}
 	}
-	if !slices.Equal(got, want) {
-		t.Errorf("tried are %v, and the switches are %v", got, want)
+	for name, breaks := range rows {
+		row := regexp.MustCompile(`(?m)^\| ` + "`" + strings.TrimPrefix(name, "verifiers: ") + "`" + ` \|.*\| ` + breaks + ` \|$`)
+		if !row.MatchString(readme) {
+			t.Errorf("README.md has no row for %s that ends with %s", name, breaks)
+		}
 	}
+}
+
+// switchesIn returns the switches of a file that take away a rule or an assumption.
+func switchesIn(t *testing.T, file string) (names []string) {
+	t.Helper()
+	text := read(t, file)
+	more := strings.Index(text, "/* More than is assumed.")
+	if more < 0 || !strings.Contains(text, "/* Assumptions.") {
+		t.Fatalf("%s has other sections of switches", file)
+	}
+	for _, def := range switchDef.FindAllStringSubmatch(text[:more], -1) {
+		names = append(names, def[1])
+	}
+	return names
 }
 
 func cell(violated string) string {

@@ -50,7 +50,9 @@
 // # A confirmation that reaches another node
 //
 // It is passed on through the store: what comes within 20 ms for one node is one row. The
-// node that it is for looks into the store while one of its verifiers is behind.
+// node that it is for looks into the store often while one of its verifiers is behind, and
+// now and then otherwise, so that nothing piles up there. One client fills at most a quarter
+// of what a node passes on at once.
 //
 // # Who is silent
 //

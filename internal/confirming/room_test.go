@@ -314,6 +314,45 @@ func TestAConfirmationThatReachesAnotherNodeIsPassedOn(t *testing.T) {
 	eventually(t, "the confirmation", func() bool { return here.services(2) == readers(1, 0, 2) })
 }
 
+// One client that sends more than any can mean keeps nobody else's confirmations from being
+// passed on.
+func TestAClientThatFloodsFillsAPartOfABatch(t *testing.T) {
+	t.Parallel()
+	for name, node := range map[string]func(int) string{
+		"for one node":   func(int) string { return "here" },
+		"for many nodes": func(i int) string { return fmt.Sprint("node ", i) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			there := newKit(t, func(c *confirming.Config) {
+				c.Node, c.Store = "there", &passed{taken: make(chan []records.PassedConfirmation, 10)}
+			})
+			const many = 1300
+			kinds := make(chan fault.Kind, many)
+			post := func(client, node string, n int) error {
+				return there.Confirm(t.Context(), confirming.Confirmation{Node: node, Stream: fmt.Sprint(n), Client: client})
+			}
+			for i := range many {
+				go func() { kinds <- fault.KindOf(post("flood", node(i), i)) }()
+			}
+			want(t, "the flood", <-kinds, fault.Unavailable) // the others wait: nothing takes the batch
+			run(t, there)
+			want(t, "another client's", post("api", "here", 0), error(nil))
+		})
+	}
+}
+
+// What is passed on for a node without registrations is taken all the same, and doesn't pile
+// up in the store.
+func TestConfirmationsForNobodyAreTaken(t *testing.T) {
+	t.Parallel()
+	store := &passed{taken: make(chan []records.PassedConfirmation, 10)}
+	store.taken <- []records.PassedConfirmation{{Stream: "x", Client: "api", Seq: 1}}
+	here := newKit(t, func(c *confirming.Config) { c.Store, c.Staleness = store, 100*time.Millisecond })
+	run(t, here)
+	eventually(t, "the refusal", func() bool { return here.Status().Refused == 1 })
+}
+
 func TestThePaceGrowsWithTheStreams(t *testing.T) {
 	t.Parallel()
 	want(t, "few", confirming.PaceOf(3), 20*time.Millisecond)

@@ -13,7 +13,13 @@ import (
 const (
 	maxPassed   = 5000 // confirmations in one batch
 	maxPassedTo = 200  // nodes
+	// ofOne is the part of a batch that one client may fill, so that others' confirmations
+	// are passed on however many it sends, and for whatever nodes.
+	ofOne       = 4
 	passTimeout = 2 * time.Second
+	// idleCollects is how many times more seldom a node takes confirmations while nobody is
+	// registered: what is sent to it then is of no use, and must not pile up in the store.
+	idleCollects = 8
 )
 
 // Run writes what is confirmed to the list of nodes, ends those who lag, and passes on and
@@ -96,15 +102,43 @@ type passer struct {
 type passing struct {
 	to      map[string][]records.PassedConfirmation
 	size    int
-	done    chan struct{} // closed when the rest is set
+	of      map[string]*share // by client
+	done    chan struct{}     // closed when the rest is set
 	unknown map[string]bool
 	err     error
+}
+
+// share is what one client has of a batch.
+type share struct {
+	size  int
+	nodes map[string]bool
+}
+
+// add adds a confirmation, unless there are too many, of all or of its client.
+func (b *passing) add(c Confirmation) bool {
+	own := b.of[c.Client]
+	if own == nil {
+		own = &share{nodes: map[string]bool{}}
+		b.of[c.Client] = own
+	}
+	full := func(size, nodes int, known bool, part int) bool {
+		return size >= maxPassed/part || !known && nodes >= maxPassedTo/part
+	}
+	_, known := b.to[c.Node]
+	if full(b.size, len(b.to), known, 1) || full(own.size, len(own.nodes), own.nodes[c.Node], ofOne) {
+		return false
+	}
+	b.size++
+	own.size++
+	own.nodes[c.Node] = true
+	b.to[c.Node] = append(b.to[c.Node], records.PassedConfirmation{Stream: c.Stream, Client: c.Client, Seq: c.Seq, Bye: c.Bye})
+	return true
 }
 
 func newPasser() passer { return passer{next: newPassing(), work: make(chan struct{}, 1)} }
 
 func newPassing() *passing {
-	return &passing{to: map[string][]records.PassedConfirmation{}, done: make(chan struct{})}
+	return &passing{to: map[string][]records.PassedConfirmation{}, of: map[string]*share{}, done: make(chan struct{})}
 }
 
 // pass waits until a confirmation for another node is stored.
@@ -115,14 +149,11 @@ func (r *Room) pass(ctx context.Context, c Confirmation) error {
 	p := &r.passer
 	p.mu.Lock()
 	b := p.next
-	_, known := b.to[c.Node]
-	if b.size >= maxPassed || !known && len(b.to) >= maxPassedTo {
-		p.mu.Unlock()
+	added := b.add(c)
+	p.mu.Unlock()
+	if !added {
 		return fault.After(fault.Unavailable, time.Second, "too many confirmations are being passed on")
 	}
-	b.size++
-	b.to[c.Node] = append(b.to[c.Node], records.PassedConfirmation{Stream: c.Stream, Client: c.Client, Seq: c.Seq, Bye: c.Bye})
-	p.mu.Unlock()
 	signal(p.work)
 	select {
 	case <-b.done:
@@ -170,11 +201,11 @@ func (r *Room) passNext(ctx context.Context) {
 	}
 }
 
-// collect takes what other nodes have passed on: often while somebody is behind, and now and
-// then for goodbyes.
+// collect takes what other nodes have passed on: often while somebody is behind, now and then
+// for goodbyes, and seldom while nobody is registered.
 func (r *Room) collect(ctx context.Context) {
 	slow := r.cfg.Staleness / 4
-	pause := slow
+	pause, idle := slow, 0
 	for ctx.Err() == nil {
 		timer := time.NewTimer(pause)
 		select {
@@ -188,10 +219,11 @@ func (r *Room) collect(ctx context.Context) {
 			return
 		}
 		some, behind := r.waits()
-		if !some {
+		if idle++; !some && idle < idleCollects {
 			pause = slow
 			continue
 		}
+		idle = 0
 		if err := r.collectOnce(ctx); err != nil && ctx.Err() == nil {
 			r.cfg.Log.WarnContext(ctx, "taking confirmations from other nodes", slog.Any("error", err))
 		}

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"math/rand/v2"
 	"net/http"
 	"net/url"
 	"strings"
@@ -15,6 +14,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/bearerd/bearerd/internal/machine"
 	"github.com/bearerd/bearerd/internal/revocation"
 	"github.com/bearerd/bearerd/internal/strictjson"
 )
@@ -167,7 +167,7 @@ func (c *confirmer) run(ctx context.Context) {
 			return
 		}
 		for seq := c.applied.Load(); seq > confirmed; seq = c.applied.Load() {
-			early := rand.N(c.pace + 1) //nolint:gosec // spreads the requests, hides nothing
+			early := machine.Within(ctx, c.pace+1)
 			if !sleep(ctx, early) {
 				return
 			}
