@@ -41,6 +41,7 @@ var suites = []suite{
 	{dir: ".", module: "bench", bench: "Libraries", time: "1s", count: 5},
 	{dir: ".", module: "bench", bench: "ForwardAuth|Nginx|Issuing", time: "5x", count: 5},
 	{dir: ".", module: "bench", bench: "Password|ResidentMemory", time: "1x", count: 3},
+	{dir: ".", module: "bench", bench: "ConfirmingVerifiers", time: "1x", count: 3},
 }
 
 func main() {

@@ -64,7 +64,7 @@ func none(t testing.TB, from <-chan said) {
 func confirming(c *verify.Config) { c.Confirm = "api 1" }
 
 // confirmed starts a verifier that confirms, on a stream that began at seq.
-func (s *script) confirmed(t testing.TB, b *bootClock, seq int64, change ...func(*verify.Config)) (*verify.Verifier, *stream) {
+func (s *script) confirmed(t testing.TB, b *bootClock, seq int64) (*verify.Verifier, *stream) {
 	t.Helper()
 	s.set(func() { s.auto, s.boot = false, b })
 	first := make(chan *stream, 1)
@@ -74,7 +74,7 @@ func (s *script) confirmed(t testing.TB, b *bootClock, seq int64, change ...func
 		c.beat(seq)
 		first <- c
 	}()
-	v := s.startWithClock(t, b, append([]func(*verify.Config){confirming}, change...)...)
+	v := s.startWithClock(t, b, confirming)
 	return v, <-first
 }
 

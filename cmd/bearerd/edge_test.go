@@ -1,13 +1,13 @@
 package main
 
 import (
-	"encoding/base64"
+	"context"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/url"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -18,238 +18,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/bearerd/bearerd/internal/freeport"
 	"github.com/bearerd/bearerd/internal/frontendtest"
-	"github.com/bearerd/bearerd/internal/token"
 )
-
-const edgeAccess = `
-collections:
-  - {id: 4, name: Fish}
-  - {id: 5, name: Birds}
-users:
-  - {username: ada, password: "correct horse", name: Ada Lovelace, email: ada@example.org, groups: [curators, readers]}
-bindings:
-  - {user: ada, permission: {action: access, path: /collections/4}}
-  - {group: readers, permission: {action: read, path: /lists}}
-clients:
-  - {id: ci, secret: "a secret of well over 32 characters, for ci", grants: [client_credentials], scopes: [read]}
-  - {id: edge, secret: "a secret of well over 32 characters, for the edge", grants: [client_credentials], scopes: [introspect, revocations]}
-  - {id: half, secret: "a secret of well over 32 characters, for the edge", grants: [client_credentials], scopes: [introspect]}
-`
-
-const (
-	edgeSecret   = "a secret of well over 32 characters, for the edge\n"
-	edgeGateway  = "dialects: [specify, senaite, hypothesis, gen3]\nrequirements:\n  write: {scope: write, safe_scope: read, in: [basic, token]}\n"
-	issuerConfig = "issuer: http://%s\nlisten: %s\nscopes: {read: Read, write: Write}\nrevocation: {max_staleness: 1s}\n" + edgeLearns + edgeGateway
-	edgeConfig   = "issuer: http://%s\nclient_id: edge\nclient_secret_file: edge.secret\n" + edgeGateway
-)
-
-// edgeLearns is what an edge has no keys for: its issuer tells it.
-const edgeLearns = `
-api_token: {prefix: msm_}
-foreign_tokens: [{name: drf, pattern: "[0-9a-f]{40}"}, {name: nb, prefix: "nbt_"}]
-resources: [{url: "https://museum.example.org/api", audience: museum}]
-`
-
-// imported are tokens of another system.
-const imported = "owner,value,scope\nada,0123456789abcdef0123456789abcdef01234567,read\nada,nbt_0123456789abcdef01234567,read\n"
-
-// edgeWorld is an issuer with its database, and an edge that verifies for it.
-type edgeWorld struct {
-	*bench
-	issuer   string // host:port
-	node     *process
-	upstream string // more of the edge's configuration
-}
-
-func newEdgeWorld(t *testing.T) *edgeWorld {
-	t.Helper()
-	return newEdgeWorldOf(t, issuerConfig)
-}
-
-func newEdgeWorldOf(t *testing.T, issuer string) *edgeWorld {
-	t.Helper()
-	address := freeport.Address(t)
-	dir := t.TempDir()
-	must(t, os.WriteFile(filepath.Join(dir, "hs256.secret"), []byte(hs256Secret), 0o600))
-	b := newBench(t, dir, fmt.Sprintf(issuer, address, address))
-	b.write("access.yaml", edgeAccess)
-	b.run("apply", "-f", "access.yaml")
-	b.write("edge.secret", edgeSecret)
-	w := &edgeWorld{bench: b, issuer: address}
-	w.node = w.issue(t)
-	return w
-}
-
-// issue starts the issuer.
-func (w *edgeWorld) issue(t *testing.T) *process {
-	t.Helper()
-	p, err := start(w.command("serve", "--ops-listen", "127.0.0.1:0"))
-	if err != nil {
-		t.Fatalf("%v\n%s", err, p.log)
-	}
-	t.Cleanup(func() { _ = p.stop() })
-	return p
-}
-
-// edgeCommand returns bearerd edge with a configuration.
-func (w *edgeWorld) edgeCommand(configuration string, more ...string) *exec.Cmd {
-	w.write("edge.yaml", configuration)
-	cmd := exec.Command("bearerd", append([]string{"edge", "--config", "edge.yaml"}, more...)...)
-	cmd.Dir = w.dir
-	return cmd
-}
-
-// edge starts an edge, which need not be ready.
-func (w *edgeWorld) edge(t *testing.T) *process {
-	t.Helper()
-	p, err := start(w.edgeCommand(fmt.Sprintf(edgeConfig, w.issuer)+w.upstream, "--listen", "127.0.0.1:0", "--ops-listen", "127.0.0.1:0"))
-	if err != nil {
-		t.Fatalf("%v\n%s", err, p.log)
-	}
-	t.Cleanup(func() { _ = p.stop() })
-	return p
-}
-
-// wait waits until something is so.
-func wait(t *testing.T, what string, so func() bool) {
-	t.Helper()
-	for began := time.Now(); !so(); time.Sleep(10 * time.Millisecond) {
-		if time.Since(began) > 20*time.Second {
-			t.Fatalf("it never happens that %s", what)
-		}
-	}
-}
-
-func (w *edgeWorld) ready(t *testing.T, p *process) {
-	t.Helper()
-	wait(t, "the edge is ready", func() bool { status, _ := w.readiness(t, p); return status == http.StatusOK })
-}
-
-func (w *edgeWorld) readiness(t *testing.T, p *process) (status int, reason any) {
-	t.Helper()
-	r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, p.ops+"/readyz", nil)
-	must(t, err)
-	a, err := w.send(r)
-	must(t, err)
-	return a.status, a.body["reason"]
-}
-
-// question is a request to /auth/verify, or to where Envoy asks.
-type question struct {
-	name, target string
-	header       http.Header
-}
-
-var requestID = regexp.MustCompile(`,"request_id":"[^"]*"`)
-
-func bearerOf(token string) http.Header { return http.Header{"Authorization": {"Bearer " + token}} }
-
-// ask returns all of an answer but what differs by the moment.
-func (w *edgeWorld) ask(t *testing.T, p *process, q question) string {
-	t.Helper()
-	r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, p.base+q.target, nil)
-	must(t, err)
-	r.Header = q.header.Clone()
-	resp, err := w.client.Do(r)
-	must(t, err)
-	defer func() { _ = resp.Body.Close() }()
-	body, err := io.ReadAll(resp.Body)
-	must(t, err)
-	for _, name := range []string{"Date", "X-Request-Id", "Content-Length"} {
-		resp.Header.Del(name)
-	}
-	var text strings.Builder
-	fmt.Fprintln(&text, resp.StatusCode)
-	must(t, resp.Header.Write(&text))
-	return text.String() + requestID.ReplaceAllString(string(body), "")
-}
-
-// status returns the status of an answer.
-func (w *edgeWorld) status(t *testing.T, p *process, q question) string {
-	t.Helper()
-	status, _, _ := strings.Cut(w.ask(t, p, q), "\n")
-	return status
-}
-
-// everyToken returns tokens of each kind, and what is none.
-func (w *edgeWorld) everyToken(t *testing.T) map[string]string {
-	t.Helper()
-	held := w.secrets(w.node)
-	w.write("imported.csv", imported)
-	w.run("token", "import", "imported.csv")
-	return map[string]string{
-		"of another system":           "0123456789abcdef0123456789abcdef01234567",
-		"of another, with a prefix":   "nbt_0123456789abcdef01234567",
-		"of another system, unknown":  strings.Repeat("0a", 20),
-		"a client's":                  held["<token>"],
-		"a dialect's":                 held["<ada's token>"],
-		"an access token":             w.run("token", "issue", "ada", "--scope", "read write"),
-		"of a collection":             w.run("token", "issue", "ada", "--collection", "4"),
-		"of a network":                w.run("token", "issue", "ada", "--network", "192.0.2.0/24"),
-		"an API token":                w.run("token", "create", "ada", "--name", "a", "--scope", "read"),
-		"an API token, collection":    w.run("token", "create", "ada", "--name", "b", "--collection", "4"),
-		"an API token, network":       w.run("token", "create", "ada", "--name", "c", "--network", "192.0.2.0/24"),
-		"an API token, here":          w.run("token", "create", "ada", "--name", "d", "--network", "127.0.0.0/8"),
-		"a session as Bearer":         held["<session>"],
-		"an unknown API token":        "bda_" + strings.Repeat("0", 36),
-		"another secret":              "bdc_" + strings.Repeat("0", 36),
-		"junk":                        "junk",
-		"a JWT of somebody else":      "eyJhbGciOiJFZERTQSIsImtpZCI6IngiLCJ0eXAiOiJhdCtqd3QifQ.e30.AAAA",
-		"a token in another alphabet": "bda_ä",
-	}
-}
-
-func questions(tokens map[string]string, session string) []question {
-	var all []question
-	for name, raw := range tokens {
-		if password := "Basic " + base64.StdEncoding.EncodeToString([]byte("ada:"+raw)); token.LooksLikeToken(raw) || strings.HasPrefix(name, "of another") {
-			all = append(all, question{name + " as a password", "/auth/verify?in=basic", http.Header{"Authorization": {password}}})
-		}
-		for _, query := range []string{
-			"", "?scope=read", "?scope=write", "?collection=4", "?collection=5", "?collection=6", "?action=read&path=/lists/7",
-			"?action=write&path=/lists", "?audience=TES", "?audience=museum", "?optional=true", "?requirement=write", "?in=basic,token", "?path=/x", "?preflight=pass",
-		} {
-			all = append(all, question{name + query, "/auth/verify" + query, bearerOf(raw)})
-		}
-		all = append(
-			all, question{name + " ext-authz", "/auth/ext-authz/write/a//b", bearerOf(raw)},
-			question{name + " twice", "/auth/verify", http.Header{"Authorization": {"Bearer " + raw, "Bearer x"}}},
-			question{name + " as token", "/auth/verify?in=token", http.Header{"Authorization": {"Token " + raw}}},
-			question{name + " in a header", "/auth/verify", http.Header{"X-Jwt-Auth-Token": {raw}}},
-			question{name + " in a cookie", "/auth/verify", http.Header{"Cookie": {"token=" + raw}}},
-			question{name + " in a cookie, POST", "/auth/verify", http.Header{"Cookie": {"token=" + raw}, "X-Forwarded-Method": {"POST"}}},
-			question{name + " as a session", "/auth/verify", http.Header{"Cookie": {"sessionid=" + raw}}},
-		)
-	}
-	return append(
-		all, question{"a session", "/auth/verify", http.Header{"Cookie": {"sessionid=" + session}}},
-		question{"a session, collection", "/auth/verify?collection=4", http.Header{"Cookie": {"sessionid=" + session}}},
-		question{"a session, POST", "/auth/verify", http.Header{"Cookie": {"sessionid=" + session}, "X-Forwarded-Method": {"POST"}}},
-		question{"nothing", "/auth/verify", nil}, question{"nothing, optional", "/auth/verify?optional=true", nil},
-		question{"no requirement", "/auth/ext-authz/other/x", nil}, question{"unknown query", "/auth/verify?scop=x", nil},
-	)
-}
-
-// sessionIn signs ada in with a collection, as the page of Specify does.
-func (w *edgeWorld) sessionIn(t *testing.T, collection int) (cookie http.Header) {
-	t.Helper()
-	r, err := http.NewRequestWithContext(t.Context(), http.MethodPut, w.node.base+"/context/login/", strings.NewReader(
-		fmt.Sprintf(`{"username":"ada","password":"correct horse","collection":%d}`, collection)))
-	must(t, err)
-	r.Header = http.Header{"Cookie": {"csrftoken=" + strings.Repeat("x", 32)}, "X-Csrftoken": {strings.Repeat("x", 32)}, "Content-Type": {"application/json"}}
-	resp, err := w.client.Do(r)
-	must(t, err)
-	must(t, resp.Body.Close())
-	for _, c := range resp.Cookies() {
-		if c.Name == "sessionid" {
-			return http.Header{"Cookie": {"sessionid=" + c.Value}}
-		}
-	}
-	t.Fatalf("there is no session: %s", resp.Status)
-	return nil
-}
 
 func TestAnEdgeAnswersAsANodeDoes(t *testing.T) {
 	t.Parallel()
@@ -299,6 +69,61 @@ func TestAnEdgeAnswersAsANodeWithHS256Does(t *testing.T) {
 	}
 	if accepted := w.alike(t, e, questions(tokens, w.secrets(w.node)["<session>"])); accepted < 30 {
 		t.Errorf("only %d were accepted", accepted)
+	}
+	config := strings.Replace(fmt.Sprintf(edgeConfig, w.issuer), ", gen3]", "]", 1)
+	w.write("other.secret", "another secret of thirty-two bytes, and of some more")
+	for file, says := range map[string][]string{
+		"":             {"shows no keys", "name that file in signing.secret_file here"},
+		"other.secret": {"signed with another key", "to other.secret again"},
+		"none.secret":  {"signing.secret_file: open none.secret"},
+	} {
+		w.complains(t, config+"signing: {secret_file: \""+file+"\"}\n", says...)
+	}
+}
+
+// TestAnEdgeAnswersProxiesBesideIt: on its verify_listen as on its main listener, and a
+// revocation that was acknowledged holds there too.
+func TestAnEdgeAnswersProxiesBesideIt(t *testing.T) {
+	t.Parallel()
+	w := newEdgeWorld(t)
+	dir, err := os.MkdirTemp("", "edge") //nolint:usetesting // t.TempDir can be too long for a socket
+	must(t, err)
+	t.Cleanup(func() { _ = os.RemoveAll(dir) })
+	socket := filepath.Join(dir, "s")
+	w.upstream = "verify_listen: unix:" + socket + "\ntrusted_proxies: [127.0.0.0/8]\n"
+	e := w.edge(t)
+	w.ready(t, e)
+	beside := *w
+	beside.bench = &bench{TB: w.TB, dir: w.dir, client: &http.Client{Transport: &http.Transport{
+		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+			return new(net.Dialer).DialContext(ctx, "unix", socket)
+		},
+	}}}
+	behind := &process{base: "http://edge"}
+	tokens := w.everyToken(t)
+	accepted := 0
+	for _, q := range questions(tokens, w.secrets(w.node)["<session>"]) {
+		want, got := w.ask(t, e, q), beside.ask(t, behind, q)
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("%s (-main +verify_listen):\n%s", q.name, diff)
+		}
+		if strings.HasPrefix(got, "200") {
+			accepted++
+		}
+	}
+	if accepted < 30 {
+		t.Errorf("only %d were accepted", accepted)
+	}
+	raw := tokens["a client's"]
+	a, err := w.post(w.node.base+"/oauth2/revoke", url.Values{"token": {raw}, "wait": {"true"}})
+	if err != nil || a.status != http.StatusOK {
+		t.Fatalf("%v, %+v", err, a)
+	}
+	if got := beside.status(t, behind, question{"", "/auth/verify", bearerOf(raw)}); got != "401" {
+		t.Errorf("after it was acknowledged: %s", got)
+	}
+	if got := beside.status(t, behind, question{"", "/auth/login", nil}); got != "404" {
+		t.Errorf("for another path: %s", got)
 	}
 }
 
@@ -445,49 +270,6 @@ func (w *edgeWorld) introspections(t *testing.T) (n int) {
 		t.Fatal("there is no such metric") // the edge has looked at its own token
 	}
 	return n
-}
-
-func TestCheckSaysWhatToDo(t *testing.T) {
-	t.Parallel()
-	w := newEdgeWorld(t)
-	good := fmt.Sprintf(edgeConfig, w.issuer)
-	check := func(configuration string, more ...string) (string, error) {
-		out, err := w.edgeCommand(configuration+"listen: 127.0.0.1:0\nops_listen: 127.0.0.1:0\n", append(more, "--check")...).CombinedOutput()
-		return string(out), err
-	}
-	if out, err := check(good); err != nil || !strings.Contains(out, "takes this edge for its client") {
-		t.Errorf("a good one: %v\n%s", err, out)
-	}
-	w.write("wrong.secret", "another secret of well over 32 characters\n")
-	_, port, _ := strings.Cut(w.issuer, ":")
-	for name, c := range map[string]struct {
-		configuration string
-		says          []string
-	}{
-		"a wrong secret":    {strings.Replace(good, "edge.secret", "wrong.secret", 1), []string{"invalid_client", "bearerd client secret edge"}},
-		"another name":      {strings.Replace(good, w.issuer, "localhost:"+port, 1), []string{"another issuer", "write issuer: http://" + w.issuer}},
-		"a missing scope":   {strings.Replace(good, "client_id: edge", "client_id: half", 1), []string{"both scopes introspect and revocations"}},
-		"an unknown scope":  {strings.Replace(good, "scope: write", "scope: wrte", 1), []string{`"wrte"`, "read, write"}},
-		"nobody there":      {strings.Replace(good, w.issuer, freeport.Address(t), 1), []string{"can't be used", "reaches"}},
-		"an unknown key":    {good + "database: x.db\n", []string{"edge.yaml:", `unknown key "database"`, "the keys here are issuer, client_id"}},
-		"no client":         {"issuer: http://" + w.issuer + "\n", []string{"client_id: must be set", "client_secret_file: must be set"}},
-		"an assertion":      {good + "upstream: {assertion_audience: app}\n", []string{"holds no signing key"}},
-		"http to elsewhere": {strings.Replace(good, "http://"+w.issuer, "http://auth.example.org", 1), []string{"must be https"}},
-		"no such CA":        {good + "ca_file: none.pem\n", []string{"ca_file"}},
-	} {
-		out, err := check(c.configuration)
-		if err == nil {
-			t.Errorf("%s is no error:\n%s", name, out)
-		}
-		for _, says := range c.says {
-			if !strings.Contains(out, says) {
-				t.Errorf("%s: there is no %q in\n%s", name, says, out)
-			}
-		}
-		if strings.Contains(out, strings.TrimSpace(edgeSecret)) {
-			t.Errorf("%s: the secret is shown", name)
-		}
-	}
 }
 
 // TestHostileRequestsGetNowhereThroughAnEdge sends the corpus to an edge's proxy and to nginx

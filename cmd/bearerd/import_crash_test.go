@@ -83,7 +83,7 @@ type file struct{ number, lines int }
 func (f file) name() string { return fmt.Sprintf("tokens%d.csv", f.number) }
 
 func (f file) value(n int) string {
-	return fmt.Sprintf("%032x%032x", f.number, uint64(n+1)*0x9E3779B97F4A7C15) //nolint:gosec // to be spread
+	return fmt.Sprintf("%032x%032x", f.number, uint64(n+1)*0x9E3779B97F4A7C15)
 }
 
 // newFile writes a file of tokens that no other has.
@@ -230,10 +230,9 @@ func TestAnInterruptedImport(t *testing.T) {
 			m.Errorf("a second import beside the first: %v\n%s", err, out)
 		}
 		_ = cmd.Process.Signal(syscall.SIGINT)
-		if err := cmd.Wait(); err == nil {
-			m.Error("it ended before it was interrupted")
+		if err := cmd.Wait(); err == nil || !strings.Contains(told.String(), "nothing was imported") {
+			m.Errorf("interrupted, it ends with %v and says %s", err, &told)
 		}
-		m.Logf("it says: %s", &told)
 		if n, left := m.ask("SELECT count(*) FROM tokens"), m.ask("SELECT count(*) FROM imports"); n != 0 || left != 0 {
 			m.Errorf("%d tokens and %d imports are left", n, left)
 		}

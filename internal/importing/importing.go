@@ -121,13 +121,24 @@ func (i *Importer) Import(ctx context.Context, c *caller.Caller, r Request) (Rep
 		return run.report, nil
 	}
 	published, dropErr := run.drop(ctx)
-	switch {
-	case published:
+	if published {
 		return run.report, nil
-	case errors.Is(err, context.Canceled):
-		err = fmt.Errorf("nothing was imported: %w", err)
 	}
-	return run.report, errors.Join(invalid(err), dropErr)
+	if !errors.Is(dropErr, errUnclear) {
+		err = nothing(err)
+	}
+	return run.report, errors.Join(err, dropErr)
+}
+
+// errUnclear is for an import whose end can't be found out.
+var errUnclear = errors.New("whether the tokens were imported can't be found out: import the file again")
+
+// nothing makes an error say that nothing was imported.
+func nothing(err error) error {
+	if wrong, ok := errors.AsType[*LineError](err); ok {
+		return invalid(wrong)
+	}
+	return fmt.Errorf("nothing was imported: %w", err)
 }
 
 // invalid makes a fault of what is wrong with a line.
@@ -183,7 +194,7 @@ func (r *run) isThere(ctx context.Context) (bool, error) {
 		return err
 	})
 	if err != nil {
-		return false, fmt.Errorf("finding out whether the tokens were imported: %w", err)
+		return false, fmt.Errorf("%w: %w", errUnclear, err)
 	}
 	return len(held) == 1 && held[0].Import == r.id, nil
 }

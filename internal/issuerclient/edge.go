@@ -31,27 +31,27 @@ type Probe struct {
 // Probe asks the issuer for its metadata and keys, gets a token as the client, and
 // introspects it, without following the log. The error is the first that would keep this
 // edge from accepting tokens.
-func (e *Client) Probe(ctx context.Context) (Probe, error) {
-	s, err := e.web.discover(ctx, e.cfg)
+func (v *Client) Probe(ctx context.Context) (Probe, error) {
+	s, err := v.web.discover(ctx, v.cfg)
 	if err != nil {
 		return Probe{}, err
 	}
 	p := Probe{Scopes: s.scopes}
 	if !s.date.IsZero() {
-		p.Skew = e.cfg.Now().Sub(s.date)
+		p.Skew = v.cfg.Now().Sub(s.date)
 	}
-	e.site.CompareAndSwap(nil, s)
-	if err := e.keys.fetch(ctx); err != nil {
+	v.site.CompareAndSwap(nil, s)
+	if err := v.keys.fetch(ctx); err != nil {
 		return p, err
 	}
-	raw, _, err := e.stream.own.bearer(ctx, s)
+	raw, _, err := v.stream.own.bearer(ctx, s)
 	if err != nil {
 		return p, err
 	}
-	if _, err := token.Verify(raw, e.keys.find); err != nil {
+	if _, err := token.Verify(raw, v.keys.find); err != nil {
 		return p, fmt.Errorf("%w: %w", ErrOtherKeys, err)
 	}
-	f, err := e.asker.question(ctx, question{raw: raw})
+	f, err := v.asker.question(ctx, question{raw: raw})
 	switch {
 	case err != nil:
 		if cause := errors.Unwrap(err); cause != nil {

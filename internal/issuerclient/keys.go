@@ -140,7 +140,7 @@ func (k *keys) replace(set []token.VerificationKey, a answer) {
 	for _, key := range set {
 		next[key.KID] = key
 	}
-	// An issuer that shows keys doesn't sign with the secret, or no longer: whoever has it
+	// An issuer that shows keys doesn't sign with the secret, or no longer: anyone who has it
 	// could sign in its place.
 	useShared := k.shared.Key != nil && countKeys(a.body) == 0
 	if useShared {

@@ -2,6 +2,8 @@ package store
 
 import (
 	"context"
+	"encoding/json"
+	"fmt"
 	"maps"
 	"slices"
 
@@ -9,36 +11,39 @@ import (
 )
 
 const (
-	nodeIsListed       = `SELECT 1 FROM nodes WHERE node = $1`
-	insertPassed       = `INSERT INTO passed_confirmations (to_node, from_node, n, confirmations, at) VALUES ($1, $2, $3, $4, $5)`
 	waitingForNode     = `SELECT 1 FROM passed_confirmations WHERE to_node = $1 LIMIT 1`
 	deletePassedToNode = `DELETE FROM passed_confirmations WHERE to_node = $1 RETURNING confirmations`
 	purgePassed        = `DELETE FROM passed_confirmations
 WHERE (to_node, from_node, n) IN (SELECT to_node, from_node, n FROM passed_confirmations WHERE at <= $1 ORDER BY at LIMIT 500)`
 )
 
-// PassConfirmations stores a batch for the nodes on the list, one row for each, and returns
-// those that are not on it.
+// PassConfirmations stores a batch for the nodes on the list, one row for each and all by one
+// statement, and returns those that are not on it.
 func (s *Store) PassConfirmations(ctx context.Context, b records.PassedBatch) (unknown []string, err error) {
+	text, err := json.Marshal(b.To)
+	if err != nil {
+		return nil, fmt.Errorf("passing on confirmations: %w", err)
+	}
+	var listed map[string]bool
+	args := []any{b.From, b.Count, micros(s.now()), string(text)}
 	err = s.write(ctx, func(ctx context.Context, c conn) error {
-		unknown = nil
-		for _, node := range slices.Sorted(maps.Keys(b.To)) {
-			known, err := exists(ctx, c, nodeIsListed, node)
-			if err != nil {
-				return err
-			}
-			if !known {
-				unknown = append(unknown, node)
-				continue
-			}
-			list := b.To[node]
-			if err := c.post(ctx, insertPassed, node, b.From, b.Count, listOf(&list), micros(s.now())); err != nil {
-				return err
-			}
-		}
-		return nil
+		listed = map[string]bool{}
+		return c.each(ctx, s.engine.schema().insertPassed, args, func(scan scanner) error {
+			var node string
+			err := scan(&node)
+			listed[node] = true
+			return err
+		})
 	})
-	return unknown, err
+	if err != nil {
+		return nil, err
+	}
+	for _, node := range slices.Sorted(maps.Keys(b.To)) {
+		if !listed[node] {
+			unknown = append(unknown, node)
+		}
+	}
+	return unknown, nil
 }
 
 // TakeConfirmations returns what was passed on to a node, and deletes it. Where there is

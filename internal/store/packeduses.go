@@ -46,9 +46,9 @@ func packUses(lines []records.TokenUse) []byte {
 		b = binary.AppendUvarint(b, uint64(len(u.Scope)))
 		b = append(b, u.Scope...)
 		b = binary.AppendUvarint(b, uint64(u.Collection-uses.NoCollection)) //nolint:gosec // never negative
-		b = binary.BigEndian.AppendUint32(b, uint32(last))                  //nolint:gosec // within its bounds
-		b = binary.AppendUvarint(b, uint64(max(last-u.FirstAt.Unix(), 0)))  //nolint:gosec // likewise
-		b = binary.AppendUvarint(b, uint64(max(u.Count, 0)))                //nolint:gosec // likewise
+		b = binary.BigEndian.AppendUint32(b, uint32(last))
+		b = binary.AppendUvarint(b, uint64(max(last-u.FirstAt.Unix(), 0)))
+		b = binary.AppendUvarint(b, uint64(max(u.Count, 0)))
 	}
 	return b
 }

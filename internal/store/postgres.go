@@ -431,6 +431,8 @@ func (*postgresDB) schema() schema {
     name TEXT COLLATE "C" NOT NULL PRIMARY KEY,
     at   BIGINT           NOT NULL
 )`,
+		insertPassed: `INSERT INTO passed_confirmations (to_node, from_node, n, confirmations, at)
+SELECT n.node, $1, $2, passed.value::text, $3 FROM json_each($4::json) passed JOIN nodes n ON n.node = passed.key RETURNING to_node`,
 		// The SELECT hides from the planner how common the characters are: reading the table
 		// instead of the index would split the text of each user.
 		usersContaining: `users u WHERE bearerd_grams(u.search) @> (SELECT bearerd_grams($1))`,

@@ -45,6 +45,8 @@ func (*sqliteDB) schema() schema {
     name TEXT    NOT NULL PRIMARY KEY,
     at   INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID`,
+		insertPassed: `INSERT INTO passed_confirmations (to_node, from_node, n, confirmations, at)
+SELECT n.node, $1, $2, passed.value, $3 FROM json_each($4) passed JOIN nodes n ON n.node = passed.key RETURNING to_node`,
 		usersContaining: `user_search_grams g JOIN user_search x ON x.n = g.rowid JOIN users u ON u.id = x.user_id
 WHERE g.text MATCH '"' || replace($1, '"', '""') || '"'`,
 	}

@@ -64,7 +64,7 @@ func facts() []edgetest.Fact {
 			step{Ask: "GET /api/profile", Header: headers(bearerAccess), Status: 200, Has: has{"userid": "acct:ada@localhost"}}),
 		one(oauthTest+"test_request_fails_if_access_token_wrong", "a token of nobody's is 401",
 			step{Ask: "GET /api/debug-token", Header: headers("Authorization: Bearer <unknown>"), Status: 401}),
-		differs(oauthTest+"assert_is_not_authorised", "with a token that is not good the profile is nobody's", "a bad token at `/api/profile` counts as none",
+		differs(oauthTest+"assert_is_not_authorised", "with a token that is not good the profile is nobody's", "an invalid token at `/api/profile` counts as none",
 			step{Ask: "GET /api/profile", Header: headers("Authorization: Bearer <unknown>"), Status: 401}),
 		alone(oauthTest+"test_request_fails_if_access_token_expired", "an expired token is 401",
 			step{Act: "time passes"}, step{Ask: "GET /api/debug-token", Header: headers(bearerAccess), Status: 401}),
@@ -158,7 +158,7 @@ func facts() []edgetest.Fact {
 
 		alone(pageTest+"test_get_returns_empty_context_for_missing_token", "the developer page has no token at first",
 			step{Ask: "GET /account/developer", Header: headers("Cookie: bearerd_session=<her session>"), Status: 200, Not: "6879-"}),
-		differs(pageTest+"test_get_returns_token_for_authenticated_user", "later it shows it at each visit", "the value stands on the page at each visit",
+		differs(pageTest+"test_get_returns_token_for_authenticated_user", "later it shows it at each visit", "the value is on the page at each visit",
 			step{Ask: "GET /account/developer", Header: headers(bySession), Status: 200, Not: "<developer>"}),
 		alone(pageTest+"test_post_returns_new_token_when_not_found", "a POST makes it and shows it",
 			step{Ask: "POST /account/developer", Header: headers("Cookie: bearerd_session=<her session>"), Status: 200, Text: "6879-"}),

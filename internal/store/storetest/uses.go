@@ -69,9 +69,14 @@ func testUses(t *testing.T, s *Suite) {
 		}
 	}
 
-	// A line is shown for 90 days after its last use, and purged then: a clock that goes back
-	// doesn't bring it back.
-	wantRead := func(when string) {
+	wantPurgedUses(t, s, of, read, key, grant)
+}
+
+// wantPurgedUses wants a line to be shown for 90 days after its last use, and purged then: a
+// clock that goes back doesn't bring it back. Only the key was used to read later.
+func wantPurgedUses(t *testing.T, s *Suite, of func(string) []records.TokenUse, read uses.Use, key, grant string) {
+	t.Helper()
+	want := func(when string) {
 		t.Helper()
 		if n := len(of(grant)); n != 0 {
 			t.Errorf("%s: %d lines of the grant are left", when, n)
@@ -81,11 +86,11 @@ func testUses(t *testing.T, s *Suite) {
 		}
 	}
 	s.pass(uses.Kept + 30*time.Second)
-	wantRead("before the purge")
+	want("before the purge")
 	s.tick(t)
-	s.fine(t, s.store.Purge(ctx, s.now()))
+	s.fine(t, s.store.Purge(t.Context(), s.now()))
 	s.set(start)
-	wantRead("purged")
+	want("purged")
 }
 
 // testUsesOfManyNodes has two nodes add to one token at the same time, which has no lines
