@@ -98,7 +98,8 @@ type schema struct {
 	create     string // makes the table of migrations
 
 	insertPassed    string // passes on what $4 has, an object of lists by node, and returns the nodes that are listed
-	usersContaining string // what is FROM users u whose search has each three characters in a row that $1 has
+	usersContaining string // what is FROM users u whose search has what $1 says
+	byGrams         bool   // $1 is three characters for each gram; otherwise text that they have
 }
 
 // scanner is a row that can be read.
