@@ -17,8 +17,8 @@ import (
 // of the search's, those that match are sorted. Everything else (a shorter search, or one
 // whose characters very many users have) is read records.MaxTotal users at a time, of which
 // those that match are the page. A few users are looked at before the index is asked, and it is
-// asked for the threes that the fewest of them have: where every tenth user has each of them,
-// it would collect a tenth of the table first.
+// asked for the threes that the fewest of them have: where many users have each of them, it
+// would collect them all first.
 
 // indexedSearch is how many characters a search has that the index answers.
 const indexedSearch = 3
@@ -154,9 +154,9 @@ func (l *userList) sample(grams []string) (text string, args []any) {
 	return "SELECT " + strings.Join(counts, ", ") + " FROM (" + first + " LIMIT " + strconv.Itoa(sampledUsers) + ") u", l.args
 }
 
-// collects decides what the index is asked for, and reports whether it would collect very many
-// users: the list of characters that many users have is long, and those that few have suffice.
-func (s *Store) collects(ctx context.Context, l *userList) (many bool, err error) {
+// collects decides what the index is asked for, and returns how many of the sample have that:
+// the list of characters that many users have is long, and those that few have suffice.
+func (s *Store) collects(ctx context.Context, l *userList) (sampled int, err error) {
 	grams := l.grams()
 	counts := make([]int, len(grams))
 	dest := make([]any, len(grams))
@@ -165,7 +165,7 @@ func (s *Store) collects(ctx context.Context, l *userList) (many bool, err error
 	}
 	text, args := l.sample(grams)
 	if err := s.read(ctx, func(ctx context.Context, c conn) error { return c.row(ctx, text, args, dest...) }); err != nil {
-		return false, err
+		return 0, err
 	}
 	frequency := make(map[string]int, len(grams))
 	for i, gram := range grams {
@@ -173,7 +173,7 @@ func (s *Store) collects(ctx context.Context, l *userList) (many bool, err error
 	}
 	slices.SortStableFunc(grams, func(a, b string) int { return cmp.Compare(frequency[a], frequency[b]) })
 	l.rare = strings.Join(grams[:min(len(grams), rareGrams)], "")
-	return frequency[grams[0]] >= sampledUsers/10, nil
+	return frequency[grams[0]], nil
 }
 
 // asked returns what the index is asked for.
@@ -239,7 +239,8 @@ func (s *Store) walkedUsers(ctx context.Context, l *userList, limit, most int) (
 
 // foundUsers returns a page from the index, and whether that finds few enough.
 func (s *Store) foundUsers(ctx context.Context, l *userList, limit int) (out records.Page[identity.User], few bool, err error) {
-	if many, err := s.collects(ctx, l); err != nil || many {
+	// A page is half full at least when so many users are walked.
+	if sampled, err := s.collects(ctx, l); err != nil || sampled >= sampledUsers/200 {
 		return out, false, err
 	}
 	err = s.engine.snapshot(ctx, func(ctx context.Context, c conn) error {
@@ -274,9 +275,9 @@ func (s *Store) UserTotal(ctx context.Context, q records.UserQuery) (total recor
 		if err != nil || looked <= sampledUsers {
 			return records.Total{Count: n}, err
 		}
-		if many, err := s.collects(ctx, l); err != nil {
+		if sampled, err := s.collects(ctx, l); err != nil {
 			return total, err
-		} else if !many {
+		} else if sampled < sampledUsers/10 {
 			l.args = []any{l.asked()}
 			text := " FROM " + l.candidates("u.*")
 			text = "SELECT count(CASE WHEN " + l.matches() + l.conditions() + " THEN 1 END), count(*)" + text
