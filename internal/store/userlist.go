@@ -34,8 +34,7 @@ type userList struct {
 	records.UserQuery
 	search  string // in lower case
 	indexed string // the engine's users u that have what $1 asks for
-	byGrams bool   // $1 is grams, one after the other; otherwise the search
-	rare    string // the grams that few users have
+	asked   string // what the index is asked for
 	args    []any
 }
 
@@ -48,7 +47,7 @@ func (s *Store) newUserList(q records.UserQuery) (*userList, error) {
 	if err := checkSearch(q.Search, maxSearch); err != nil {
 		return nil, err
 	}
-	return &userList{UserQuery: q, search: strings.ToLower(q.Search), indexed: s.engine.schema().usersContaining, byGrams: s.engine.schema().byGrams}, nil
+	return &userList{UserQuery: q, search: strings.ToLower(q.Search), indexed: s.engine.schema().usersContaining}, nil
 }
 
 // conditions returns the conditions in addition to the search: an index has the users who
@@ -91,7 +90,7 @@ func (l *userList) candidates(columns string) string {
 
 // found returns the statement of a page from the index.
 func (l *userList) found(limit int) (text string, args []any) {
-	l.args = []any{l.asked()}
+	l.args = []any{l.asked}
 	text = selectUser + " FROM " + l.candidates("u.*") + " WHERE " + l.matches()
 	return text + l.conditions() + l.order() + " LIMIT " + strconv.Itoa(limit), l.args
 }
@@ -154,9 +153,9 @@ func (l *userList) sample(grams []string) (text string, args []any) {
 	return "SELECT " + strings.Join(counts, ", ") + " FROM (" + first + " LIMIT " + strconv.Itoa(sampledUsers) + ") u", l.args
 }
 
-// collects decides what the index is asked for, and returns how many of the sample have that:
-// the list of characters that many users have is long, and those that few have suffice.
-func (s *Store) collects(ctx context.Context, l *userList) (sampled int, err error) {
+// collects decides what the index is asked for, and reports whether it would collect very many
+// users: the list of characters that many users have is long, and those that few have suffice.
+func (s *Store) collects(ctx context.Context, l *userList) (many bool, err error) {
 	grams := l.grams()
 	counts := make([]int, len(grams))
 	dest := make([]any, len(grams))
@@ -165,23 +164,15 @@ func (s *Store) collects(ctx context.Context, l *userList) (sampled int, err err
 	}
 	text, args := l.sample(grams)
 	if err := s.read(ctx, func(ctx context.Context, c conn) error { return c.row(ctx, text, args, dest...) }); err != nil {
-		return 0, err
+		return false, err
 	}
 	frequency := make(map[string]int, len(grams))
 	for i, gram := range grams {
 		frequency[gram] = counts[i]
 	}
 	slices.SortStableFunc(grams, func(a, b string) int { return cmp.Compare(frequency[a], frequency[b]) })
-	l.rare = strings.Join(grams[:min(len(grams), rareGrams)], "")
-	return frequency[grams[0]], nil
-}
-
-// asked returns what the index is asked for.
-func (l *userList) asked() string {
-	if l.byGrams {
-		return l.rare
-	}
-	return l.search
+	l.asked = s.engine.schema().askGrams(grams[:min(len(grams), rareGrams)])
+	return frequency[grams[0]] >= sampledUsers/10, nil
 }
 
 // byIndex reports whether the index answers the search.
@@ -239,14 +230,13 @@ func (s *Store) walkedUsers(ctx context.Context, l *userList, limit, most int) (
 
 // foundUsers returns a page from the index, and whether that finds few enough.
 func (s *Store) foundUsers(ctx context.Context, l *userList, limit int) (out records.Page[identity.User], few bool, err error) {
-	// A page is half full at least when so many users are walked.
-	if sampled, err := s.collects(ctx, l); err != nil || sampled >= sampledUsers/200 {
+	if many, err := s.collects(ctx, l); err != nil || many {
 		return out, false, err
 	}
 	err = s.engine.snapshot(ctx, func(ctx context.Context, c conn) error {
 		out, few = records.Page[identity.User]{}, false
 		n := 0
-		err := c.row(ctx, "SELECT count(*) FROM "+l.candidates("1"), []any{l.asked()}, &n)
+		err := c.row(ctx, "SELECT count(*) FROM "+l.candidates("1"), []any{l.asked}, &n)
 		if few = n <= records.MaxTotal; err != nil || !few {
 			return err
 		}
@@ -275,10 +265,10 @@ func (s *Store) UserTotal(ctx context.Context, q records.UserQuery) (total recor
 		if err != nil || looked <= sampledUsers {
 			return records.Total{Count: n}, err
 		}
-		if sampled, err := s.collects(ctx, l); err != nil {
+		if many, err := s.collects(ctx, l); err != nil {
 			return total, err
-		} else if sampled < sampledUsers/10 {
-			l.args = []any{l.asked()}
+		} else if !many {
+			l.args = []any{l.asked}
 			text := " FROM " + l.candidates("u.*")
 			text = "SELECT count(CASE WHEN " + l.matches() + l.conditions() + " THEN 1 END), count(*)" + text
 			if n, looked, err = count(text, l.args); err != nil || looked <= records.MaxTotal {
