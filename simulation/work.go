@@ -258,6 +258,7 @@ func (w *World) do(n *node, delay time.Duration, o clustertest.Op, f func(contex
 		}
 	}
 	w.History.Add(o)
+	time.Sleep(time.Nanosecond) // what follows begins later, and not at the same instant
 	return o.Outcome
 }
 

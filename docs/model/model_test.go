@@ -281,12 +281,11 @@ func TestEverySwitchIsTriedAndExplained(t *testing.T) {
 // switchesIn returns the switches of a file that take away a rule or an assumption.
 func switchesIn(t *testing.T, file string) (names []string) {
 	t.Helper()
-	text := read(t, file)
-	more := strings.Index(text, "/* More than is assumed.")
-	if more < 0 || !strings.Contains(text, "/* Assumptions.") {
+	text, _, found := strings.Cut(read(t, file), "/* More than is assumed.")
+	if !found || !strings.Contains(text, "/* Assumptions.") {
 		t.Fatalf("%s has other sections of switches", file)
 	}
-	for _, def := range switchDef.FindAllStringSubmatch(text[:more], -1) {
+	for _, def := range switchDef.FindAllStringSubmatch(text, -1) {
 		names = append(names, def[1])
 	}
 	return names

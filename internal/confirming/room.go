@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"log/slog"
+	"maps"
 	"sync"
 	"time"
 
@@ -20,8 +21,10 @@ const (
 	// pacePerStream is what each stream adds to it.
 	pacePerStream = 50 * time.Microsecond
 
-	lagLimit    = 5 // times L: who is further behind is ended
-	refusedFor  = time.Minute
+	lagLimit   = 5 // times L: who is further behind is ended
+	refusedFor = time.Minute
+	// lagKept is for how long it is remembered of a verifier that it was ended once.
+	lagKept     = 10 * time.Minute
 	maxRefusals = 10_000
 	// defaultPerClient bounds the registrations of one client, of streams that have ended too.
 	defaultPerClient = 16_384
@@ -51,6 +54,7 @@ type Room struct {
 	streams map[string]*Stream
 	clients map[string]int
 	refused map[Reader]time.Duration // until when
+	lagged  map[Reader]time.Duration // who was ended once, and until when that is remembered
 	floor   [2]revocation.Seq        // nobody registers at an earlier sequence; by kind
 	applied revocation.Seq           // by the node, when it last confirmed
 	written revocation.Outside       // what Outside last returned
@@ -93,7 +97,7 @@ func New(cfg Config) (*Room, error) {
 	}
 	return &Room{
 		cfg: cfg, wake: make(chan struct{}, 1), expect: make(chan struct{}, 1), passer: newPasser(),
-		streams: map[string]*Stream{}, clients: map[string]int{}, refused: map[Reader]time.Duration{},
+		streams: map[string]*Stream{}, clients: map[string]int{}, refused: map[Reader]time.Duration{}, lagged: map[Reader]time.Duration{},
 	}, nil
 }
 
@@ -193,7 +197,8 @@ func signal(c chan struct{}) {
 	}
 }
 
-// sweep forgets registrations that have ended, and who is refused no longer.
+// sweep forgets registrations that have ended, who is refused no longer, and who was ended
+// long ago.
 func (r *Room) sweep(now time.Duration) {
 	for _, s := range r.streams {
 		if s.registered && now >= s.until {
@@ -201,10 +206,8 @@ func (r *Room) sweep(now time.Duration) {
 		}
 		s.drop()
 	}
-	for who, until := range r.refused {
-		if now >= until {
-			delete(r.refused, who)
-		}
+	for _, until := range []map[Reader]time.Duration{r.refused, r.lagged} {
+		maps.DeleteFunc(until, func(_ Reader, end time.Duration) bool { return now >= end })
 	}
 }
 
