@@ -24,7 +24,6 @@ var mutants = []string{
 	"cache filled without a sequence",
 	"acknowledged from a read",
 	"a lease from the answer",
-	"one question makes a lease",
 	"a verifier's lease from the heartbeat",
 	"a verifier that confirms first",
 	"a verifier is forgotten with its stream",
