@@ -43,7 +43,7 @@ func TestEveryMutantIsCaught(t *testing.T) {
 	for _, how := range mutants {
 		t.Run(how, func(t *testing.T) {
 			begun := time.Now()
-			cmd := exec.CommandContext(t.Context(), binary, "-test.run", "^TestSeeds$", "-test.v", "-test.timeout", "5m")
+			cmd := exec.CommandContext(t.Context(), binary, "-test.run", "^TestSeeds$", "-test.v", "-for", "3m", "-first", "1000", "-test.timeout", "15m")
 			cmd.Env = append(cmd.Environ(), "SABOTAGE="+how)
 			text, err := cmd.CombinedOutput()
 			line := violationIn(string(text))
