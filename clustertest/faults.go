@@ -125,7 +125,7 @@ func (c *Cluster) breakAtRandom(random *rand.Rand, breaks breaker, stop <-chan s
 		if random.IntN(4) == 0 {
 			calm += Staleness + recovery
 		}
-		if c.config.isOutside() && random.IntN(8) == 0 {
+		if c.config.isOutside() && random.IntN(16) == 0 {
 			calm += Staleness + outsideRecovery
 		}
 		if stopped || sleepUntil(stop, calm) {

@@ -59,3 +59,32 @@ func TestAFollowerThatForgetsIsFoundOut(t *testing.T) {
 		})
 	}
 }
+
+// TestAFollowerThatConfirmsIsWaitedFor: what wait=all has acknowledged bearerd.verify refuses at
+// once, where its confirmations reach one node or the other.
+func TestAFollowerThatConfirmsIsWaitedFor(t *testing.T) {
+	t.Parallel()
+	for name, sabotage := range map[string]string{"as it is": "", "forgetful": "forgetful"} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			conf := followed(t, config(t, 2), "CONFIRM=python", "SABOTAGE="+sabotage)
+			if conf.Follower == nil {
+				t.Skip("there is no Python that can verify")
+			}
+			c := clustertest.New(t, conf)
+			accepts := func(token *clustertest.Token) bool { return c.VerifyAtFollower(token).Outcome == clustertest.Yes }
+			late := 0
+			for i := range 10 {
+				token := issued(c, func() *clustertest.Token { return c.ClientToken(c.Nodes[i%2]) })
+				eventually(c, 10*time.Second, "the follower accepts the token", func() bool { return accepts(token) })
+				acknowledged(c, func() clustertest.Op { return c.RevokeEverywhere(c.Nodes[i%2], token) })
+				if accepts(token) {
+					late++
+				}
+			}
+			if late > 0 != (sabotage != "") {
+				t.Errorf("%d of 10 were accepted after their acknowledgement", late)
+			}
+		})
+	}
+}

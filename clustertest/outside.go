@@ -25,8 +25,9 @@ const (
 )
 
 // outsideRecovery is how long after a fault, in addition to L, an edge or a service may
-// answer 503: it waits before it connects again, longer each time, for up to 7.5 s.
-const outsideRecovery = 8 * time.Second
+// answer 503. It waits before it connects again, longer each time, for up to 7.5 s, and a node
+// that is just starting may send it away once.
+const outsideRecovery = 16 * time.Second
 
 // waits reports whether an acknowledgement waits for a follower: see Promise.Waits.
 func waits(follower int, all bool) bool {

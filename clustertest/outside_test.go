@@ -12,7 +12,7 @@ import (
 
 // outsideRecovery is how long it may take after a fault until an edge or a service accepts
 // tokens again: it waits longer each time before it connects again.
-const outsideRecovery = staleness + 8*time.Second
+const outsideRecovery = staleness + 16*time.Second
 
 // withOutside adds edges, services that confirm, and one that doesn't.
 func withOutside(conf clustertest.Config, edges, confirming int) clustertest.Config {

@@ -1,6 +1,6 @@
 """A service that verifies with bearerd.verify: GET / with a token is answered as it judges.
 
-With SABOTAGE=forgetful it never judges a token again that it accepted once, for the tests
+With CONFIRM it confirms revocations under that label. With SABOTAGE=forgetful it never judges a token again that it accepted once, for the tests
 of the harness.
 """
 
@@ -11,7 +11,8 @@ import os
 from bearerd.verify import Error, Verifier
 
 verifier = Verifier(
-    os.environ["ISSUER"], os.environ["ISSUER"], os.environ["CLIENT_ID"], os.environ["CLIENT_SECRET"], asks_per_second=10000
+    os.environ["ISSUER"], os.environ["ISSUER"], os.environ["CLIENT_ID"], os.environ["CLIENT_SECRET"], asks_per_second=10000,
+    confirm=os.environ.get("CONFIRM", ""),
 )
 accepted = set() if os.environ.get("SABOTAGE") == "forgetful" else None
 

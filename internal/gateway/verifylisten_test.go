@@ -18,6 +18,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -126,6 +127,9 @@ var requestID = regexp.MustCompile(`"request_id":"[^"]*"`)
 func described(resp *http.Response) string {
 	defer func() { _ = resp.Body.Close() }()
 	body, err := io.ReadAll(resp.Body)
+	if resp.Close && errors.Is(err, syscall.ECONNRESET) { // a server that closes need not have read all
+		err = nil
+	}
 	if resp.Header.Get("Date") != "" {
 		resp.Header.Set("Date", "a date")
 	}

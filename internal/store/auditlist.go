@@ -136,35 +136,32 @@ func (l *eventList) of(by eventIndex, columns string) string {
 // matches returns the conditions of the second step. No index answers them: the events are those
 // of the first step.
 func (l *eventList) matches() string {
-	where := l.put("at + 0 >= ? AND at + 0 < ?", l.times())
+	where := []string{l.put("at + 0 >= ? AND at + 0 < ?", l.times())}
 	for _, one := range []struct{ column, value string }{
 		{"token_id", l.TokenID}, {"target", l.Target}, {"actor", l.Actor}, {"action", l.Action}, {"outcome", l.Outcome},
 	} {
 		if one.value != "" {
-			where += " AND " + one.column + " || '' = " + l.arg(one.value)
+			where = append(where, one.column+" || '' = "+l.arg(one.value))
 		}
 	}
 	if l.Address != "" {
 		if first, last, err := audit.AddressRange(l.Address); err == nil { // newEventList has read it
-			where += l.put(" AND address_key || '' >= ? AND address_key || '' <= ?", []any{first, last})
+			where = append(where, l.put("address_key || '' >= ? AND address_key || '' <= ?", []any{first, last}))
 		}
 	}
-	return where
+	return strings.Join(where, " AND ")
 }
 
 // page returns the statement of a page in one step: of a walk in the order of the list or, by
 // time, of everything that an index finds.
 func (l *eventList) page(complete *eventIndex, limit int) (text string, args []any) {
 	l.args = nil
-	first, rest := "", ""
 	if complete != nil {
-		first = l.of(*complete, "*")
-		rest = l.after() + " ORDER BY at DESC, id DESC"
-	} else {
-		first = l.walk("*")
+		text = selectEvents + "(" + l.of(*complete, "*") + " LIMIT " + strconv.Itoa(records.MaxTotal) + ") e WHERE " + l.matches()
+		return text + l.after() + " ORDER BY at DESC, id DESC LIMIT " + strconv.Itoa(limit), l.args
 	}
-	text = selectEvents + "(" + first + " LIMIT " + strconv.Itoa(records.MaxTotal) + ") e WHERE " + l.matches()
-	return text + rest + " LIMIT " + strconv.Itoa(limit), l.args
+	text = selectEvents + "(" + l.walk("*") + " LIMIT " + strconv.Itoa(records.MaxTotal) + ") e WHERE " + l.matches()
+	return text + " LIMIT " + strconv.Itoa(limit), l.args
 }
 
 // ids returns the statement of the first step by itself.

@@ -93,7 +93,8 @@ func measureLists(b *testing.B, s *store.Store, tokens int) {
 				took, found = append(took, time.Since(asked)), n
 			}
 			slices.Sort(took)
-			b.Logf("%-40s %6d found, median %v, slowest %v", name, found, took[len(took)/2].Round(10*time.Microsecond), took[len(took)-1].Round(10*time.Microsecond))
+			b.Logf("%-40s %6d found, least %v, median %v, slowest %v", name, found, took[0].Round(10*time.Microsecond),
+				took[len(took)/2].Round(10*time.Microsecond), took[len(took)-1].Round(10*time.Microsecond))
 			median := took[len(took)/2]
 			slowest = max(slowest, median)
 			best = max(best, took[0])

@@ -280,7 +280,7 @@ func TestLookupsHaveAnIndex(t *testing.T) {
 	db := raw(t, path)
 	for name, text := range store.Lookups() {
 		for _, detail := range plan(t, db, text) {
-			page := detail == "SCAN e LEFT-JOIN" && name == "selectEntries" // the entries that were found
+			page := detail == "SCAN e LEFT-JOIN" && name == "selectEntries"    // the entries that were found
 			counted := detail == "SCAN i" && strings.HasPrefix(name, "events") // what an index has found
 			scan := strings.HasPrefix(detail, "SCAN") && detail != "SCAN CONSTANT ROW" && !page && !counted
 			sort := strings.Contains(detail, "TEMP B-TREE") && name != "selectGrants" && name != "selectReachingBindings" && name != "eventsFromFew" && name != "trimNetworks"
