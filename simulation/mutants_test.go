@@ -33,6 +33,7 @@ var mutants = []string{
 }
 
 // TestEveryMutantIsCaught runs each mutant from the first seed on until the checker finds
+// TestEveryMutantIsCaught runs each mutant from the first seed on until the checker finds
 // something.
 func TestEveryMutantIsCaught(t *testing.T) {
 	t.Parallel()
