@@ -97,8 +97,9 @@ type schema struct {
 	any        string // selects a row when any table is there
 	create     string // makes the table of migrations
 
-	insertPassed    string // passes on what $4 has, an object of lists by node, and returns the nodes that are listed
-	usersContaining string // what is FROM users u whose search has each three characters in a row that $1 has
+	insertPassed    string                      // passes on what $4 has, an object of lists by node, and returns the nodes that are listed
+	usersContaining string                      // what is FROM users u whose search has what $1 says
+	askGrams        func(grams []string) string // returns $1 for users that have each three characters
 }
 
 // scanner is a row that can be read.

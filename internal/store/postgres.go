@@ -435,7 +435,8 @@ func (*postgresDB) schema() schema {
 SELECT n.node, $1, $2, passed.value::text, $3 FROM json_each($4::json) passed JOIN nodes n ON n.node = passed.key RETURNING to_node`,
 		// The SELECT hides from the planner how common the characters are: reading the table
 		// instead of the index would split the text of each user.
-		usersContaining: `users u WHERE bearerd_grams(u.search) @> (SELECT bearerd_grams($1))`,
+		usersContaining: `users u WHERE bearerd_grams(u.search) @> (SELECT array_agg(substr($1, i, 3)) FROM generate_series(1, char_length($1), 3) AS i)`,
+		askGrams:        func(grams []string) string { return strings.Join(grams, "") },
 	}
 }
 

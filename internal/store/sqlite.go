@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -48,7 +49,14 @@ func (*sqliteDB) schema() schema {
 		insertPassed: `INSERT INTO passed_confirmations (to_node, from_node, n, confirmations, at)
 SELECT n.node, $1, $2, passed.value, $3 FROM json_each($4) passed JOIN nodes n ON n.node = passed.key RETURNING to_node`,
 		usersContaining: `user_search_grams g JOIN user_search x ON x.n = g.rowid JOIN users u ON u.id = x.user_id
-WHERE g.text MATCH '"' || replace($1, '"', '""') || '"'`,
+WHERE g.text MATCH $1`,
+		askGrams: func(grams []string) string { // a string of FTS5 each
+			quoted := make([]string, len(grams))
+			for i, gram := range grams {
+				quoted[i] = `"` + strings.ReplaceAll(gram, `"`, `""`) + `"`
+			}
+			return strings.Join(quoted, " AND ")
+		},
 	}
 }
 

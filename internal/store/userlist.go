@@ -1,7 +1,9 @@
 package store
 
 import (
+	"cmp"
 	"context"
+	"slices"
 	"strconv"
 	"strings"
 	"unicode/utf8"
@@ -14,8 +16,9 @@ import (
 // index of every three characters in a row finds at most records.MaxTotal users that have all
 // of the search's, those that match are sorted. Everything else (a shorter search, or one
 // whose characters very many users have) is read records.MaxTotal users at a time, of which
-// those that match are the page. A few users are looked at before the index is asked: where
-// every tenth has all the characters, it would collect a tenth of the table first.
+// those that match are the page. A few users are looked at before the index is asked, and it is
+// asked for the threes that the fewest of them have: where many users have each of them, it
+// would collect them all first.
 
 // indexedSearch is how many characters a search has that the index answers.
 const indexedSearch = 3
@@ -30,7 +33,8 @@ const maxSearch = 1024
 type userList struct {
 	records.UserQuery
 	search  string // in lower case
-	indexed string // the engine's users u that have each three characters of $1
+	indexed string // the engine's users u that have what $1 asks for
+	asked   string // what the index is asked for
 	args    []any
 }
 
@@ -86,7 +90,7 @@ func (l *userList) candidates(columns string) string {
 
 // found returns the statement of a page from the index.
 func (l *userList) found(limit int) (text string, args []any) {
-	l.args = []any{l.search}
+	l.args = []any{l.asked}
 	text = selectUser + " FROM " + l.candidates("u.*") + " WHERE " + l.matches()
 	return text + l.conditions() + l.order() + " LIMIT " + strconv.Itoa(limit), l.args
 }
@@ -120,30 +124,55 @@ func (l *userList) counted(most int) (text string, args []any) {
 	return "SELECT count(CASE WHEN " + l.matches() + " THEN 1 END), count(*)" + text, l.args
 }
 
-// maxGrams is how many of a search's threes are looked for in the sample.
-const maxGrams = 64
+const (
+	// maxGrams is how many of a search's threes are counted in the sample.
+	maxGrams = 16
+	// rareGrams is how many of them the index is asked for.
+	rareGrams = 4
+)
 
-// common returns the statement of how many of the first users have each three characters of the
-// search, for which the index has one list each.
-func (l *userList) common() (text string, args []any) {
-	l.args = nil
-	text = l.first("u.search") + " LIMIT " + strconv.Itoa(sampledUsers)
-	runes, seen, where := []rune(l.search), map[string]bool{}, []string{"1 = 1"}
-	for i := 0; i+indexedSearch <= len(runes) && len(seen) < maxGrams; i++ {
-		if gram := string(runes[i : i+indexedSearch]); !seen[gram] {
-			seen[gram] = true
-			where = append(where, "u.search LIKE "+l.arg("%"+literal(gram)+"%")+` ESCAPE '\'`)
+// grams returns each three characters in a row of the search, or some of them.
+func (l *userList) grams() (grams []string) {
+	runes := []rune(l.search)
+	for i := 0; i+indexedSearch <= len(runes); i++ {
+		if gram := string(runes[i : i+indexedSearch]); !slices.Contains(grams, gram) && len(grams) < maxGrams {
+			grams = append(grams, gram)
 		}
 	}
-	return "SELECT count(*) FROM (" + text + ") u WHERE " + strings.Join(where, " AND "), l.args
+	return grams
 }
 
-// collects reports whether the index would collect very many users.
+// sample returns the statement of how many of the first users have each of the grams.
+func (l *userList) sample(grams []string) (text string, args []any) {
+	l.args = nil
+	first := l.first("u.search")
+	counts := make([]string, len(grams))
+	for i, gram := range grams {
+		counts[i] = "count(CASE WHEN u.search LIKE " + l.arg("%"+literal(gram)+"%") + ` ESCAPE '\' THEN 1 END)`
+	}
+	return "SELECT " + strings.Join(counts, ", ") + " FROM (" + first + " LIMIT " + strconv.Itoa(sampledUsers) + ") u", l.args
+}
+
+// collects decides what the index is asked for, and reports whether it would collect very many
+// users: the list of characters that many users have is long, and those that few have suffice.
 func (s *Store) collects(ctx context.Context, l *userList) (many bool, err error) {
-	text, args := l.common()
-	n := 0
-	err = s.read(ctx, func(ctx context.Context, c conn) error { return c.row(ctx, text, args, &n) })
-	return n >= sampledUsers/10, err
+	grams := l.grams()
+	counts := make([]int, len(grams))
+	dest := make([]any, len(grams))
+	for i := range counts {
+		dest[i] = &counts[i]
+	}
+	text, args := l.sample(grams)
+	if err := s.read(ctx, func(ctx context.Context, c conn) error { return c.row(ctx, text, args, dest...) }); err != nil {
+		return false, err
+	}
+	frequency := make(map[string]int, len(grams))
+	for i, gram := range grams {
+		frequency[gram] = counts[i]
+	}
+	slices.SortStableFunc(grams, func(a, b string) int { return cmp.Compare(frequency[a], frequency[b]) })
+	l.asked = s.engine.schema().askGrams(grams[:min(len(grams), rareGrams)])
+	return frequency[grams[0]] >= sampledUsers/10, nil
 }
 
 // byIndex reports whether the index answers the search.
@@ -160,6 +189,9 @@ func (s *Store) Users(ctx context.Context, q records.UserQuery) (out records.Pag
 	if q.After != "" {
 		if l.After, err = unseal(userCursor, q.After); err != nil {
 			return out, err
+		}
+		if !utf8.ValidString(l.After) || strings.ContainsRune(l.After, 0) {
+			return out, errCursor
 		}
 	}
 	limit := pageSize(q.Limit)
@@ -204,7 +236,7 @@ func (s *Store) foundUsers(ctx context.Context, l *userList, limit int) (out rec
 	err = s.engine.snapshot(ctx, func(ctx context.Context, c conn) error {
 		out, few = records.Page[identity.User]{}, false
 		n := 0
-		err := c.row(ctx, "SELECT count(*) FROM "+l.candidates("1"), []any{l.search}, &n)
+		err := c.row(ctx, "SELECT count(*) FROM "+l.candidates("1"), []any{l.asked}, &n)
 		if few = n <= records.MaxTotal; err != nil || !few {
 			return err
 		}
@@ -236,7 +268,7 @@ func (s *Store) UserTotal(ctx context.Context, q records.UserQuery) (total recor
 		if many, err := s.collects(ctx, l); err != nil {
 			return total, err
 		} else if !many {
-			l.args = []any{l.search}
+			l.args = []any{l.asked}
 			text := " FROM " + l.candidates("u.*")
 			text = "SELECT count(CASE WHEN " + l.matches() + l.conditions() + " THEN 1 END), count(*)" + text
 			if n, looked, err = count(text, l.args); err != nil || looked <= records.MaxTotal {
