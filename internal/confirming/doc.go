@@ -57,8 +57,8 @@
 // # Who is silent
 //
 // A verifier that gets heartbeats and hasn't confirmed the sequence of one that was written
-// 5 L ago is ended: each revocation would have to wait for it. That may be the fault of the
-// network, so it may come back. One that is ended again without having confirmed all that was
-// written to it in between is refused for a minute.
+// 5 L ago is ended and refused for a minute: each revocation would have to wait for it. One
+// that continues from before that sequence is let in: it was cut off, and the node has
+// written to a connection that no longer led to it.
 // Its registration ends as in 4.
 package confirming

@@ -21,10 +21,8 @@ const (
 	// pacePerStream is what each stream adds to it.
 	pacePerStream = 50 * time.Microsecond
 
-	lagLimit   = 5 // times L: who is further behind is ended
-	refusedFor = time.Minute
-	// lagKept is for how long it is remembered of a verifier that it was ended once.
-	lagKept     = 10 * time.Minute
+	lagLimit    = 5 // times L: who is further behind is ended
+	refusedFor  = time.Minute
 	maxRefusals = 10_000
 	// defaultPerClient bounds the registrations of one client, of streams that have ended too.
 	defaultPerClient = 16_384
@@ -53,11 +51,10 @@ type Room struct {
 	mu      sync.Mutex
 	streams map[string]*Stream
 	clients map[string]int
-	refused map[Reader]time.Duration // until when
-	lagged  map[Reader]time.Duration // who was ended once, and until when that is remembered
-	floor   [2]revocation.Seq        // nobody registers at an earlier sequence; by kind
-	applied revocation.Seq           // by the node, when it last confirmed
-	written revocation.Outside       // what Outside last returned
+	refused map[Reader]refusal
+	floor   [2]revocation.Seq  // nobody registers at an earlier sequence; by kind
+	applied revocation.Seq     // by the node, when it last confirmed
+	written revocation.Outside // what Outside last returned
 	wroteAt time.Duration
 	left    bool // no heartbeat may be written
 	counts  Counts
@@ -97,7 +94,7 @@ func New(cfg Config) (*Room, error) {
 	}
 	return &Room{
 		cfg: cfg, wake: make(chan struct{}, 1), expect: make(chan struct{}, 1), passer: newPasser(),
-		streams: map[string]*Stream{}, clients: map[string]int{}, refused: map[Reader]time.Duration{}, lagged: map[Reader]time.Duration{},
+		streams: map[string]*Stream{}, clients: map[string]int{}, refused: map[Reader]refusal{},
 	}, nil
 }
 
@@ -108,14 +105,21 @@ func (r *Room) Node() string { return r.cfg.Node }
 // streams.
 func PaceOf(streams int) time.Duration { return max(Pace, time.Duration(streams)*pacePerStream) }
 
-// Open begins a stream. It registers nobody: the first Write does. The error is Limited for
+// refusal is what is kept of a verifier whose stream was ended because it lagged.
+type refusal struct {
+	until time.Duration
+	due   revocation.Seq // it was written to it and not confirmed
+}
+
+// Open begins a stream of a verifier that has applied the log up to a sequence; -1: it
+// begins with a snapshot. It registers nobody: the first Write does. The error is Limited for
 // who was ended a moment ago, and Unavailable for too many of one client.
-func (r *Room) Open(who Reader) (*Stream, error) {
+func (r *Room) Open(who Reader, applied revocation.Seq) (*Stream, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	now := r.cfg.Clock()
-	if until, refused := r.refused[who]; refused && now < until {
-		return nil, fault.After(fault.Limited, until-now, "this verifier read the log and confirmed nothing for too long")
+	if x, refused := r.refused[who]; refused && now < x.until && !x.neverArrived(applied) {
+		return nil, fault.After(fault.Limited, x.until-now, "this verifier read the log and confirmed nothing for too long")
 	}
 	if r.clients[who.Client] >= r.cfg.PerClient {
 		r.sweep(now)
@@ -197,8 +201,11 @@ func signal(c chan struct{}) {
 	}
 }
 
-// sweep forgets registrations that have ended, who is refused no longer, and who was ended
-// long ago.
+// neverArrived reports whether a verifier that continues after a sequence can't have had what
+// it didn't confirm: it was cut off.
+func (x refusal) neverArrived(applied revocation.Seq) bool { return applied >= 0 && applied < x.due }
+
+// sweep forgets registrations that have ended, and who is refused no longer.
 func (r *Room) sweep(now time.Duration) {
 	for _, s := range r.streams {
 		if s.registered && now >= s.until {
@@ -206,9 +213,7 @@ func (r *Room) sweep(now time.Duration) {
 		}
 		s.drop()
 	}
-	for _, until := range []map[Reader]time.Duration{r.refused, r.lagged} {
-		maps.DeleteFunc(until, func(_ Reader, end time.Duration) bool { return now >= end })
-	}
+	maps.DeleteFunc(r.refused, func(_ Reader, x refusal) bool { return now >= x.until })
 }
 
 // tally returns what is confirmed, of what the node has applied.

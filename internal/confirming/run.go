@@ -82,27 +82,12 @@ func (r *Room) endLate() {
 		}
 		s.end(ErrLags)
 		r.counts.Ended++
-		said := "a verifier confirms too late: its stream was ended"
-		if r.lagsAgain(s.who, now) {
-			said = "a verifier confirms too late again: it is refused for a minute"
+		if len(r.refused) < maxRefusals {
+			r.refused[s.who] = refusal{until: now + refusedFor, due: s.due}
 		}
-		r.cfg.Log.Warn(said,
+		r.cfg.Log.Warn("a verifier confirms too late: its stream was ended, and it is refused for a minute",
 			slog.String("client", s.who.Client), slog.String("label", s.who.Label), slog.Int64("confirmed", s.confirmed), slog.Int64("written", s.written))
 	}
-}
-
-// lagsAgain notes that a verifier was ended, and reports whether it is refused from now on:
-// when it hasn't confirmed since it was ended before. The first time may be the fault of the
-// network, or of a node that a confirmation reached and that could not pass it on.
-func (r *Room) lagsAgain(who Reader, now time.Duration) bool {
-	_, again := r.lagged[who]
-	if again && len(r.refused) < maxRefusals {
-		r.refused[who] = now + refusedFor
-	}
-	if again || len(r.lagged) < maxRefusals {
-		r.lagged[who] = now + lagKept
-	}
-	return again
 }
 
 // passer gathers confirmations for other nodes.

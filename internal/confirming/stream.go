@@ -80,7 +80,6 @@ func (s *Stream) confirm(seq revocation.Seq) {
 	switch {
 	case seq >= s.written:
 		s.due = 0
-		delete(s.room.lagged, s.who)
 	case seq >= s.due:
 		s.due, s.dueAt = s.written, s.room.cfg.Clock()
 	}

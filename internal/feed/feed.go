@@ -157,7 +157,7 @@ func (e *Edge) admit(w http.ResponseWriter, r *http.Request) (*stream, error) {
 	}
 	s.edge = who.Edge
 	if who.Label != "" {
-		s.confirms, err = e.Confirming.Open(who)
+		s.confirms, err = e.Confirming.Open(who, from.applied())
 	}
 	if err == nil {
 		err = s.begin(r.Context(), from)

@@ -16,6 +16,14 @@ type position struct {
 	resume bool
 }
 
+// applied returns up to which sequence the subscriber has the log; -1: it has nothing.
+func (p position) applied() revocation.Seq {
+	if !p.resume {
+		return -1
+	}
+	return p.after
+}
+
 const headerLastEventID = "Last-Event-ID"
 
 // readPosition reads the parameter after or, when there is none, the header that a
