@@ -98,8 +98,8 @@ func moreMutants() []Edit {
 		File: "internal/revocation/lease.go", Old: "\tf.ledger.renew(started, f.cfg.Staleness)",
 		New: "\tif sabotage == \"a lease from the answer\" {\n\t\tstarted = f.ledger.Clock()\n\t}\n\tf.ledger.renew(started, f.cfg.Staleness)",
 	}, {
-		File: "internal/revocation/await.go", Old: "gone := c.expiredAfter(elapsed) ||",
-		New: `gone := c.expiredAfter(elapsed) || sabotage == "a silent node isn't waited for" && elapsed > 100*time.Millisecond ||`,
+		File: "internal/revocation/await.go", Old: "gone := c.expiredAfter(elapsed-since) ||",
+		New: `gone := c.expiredAfter(elapsed-since) || sabotage == "a silent node isn't waited for" && elapsed > 100*time.Millisecond ||`,
 	}, {
 		File: "internal/revocation/lease.go", Old: "\tif !inTime {", New: "\tif !inTime && sabotage != \"one question makes a lease\" {",
 	}, {

@@ -45,7 +45,9 @@
 //
 // From the moment at which Outside is called because the node leaves, Write refuses every
 // heartbeat. The node's entry stays on the list, with a sequence beyond all others in place
-// of its own, until its verifiers' leases have ended: who waits drops it then.
+// of its own, until its verifiers' leases have ended. That is 1.001 L after somebody has read
+// the entry, and not 1.001 L after any commit: the leases may count from later questions. The
+// entry is dropped by a wait that has known it for so long.
 //
 // # A confirmation that reaches another node
 //

@@ -80,6 +80,9 @@ type verdict struct {
 	known   bool           // the list was read
 	expired []Confirmation // of nodes that neither confirmed nor hold a lease
 	next    time.Duration  // when the next lease expires, counted from the commit
+	// When a node was first read to have left, counted from the commit. No lease of its
+	// verifiers is longer than from then: they may count from questions after the commit.
+	left map[string]time.Duration
 }
 
 // read reads the list, for no longer than there is something to wait for. One reading is
@@ -96,6 +99,14 @@ func (v *verdict) read(ctx context.Context, cfg AwaitConfig) error {
 		return err
 	}
 	v.list, v.known = list, true
+	for _, c := range list {
+		if _, known := v.left[c.Node]; c.Seq == SeqOfLeft && !known {
+			if v.left == nil {
+				v.left = map[string]time.Duration{}
+			}
+			v.left[c.Node] = cfg.elapsed()
+		}
+	}
 	return nil
 }
 
@@ -110,9 +121,10 @@ func (v *verdict) judge(cfg AwaitConfig) bool {
 		if c.Lease <= 0 {
 			continue // it has left
 		}
-		gone := c.expiredAfter(elapsed) || cfg.LeaseExpired != nil && cfg.LeaseExpired(c)
+		since := v.left[c.Node]
+		gone := c.expiredAfter(elapsed-since) || cfg.LeaseExpired != nil && cfg.LeaseExpired(c)
 		if c.lags(cfg, gone, &nodes, &outside) {
-			done, v.next = false, min(v.next, c.longest())
+			done, v.next = false, min(v.next, since+c.longest())
 		}
 		if gone && (c.Seq < cfg.Target || c.Seq == SeqOfLeft) {
 			v.expired = append(v.expired, c)

@@ -3,6 +3,7 @@ package revocation_test
 import (
 	"context"
 	"errors"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -107,6 +108,40 @@ func TestAwaitDropsTheEntryOfANodeThatLeft(t *testing.T) {
 		if _, stays := b.log.nodes["lives"]; !stays {
 			t.Error("a node that holds a lease was dropped")
 		}
+	})
+}
+
+// An edge of a node that leaves may hold a lease from a heartbeat that was written after
+// another revocation was committed. Whoever waits for that one must not drop the node's entry,
+// because a later revocation has nothing else to wait for the edge by.
+func TestAnEarlierWaitLeavesTheEntryOfANodeThatLeft(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t)
+		confirm := func(c revocation.Confirmation) {
+			c.Lease = staleness
+			if err := b.log.Confirm(t.Context(), c); err != nil {
+				t.Error(err)
+			}
+		}
+		confirm(revocation.Confirmation{Node: "silent", Seq: 4})
+		var waits sync.WaitGroup
+		waits.Go(func() {
+			if _, err := b.wait(t.Context(), 5); err != nil {
+				t.Error(err)
+			}
+		})
+		time.Sleep(staleness * 3 / 4) // the edge's last heartbeat is of now, and has 5
+		confirm(revocation.Confirmation{Node: "left", Seq: revocation.SeqOfLeft, Outside: revocation.Outside{Edges: revocation.Readers{Count: 1, Behind: 1, Seq: 5}}})
+		began := time.Now()
+		ack, err := b.wait(t.Context(), 6)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if d := time.Since(began); d != staleness+staleness/1000 || ack.Expired != 1 {
+			t.Errorf("it took %v: %+v", d, ack)
+		}
+		waits.Wait()
 	})
 }
 
