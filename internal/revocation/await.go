@@ -185,6 +185,9 @@ func (v *verdict) drop(ctx context.Context, cfg AwaitConfig) {
 
 // sleep waits, and reports false when ctx ended first.
 func sleep(ctx context.Context, d time.Duration) bool {
+	if d <= 0 {
+		return ctx.Err() == nil
+	}
 	timer := time.NewTimer(d)
 	defer timer.Stop()
 	select {

@@ -320,7 +320,7 @@ func TestWakeAsksAtOnceAndDoesNotBlock(t *testing.T) {
 		if !b.killed("x") {
 			t.Error("not killed 20 ms after the last question")
 		}
-		time.Sleep(20 * time.Millisecond)
+		time.Sleep(60 * time.Millisecond) // nobody has woken it for longer than it rests
 		b.log.revoke("y")
 		b.Wake()
 		synctest.Wait()
