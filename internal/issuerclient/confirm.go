@@ -30,7 +30,13 @@ const (
 var (
 	errLabel = fmt.Errorf("the label in Confirm must be at most %d printable characters, without spaces at its ends", maxLabel)
 	errLost  = errors.New("the issuer no longer knows the stream whose entries are confirmed")
+	errDeaf  = errors.New("the issuer has taken no confirmation of this stream for too long")
 )
+
+// deafAfter is for how many times L confirmations may fail before the verifier begins another
+// stream, perhaps at another node. After 5 L its node would end the stream, and refuse the
+// verifier for a minute.
+const deafAfter = 3
 
 // checkLabel returns an error unless a label can be sent and shown.
 func checkLabel(label string) error {
@@ -99,7 +105,7 @@ type confirmer struct {
 	registration
 	news    chan struct{}
 	applied atomic.Int64
-	lost    func() // called when the issuer no longer knows the stream
+	lost    func(error) // ends the stream
 	aside   sync.WaitGroup
 }
 
@@ -160,6 +166,7 @@ func (c *confirmer) note(seq revocation.Seq) {
 func (c *confirmer) run(ctx context.Context) {
 	confirmed := c.seq
 	pause := firstPause
+	var failing time.Duration // when it began to, on the clock; 0: it does not
 	for {
 		select {
 		case <-c.news:
@@ -180,13 +187,21 @@ func (c *confirmer) run(ctx context.Context) {
 			c.follower.noteConfirming(err)
 			switch {
 			case err == nil:
-				confirmed, pause = seq, firstPause
+				confirmed, pause, failing = seq, firstPause, 0
 				sleep(ctx, c.pace-early)
 			case isStatus(err, http.StatusNotFound):
-				c.lost()
+				c.lost(errLost)
 				return
 			default:
-				sleep(ctx, c.follower.pause(ctx, err, pause))
+				now := c.follower.ledger.Clock()
+				if failing == 0 {
+					failing = now
+				}
+				if now-failing >= deafAfter*c.staleness {
+					c.lost(errDeaf)
+					return
+				}
+				sleep(ctx, min(c.follower.pause(ctx, err, pause), c.staleness/4))
 				pause = min(2*pause, lastPause)
 			}
 		}
@@ -203,7 +218,7 @@ type confirmation struct {
 
 // tell sends a confirmation, or a goodbye.
 func (f *follower) tell(ctx context.Context, g registration, bye bool) error {
-	ctx, cancel := context.WithTimeout(ctx, askTimeout)
+	ctx, cancel := context.WithTimeout(ctx, min(askTimeout, max(g.staleness, time.Second)))
 	defer cancel()
 	s, err := f.discover(ctx, false)
 	if err != nil {

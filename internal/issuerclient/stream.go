@@ -112,7 +112,7 @@ func (f *follower) connect(ctx context.Context, s *site) (renewed bool, err erro
 	if f.afresh {
 		f.ledger.Restart()
 	}
-	c := &confirmer{follower: f, news: make(chan struct{}, 1), lost: func() { cancel(errLost) }}
+	c := &confirmer{follower: f, news: make(chan struct{}, 1), lost: cancel}
 	defer c.aside.Wait()
 	defer cancel(nil) // before the wait
 	err = f.read(ctx, r, request{s.revocations, bearer}, listener{
