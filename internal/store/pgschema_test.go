@@ -121,6 +121,8 @@ var fillPG = []string{
 	`INSERT INTO hourly_counts SELECT n / 100, n % 100, 'node', n FROM generate_series(1, 100000) n`,
 	`INSERT INTO outbox (receiver, jti, event, subject, fact, at, due_at, attempts) SELECT 'r' || n % 3, n, '', '', '', n, n, 0 FROM generate_series(1, 50000) n`,
 	`INSERT INTO token_networks SELECT 't' || n, 'x', n FROM generate_series(1, 50000) n`,
+	`ALTER TABLE client_scopes DROP CONSTRAINT client_scopes_client_id_fkey`,
+	`INSERT INTO client_scopes SELECT 's' || n, 'c' || n FROM generate_series(1, 50000) n`,
 	`ANALYZE`,
 }
 
