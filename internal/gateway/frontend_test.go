@@ -11,6 +11,7 @@ import (
 	"net/url"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -336,6 +337,36 @@ func TestFrontendAsksWithoutQueryAndBodyAndLosesNeither(t *testing.T) {
 				q.host != "museum.example.org" && q.header.Get("X-Forwarded-Host") != "museum.example.org" {
 				t.Errorf("asked %+v", q)
 			}
+		}
+	})
+}
+
+// Caddy before the change of July 2026 keeps a connection to the application among those to
+// bearerd where a question is answered over another connection before its own is made. So it
+// asked the application, whose 200 let everything pass.
+func TestFrontendNeverAsksTheApplication(t *testing.T) {
+	const bursts, many = 60, 128
+	eachFrontend(t, func(t *testing.T, f frontend) {
+		w := newWorld(t, nodetest.Options{})
+		var questions, others atomic.Int64
+		application := serve(t, http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+			if strings.HasPrefix(r.URL.Path, "/auth/") {
+				questions.Add(1)
+			} else {
+				others.Add(1)
+			}
+		}))
+		client := f.start(t, serve(t, w.questions()), application)
+		h := bearer(w.issue(t, nil))
+		for range bursts { // each is a new burst: connections are idle, and too few
+			var all sync.WaitGroup
+			for range many {
+				all.Go(func() { through(t, client, http.MethodGet, "/x", h, nil) })
+			}
+			all.Wait()
+		}
+		if questions.Load() > 0 || others.Load() != bursts*many {
+			t.Errorf("the application was asked %d questions, and reached by %d requests of %d", questions.Load(), others.Load(), bursts*many)
 		}
 	})
 }
