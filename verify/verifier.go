@@ -77,7 +77,7 @@ func (c *Config) ofClient() issuerclient.Config {
 
 // Close ends what runs in the background and waits for it. The verifier refuses
 // everything from then on. With Config.Confirm it notifies the issuer, which then no
-// longer waits for it; if the issuer doesn't answer, Close gives up after two seconds.
+// longer waits for it; if the issuer doesn't answer, Close returns after two seconds.
 func (v *Verifier) Close() { v.client.Close() }
 
 // Health is the state of a verifier, for a readiness check and for metrics.

@@ -39,7 +39,7 @@ const (
 	edgeConfig   = "issuer: http://%s\nclient_id: edge\nclient_secret_file: edge.secret\n" + edgeGateway
 )
 
-// edgeLearns is what an edge has no keys for: its issuer tells it.
+// edgeLearns is the settings for which an edge has no keys, because it reads them from its issuer.
 const edgeLearns = `
 api_token: {prefix: msm_}
 foreign_tokens: [{name: drf, pattern: "[0-9a-f]{40}"}, {name: nb, prefix: "nbt_"}]

@@ -169,7 +169,7 @@ func (e *Edge) admit(w http.ResponseWriter, r *http.Request) (*stream, error) {
 	return s, nil
 }
 
-// leave gives back what an admitted stream holds.
+// leave releases what an admitted stream holds.
 func (s *stream) leave() {
 	if s.confirms != nil {
 		s.confirms.Close()

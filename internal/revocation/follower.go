@@ -123,9 +123,10 @@ func (f *Follower) replace() {
 	f.replaced.Add(1)
 }
 
-// Run asks every quarter of L, and when woken, until ctx ends: at once, and again after
-// wakeRest where it is woken again and again. Then it ends the lease, leaves the list, and returns nil. A follower runs once. With a quarter
-// two questions may fail before the lease expires.
+// Run asks every quarter of L, and when it is woken, until ctx ends: at once, but not within
+// wakeRest of the last time that it was woken. Then it ends the lease, leaves the list, and
+// returns nil. A follower runs once. With a quarter two questions may fail before the lease
+// expires.
 func (f *Follower) Run(ctx context.Context) error {
 	var rested time.Duration // on the clock: when it may ask because it was woken
 	for ctx.Err() == nil {

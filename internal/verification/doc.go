@@ -19,9 +19,10 @@
 //  2. At t1 the lease is taken: it says that the log, as applied here, is all that
 //     was committed up to an instant, and holds until an instant of the boot clock
 //     (package revocation).
-//  3. Facts about which the log has had an entry since they were read are read again; several times, if the node of the issuer that answers is behind another node. If the token was
-//     decided as of a sequence beyond what is applied here, the log is asked for those
-//     entries first: a cut-off between the two must not be missed.
+//  3. Facts about which the log has had an entry since they were read are read again;
+//     several times, if the node of the issuer that answers is behind another node. If the
+//     token was decided as of a sequence beyond what is applied here, the log is asked for
+//     those entries first: a cut-off between the two must not be missed.
 //  4. The checks follow in the order of [token.Checks] and stop at the first that
 //     fails: type, issuer, times, audience; revoked (its id, the ids of its chain,
 //     its subject, its client, its actors, its key, everything); the network that it is
