@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -192,6 +193,43 @@ func TestAStreamThatTheIssuerForgotIsReplaced(t *testing.T) {
 	c.entry(1, "token", "x")
 	c.beat(1)
 	c.gone(t)
+	c = s.take(t)
+	c.hello("n1", "s2", 2)
+	c.beat(1)
+	eventually(t, "no error", func() bool { return v.Health().Err == nil })
+}
+
+// After 5 L without a confirmation a node refuses a verifier for a minute. Where the node that
+// gets the confirmations can't take them, another stream may reach one that does.
+func TestAStreamWhoseConfirmationsFailIsReplaced(t *testing.T) {
+	t.Parallel()
+	s, b := newScript(t), newBootClock()
+	var asked atomic.Int64
+	s.confirmations(func(c said) int {
+		if c.Stream != "s1" {
+			return http.StatusNoContent
+		}
+		if asked.Add(1) == 2 { // the first has failed
+			b.skip(3 * 100 * time.Millisecond)
+		}
+		return http.StatusServiceUnavailable
+	})
+	s.set(func() { s.auto, s.boot = false, b })
+	first := make(chan *stream, 1)
+	go func() {
+		c := <-s.streams
+		c.hello("n1", "s1", 0.1)
+		c.beat(0)
+		first <- c
+	}()
+	v := s.startWithClock(t, b, confirming)
+	c := <-first
+	c.entry(1, "token", "x")
+	c.beat(1)
+	c.gone(t)
+	if n := asked.Load(); n != 2 {
+		t.Errorf("a new stream after %d attempts, want 2", n)
+	}
 	c = s.take(t)
 	c.hello("n1", "s2", 2)
 	c.beat(1)
