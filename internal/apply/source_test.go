@@ -19,6 +19,7 @@ import (
 	"github.com/bearerd/bearerd/internal/node/nodetest"
 	"github.com/bearerd/bearerd/internal/notice"
 	"github.com/bearerd/bearerd/internal/records"
+	"github.com/bearerd/bearerd/internal/records/upkeep"
 )
 
 // Hashes of one password with two salts, as Django writes them.
@@ -184,7 +185,7 @@ func TestANewHashOfASourceRevokesWhatItShould(t *testing.T) {
 			d := django(c.after)
 			d.RevokeOnNewHash = c.always
 			applied(t, f, d)
-			reported, err := f.Store.DueNotices(t.Context(), records.DueQuery{Receiver: "siem", Now: f.Time(), Limit: 10})
+			reported, err := f.Store.DueNotices(t.Context(), upkeep.DueQuery{Receiver: "siem", Now: f.Time(), Limit: 10})
 			nodetest.Must(t, err)
 			if changed := c.ends && !c.after.Disabled; changed != (len(reported) == 1) {
 				t.Errorf("as changed passwords are reported %+v, want one: %t", reported, changed)

@@ -9,7 +9,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/bearerd/bearerd/internal/records"
+	"github.com/bearerd/bearerd/internal/records/op"
 
 	"github.com/bearerd/bearerd/internal/gateway"
 	"github.com/bearerd/bearerd/internal/identity"
@@ -133,6 +133,6 @@ func must(t testing.TB, err error) {
 
 func addClient(t testing.TB, n *node, id string) {
 	t.Helper()
-	_, err := n.store.Commit(t.Context(), records.Batch{Ops: []records.Op{records.CreateClient{Client: identity.Client{ID: id}}}})
+	_, err := n.store.Commit(t.Context(), op.Batch{Ops: []op.Op{op.CreateClient{Client: identity.Client{ID: id}}}})
 	must(t, err)
 }

@@ -19,6 +19,7 @@ import (
 	"github.com/bearerd/bearerd/internal/journal"
 	"github.com/bearerd/bearerd/internal/quota"
 	"github.com/bearerd/bearerd/internal/records"
+	"github.com/bearerd/bearerd/internal/records/contract"
 	"github.com/bearerd/bearerd/internal/revocation"
 	"github.com/bearerd/bearerd/internal/token"
 	"github.com/bearerd/bearerd/internal/verification"
@@ -29,14 +30,14 @@ type Store interface {
 	// Principal reads a user or a client, in one snapshot.
 	Principal(ctx context.Context, who records.Who) (records.Principal, error)
 	// DecoyHash returns the password hash of the user whose id follows decoy, as
-	// records.Directory says.
+	// contract.Directory says.
 	DecoyHash(ctx context.Context, decoy string) (identity.PasswordHash, error)
 	Links(ctx context.Context, q records.LinkQuery) ([]records.Link, error)
 	Bindings(ctx context.Context, q records.BindingQuery) ([]access.Binding, error)
 	RolesNamed(ctx context.Context, names []string) ([]access.Role, error)
 	// DocumentKeys returns the keys of a client that nobody registered.
 	DocumentKeys(ctx context.Context, clientID string) (identity.ClientKeys, error)
-	records.Attempts
+	contract.Attempts
 }
 
 // Meter counts logins by their outcome, one of a fixed set of words.

@@ -36,6 +36,7 @@ import (
 	"github.com/bearerd/bearerd/internal/pgtest"
 	"github.com/bearerd/bearerd/internal/provisioning"
 	"github.com/bearerd/bearerd/internal/records"
+	"github.com/bearerd/bearerd/internal/records/contract"
 	"github.com/bearerd/bearerd/internal/revocation"
 	"github.com/bearerd/bearerd/internal/revoking"
 	"github.com/bearerd/bearerd/internal/signin"
@@ -66,7 +67,7 @@ type Options struct {
 	TokenCache int64 // bytes; 0: the default
 
 	// What a test puts between the node and what it is made of; nil: nothing.
-	Store   func(records.Store) records.Store
+	Store   func(contract.Store) contract.Store
 	Log     func(revocation.Log) revocation.Log
 	Clock   func() time.Duration // nil: the boot-time clock
 	Bulk    bool                 // the store is for writing very many rows
@@ -160,7 +161,7 @@ func New(tb testing.TB, o Options) *Fixture {
 	shapes, err := foreign.New(o.Foreign)
 	Must(tb, err)
 	forms = forms.WithForeign(shapes)
-	var seen records.Store = f.Store
+	var seen contract.Store = f.Store
 	if o.Store != nil {
 		seen = o.Store(f.Store)
 	}

@@ -17,6 +17,7 @@ import (
 	"github.com/bearerd/bearerd/internal/issuance"
 	"github.com/bearerd/bearerd/internal/node"
 	"github.com/bearerd/bearerd/internal/records"
+	"github.com/bearerd/bearerd/internal/records/op"
 	"github.com/bearerd/bearerd/internal/revocation"
 	"github.com/bearerd/bearerd/internal/token"
 )
@@ -219,7 +220,7 @@ func (f *Fixture) StoredAs(tb testing.TB, row records.StoredToken) *issuance.Iss
 	Must(tb, err)
 	row.Kind, row.Digest, row.Prefix, row.Last4 = token.KindAPIToken, o.Digest, o.Prefix, o.Last4
 	row.Name, row.CreatedAt = "laptop", f.Time()
-	_, err = f.Store.Commit(tb.Context(), records.Batch{Ops: []records.Op{records.AddToken{Token: row}}})
+	_, err = f.Store.Commit(tb.Context(), op.Batch{Ops: []op.Op{op.AddToken{Token: row}}})
 	Must(tb, err)
 	return &issuance.Issued{ID: row.ID, Kind: row.Kind, Value: value, Expiry: row.ExpiresAt}
 }
