@@ -71,7 +71,8 @@ func moreMutants() []Edit {
 		File: "internal/node/node.go", Old: "offset.Abs() > maxClockOffset {",
 		New: `offset.Abs() > maxClockOffset && sabotage != "purged by the node's clock" {`,
 	}, {
-		File: "internal/store/clock.go", Old: "end := min(micros(now), micros(at))", New: "end := sabotageEnd(micros(now), micros(at))",
+		File: "internal/store/clock.go", Old: "end := min(column.Micros(now), column.Micros(at))",
+		New: "end := sabotageEnd(column.Micros(now), column.Micros(at))",
 	}, {
 		File: "internal/journal/acknowledge.go", Old: "head, err := j.settler.settle(ctx, j.cfg.Store)",
 		New: "settle := j.settler.settle\n\tif sabotage == \"acknowledged from a read\" {\n" +

@@ -11,6 +11,7 @@ import (
 
 	"github.com/bearerd/bearerd/internal/identity"
 	"github.com/bearerd/bearerd/internal/records"
+	"github.com/bearerd/bearerd/internal/store/column"
 )
 
 const (
@@ -43,7 +44,7 @@ func (s *Store) Failures(ctx context.Context, keys []string, now time.Time) (fou
 		found = make([]identity.Failures, len(keys))
 		for i, key := range keys {
 			f := &found[i]
-			err := c.row(ctx, selectAttempts, []any{key, micros(now)}, &f.Count, stamp{&f.Since})
+			err := c.row(ctx, selectAttempts, []any{key, column.Micros(now)}, &f.Count, column.Time(&f.Since))
 			if err != nil && !errors.Is(err, sql.ErrNoRows) {
 				return err
 			}
@@ -60,7 +61,7 @@ func (s *Store) RecordFailure(ctx context.Context, keys []string, now time.Time,
 		found = make([]identity.Failures, len(keys))
 		for i, key := range keys {
 			f := &found[i]
-			if err := c.row(ctx, addAttempt, []any{key, micros(now), micros(now.Add(window))}, &f.Count, stamp{&f.Since}); err != nil {
+			if err := c.row(ctx, addAttempt, []any{key, column.Micros(now), column.Micros(now.Add(window))}, &f.Count, column.Time(&f.Since)); err != nil {
 				return err
 			}
 		}
@@ -73,13 +74,13 @@ func (s *Store) RecordFailure(ctx context.Context, keys []string, now time.Time,
 func (s *Store) AccountFailures(ctx context.Context, account string, now time.Time) ([]records.AccountFailures, error) {
 	found, err := query(ctx, s, func(scan scanner) (f records.AccountFailures, err error) {
 		var key string
-		err = scan(&key, &f.Count, stamp{&f.Since})
+		err = scan(&key, &f.Count, column.Time(&f.Since))
 		f.Address = strings.TrimPrefix(key, records.AttemptKey(account, ""))
 		if key == account {
 			f.Everywhere, f.Address = true, ""
 		}
 		return f, err
-	}, selectAccount, account, micros(now))
+	}, selectAccount, account, column.Micros(now))
 	slices.SortFunc(found, func(a, b records.AccountFailures) int {
 		return cmp.Or(cmp.Compare(b.Count, a.Count), cmp.Compare(a.Address, b.Address))
 	})
@@ -89,7 +90,7 @@ func (s *Store) AccountFailures(ctx context.Context, account string, now time.Ti
 // KnownAddress returns when an account last signed in from an address; zero for never.
 func (s *Store) KnownAddress(ctx context.Context, account, address string) (last time.Time, err error) {
 	err = s.read(ctx, func(ctx context.Context, c conn) error {
-		return c.each(ctx, selectAddress, []any{account, address}, func(scan scanner) error { return scan(stamp{&last}) })
+		return c.each(ctx, selectAddress, []any{account, address}, func(scan scanner) error { return scan(column.Time(&last)) })
 	})
 	return last, err
 }

@@ -12,6 +12,7 @@ import (
 
 	"github.com/bearerd/bearerd/internal/audit"
 	"github.com/bearerd/bearerd/internal/records"
+	"github.com/bearerd/bearerd/internal/store/column"
 )
 
 // A page of the audit log is read in two steps: at most records.MaxTotal events from one index,
@@ -100,9 +101,9 @@ func newEventList(f audit.Filter) (*eventList, error) {
 func (l *eventList) times() []any {
 	until := int64(math.MaxInt64)
 	if !l.Until.IsZero() {
-		until = micros(l.Until)
+		until = column.Micros(l.Until)
 	}
-	return []any{micros(l.Since), until}
+	return []any{column.Micros(l.Since), until}
 }
 
 // after is the condition that an event comes after the cursor.
@@ -276,7 +277,7 @@ func (l *eventList) locate(ctx context.Context, c conn) (found bool, err error) 
 }
 
 func scanEvent(scan scanner) (e audit.Event, err error) {
-	return e, scan(&e.ID, stamp{&e.At}, &e.Actor, &e.Action, &e.Target, &e.TokenID, &e.Address, &e.RequestID, &e.Outcome, &e.Reason,
+	return e, scan(&e.ID, column.Time(&e.At), &e.Actor, &e.Action, &e.Target, &e.TokenID, &e.Address, &e.RequestID, &e.Outcome, &e.Reason,
 		&e.ActorName, &e.TargetName, &e.Count)
 }
 

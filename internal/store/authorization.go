@@ -11,6 +11,7 @@ import (
 	"github.com/bearerd/bearerd/internal/records"
 	"github.com/bearerd/bearerd/internal/records/op"
 	"github.com/bearerd/bearerd/internal/revocation"
+	"github.com/bearerd/bearerd/internal/store/column"
 )
 
 const (
@@ -47,7 +48,7 @@ const keptCode = time.Hour
 func (s *Store) Code(ctx context.Context, by [32]byte) (code records.Code, grant records.StoredToken, seq revocation.Seq, err error) {
 	err = s.engine.snapshot(ctx, func(ctx context.Context, c conn) error {
 		err := c.row(ctx, selectCode, []any{by[:]}, digest{&code.Digest}, &code.GrantID, &code.ClientID, &code.RedirectURI, &code.Challenge,
-			stamp{&code.UsedAt}, stamp{&code.ExpiresAt})
+			column.Time(&code.UsedAt), column.Time(&code.ExpiresAt))
 		if err != nil {
 			return orNotFound(err, "no such code")
 		}
@@ -62,7 +63,7 @@ func (s *Store) Code(ctx context.Context, by [32]byte) (code records.Code, grant
 func (s *Store) Consent(ctx context.Context, userID, clientID, audience string) (consent records.Consent, err error) {
 	err = s.read(ctx, func(ctx context.Context, c conn) error {
 		err := c.row(ctx, selectConsent, []any{userID, clientID, audience}, &consent.UserID, &consent.ClientID, &consent.Audience,
-			listOf(&consent.Scope), &consent.Collection, digest{&consent.Digest}, stamp{&consent.At})
+			column.List(&consent.Scope), &consent.Collection, digest{&consent.Digest}, column.Time(&consent.At))
 		return orNotFound(err, "nothing was allowed")
 	})
 	return consent, err
@@ -70,19 +71,19 @@ func (s *Store) Consent(ctx context.Context, userID, clientID, audience string) 
 
 func addCode(ctx context.Context, c conn, code records.Code) error {
 	return unlessConflict(ctx, c, "a code like this exists already", insertCode, code.Digest[:], code.GrantID, code.ClientID,
-		code.RedirectURI, code.Challenge, micros(code.ExpiresAt))
+		code.RedirectURI, code.Challenge, column.Micros(code.ExpiresAt))
 }
 
 func useCode(ctx context.Context, c conn, o op.SpendCode) error {
-	return mustChange(ctx, c, fault.New(fault.Conflict, "the code is no longer valid"), spendCode, o.Digest[:], micros(o.At))
+	return mustChange(ctx, c, fault.New(fault.Conflict, "the code is no longer valid"), spendCode, o.Digest[:], column.Micros(o.At))
 }
 
 func remember(ctx context.Context, c conn, consent records.Consent) error {
 	if err := named(ctx, c, "user", userExists, consent.UserID); err != nil {
 		return err
 	}
-	return c.post(ctx, rememberConsent, consent.UserID, consent.ClientID, consent.Audience, listOf(&consent.Scope), consent.Collection,
-		consent.Digest[:], micros(consent.At))
+	return c.post(ctx, rememberConsent, consent.UserID, consent.ClientID, consent.Audience, column.List(&consent.Scope), consent.Collection,
+		consent.Digest[:], column.Micros(consent.At))
 }
 
 // DocumentKeys returns the keys of a client that nobody registered; none where it has none.
@@ -101,5 +102,5 @@ func knowDocumentKeys(ctx context.Context, c conn, o op.KnowDocument) error {
 	if !o.Keys.Any() {
 		return c.post(ctx, dropDocumentKeys, o.ClientID)
 	}
-	return c.post(ctx, knowDocument, o.ClientID, o.Keys.JWKS, o.Keys.URI, micros(o.Until))
+	return c.post(ctx, knowDocument, o.ClientID, o.Keys.JWKS, o.Keys.URI, column.Micros(o.Until))
 }

@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 
 	"github.com/bearerd/bearerd/internal/fault"
+	"github.com/bearerd/bearerd/internal/store/column"
 )
 
 const (
@@ -149,7 +150,7 @@ func (s *Store) resume(ctx context.Context, told bool) error {
 	if err == nil && head > 0 {
 		s.restored.Store(true)
 		s.logger.LogAttrs(ctx, slog.LevelWarn, restoredMessage,
-			slog.Int64("seq", head), slog.Time("from", instant(last)), slog.Time("to", s.now().UTC()))
+			slog.Int64("seq", head), slog.Time("from", column.Instant(last)), slog.Time("to", s.now().UTC()))
 	}
 	return err
 }

@@ -5,6 +5,7 @@ import (
 
 	"github.com/bearerd/bearerd/internal/access"
 	"github.com/bearerd/bearerd/internal/records"
+	"github.com/bearerd/bearerd/internal/store/column"
 )
 
 const (
@@ -54,7 +55,7 @@ func grants(ctx context.Context, c conn, userID string) ([]access.Grant, error) 
 	rows, err := list(ctx, c, func(scan scanner) ([]access.Grant, error) {
 		var b bindingRow
 		var role access.Role
-		if err := scan(append(b.fields(), listOf(&role.Permissions))...); err != nil {
+		if err := scan(append(b.fields(), column.List(&role.Permissions))...); err != nil {
 			return nil, err
 		}
 		role.Name = b.Role

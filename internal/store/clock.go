@@ -3,6 +3,8 @@ package store
 import (
 	"context"
 	"time"
+
+	"github.com/bearerd/bearerd/internal/store/column"
 )
 
 // When the newest entry of the log, and the newest event of the audit log, was written.
@@ -42,7 +44,7 @@ func (s *Store) passed(ctx context.Context, now time.Time) (passed, error) {
 		return passed{}, err
 	}
 	if ok {
-		end := min(micros(now), micros(at))
+		end := min(column.Micros(now), column.Micros(at))
 		return passed{log: end, tokens: end, audit: end, rest: end}, nil
 	}
 	entry, event := int64(0), int64(0)
@@ -53,6 +55,6 @@ func (s *Store) passed(ctx context.Context, now time.Time) (passed, error) {
 		}
 		return c.each(ctx, newestEvent, nil, func(scan scanner) error { return scan(&event) })
 	})
-	entry, event = min(micros(now), entry), min(micros(now), event)
-	return passed{log: entry, tokens: entry, audit: max(entry, event), rest: micros(now)}, err
+	entry, event = min(column.Micros(now), entry), min(column.Micros(now), event)
+	return passed{log: entry, tokens: entry, audit: max(entry, event), rest: column.Micros(now)}, err
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/bearerd/bearerd/internal/records"
 	"github.com/bearerd/bearerd/internal/records/op"
 	"github.com/bearerd/bearerd/internal/revocation"
+	"github.com/bearerd/bearerd/internal/store/column"
 )
 
 // Commit carries out a batch: its operations in their order, its audit events and its log
@@ -60,7 +61,7 @@ func carryOutOps(ctx context.Context, c conn, b op.Batch) error {
 	}
 	for _, e := range b.Audit {
 		text, args := insertEvent, []any{
-			micros(e.At), e.Actor, e.Action, e.Target, e.TokenID, e.Address, e.RequestID, e.Outcome, e.Reason, e.ActorName, e.TargetName,
+			column.Micros(e.At), e.Actor, e.Action, e.Target, e.TokenID, e.Address, e.RequestID, e.Outcome, e.Reason, e.ActorName, e.TargetName,
 			audit.AddressKey(e.Address),
 		}
 		if counted(e) {
@@ -129,9 +130,9 @@ func carryOut(ctx context.Context, c conn, o op.Op) error {
 		return removeCollection(ctx, c, o)
 	case op.CreateRole:
 		return taken("name", unlessConflict(ctx, c, "a role of that name exists already",
-			insertRole, o.Role.Name, listOf(&o.Role.Permissions), o.Role.Owner))
+			insertRole, o.Role.Name, column.List(&o.Role.Permissions), o.Role.Owner))
 	case op.UpdateRole:
-		return change(ctx, c, "no such role", setPermissions, o.Role.Name, listOf(&o.Role.Permissions))
+		return change(ctx, c, "no such role", setPermissions, o.Role.Name, column.List(&o.Role.Permissions))
 	case op.RemoveRole:
 		return change(ctx, c, "no such role", deleteRole, o.Name)
 	case op.AddBinding:
@@ -166,17 +167,17 @@ func carryOutOnToken(ctx context.Context, c conn, o op.Op) error {
 		return spendTokenAgain(ctx, c, o)
 	case op.ShortenToken:
 		err := unlessConflict(ctx, c, "the token is no longer valid, or expires earlier", shortenOne,
-			o.ID, micros(o.Now), micros(o.ExpiresAt), o.Reason)
+			o.ID, column.Micros(o.Now), column.Micros(o.ExpiresAt), o.Reason)
 		if err != nil {
 			return err
 		}
-		return c.post(ctx, shortenHeirs, o.ID, micros(o.Now), micros(o.ExpiresAt))
+		return c.post(ctx, shortenHeirs, o.ID, column.Micros(o.Now), column.Micros(o.ExpiresAt))
 	case op.EndSourced:
 		return endSourced(ctx, c, o)
 	case op.KillTokens:
 		return killTokens(ctx, c, o)
 	case op.KillEverything:
-		if _, err := c.exec(ctx, killAll, micros(o.At), o.Reason); err != nil {
+		if _, err := c.exec(ctx, killAll, column.Micros(o.At), o.Reason); err != nil {
 			return err
 		}
 		_, err := c.exec(ctx, deleteDevices)
@@ -185,13 +186,13 @@ func carryOutOnToken(ctx context.Context, c conn, o op.Op) error {
 		if o.At.IsZero() {
 			return c.post(ctx, unclaimNotice, o.ID)
 		}
-		return unlessConflict(ctx, c, "another node sends the notice for this token", claimNotice, o.ID, micros(o.At))
+		return unlessConflict(ctx, c, "another node sends the notice for this token", claimNotice, o.ID, column.Micros(o.At))
 	case op.AddDevice:
 		return addDevice(ctx, c, o)
 	case op.DecideDevice:
 		d := o.Device
 		return unlessConflict(ctx, c, "the device was decided about already, or has run out", decideDevice,
-			d.Digest[:], string(d.State), d.Subject, d.Seq, string(records.DevicePending), micros(o.Now))
+			d.Digest[:], string(d.State), d.Subject, d.Seq, string(records.DevicePending), column.Micros(o.Now))
 	case op.SpendDevice:
 		return unlessConflict(ctx, c, "the device code was used already", spendDevice, o.Digest[:], string(records.DeviceApproved))
 	}
@@ -217,7 +218,7 @@ func carryOutOnSignIn(ctx context.Context, c conn, o op.Op) error {
 		}
 		return c.post(ctx, deleteAttempt, o.Key)
 	case op.KnowAddress:
-		if err := c.post(ctx, knowAddress, o.Account, o.Address, micros(o.At)); err != nil {
+		if err := c.post(ctx, knowAddress, o.Account, o.Address, column.Micros(o.At)); err != nil {
 			return err
 		}
 		return c.post(ctx, trimAddresses, o.Account)

@@ -8,6 +8,7 @@ import (
 	"slices"
 
 	"github.com/bearerd/bearerd/internal/records/upkeep"
+	"github.com/bearerd/bearerd/internal/store/column"
 )
 
 const (
@@ -25,7 +26,7 @@ func (s *Store) PassConfirmations(ctx context.Context, b upkeep.PassedBatch) (un
 		return nil, fmt.Errorf("passing on confirmations: %w", err)
 	}
 	var listed map[string]bool
-	args := []any{b.From, b.Count, micros(s.now()), string(text)}
+	args := []any{b.From, b.Count, column.Micros(s.now()), string(text)}
 	err = s.write(ctx, func(ctx context.Context, c conn) error {
 		listed = map[string]bool{}
 		return c.each(ctx, s.engine.schema().insertPassed, args, func(scan scanner) error {
@@ -61,7 +62,7 @@ func (s *Store) TakeConfirmations(ctx context.Context, node string) (all []upkee
 		all = nil
 		return c.each(ctx, deletePassedToNode, []any{node}, func(scan scanner) error {
 			var list []upkeep.PassedConfirmation
-			if err := scan(listOf(&list)); err != nil {
+			if err := scan(column.List(&list)); err != nil {
 				return err
 			}
 			all = append(all, list...)

@@ -7,6 +7,7 @@ import (
 	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/records"
 	"github.com/bearerd/bearerd/internal/records/op"
+	"github.com/bearerd/bearerd/internal/store/column"
 )
 
 const (
@@ -45,8 +46,8 @@ func (s *Store) DeviceByUserCode(ctx context.Context, userCode string) (records.
 
 func (s *Store) device(ctx context.Context, text string, key any) (d records.Device, err error) {
 	err = s.read(ctx, func(ctx context.Context, c conn) error {
-		err := c.row(ctx, text, []any{key}, digest{&d.Digest}, &d.UserCode, &d.ClientID, listOf(&d.Scope), &d.Audience,
-			&d.State, &d.Subject, &d.Seq, stamp{&d.ExpiresAt})
+		err := c.row(ctx, text, []any{key}, digest{&d.Digest}, &d.UserCode, &d.ClientID, column.List(&d.Scope), &d.Audience,
+			&d.State, &d.Subject, &d.Seq, column.Time(&d.ExpiresAt))
 		return orNotFound(err, "no such device code")
 	})
 	if err != nil {
@@ -64,7 +65,7 @@ func addDevice(ctx context.Context, c conn, o op.AddDevice) error {
 		return err
 	}
 	return unlessConflict(ctx, c, "a device code like this exists already", insertDevice, d.Digest[:], d.UserCode, d.ClientID,
-		listOf(&d.Scope), d.Audience, string(d.State), d.Subject, d.Seq, micros(d.ExpiresAt))
+		column.List(&d.Scope), d.Audience, string(d.State), d.Subject, d.Seq, column.Micros(d.ExpiresAt))
 }
 
 // roomForDevice refuses a device code when too many are waiting. Concurrent transactions
@@ -75,7 +76,7 @@ func roomForDevice(ctx context.Context, c conn, now time.Time, most int, text st
 	}
 	var count int
 	var first time.Time
-	if err := c.row(ctx, text, append([]any{micros(now)}, of...), &count, stamp{&first}); err != nil {
+	if err := c.row(ctx, text, append([]any{column.Micros(now)}, of...), &count, column.Time(&first)); err != nil {
 		return err
 	}
 	if count < most {

@@ -11,6 +11,7 @@ import (
 	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/identity"
 	"github.com/bearerd/bearerd/internal/records"
+	"github.com/bearerd/bearerd/internal/store/column"
 )
 
 // A group name has no comma, and neither it nor what set the membership has a control
@@ -118,7 +119,7 @@ func orNotFound(err error, message string) error {
 
 // userFields are where the columns of selectUser go.
 func userFields(u *identity.User) []any {
-	return []any{&u.ID, &u.Username, &u.Name, &u.Email, truth{&u.Disabled}, &u.Owner, hash{&u.PasswordHash}, &u.ReplacedHash, stamp{&u.PasswordChangedAt}, groups{u}}
+	return []any{&u.ID, &u.Username, &u.Name, &u.Email, column.Bool(&u.Disabled), &u.Owner, hash{&u.PasswordHash}, &u.ReplacedHash, column.Time(&u.PasswordChangedAt), groups{u}}
 }
 
 // hash reads a password hash, which prints as nothing elsewhere.
@@ -126,7 +127,7 @@ type hash struct{ to *identity.PasswordHash }
 
 // Scan implements sql.Scanner.
 func (h hash) Scan(value any) error {
-	text, err := textOf(value)
+	text, err := column.TextOf(value)
 	*h.to = identity.PasswordHash(text)
 	return err
 }
@@ -137,7 +138,7 @@ type groups struct{ of *identity.User }
 
 // Scan implements sql.Scanner.
 func (g groups) Scan(value any) error {
-	text, err := textOf(value)
+	text, err := column.TextOf(value)
 	if err != nil || text == "" {
 		return err
 	}
@@ -159,11 +160,11 @@ func (g groups) Scan(value any) error {
 func clientFields(c *identity.Client) []any {
 	return []any{
 		&c.ID,
-		blob{&c.SecretDigest},
-		listOf(&c.Grants), listOf(&c.Scopes), listOf(&c.Audiences), listOf(&c.ExchangeFrom),
-		blob{&c.OldSecretDigest},
-		stamp{&c.OldSecretUntil},
-		&c.Owner, &c.Name, listOf(&c.RedirectURIs), &c.Keys.JWKS, &c.Keys.URI,
+		column.Bytes(&c.SecretDigest),
+		column.List(&c.Grants), column.List(&c.Scopes), column.List(&c.Audiences), column.List(&c.ExchangeFrom),
+		column.Bytes(&c.OldSecretDigest),
+		column.Time(&c.OldSecretUntil),
+		&c.Owner, &c.Name, column.List(&c.RedirectURIs), &c.Keys.JWKS, &c.Keys.URI,
 	}
 }
 
@@ -220,7 +221,7 @@ func (s *Store) Links(ctx context.Context, q records.LinkQuery) ([]records.Link,
 		text, args = linksOfSource, []any{q.Source}
 	}
 	return query(ctx, s, func(scan scanner) (l records.Link, err error) {
-		return l, scan(&l.Source, &l.ExternalID, &l.UserID, stamp{&l.LinkedAt})
+		return l, scan(&l.Source, &l.ExternalID, &l.UserID, column.Time(&l.LinkedAt))
 	}, text, args...)
 }
 

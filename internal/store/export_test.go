@@ -185,7 +185,7 @@ func Statements() map[string]string {
 		"insertUser": insertUser, "insertGroup": insertGroup, "insertCollection": insertCollection, "insertRole": insertRole,
 		"insertBinding": insertBinding, "insertClient": insertClient, "insertToken": insertToken, "insertAncestor": insertAncestor,
 		"insertDevice": insertDevice, "upsertKey": upsertKey, "upsertNode": upsertNode, "addAttempt": addAttempt, "insertEvent": insertEvent,
-		"raisePurged": raisePurged, "selectHead": selectHead,
+		"raisePurged": raisePurged, "seqOfHead": seqOfHead,
 	})
 	return all
 }

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/bearerd/bearerd/internal/records/upkeep"
+	"github.com/bearerd/bearerd/internal/store/column"
 	"github.com/bearerd/bearerd/internal/token"
 )
 
@@ -38,7 +39,7 @@ WHERE one = 1 AND (begun_at <= $2 AND begun_at = counted_at OR begun_at <= $3)`
 func (s *Store) SetCounts(ctx context.Context, node string, counts []upkeep.HourCount) error {
 	return s.write(ctx, func(ctx context.Context, c conn) error {
 		for _, one := range counts {
-			if err := c.post(ctx, setCount, micros(one.Hour), node, one.Name, one.Count); err != nil {
+			if err := c.post(ctx, setCount, column.Micros(one.Hour), node, one.Name, one.Count); err != nil {
 				return err
 			}
 		}
@@ -49,13 +50,13 @@ func (s *Store) SetCounts(ctx context.Context, node string, counts []upkeep.Hour
 // Counts returns the sums over all nodes, by hour and name.
 func (s *Store) Counts(ctx context.Context, since, until time.Time) ([]upkeep.HourCount, error) {
 	return query(ctx, s, func(scan scanner) (one upkeep.HourCount, err error) {
-		return one, scan(stamp{&one.Hour}, &one.Name, &one.Count)
-	}, selectCounts, micros(since), micros(until))
+		return one, scan(column.Time(&one.Hour), &one.Name, &one.Count)
+	}, selectCounts, column.Micros(since), column.Micros(until))
 }
 
 // PurgeCounts deletes the counts of hours that began before an instant, in small steps.
 func (s *Store) PurgeCounts(ctx context.Context, before time.Time) error {
-	return s.purgeBy(ctx, purging(purgeCounts, micros(before)))
+	return s.purgeBy(ctx, purging(purgeCounts, column.Micros(before)))
 }
 
 // CountUsers counts some users.
@@ -77,13 +78,13 @@ func (s *Store) CountUsers(ctx context.Context, p upkeep.CensusPart) (f upkeep.F
 func (s *Store) CountTokens(ctx context.Context, p upkeep.CensusPart) (f upkeep.Figures, next upkeep.Cursor, err error) {
 	now := p.Now.UTC()
 	midnight := now.Truncate(24 * time.Hour)
-	week := micros(now.Add(token.ExpiryNotice))
+	week := column.Micros(now.Add(token.ExpiryNotice))
 	err = s.read(ctx, func(ctx context.Context, c conn) error {
 		f, next = upkeep.Figures{}, upkeep.Cursor{}
 		rows := 0
 		args := []any{
-			p.After.At, p.After.ID, p.Limit, micros(now), token.KindAPIToken.String(), token.KindExchangeKey.String(),
-			micros(midnight), token.ReasonRegenerated,
+			p.After.At, p.After.ID, p.Limit, column.Micros(now), token.KindAPIToken.String(), token.KindExchangeKey.String(),
+			column.Micros(midnight), token.ReasonRegenerated,
 		}
 		err := c.each(ctx, countTokens, args, func(scan scanner) error {
 			var live, expires, used, revoked int64
@@ -93,9 +94,9 @@ func (s *Store) CountTokens(ctx context.Context, p upkeep.CensusPart) (f upkeep.
 			rows++
 			f.RevokedToday += revoked
 			f.Live += live
-			f.Expiring += live * flag(expires > 0 && expires <= week)
-			f.NeverUsed += live * flag(used == 0)
-			f.NeverExpires += live * flag(expires == 0)
+			f.Expiring += live * column.Flag(expires > 0 && expires <= week)
+			f.NeverUsed += live * column.Flag(used == 0)
+			f.NeverExpires += live * column.Flag(expires == 0)
 			return nil
 		})
 		if rows < p.Limit {
@@ -109,7 +110,7 @@ func (s *Store) CountTokens(ctx context.Context, p upkeep.CensusPart) (f upkeep.
 // ClaimCensus reports whether the caller is to count, and records that it begins.
 func (s *Store) ClaimCensus(ctx context.Context, claim upkeep.CensusClaim) (claimed bool, err error) {
 	err = s.write(ctx, func(ctx context.Context, c conn) error {
-		n, err := c.exec(ctx, claimCensus, micros(claim.Now), micros(claim.Finished), micros(claim.Unfinished))
+		n, err := c.exec(ctx, claimCensus, column.Micros(claim.Now), column.Micros(claim.Finished), column.Micros(claim.Unfinished))
 		claimed = n > 0
 		return err
 	})
@@ -119,7 +120,7 @@ func (s *Store) ClaimCensus(ctx context.Context, claim upkeep.CensusClaim) (clai
 // SetFigures stores the figures that were counted last.
 func (s *Store) SetFigures(ctx context.Context, f upkeep.CountedFigures) error {
 	return s.write(ctx, func(ctx context.Context, c conn) error {
-		return c.post(ctx, setFigures, micros(f.Began), f.Took.Microseconds(), f.Users, f.Live, f.Expiring, f.NeverUsed, f.NeverExpires, f.RevokedToday)
+		return c.post(ctx, setFigures, column.Micros(f.Began), f.Took.Microseconds(), f.Users, f.Live, f.Expiring, f.NeverUsed, f.NeverExpires, f.RevokedToday)
 	})
 }
 
@@ -127,7 +128,7 @@ func (s *Store) SetFigures(ctx context.Context, f upkeep.CountedFigures) error {
 func (s *Store) Figures(ctx context.Context) (f upkeep.CountedFigures, err error) {
 	var took int64
 	err = s.read(ctx, func(ctx context.Context, c conn) error {
-		return c.row(ctx, selectFigures, nil, stamp{&f.Began}, &took, &f.Users, &f.Live, &f.Expiring, &f.NeverUsed, &f.NeverExpires, &f.RevokedToday)
+		return c.row(ctx, selectFigures, nil, column.Time(&f.Began), &took, &f.Users, &f.Live, &f.Expiring, &f.NeverUsed, &f.NeverExpires, &f.RevokedToday)
 	})
 	f.Took = time.Duration(took) * time.Microsecond
 	if errors.Is(err, sql.ErrNoRows) {

@@ -12,6 +12,7 @@ import (
 	"github.com/bearerd/bearerd/internal/records"
 	"github.com/bearerd/bearerd/internal/records/op"
 	"github.com/bearerd/bearerd/internal/revocation"
+	"github.com/bearerd/bearerd/internal/store/column"
 	"github.com/bearerd/bearerd/internal/token"
 )
 
@@ -47,7 +48,7 @@ var errNoImport = fault.New(fault.Conflict, "the import is no longer under way")
 func carryOutOnImport(ctx context.Context, c conn, o op.Op) error {
 	switch o := o.(type) {
 	case op.BeginImport:
-		return unlessConflict(ctx, c, "another import is under way", beginImport, o.ID, micros(o.At))
+		return unlessConflict(ctx, c, "another import is under way", beginImport, o.ID, column.Micros(o.At))
 	case op.PublishImport:
 		n, err := c.exec(ctx, publishImport, o.ID)
 		if err == nil && n == 0 {
@@ -61,7 +62,7 @@ func carryOutOnImport(ctx context.Context, c conn, o op.Op) error {
 }
 
 func stageTokens(ctx context.Context, c conn, o op.StageTokens) error {
-	n, err := c.exec(ctx, touchImport, o.Import, micros(o.At))
+	n, err := c.exec(ctx, touchImport, o.Import, column.Micros(o.At))
 	if err != nil {
 		return err
 	}
@@ -82,8 +83,8 @@ func stageTokens(ctx context.Context, c conn, o op.StageTokens) error {
 			if digest == nil {
 				digest = t.Digest[:]
 			}
-			args = append(args, t.ID, t.Kind.String(), digest, t.Prefix, t.Last4, t.Owner, t.Name, listOf(&t.Scope), t.Collection,
-				t.Seq, micros(t.CreatedAt), micros(t.ExpiresAt), micros(t.LastUsedAt), micros(t.RevokedAt), t.Reason, o.Import, networksOf(&t.Networks))
+			args = append(args, t.ID, t.Kind.String(), digest, t.Prefix, t.Last4, t.Owner, t.Name, column.List(&t.Scope), t.Collection,
+				t.Seq, column.Micros(t.CreatedAt), column.Micros(t.ExpiresAt), column.Micros(t.LastUsedAt), column.Micros(t.RevokedAt), t.Reason, o.Import, column.Networks(&t.Networks))
 		}
 		if err := c.post(ctx, stageText(len(some)), args...); err != nil {
 			return err
@@ -179,7 +180,7 @@ func (s *Store) TokensHeld(ctx context.Context, digests [][]byte) ([]records.Hel
 		args[i] = digests[min(i, len(digests)-1)]
 	}
 	return query(ctx, s, func(scan scanner) (h records.HeldToken, err error) {
-		return h, scan(blob{&h.Digest}, &h.ID, &h.Owner, &h.Import)
+		return h, scan(column.Bytes(&h.Digest), &h.ID, &h.Owner, &h.Import)
 	}, tokensHeld(len(args)), args...)
 }
 
@@ -209,7 +210,7 @@ func (s *Store) UsersByName(ctx context.Context, names []string) (map[string]rec
 		return c.each(ctx, text, args, func(scan scanner) error {
 			var u records.NamedUser
 			var folded string
-			err := scan(&u.ID, &u.Username, truth{&u.Disabled}, &folded, &seq)
+			err := scan(&u.ID, &u.Username, column.Bool(&u.Disabled), &folded, &seq)
 			found[folded] = u
 			return err
 		})
@@ -248,7 +249,7 @@ func numbered(n int) string {
 // ImportUnderWay returns the import that is under way.
 func (s *Store) ImportUnderWay(ctx context.Context) (i records.Import, err error) {
 	err = s.read(ctx, func(ctx context.Context, c conn) error {
-		return orNotFound(c.row(ctx, underWay, nil, &i.ID, stamp{&i.ActiveAt}), "no import is under way")
+		return orNotFound(c.row(ctx, underWay, nil, &i.ID, column.Time(&i.ActiveAt)), "no import is under way")
 	})
 	return i, err
 }
@@ -291,7 +292,7 @@ func (s *Store) dropStaleImport(ctx context.Context, now int64) error {
 		return nil
 	case err != nil:
 		return err
-	case micros(i.ActiveAt) > now-keptImport.Microseconds():
+	case column.Micros(i.ActiveAt) > now-keptImport.Microseconds():
 		return nil
 	}
 	if err := s.DropImport(ctx, i.ID); !fault.Is(err, fault.Conflict) {
@@ -304,5 +305,5 @@ func (s *Store) dropStaleImport(ctx context.Context, now int64) error {
 func (s *Store) APITokensAfter(ctx context.Context, after string, now time.Time, limit int) ([]records.OwnedToken, error) {
 	return query(ctx, s, func(scan scanner) (o records.OwnedToken, err error) {
 		return o, scan(append(tokenFields(&o.Token), &o.Username)...)
-	}, ownedTokens, after, token.KindAPIToken.String(), micros(now), pageSize(limit))
+	}, ownedTokens, after, token.KindAPIToken.String(), column.Micros(now), pageSize(limit))
 }

@@ -9,6 +9,7 @@ import (
 
 	"github.com/bearerd/bearerd/internal/keyring"
 	"github.com/bearerd/bearerd/internal/revocation"
+	"github.com/bearerd/bearerd/internal/store/column"
 )
 
 // Inspection describes a database. It is read without changing anything. A connection that
@@ -130,5 +131,5 @@ func (in *Inspection) readPostgres(ctx context.Context, c conn) error {
 		return err
 	}
 	in.Engine, in.Postgres = "PostgreSQL "+version, f
-	return c.row(ctx, selectClock, nil, stamp{&in.Now})
+	return c.row(ctx, selectClock, nil, column.Time(&in.Now))
 }

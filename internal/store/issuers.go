@@ -7,6 +7,7 @@ import (
 	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/records"
 	"github.com/bearerd/bearerd/internal/records/op"
+	"github.com/bearerd/bearerd/internal/store/column"
 )
 
 const (
@@ -21,7 +22,7 @@ type definition struct{ to *records.Issuer }
 
 // Scan implements sql.Scanner.
 func (d definition) Scan(value any) error {
-	text, err := textOf(value)
+	text, err := column.TextOf(value)
 	if err != nil {
 		return err
 	}
@@ -49,20 +50,20 @@ func carryOutOnClient(ctx context.Context, c conn, o op.Op) (done bool, err erro
 	switch o := o.(type) {
 	case op.CreateClient:
 		cl := o.Client
-		return true, taken("id", unlessConflict(ctx, c, "a client of that id exists already", insertClient, cl.ID, bytesOf(cl.SecretDigest),
-			listOf(&cl.Grants), listOf(&cl.Scopes), listOf(&cl.Audiences), listOf(&cl.ExchangeFrom), cl.Owner, cl.Name, listOf(&cl.RedirectURIs),
+		return true, taken("id", unlessConflict(ctx, c, "a client of that id exists already", insertClient, cl.ID, column.NotNull(cl.SecretDigest),
+			column.List(&cl.Grants), column.List(&cl.Scopes), column.List(&cl.Audiences), column.List(&cl.ExchangeFrom), cl.Owner, cl.Name, column.List(&cl.RedirectURIs),
 			cl.Keys.JWKS, cl.Keys.URI))
 	case op.UpdateClient:
 		cl := o.Client
 		err := change(ctx, c, "no such client", updateClientRow, cl.ID,
-			listOf(&cl.Grants), listOf(&cl.Scopes), listOf(&cl.Audiences), listOf(&cl.ExchangeFrom), cl.Name, listOf(&cl.RedirectURIs),
+			column.List(&cl.Grants), column.List(&cl.Scopes), column.List(&cl.Audiences), column.List(&cl.ExchangeFrom), cl.Name, column.List(&cl.RedirectURIs),
 			cl.Keys.JWKS, cl.Keys.URI)
 		if err != nil || !cl.HasSecret() && !cl.Keys.Any() {
 			return true, err
 		}
-		return true, c.post(ctx, setClientSecret, cl.ID, bytesOf(cl.SecretDigest), []byte{})
+		return true, c.post(ctx, setClientSecret, cl.ID, column.NotNull(cl.SecretDigest), []byte{})
 	case op.RotateSecret:
-		return true, change(ctx, c, "no such client", rotateSecret, o.ID, o.SecretDigest, micros(o.OldUntil), []byte{})
+		return true, change(ctx, c, "no such client", rotateSecret, o.ID, o.SecretDigest, column.Micros(o.OldUntil), []byte{})
 	case op.RemoveClient:
 		return true, change(ctx, c, "no such client", deleteClient, o.ID)
 	case op.AddIssuer:

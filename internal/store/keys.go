@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"github.com/bearerd/bearerd/internal/keyring"
+	"github.com/bearerd/bearerd/internal/store/column"
 )
 
 const (
@@ -16,7 +17,7 @@ ON CONFLICT (kid) DO UPDATE SET algorithm = excluded.algorithm, state = excluded
 )
 
 func scanKey(scan scanner) (k keyring.Key, err error) {
-	err = scan(&k.KID, &k.Algorithm, &k.State, stamp{&k.CreatedAt}, stamp{&k.ActiveAt}, stamp{&k.RetiredAt}, stamp{&k.GoneAt}, blob{&k.Sealed})
+	err = scan(&k.KID, &k.Algorithm, &k.State, column.Time(&k.CreatedAt), column.Time(&k.ActiveAt), column.Time(&k.RetiredAt), column.Time(&k.GoneAt), column.Bytes(&k.Sealed))
 	return k, err
 }
 
@@ -48,8 +49,8 @@ func changeKeys(ctx context.Context, c conn, plan keyring.Plan) error {
 		return err
 	}
 	for _, k := range changed {
-		_, err := c.exec(ctx, upsertKey, k.KID, string(k.Algorithm), string(k.State), micros(k.CreatedAt), micros(k.ActiveAt),
-			micros(k.RetiredAt), micros(k.GoneAt), bytesOf(k.Sealed))
+		_, err := c.exec(ctx, upsertKey, k.KID, string(k.Algorithm), string(k.State), column.Micros(k.CreatedAt), column.Micros(k.ActiveAt),
+			column.Micros(k.RetiredAt), column.Micros(k.GoneAt), column.NotNull(k.Sealed))
 		if err != nil {
 			return err
 		}

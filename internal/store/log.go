@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/bearerd/bearerd/internal/revocation"
+	"github.com/bearerd/bearerd/internal/store/column"
 )
 
 const (
@@ -49,7 +50,7 @@ func (s *Store) Entries(ctx context.Context, after revocation.Seq, limit int) (p
 		p = revocation.Page{Origin: c.origin()}
 		return c.each(ctx, selectEntries, []any{after, limit}, func(scan scanner) error {
 			e, err := scanEntry(func(dest ...any) error {
-				return scan(append([]any{&p.Head, &p.Purged, stamp{&p.PurgedUntil}}, dest...)...)
+				return scan(append([]any{&p.Head, &p.Purged, column.Time(&p.PurgedUntil)}, dest...)...)
 			})
 			if e.Seq > 0 {
 				p.Entries = append(p.Entries, e)
@@ -67,7 +68,7 @@ func scanEntry(scan scanner) (e revocation.Entry, err error) {
 	var what string
 	var until, at int64
 	err = scan(&e.Seq, &what, &e.ID, &until, &at)
-	e.What, e.Until, e.At = revocation.What(what), instant(until), instant(at)
+	e.What, e.Until, e.At = revocation.What(what), column.Instant(until), column.Instant(at)
 	return e, err
 }
 
@@ -92,7 +93,7 @@ func (s *Store) Settle(ctx context.Context) (head revocation.Seq, err error) {
 func (s *Store) LogEntry(ctx context.Context, what revocation.What, id string) (e revocation.Entry, found bool, err error) {
 	err = s.read(ctx, func(ctx context.Context, c conn) error {
 		found = false
-		rows, err := list(ctx, c, scanEntry, newestEntry, string(what), id, micros(s.now()))
+		rows, err := list(ctx, c, scanEntry, newestEntry, string(what), id, column.Micros(s.now()))
 		if len(rows) > 0 {
 			e, found = rows[0], true
 		}
@@ -121,7 +122,7 @@ func (s *Store) Confirm(ctx context.Context, n revocation.Confirmation) error {
 		if n.Lease <= 0 {
 			return c.post(ctx, deleteNode, n.Node)
 		}
-		return c.post(ctx, upsertNode, n.Node, n.Seq, n.Lease.Microseconds(), micros(s.now()),
+		return c.post(ctx, upsertNode, n.Node, n.Seq, n.Lease.Microseconds(), column.Micros(s.now()),
 			n.Edges.Count, n.Edges.Behind, n.Edges.Seq, n.Verifiers.Count, n.Verifiers.Behind, n.Verifiers.Seq)
 	})
 }
@@ -129,7 +130,7 @@ func (s *Store) Confirm(ctx context.Context, n revocation.Confirmation) error {
 // DropNode removes a node from the list if its entry is still this one.
 func (s *Store) DropNode(ctx context.Context, said revocation.Confirmation) error {
 	return s.write(ctx, func(ctx context.Context, c conn) error {
-		return c.post(ctx, dropNode, said.Node, said.Seq, micros(said.SeenAt))
+		return c.post(ctx, dropNode, said.Node, said.Seq, column.Micros(said.SeenAt))
 	})
 }
 
@@ -149,7 +150,7 @@ func (s *Store) Nodes(ctx context.Context, origin string) (nodes []revocation.Co
 func scanNode(scan scanner) (n revocation.Confirmation, err error) {
 	var lease int64
 	e, v := &n.Edges, &n.Verifiers
-	err = scan(&n.Node, &n.Seq, &lease, stamp{&n.SeenAt}, &e.Count, &e.Behind, &e.Seq, &v.Count, &v.Behind, &v.Seq)
+	err = scan(&n.Node, &n.Seq, &lease, column.Time(&n.SeenAt), &e.Count, &e.Behind, &e.Seq, &v.Count, &v.Behind, &v.Seq)
 	n.Lease = time.Duration(lease) * time.Microsecond
 	return n, err
 }

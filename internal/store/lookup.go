@@ -9,6 +9,7 @@ import (
 	"github.com/bearerd/bearerd/internal/access"
 	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/records"
+	"github.com/bearerd/bearerd/internal/store/column"
 )
 
 // keysAt is how many keys one statement looks up.
@@ -96,5 +97,5 @@ func (s *Store) RolesNamed(ctx context.Context, names []string) ([]access.Role, 
 }
 
 func scanRole(scan scanner) (r access.Role, err error) {
-	return r, scan(&r.Name, listOf(&r.Permissions), &r.Owner)
+	return r, scan(&r.Name, column.List(&r.Permissions), &r.Owner)
 }

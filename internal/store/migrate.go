@@ -9,6 +9,8 @@ import (
 	"path"
 	"slices"
 	"strings"
+
+	"github.com/bearerd/bearerd/internal/store/column"
 )
 
 //go:embed migrations
@@ -124,6 +126,6 @@ func (s *Store) run(ctx context.Context, c conn, m migration) error {
 	if err := c.script(ctx, m.text); err != nil {
 		return fmt.Errorf("migration %s: %w", m.name, err)
 	}
-	_, err := c.exec(ctx, insertMigration, m.name, micros(s.now()))
+	_, err := c.exec(ctx, insertMigration, m.name, column.Micros(s.now()))
 	return err
 }

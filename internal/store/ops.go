@@ -10,6 +10,7 @@ import (
 	"github.com/bearerd/bearerd/internal/identity"
 	"github.com/bearerd/bearerd/internal/records"
 	"github.com/bearerd/bearerd/internal/records/op"
+	"github.com/bearerd/bearerd/internal/store/column"
 )
 
 const (
@@ -95,7 +96,7 @@ func createUser(ctx context.Context, c conn, u identity.User) error {
 		return err
 	}
 	err := taken("username", unlessConflict(ctx, c, userExistsAlready, insertUser, u.ID, u.Username, identity.FoldName(u.Username), u.Name, u.Email,
-		flag(u.Disabled), u.Owner, u.PasswordHash.Reveal(), micros(u.PasswordChangedAt), searchText(u.Username, u.Name, u.Email)))
+		column.Flag(u.Disabled), u.Owner, u.PasswordHash.Reveal(), column.Micros(u.PasswordChangedAt), searchText(u.Username, u.Name, u.Email)))
 	if err != nil {
 		return err
 	}
@@ -177,8 +178,8 @@ func updateUser(ctx context.Context, c conn, o op.UpdateUser) error {
 	set(&u.Owner, o.Owner)
 	set(&u.PasswordHash, o.PasswordHash)
 	set(&u.PasswordChangedAt, o.PasswordChangedAt)
-	_, err = c.exec(ctx, updateUserRow, u.ID, u.Name, u.Email, flag(u.Disabled), u.PasswordHash.Reveal(),
-		searchText(u.Username, u.Name, u.Email), u.Owner, micros(u.PasswordChangedAt))
+	_, err = c.exec(ctx, updateUserRow, u.ID, u.Name, u.Email, column.Flag(u.Disabled), u.PasswordHash.Reveal(),
+		searchText(u.Username, u.Name, u.Email), u.Owner, column.Micros(u.PasswordChangedAt))
 	if err != nil || o.Groups == nil {
 		return err
 	}
@@ -203,7 +204,7 @@ func addLink(ctx context.Context, c conn, o op.AddLink) error {
 	if err := named(ctx, c, "user", userExists, l.UserID); err != nil {
 		return err
 	}
-	return taken("external_id", unlessConflict(ctx, c, "that external id is linked already", insertLink, l.Source, l.ExternalID, l.UserID, micros(l.LinkedAt)))
+	return taken("external_id", unlessConflict(ctx, c, "that external id is linked already", insertLink, l.Source, l.ExternalID, l.UserID, column.Micros(l.LinkedAt)))
 }
 
 func set[T any](field, value *T) {
@@ -245,8 +246,8 @@ func addBinding(ctx context.Context, c conn, o op.AddBinding) error {
 	if b.Permission != nil {
 		p = *b.Permission
 	}
-	return unlessConflict(ctx, c, "such a binding exists already", insertBinding, b.ID, null(b.User), null(b.Group), null(b.Role),
-		null(p.Action), null(string(p.Path)), string(b.Path), b.Owner)
+	return unlessConflict(ctx, c, "such a binding exists already", insertBinding, b.ID, column.Null(b.User), column.Null(b.Group), column.Null(b.Role),
+		column.Null(p.Action), column.Null(string(p.Path)), string(b.Path), b.Owner)
 }
 
 // named checks that a thing exists, if one is named.

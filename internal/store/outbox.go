@@ -6,6 +6,7 @@ import (
 
 	"github.com/bearerd/bearerd/internal/records/op"
 	"github.com/bearerd/bearerd/internal/records/upkeep"
+	"github.com/bearerd/bearerd/internal/store/column"
 	"github.com/bearerd/bearerd/internal/token"
 )
 
@@ -49,7 +50,7 @@ func carryOutNotice(ctx context.Context, c conn, o op.Op) (done bool, err error)
 func addNotice(ctx context.Context, c conn, o op.AddNotice) error {
 	n := o.Notice
 	for _, due := range o.Due {
-		if err := c.post(ctx, insertNotice, due.Receiver, n.ID, n.Event, n.Subject, string(n.Fact), micros(n.At), micros(due.At)); err != nil {
+		if err := c.post(ctx, insertNotice, due.Receiver, n.ID, n.Event, n.Subject, string(n.Fact), column.Micros(n.At), column.Micros(due.At)); err != nil {
 			return err
 		}
 	}
@@ -60,7 +61,7 @@ func addNotice(ctx context.Context, c conn, o op.AddNotice) error {
 // is added.
 func see(ctx context.Context, c conn, o op.SeeNetwork) error {
 	id, network := o.Place.TokenID, o.Place.Network
-	added, err := c.exec(ctx, seeNetwork, id, network, micros(o.At), token.KindAPIToken.String(), token.KindExchangeKey.String())
+	added, err := c.exec(ctx, seeNetwork, id, network, column.Micros(o.At), token.KindAPIToken.String(), token.KindExchangeKey.String())
 	if err != nil || added == 0 {
 		return err
 	}
@@ -77,7 +78,7 @@ func see(ctx context.Context, c conn, o op.SeeNetwork) error {
 // TakeTurn reports whether the node may send to the receiver until the turn ends.
 func (s *Store) TakeTurn(ctx context.Context, t upkeep.Turn) (taken bool, err error) {
 	err = s.write(ctx, func(ctx context.Context, c conn) error {
-		n, err := c.exec(ctx, takeTurn, t.Receiver, t.Node, micros(t.Now), micros(t.Until))
+		n, err := c.exec(ctx, takeTurn, t.Receiver, t.Node, column.Micros(t.Now), column.Micros(t.Until))
 		taken = n > 0
 		return err
 	})
@@ -88,10 +89,10 @@ func (s *Store) TakeTurn(ctx context.Context, t upkeep.Turn) (taken bool, err er
 func (s *Store) DueNotices(ctx context.Context, q upkeep.DueQuery) ([]upkeep.Outgoing, error) {
 	return query(ctx, s, func(scan scanner) (o upkeep.Outgoing, err error) {
 		var fact string
-		err = scan(&o.Seq, &o.ID, &o.Event, &o.Subject, &fact, stamp{&o.At}, &o.Attempts)
+		err = scan(&o.Seq, &o.ID, &o.Event, &o.Subject, &fact, column.Time(&o.At), &o.Attempts)
 		o.Fact = []byte(fact)
 		return o, err
-	}, dueNotices, q.Receiver, micros(q.Now), q.Limit)
+	}, dueNotices, q.Receiver, column.Micros(q.Now), q.Limit)
 }
 
 // SettleNotices deletes notices that were sent or never will be, and puts off others.
@@ -103,7 +104,7 @@ func (s *Store) SettleNotices(ctx context.Context, done []int64, later []upkeep.
 			}
 		}
 		for _, p := range later {
-			if err := c.post(ctx, postponeNotice, p.Seq, micros(p.At)); err != nil {
+			if err := c.post(ctx, postponeNotice, p.Seq, column.Micros(p.At)); err != nil {
 				return err
 			}
 		}
@@ -117,7 +118,7 @@ func (s *Store) TrimNotices(ctx context.Context, b upkeep.OutboxBounds) (dropped
 	for _, bound := range []struct {
 		text string
 		by   any
-	}{{trimOld, micros(b.Before)}, {trimMany, b.Most}} {
+	}{{trimOld, column.Micros(b.Before)}, {trimMany, b.Most}} {
 		err := s.purgeBy(ctx, func(ctx context.Context, c conn) (int64, error) {
 			n, err := c.exec(ctx, bound.text, b.Receiver, bound.by)
 			if err == nil {
@@ -134,13 +135,13 @@ func (s *Store) TrimNotices(ctx context.Context, b upkeep.OutboxBounds) (dropped
 
 // PurgeNotices deletes what has been waiting since before an instant, in small steps.
 func (s *Store) PurgeNotices(ctx context.Context, before time.Time) error {
-	return s.purgeBy(ctx, purging(purgeNotices, micros(before)))
+	return s.purgeBy(ctx, purging(purgeNotices, column.Micros(before)))
 }
 
 // WaitingNotices counts what waits for a receiver.
 func (s *Store) WaitingNotices(ctx context.Context, receiver string, limit int) (w upkeep.Waiting, err error) {
 	err = s.read(ctx, func(ctx context.Context, c conn) error {
-		return c.row(ctx, waitingNotices, []any{receiver, limit}, &w.Count, stamp{&w.Oldest})
+		return c.row(ctx, waitingNotices, []any{receiver, limit}, &w.Count, column.Time(&w.Oldest))
 	})
 	return w, err
 }

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/bearerd/bearerd/internal/records"
+	"github.com/bearerd/bearerd/internal/store/column"
 	"github.com/bearerd/bearerd/internal/uses"
 )
 
@@ -41,7 +42,7 @@ func packUses(lines []records.TokenUse) []byte {
 	var b []byte
 	for _, u := range lines {
 		last := min(max(u.LastAt.Unix(), 0), math.MaxUint32)
-		b = binary.AppendUvarint(b, uint64(len(u.Route))<<1|uint64(flag(u.Safe))) //nolint:gosec // 0 or 1
+		b = binary.AppendUvarint(b, uint64(len(u.Route))<<1|uint64(column.Flag(u.Safe))) //nolint:gosec // 0 or 1
 		b = append(b, u.Route...)
 		b = binary.AppendUvarint(b, uint64(len(u.Scope)))
 		b = append(b, u.Scope...)
@@ -148,7 +149,7 @@ func usedSince(lines []records.TokenUse, end time.Time) []records.TokenUse {
 func latestFirst(lines []records.TokenUse) {
 	slices.SortFunc(lines, func(a, b records.TokenUse) int {
 		return cmp.Or(b.LastAt.Compare(a.LastAt), cmp.Compare(a.Route, b.Route), cmp.Compare(a.Scope, b.Scope),
-			cmp.Compare(flag(a.Safe), flag(b.Safe)), cmp.Compare(a.Collection, b.Collection))
+			cmp.Compare(column.Flag(a.Safe), column.Flag(b.Safe)), cmp.Compare(a.Collection, b.Collection))
 	})
 }
 

@@ -7,6 +7,7 @@ import (
 	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/records"
 	"github.com/bearerd/bearerd/internal/records/op"
+	"github.com/bearerd/bearerd/internal/store/column"
 )
 
 const (
@@ -22,7 +23,7 @@ VALUES ($1, $2, $3, $4, $5) ON CONFLICT DO NOTHING`
 func (s *Store) PasswordLink(ctx context.Context, digest [32]byte) (records.PasswordLink, error) {
 	l := records.PasswordLink{Digest: digest}
 	err := s.read(ctx, func(ctx context.Context, c conn) error {
-		return orNotFound(c.row(ctx, selectPasswordLink, []any{digest[:]}, &l.UserID, &l.CreatedBy, stamp{&l.CreatedAt}, stamp{&l.ExpiresAt}), "there is no such link")
+		return orNotFound(c.row(ctx, selectPasswordLink, []any{digest[:]}, &l.UserID, &l.CreatedBy, column.Time(&l.CreatedAt), column.Time(&l.ExpiresAt)), "there is no such link")
 	})
 	if err != nil {
 		return records.PasswordLink{}, err
@@ -38,7 +39,7 @@ func carryOutOnWayIn(ctx context.Context, c conn, o op.Op) error {
 	case op.AddPasswordLink:
 		return addPasswordLink(ctx, c, o.Link)
 	case op.SpendPasswordLink:
-		return unlessConflict(ctx, c, "the link was used already, was replaced, or has expired", spendPasswordLink, o.Digest[:], micros(o.Now))
+		return unlessConflict(ctx, c, "the link was used already, was replaced, or has expired", spendPasswordLink, o.Digest[:], column.Micros(o.Now))
 	}
 	return fault.New(fault.Internal, "no operation on how users get in: %T", o)
 }
@@ -55,7 +56,7 @@ func addPasswordLink(ctx context.Context, c conn, l records.PasswordLink) error 
 	if err := c.post(ctx, deletePasswordLinks, l.UserID); err != nil {
 		return err
 	}
-	return unlessConflict(ctx, c, "such a link exists already", insertPasswordLink, l.Digest[:], l.UserID, l.CreatedBy, micros(l.CreatedAt), micros(l.ExpiresAt))
+	return unlessConflict(ctx, c, "such a link exists already", insertPasswordLink, l.Digest[:], l.UserID, l.CreatedBy, column.Micros(l.CreatedAt), column.Micros(l.ExpiresAt))
 }
 
 // requireLink checks that a user is linked to one of the sources.
@@ -66,7 +67,7 @@ func requireLink(ctx context.Context, c conn, o op.RequireLink) error {
 	linked := false
 	err := c.each(ctx, linksOfUser, []any{o.UserID, ""}, func(scan scanner) error {
 		var l records.Link
-		if err := scan(&l.Source, &l.ExternalID, &l.UserID, stamp{&l.LinkedAt}); err != nil {
+		if err := scan(&l.Source, &l.ExternalID, &l.UserID, column.Time(&l.LinkedAt)); err != nil {
 			return err
 		}
 		linked = linked || slices.Contains(o.Sources, l.Source)

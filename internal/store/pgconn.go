@@ -12,6 +12,7 @@ import (
 	"github.com/jackc/pgx/v5/pgtype"
 
 	"github.com/bearerd/bearerd/internal/revocation"
+	"github.com/bearerd/bearerd/internal/store/column"
 )
 
 const (
@@ -19,7 +20,6 @@ const (
 	lockMigrations = `SELECT pg_advisory_xact_lock(1650815588, 0)`
 	beginCommitted = `BEGIN ISOLATION LEVEL READ COMMITTED`
 	beginSnapshot  = `BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY`
-	selectHead     = `SELECT seq FROM log_head WHERE one = 1`
 
 	// The entries to append are kept in settings that end with the transaction. The time
 	// to wait for the log is that of a session, also after setLockTimeout.
@@ -239,7 +239,7 @@ func (c *pgConn) commit(ctx context.Context) error {
 	}
 	var rows columns
 	for _, e := range c.entries {
-		rows.add(string(e.What), e.ID, micros(e.Until), micros(e.At))
+		rows.add(string(e.What), e.ID, column.Micros(e.Until), column.Micros(e.At))
 	}
 	args := append(rows.of(texts, texts, integers, integers), c.db.limits.lockTimeout())
 	err := c.post(ctx, stageEntries, args...)

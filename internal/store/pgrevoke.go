@@ -8,6 +8,7 @@ import (
 	"github.com/bearerd/bearerd/internal/records"
 	"github.com/bearerd/bearerd/internal/records/op"
 	"github.com/bearerd/bearerd/internal/revocation"
+	"github.com/bearerd/bearerd/internal/store/column"
 )
 
 const (
@@ -104,7 +105,7 @@ func revokeArgs(jobs []*pgJob) []any {
 			if !ok {
 				continue
 			}
-			at := micros(kill.At)
+			at := column.Micros(kill.At)
 			for _, id := range kill.IDs {
 				kills.add(batch, "id", id, at, kill.Reason)
 			}
@@ -116,10 +117,10 @@ func revokeArgs(jobs []*pgJob) []any {
 			}
 		}
 		for _, e := range j.batch.Audit {
-			events.add(batch, micros(e.At), e.Actor, e.Action, e.Target, e.TokenID, e.Address, e.RequestID, e.Outcome, e.Reason)
+			events.add(batch, column.Micros(e.At), e.Actor, e.Action, e.Target, e.TokenID, e.Address, e.RequestID, e.Outcome, e.Reason)
 		}
 		for _, e := range j.batch.Log {
-			entries.add(batch, string(e.What), e.ID, micros(e.Until), micros(e.At))
+			entries.add(batch, string(e.What), e.ID, column.Micros(e.Until), column.Micros(e.At))
 		}
 	}
 	return slices.Concat(
@@ -136,7 +137,7 @@ func (db *postgresDB) touch(ctx context.Context, uses []records.Use) error {
 	}
 	var rows columns
 	for _, u := range uses {
-		rows.add(u.ID, micros(u.At), u.Address)
+		rows.add(u.ID, column.Micros(u.At), u.Address)
 	}
 	args := rows.of(texts, integers, texts)
 	return db.patiently(ctx, func(ctx context.Context, c *pgConn) error { return c.call(ctx, callTouch, args) })

@@ -17,6 +17,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/bearerd/bearerd/internal/fault"
+	"github.com/bearerd/bearerd/internal/store/column"
 )
 
 // Postgres configures the use of a PostgreSQL server. The zero value has the defaults.
@@ -401,7 +402,7 @@ func (db *postgresDB) alone(ctx context.Context, do work) (err error) {
 
 // clock implements engine.
 func (db *postgresDB) clock(ctx context.Context) (at time.Time, ok bool, err error) {
-	err = db.read(ctx, func(ctx context.Context, c conn) error { return c.row(ctx, selectClock, nil, stamp{&at}) })
+	err = db.read(ctx, func(ctx context.Context, c conn) error { return c.row(ctx, selectClock, nil, column.Time(&at)) })
 	return at, err == nil, err
 }
 

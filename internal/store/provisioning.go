@@ -12,6 +12,7 @@ import (
 	"github.com/bearerd/bearerd/internal/identity"
 	"github.com/bearerd/bearerd/internal/records"
 	"github.com/bearerd/bearerd/internal/records/op"
+	"github.com/bearerd/bearerd/internal/store/column"
 )
 
 const (
@@ -98,7 +99,7 @@ func windowOf[T any](all []T, skip, limit int) records.Window[T] {
 }
 
 func scanOwned(scan scanner) (u records.OwnedUser, err error) {
-	return u, scan(append(userFields(&u.User), &u.ExternalID, &u.Person.GivenName, &u.Person.FamilyName, &u.Person.EmailType, truth{&u.Person.Inactive})...)
+	return u, scan(append(userFields(&u.User), &u.ExternalID, &u.Person.GivenName, &u.Person.FamilyName, &u.Person.EmailType, column.Bool(&u.Person.Inactive))...)
 }
 
 // OwnedUsers returns users of an owner in the order of their ids.
@@ -276,7 +277,7 @@ func describe(ctx context.Context, c conn, o op.DescribeUser) error {
 	if o.Inactive == nil {
 		return nil
 	}
-	return c.post(ctx, describeInactive, o.ID, flag(*o.Inactive))
+	return c.post(ctx, describeInactive, o.ID, column.Flag(*o.Inactive))
 }
 
 const groupExists = "a group of that name exists already"

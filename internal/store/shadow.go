@@ -9,6 +9,7 @@ import (
 
 	"github.com/bearerd/bearerd/internal/records"
 	"github.com/bearerd/bearerd/internal/records/upkeep"
+	"github.com/bearerd/bearerd/internal/store/column"
 )
 
 const (
@@ -57,18 +58,18 @@ func addOneShadow(ctx context.Context, c conn, one upkeep.Shadow, full bool) err
 		}
 	}
 	// Its row is locked from here on.
-	err := c.post(ctx, addShadow, one.Route, one.Reason, one.TokenID, one.Count, one.Agreed, one.Disagreed, micros(one.LastAt))
+	err := c.post(ctx, addShadow, one.Route, one.Reason, one.TokenID, one.Count, one.Agreed, one.Disagreed, column.Micros(one.LastAt))
 	if err != nil || len(one.Examples) == 0 {
 		return err
 	}
 	var before []upkeep.ShadowExample
-	if err := c.row(ctx, shadowExamples, []any{one.Route, one.Reason, one.TokenID}, listOf(&before)); err != nil {
+	if err := c.row(ctx, shadowExamples, []any{one.Route, one.Reason, one.TokenID}, column.List(&before)); err != nil {
 		return err
 	}
 	all := slices.Concat(one.Examples, before)
 	slices.SortStableFunc(all, func(a, b upkeep.ShadowExample) int { return b.At.Compare(a.At) })
 	all = all[:min(len(all), upkeep.MaxShadowSamples)]
-	return c.post(ctx, setExamples, one.Route, one.Reason, one.TokenID, listOf(&all))
+	return c.post(ctx, setExamples, one.Route, one.Reason, one.TokenID, column.List(&all))
 }
 
 const shadowCursor = "shadow:"
@@ -85,7 +86,7 @@ func (s *Store) ShadowList(ctx context.Context, after string, limit int) (record
 	}
 	limit = pageSize(limit)
 	all, err := query(ctx, s, func(scan scanner) (one upkeep.Shadow, err error) {
-		return one, scan(&one.Route, &one.Reason, &one.TokenID, &one.Count, &one.Agreed, &one.Disagreed, stamp{&one.LastAt}, listOf(&one.Examples))
+		return one, scan(&one.Route, &one.Reason, &one.TokenID, &one.Count, &one.Agreed, &one.Disagreed, column.Time(&one.LastAt), column.List(&one.Examples))
 	}, selectShadows, place[0], place[1], place[2], limit+1)
 	if err != nil {
 		return records.Page[upkeep.Shadow]{}, err

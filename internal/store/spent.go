@@ -6,6 +6,7 @@ import (
 	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/records"
 	"github.com/bearerd/bearerd/internal/records/op"
+	"github.com/bearerd/bearerd/internal/store/column"
 )
 
 const (
@@ -21,7 +22,7 @@ WHERE digest IN (SELECT digest FROM spent WHERE until <= $1 ORDER BY until LIMIT
 // spend uses up something that can be used once. Of two requests that present it at the
 // same time one waits for the other's transaction, and is refused.
 func spend(ctx context.Context, c conn, o op.Spend) error {
-	err := unlessConflict(ctx, c, "it has been used already", insertSpent, o.Once[:], micros(o.Until))
+	err := unlessConflict(ctx, c, "it has been used already", insertSpent, o.Once[:], column.Micros(o.Until))
 	if o.Else != nil && fault.Is(err, fault.Conflict) {
 		return o.Else
 	}
@@ -36,7 +37,7 @@ func endSourced(ctx context.Context, c conn, o op.EndSourced) error {
 	if o.Session == "" {
 		ended = records.PersonLogout(o.Source, o.Person)
 	}
-	return c.post(ctx, markSpent, ended[:], micros(o.At.Add(records.LogoutKept)))
+	return c.post(ctx, markSpent, ended[:], column.Micros(o.At.Add(records.LogoutKept)))
 }
 
 // endedAtSource reports whether the source has ended what a session began from.
@@ -51,5 +52,5 @@ func endedAtSource(ctx context.Context, c conn, from records.SignIn) (bool, erro
 		return false, nil
 	}
 	person := records.PersonLogout(from.Source, from.Person)
-	return exists(ctx, c, isSpentSince, person[:], micros(from.SaidAt.Add(records.LogoutKept)))
+	return exists(ctx, c, isSpentSince, person[:], column.Micros(from.SaidAt.Add(records.LogoutKept)))
 }

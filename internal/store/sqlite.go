@@ -22,6 +22,7 @@ import (
 	"github.com/bearerd/bearerd/internal/records"
 	"github.com/bearerd/bearerd/internal/records/op"
 	"github.com/bearerd/bearerd/internal/revocation"
+	"github.com/bearerd/bearerd/internal/store/column"
 )
 
 const (
@@ -214,7 +215,7 @@ func (db *sqliteDB) commit(ctx context.Context, b op.Batch) (seq revocation.Seq,
 func (db *sqliteDB) touch(ctx context.Context, uses []records.Use) error {
 	return db.write(ctx, func(ctx context.Context, c conn) error {
 		for _, u := range uses {
-			if err := c.post(ctx, touch, u.ID, micros(u.At), u.Address); err != nil {
+			if err := c.post(ctx, touch, u.ID, column.Micros(u.At), u.Address); err != nil {
 				return err
 			}
 		}

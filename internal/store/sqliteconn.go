@@ -9,6 +9,7 @@ import (
 	"sync/atomic"
 
 	"github.com/bearerd/bearerd/internal/revocation"
+	"github.com/bearerd/bearerd/internal/store/column"
 )
 
 // sqliteConn is one connection with the statements that were prepared on it. Their
@@ -87,7 +88,7 @@ func (c *sqliteConn) append(ctx context.Context, entries []revocation.Entry, hea
 	}
 	first := *head - revocation.Seq(len(entries)) + 1
 	for i, e := range entries {
-		_, err := c.exec(ctx, insertEntry, first+revocation.Seq(i), string(e.What), e.ID, micros(e.Until), micros(e.At))
+		_, err := c.exec(ctx, insertEntry, first+revocation.Seq(i), string(e.What), e.ID, column.Micros(e.Until), column.Micros(e.At))
 		if err != nil {
 			return err
 		}

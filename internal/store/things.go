@@ -9,6 +9,7 @@ import (
 	"github.com/bearerd/bearerd/internal/access"
 	"github.com/bearerd/bearerd/internal/identity"
 	"github.com/bearerd/bearerd/internal/records"
+	"github.com/bearerd/bearerd/internal/store/column"
 )
 
 const (
@@ -239,7 +240,7 @@ func (s *Store) RolePage(ctx context.Context, q records.ThingQuery) (records.Cou
 	l := thingList[access.Role]{
 		name: "roles", columns: "SELECT x.name, x.permissions, x.owner", from: "roles x", keys: []string{"x.name"},
 		scan: func(scan scanner) (r access.Role, size int, err error) {
-			err = scan(&r.Name, listOf(&r.Permissions), &r.Owner)
+			err = scan(&r.Name, column.List(&r.Permissions), &r.Owner)
 			return r, bytesIn(rowBytes+len(r.Name), permissionTexts(r.Permissions)...), err
 		},
 		place: func(r access.Role) []string { return []string{r.Name} },

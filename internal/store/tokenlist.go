@@ -12,6 +12,7 @@ import (
 
 	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/records"
+	"github.com/bearerd/bearerd/internal/store/column"
 	"github.com/bearerd/bearerd/internal/token"
 )
 
@@ -120,9 +121,9 @@ func (l *tokenList) from() string {
 		}
 		return text
 	case l.Order == records.ExpiryFirst:
-		text := "tokens t WHERE " + made + " AND t.revoked_at = 0 AND " + ending + " > " + l.arg(micros(l.Now))
+		text := "tokens t WHERE " + made + " AND t.revoked_at = 0 AND " + ending + " > " + l.arg(column.Micros(l.Now))
 		if !l.ExpiresBy.IsZero() {
-			text += " AND " + ending + " <= " + l.arg(micros(l.ExpiresBy))
+			text += " AND " + ending + " <= " + l.arg(column.Micros(l.ExpiresBy))
 		}
 		return text
 	case l.Order == records.ByName && l.Search != "":
@@ -153,13 +154,13 @@ func (l *tokenList) filters() string {
 		where = append(where, "t.kind IN ("+strings.Join(names, ", ")+")")
 	}
 	if l.State == records.ValidOnly || !l.ExpiresBy.IsZero() || l.Order == records.ExpiryFirst {
-		where = append(where, strings.Replace(valid, "%", l.arg(micros(l.Now)), 1))
+		where = append(where, strings.Replace(valid, "%", l.arg(column.Micros(l.Now)), 1))
 	}
 	if l.State == records.EndedOnly {
-		where = append(where, "NOT ("+strings.Replace(valid, "%", l.arg(micros(l.Now)), 1)+")")
+		where = append(where, "NOT ("+strings.Replace(valid, "%", l.arg(column.Micros(l.Now)), 1)+")")
 	}
 	if !l.ExpiresBy.IsZero() {
-		where = append(where, "t.expires_at > 0 AND t.expires_at <= "+l.arg(micros(l.ExpiresBy)))
+		where = append(where, "t.expires_at > 0 AND t.expires_at <= "+l.arg(column.Micros(l.ExpiresBy)))
 	}
 	if l.NeverUsed {
 		where = append(where, "t.never_used = 1")
@@ -394,12 +395,12 @@ func (l *tokenList) placeOf(t records.StoredToken) tokenPlace {
 		if t.ExpiresAt.IsZero() {
 			return tokenPlace{int64(math.MaxInt64), t.ID}
 		}
-		return tokenPlace{micros(t.ExpiresAt), t.ID}
+		return tokenPlace{column.Micros(t.ExpiresAt), t.ID}
 	case records.ByName:
 		return tokenPlace{records.LowerASCII(t.Name), t.ID}
 	case records.NewestFirst, records.OldestFirst, records.NaturalOrder:
 	}
-	return tokenPlace{micros(t.CreatedAt), t.ID}
+	return tokenPlace{column.Micros(t.CreatedAt), t.ID}
 }
 
 // maxExact is how many tokens with the same last four characters a search shows.

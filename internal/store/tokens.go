@@ -15,6 +15,7 @@ import (
 	"github.com/bearerd/bearerd/internal/records"
 	"github.com/bearerd/bearerd/internal/records/op"
 	"github.com/bearerd/bearerd/internal/revocation"
+	"github.com/bearerd/bearerd/internal/store/column"
 	"github.com/bearerd/bearerd/internal/token"
 )
 
@@ -80,7 +81,7 @@ type kind struct{ to *token.Kind }
 // Scan implements sql.Scanner. A kind of a later version is token.KindUnknown, which is
 // never accepted.
 func (k kind) Scan(value any) error {
-	text, err := textOf(value)
+	text, err := column.TextOf(value)
 	*k.to, _ = token.ParseKind(text)
 	return err
 }
@@ -128,19 +129,19 @@ func tokenFields(t *records.StoredToken) []any {
 		&t.ID,
 		kind{&t.Kind},
 		storedDigest{&t.Digest, &t.SHA512},
-		&t.Prefix, &t.Last4, &t.Owner, &t.ClientID, &t.Name, listOf(&t.Scope), &t.Collection,
-		listOf(&t.Chain), &t.Family, &t.Seq,
-		stamp{&t.CreatedAt},
-		stamp{&t.ExpiresAt},
-		stamp{&t.LastUsedAt},
+		&t.Prefix, &t.Last4, &t.Owner, &t.ClientID, &t.Name, column.List(&t.Scope), &t.Collection,
+		column.List(&t.Chain), &t.Family, &t.Seq,
+		column.Time(&t.CreatedAt),
+		column.Time(&t.ExpiresAt),
+		column.Time(&t.LastUsedAt),
 		&t.LastUsedBy,
-		stamp{&t.RevokedAt},
+		column.Time(&t.RevokedAt),
 		&t.Reason, &t.Audience, &t.Replaces,
-		stamp{&t.EndsAt},
+		column.Time(&t.EndsAt),
 		&t.IssuedFor, &t.SignIn.Source, &t.SignIn.Session,
-		stamp{&t.SignIn.At},
-		truth{&t.Granted},
-		networksOf(&t.Networks),
+		column.Time(&t.SignIn.At),
+		column.Bool(&t.Granted),
+		column.Networks(&t.Networks),
 		&t.Description,
 		&t.Import,
 	}
@@ -241,7 +242,7 @@ func (s *Store) StoredTokens(ctx context.Context, q records.TokenQuery) (records
 	for i, k := range q.Kinds[:min(len(q.Kinds), len(kinds))] {
 		kinds[i] = k.String()
 	}
-	text, args := allTokens, append([]any{after.at, after.id, flag(len(q.Kinds) > 0)}, kinds...)
+	text, args := allTokens, append([]any{after.at, after.id, column.Flag(len(q.Kinds) > 0)}, kinds...)
 	args = append(args, limit+1)
 	switch {
 	case q.Owner != "" && q.ClientID != "":
@@ -258,7 +259,7 @@ func (s *Store) StoredTokens(ctx context.Context, q records.TokenQuery) (records
 		return records.Page[records.StoredToken]{}, err
 	}
 	return paged(tokens, limit, func(t records.StoredToken) string {
-		return seal(tokenCursor, strconv.FormatInt(micros(t.CreatedAt), 10)+":"+t.ID)
+		return seal(tokenCursor, strconv.FormatInt(column.Micros(t.CreatedAt), 10)+":"+t.ID)
 	}), nil
 }
 
@@ -271,7 +272,7 @@ func (s *Store) SessionsOf(ctx context.Context, q records.SessionQuery, now time
 	case q.Owner != "":
 		text, of = sessionsOfOwner, q.Owner
 	}
-	sessions, err := query(ctx, s, scanStored, text, q.Source, of, micros(now))
+	sessions, err := query(ctx, s, scanStored, text, q.Source, of, column.Micros(now))
 	slices.SortFunc(sessions, func(a, b records.StoredToken) int {
 		return cmp.Or(a.CreatedAt.Compare(b.CreatedAt), cmp.Compare(a.ID, b.ID))
 	})
@@ -309,7 +310,7 @@ func addToken(ctx context.Context, c conn, o op.AddToken) error {
 		// since this token was decided.
 		err := c.each(ctx, shortenedTo, []any{id}, func(scan scanner) error {
 			var end time.Time
-			if err := scan(stamp{&end}); err != nil {
+			if err := scan(column.Time(&end)); err != nil {
 				return err
 			}
 			if t.ExpiresAt.IsZero() || end.Before(t.ExpiresAt) {
@@ -329,9 +330,9 @@ func addToken(ctx context.Context, c conn, o op.AddToken) error {
 		digest = t.Digest[:]
 	}
 	err = unlessConflict(ctx, c, "a token of that id, value or predecessor exists already", insertToken, t.ID, t.Kind.String(), digest,
-		t.Prefix, t.Last4, t.Owner, t.ClientID, t.Name, listOf(&t.Scope), t.Collection, listOf(&t.Chain), t.Family, t.Seq,
-		micros(t.CreatedAt), micros(t.ExpiresAt), micros(t.LastUsedAt), t.LastUsedBy, micros(t.RevokedAt), t.Reason,
-		t.Audience, t.Replaces, micros(t.EndsAt), t.IssuedFor, t.SignIn.Source, t.SignIn.Session, micros(t.SignIn.At), flag(t.Granted), networksOf(&t.Networks), t.Description)
+		t.Prefix, t.Last4, t.Owner, t.ClientID, t.Name, column.List(&t.Scope), t.Collection, column.List(&t.Chain), t.Family, t.Seq,
+		column.Micros(t.CreatedAt), column.Micros(t.ExpiresAt), column.Micros(t.LastUsedAt), t.LastUsedBy, column.Micros(t.RevokedAt), t.Reason,
+		t.Audience, t.Replaces, column.Micros(t.EndsAt), t.IssuedFor, t.SignIn.Source, t.SignIn.Session, column.Micros(t.SignIn.At), column.Flag(t.Granted), column.Networks(&t.Networks), t.Description)
 	if err != nil {
 		return err
 	}
@@ -382,15 +383,15 @@ func spendToken(ctx context.Context, c conn, o op.SpendToken) error {
 			return err
 		}
 	}
-	err := unlessConflict(ctx, c, "the token is no longer valid", spendOne, o.ID, micros(o.At), o.Reason)
+	err := unlessConflict(ctx, c, "the token is no longer valid", spendOne, o.ID, column.Micros(o.At), o.Reason)
 	if err != nil || o.Siblings == "" {
 		return err
 	}
-	return c.post(ctx, endSiblings, o.ID, micros(o.At), o.Siblings)
+	return c.post(ctx, endSiblings, o.ID, column.Micros(o.At), o.Siblings)
 }
 
 func spendTokenAgain(ctx context.Context, c conn, o op.SpendAgain) error {
-	n, err := c.exec(ctx, spendAgain, o.ID, o.Reason, micros(o.Since))
+	n, err := c.exec(ctx, spendAgain, o.ID, o.Reason, column.Micros(o.Since))
 	if err != nil {
 		return err
 	}
@@ -402,7 +403,7 @@ func spendTokenAgain(ctx context.Context, c conn, o op.SpendAgain) error {
 }
 
 func killTokens(ctx context.Context, c conn, o op.KillTokens) error {
-	at := micros(o.At)
+	at := column.Micros(o.At)
 	for _, id := range o.IDs {
 		if err := c.post(ctx, killByID, id, at, o.Reason); err != nil {
 			return err
@@ -432,5 +433,5 @@ ORDER BY t.expires_at LIMIT $5`
 func (s *Store) Expiring(ctx context.Context, now, before time.Time, limit int) ([]records.StoredToken, error) {
 	return query(ctx, s, func(scan scanner) (t records.StoredToken, err error) {
 		return t, scan(tokenFields(&t)...)
-	}, expiringTokens, micros(now), micros(before), token.KindAPIToken.String(), token.KindExchangeKey.String(), limit)
+	}, expiringTokens, column.Micros(now), column.Micros(before), token.KindAPIToken.String(), token.KindExchangeKey.String(), limit)
 }

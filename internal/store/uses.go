@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/bearerd/bearerd/internal/records"
+	"github.com/bearerd/bearerd/internal/store/column"
 	"github.com/bearerd/bearerd/internal/token"
 	"github.com/bearerd/bearerd/internal/uses"
 )
@@ -121,7 +122,7 @@ func repeated[T any](values []T) []any {
 
 func scanUses(scan scanner) (key int64, lines []records.TokenUse, err error) {
 	var b []byte
-	if err = scan(&key, blob{&b}); err == nil {
+	if err = scan(&key, column.Bytes(&b)); err == nil {
 		lines, err = unpackUses(b)
 	}
 	return key, lines, err

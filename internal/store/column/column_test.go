@@ -1,7 +1,9 @@
-package store
+package column_test
 
 import (
 	"testing"
+
+	"github.com/bearerd/bearerd/internal/store/column"
 
 	"github.com/bearerd/bearerd/internal/networks"
 )
@@ -14,12 +16,12 @@ func TestNetworksThatCantBeReadAreAnError(t *testing.T) {
 		`["192.0.2.0/24","x"]`, `["192.0.2.0/24"`,
 	} {
 		var list networks.List
-		if err := networksOf(&list).Scan(stored); err == nil {
+		if err := column.Networks(&list).Scan(stored); err == nil {
 			t.Errorf("%v is read as %q", stored, list)
 		}
 	}
 	empty := networks.List{}
-	if stored, err := networksOf(&empty).Value(); err == nil {
+	if stored, err := column.Networks(&empty).Value(); err == nil {
 		t.Errorf("an empty list is stored as %v", stored)
 	}
 	want, err := networks.Parse([]string{"192.0.2.0/24", "2001:db8::/32"})
@@ -27,12 +29,12 @@ func TestNetworksThatCantBeReadAreAnError(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, in := range []networks.List{nil, want} {
-		stored, err := networksOf(&in).Value()
+		stored, err := column.Networks(&in).Value()
 		if err != nil {
 			t.Fatal(err)
 		}
 		var got networks.List
-		if err := networksOf(&got).Scan(stored); err != nil || !got.Equal(in) || (got == nil) != (in == nil) {
+		if err := column.Networks(&got).Scan(stored); err != nil || !got.Equal(in) || (got == nil) != (in == nil) {
 			t.Errorf("%q is read back from %v as %q: %v", in, stored, got, err)
 		}
 	}
