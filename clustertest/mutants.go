@@ -19,6 +19,7 @@ func Mutants() Mutation {
 			"internal/feed/sabotage.go":         breakable("feed"),
 			"internal/confirming/sabotage.go":   breakable("confirming"),
 			"internal/node/sabotage.go":         brokenPurge,
+			"internal/store/schema/sabotage.go": brokenSchema,
 			"internal/store/sabotage.go":        brokenStore,
 		},
 		Edits: slices.Concat(mutants(), moreMutants(), outsideMutants()),
@@ -35,7 +36,7 @@ func mutants() []Edit {
 		New: "\tif sabotage == \"cache filled without a sequence\" {\n\t\ts.Seq = f.ledger.Applied()\n\t}\n" +
 			"\tswitch {\n\tcase epoch != f.ledger.Epoch():",
 	}, {
-		File: "internal/store/migrate.go", Old: "string(text)}", New: "sabotageMigration(string(text))}",
+		File: "internal/store/schema/schema.go", Old: "string(text)}", New: "sabotageMigration(string(text))}",
 	}, {
 		File: "internal/revocation/question.go", Old: "missing > last && missing > p.Purged",
 		New: `missing > last && missing > p.Purged && sabotage != "appended without order"`,
@@ -140,7 +141,7 @@ func outsideMutants() []Edit {
 
 // Without order, the procedure that revokes assigns sequences in a transaction of its
 // own, and lets another writer make a later entry visible first.
-const brokenStore = `package store
+const brokenSchema = `package schema
 
 import (
 	"os"
@@ -166,6 +167,13 @@ func sabotageMigration(text string) string {
 	}
 	return strings.Replace(text, ordered, unordered, 1)
 }
+`
+
+const brokenStore = `package store
+
+import "os"
+
+var sabotage = os.Getenv("SABOTAGE")
 
 func sabotageListen() string {
 	if sabotage == "no notifications" {

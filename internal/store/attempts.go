@@ -12,6 +12,8 @@ import (
 	"github.com/bearerd/bearerd/internal/identity"
 	"github.com/bearerd/bearerd/internal/records"
 	"github.com/bearerd/bearerd/internal/store/column"
+	"github.com/bearerd/bearerd/internal/store/engine"
+	"github.com/bearerd/bearerd/internal/store/query"
 )
 
 const (
@@ -40,11 +42,11 @@ ON CONFLICT (account, address) DO UPDATE SET last_at = excluded.last_at WHERE kn
 // Failures reads the counts of the keys, in their order, in the windows that are
 // open at now.
 func (s *Store) Failures(ctx context.Context, keys []string, now time.Time) (found []identity.Failures, err error) {
-	err = s.read(ctx, func(ctx context.Context, c conn) error {
+	err = s.db.Read(ctx, func(ctx context.Context, c engine.Conn) error {
 		found = make([]identity.Failures, len(keys))
 		for i, key := range keys {
 			f := &found[i]
-			err := c.row(ctx, selectAttempts, []any{key, column.Micros(now)}, &f.Count, column.Time(&f.Since))
+			err := c.Row(ctx, selectAttempts, []any{key, column.Micros(now)}, &f.Count, column.Time(&f.Since))
 			if err != nil && !errors.Is(err, sql.ErrNoRows) {
 				return err
 			}
@@ -57,11 +59,11 @@ func (s *Store) Failures(ctx context.Context, keys []string, now time.Time) (fou
 // RecordFailure adds one to each key, opening a window where none is open, and returns
 // the new counts, in the order of the keys.
 func (s *Store) RecordFailure(ctx context.Context, keys []string, now time.Time, window time.Duration) (found []identity.Failures, err error) {
-	err = s.write(ctx, func(ctx context.Context, c conn) error {
+	err = s.db.Write(ctx, func(ctx context.Context, c engine.Conn) error {
 		found = make([]identity.Failures, len(keys))
 		for i, key := range keys {
 			f := &found[i]
-			if err := c.row(ctx, addAttempt, []any{key, column.Micros(now), column.Micros(now.Add(window))}, &f.Count, column.Time(&f.Since)); err != nil {
+			if err := c.Row(ctx, addAttempt, []any{key, column.Micros(now), column.Micros(now.Add(window))}, &f.Count, column.Time(&f.Since)); err != nil {
 				return err
 			}
 		}
@@ -72,7 +74,7 @@ func (s *Store) RecordFailure(ctx context.Context, keys []string, now time.Time,
 
 // AccountFailures returns the open counts of an account, the highest first.
 func (s *Store) AccountFailures(ctx context.Context, account string, now time.Time) ([]records.AccountFailures, error) {
-	found, err := query(ctx, s, func(scan scanner) (f records.AccountFailures, err error) {
+	found, err := query.All(ctx, s.db, func(scan engine.Scanner) (f records.AccountFailures, err error) {
 		var key string
 		err = scan(&key, &f.Count, column.Time(&f.Since))
 		f.Address = strings.TrimPrefix(key, records.AttemptKey(account, ""))
@@ -89,8 +91,8 @@ func (s *Store) AccountFailures(ctx context.Context, account string, now time.Ti
 
 // KnownAddress returns when an account last signed in from an address; zero for never.
 func (s *Store) KnownAddress(ctx context.Context, account, address string) (last time.Time, err error) {
-	err = s.read(ctx, func(ctx context.Context, c conn) error {
-		return c.each(ctx, selectAddress, []any{account, address}, func(scan scanner) error { return scan(column.Time(&last)) })
+	err = s.db.Read(ctx, func(ctx context.Context, c engine.Conn) error {
+		return c.Each(ctx, selectAddress, []any{account, address}, func(scan engine.Scanner) error { return scan(column.Time(&last)) })
 	})
 	return last, err
 }

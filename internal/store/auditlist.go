@@ -13,6 +13,8 @@ import (
 	"github.com/bearerd/bearerd/internal/audit"
 	"github.com/bearerd/bearerd/internal/records"
 	"github.com/bearerd/bearerd/internal/store/column"
+	"github.com/bearerd/bearerd/internal/store/engine"
+	"github.com/bearerd/bearerd/internal/store/query"
 )
 
 // A page of the audit log is read in two steps: at most records.MaxTotal events from one index,
@@ -191,7 +193,7 @@ func (l *eventList) byIDs(ids []int64) (text string, args []any) {
 
 // collect reads a page in two steps. The ids come from the index alone, and the events by their
 // ids: a statement of both would leave it to an estimate whether the whole table is read.
-func (l *eventList) collect(ctx context.Context, c conn, complete *eventIndex) (out audit.Page, err error) {
+func (l *eventList) collect(ctx context.Context, c engine.Conn, complete *eventIndex) (out audit.Page, err error) {
 	if complete == nil { // mostly the first match
 		if out, err = l.collectFrom(ctx, c, nil, eventsAtATime); err != nil || out.Next == 0 || len(out.Events) > l.Limit {
 			return out, err
@@ -201,9 +203,9 @@ func (l *eventList) collect(ctx context.Context, c conn, complete *eventIndex) (
 }
 
 // collectFrom is collect of so many events.
-func (l *eventList) collectFrom(ctx context.Context, c conn, complete *eventIndex, most int) (out audit.Page, err error) {
+func (l *eventList) collectFrom(ctx context.Context, c engine.Conn, complete *eventIndex, most int) (out audit.Page, err error) {
 	text, args := l.ids(complete, most)
-	ids, err := list(ctx, c, func(scan scanner) (id int64, err error) { return id, scan(&id) }, text, args...)
+	ids, err := query.List(ctx, c, func(scan engine.Scanner) (id int64, err error) { return id, scan(&id) }, text, args...)
 	if err != nil {
 		return out, err
 	}
@@ -216,7 +218,7 @@ func (l *eventList) collectFrom(ctx context.Context, c conn, complete *eventInde
 	slices.SortFunc(ids, func(a, b int64) int { return cmp.Compare(b, a) })
 	for some := range slices.Chunk(ids, eventsAtATime) {
 		text, args := l.byIDs(some)
-		found, err := list(ctx, c, scanEvent, text, args...)
+		found, err := query.List(ctx, c, scanEvent, text, args...)
 		if err != nil {
 			return audit.Page{}, err
 		}
@@ -243,7 +245,7 @@ func (l *eventList) count(by eventIndex) (text string, args []any) {
 
 // choose puts the index that finds the fewest events first of those in the order of the list,
 // and returns the one that finds so few that all of them are looked at.
-func (l *eventList) choose(ctx context.Context, c conn) (complete *eventIndex, err error) {
+func (l *eventList) choose(ctx context.Context, c engine.Conn) (complete *eventIndex, err error) {
 	if len(l.equal)+len(l.ranges) < 2 && len(l.ranges) == 0 {
 		return nil, nil //nolint:nilnil // there is no choice
 	}
@@ -251,7 +253,7 @@ func (l *eventList) choose(ctx context.Context, c conn) (complete *eventIndex, e
 	for _, by := range slices.Concat(l.equal, l.ranges) {
 		text, args := l.count(by)
 		n := 0
-		if err := c.row(ctx, text, args, &n); err != nil {
+		if err := c.Row(ctx, text, args, &n); err != nil {
 			return nil, err
 		}
 		if n <= records.MaxTotal && (complete == nil || n < found[complete.where]) {
@@ -265,18 +267,18 @@ func (l *eventList) choose(ctx context.Context, c conn) (complete *eventIndex, e
 
 // locate finds the time of the event that the cursor names; it is false when there is no such
 // event any more, nor any after it.
-func (l *eventList) locate(ctx context.Context, c conn) (found bool, err error) {
+func (l *eventList) locate(ctx context.Context, c engine.Conn) (found bool, err error) {
 	if !l.byTime || l.Cursor <= 0 {
 		return true, nil
 	}
-	err = c.row(ctx, selectEventTime, []any{l.Cursor}, &l.at)
+	err = c.Row(ctx, selectEventTime, []any{l.Cursor}, &l.at)
 	if errors.Is(err, sql.ErrNoRows) {
 		return false, nil
 	}
 	return err == nil, err
 }
 
-func scanEvent(scan scanner) (e audit.Event, err error) {
+func scanEvent(scan engine.Scanner) (e audit.Event, err error) {
 	return e, scan(&e.ID, column.Time(&e.At), &e.Actor, &e.Action, &e.Target, &e.TokenID, &e.Address, &e.RequestID, &e.Outcome, &e.Reason,
 		&e.ActorName, &e.TargetName, &e.Count)
 }
@@ -287,7 +289,7 @@ func (s *Store) events(ctx context.Context, f audit.Filter) (out audit.Page, err
 	if err != nil {
 		return out, err
 	}
-	err = s.engine.snapshot(ctx, func(ctx context.Context, c conn) error {
+	err = s.db.Snapshot(ctx, func(ctx context.Context, c engine.Conn) error {
 		out = audit.Page{}
 		if found, err := l.locate(ctx, c); err != nil || !found {
 			return err
@@ -306,16 +308,16 @@ func (s *Store) events(ctx context.Context, f audit.Filter) (out audit.Page, err
 }
 
 // read reads one event more than a page has, where there is one.
-func (l *eventList) read(ctx context.Context, c conn, complete *eventIndex) (out audit.Page, err error) {
+func (l *eventList) read(ctx context.Context, c engine.Conn, complete *eventIndex) (out audit.Page, err error) {
 	if !l.byTime && (complete != nil || len(l.equal) > 0) {
 		return l.collect(ctx, c, complete)
 	}
 	text, args := l.page(complete, l.Limit+1)
-	if out.Events, err = list(ctx, c, scanEvent, text, args...); err != nil || complete != nil || len(out.Events) > l.Limit {
+	if out.Events, err = query.List(ctx, c, scanEvent, text, args...); err != nil || complete != nil || len(out.Events) > l.Limit {
 		return out, err
 	}
 	text, args = l.horizon()
-	err = c.each(ctx, text, args, func(scan scanner) error { return scan(&out.Next) })
+	err = c.Each(ctx, text, args, func(scan engine.Scanner) error { return scan(&out.Next) })
 	return out, err
 }
 

@@ -12,6 +12,8 @@ import (
 	"github.com/bearerd/bearerd/internal/records/op"
 	"github.com/bearerd/bearerd/internal/revocation"
 	"github.com/bearerd/bearerd/internal/store/column"
+	"github.com/bearerd/bearerd/internal/store/engine"
+	"github.com/bearerd/bearerd/internal/store/query"
 )
 
 const (
@@ -46,14 +48,14 @@ const keptCode = time.Hour
 // Code finds an authorization code by the SHA-256 of its value, and its grant, in one
 // snapshot. If there is none, the error is fault.NotFound.
 func (s *Store) Code(ctx context.Context, by [32]byte) (code records.Code, grant records.StoredToken, seq revocation.Seq, err error) {
-	err = s.engine.snapshot(ctx, func(ctx context.Context, c conn) error {
-		err := c.row(ctx, selectCode, []any{by[:]}, digest{&code.Digest}, &code.GrantID, &code.ClientID, &code.RedirectURI, &code.Challenge,
+	err = s.db.Snapshot(ctx, func(ctx context.Context, c engine.Conn) error {
+		err := c.Row(ctx, selectCode, []any{by[:]}, digest{&code.Digest}, &code.GrantID, &code.ClientID, &code.RedirectURI, &code.Challenge,
 			column.Time(&code.UsedAt), column.Time(&code.ExpiresAt))
 		if err != nil {
-			return orNotFound(err, "no such code")
+			return query.OrNotFound(err, "no such code")
 		}
-		err = c.row(ctx, tokenByID, []any{code.GrantID}, append(tokenFields(&grant), &seq)...)
-		return orNotFound(err, "no such grant")
+		err = c.Row(ctx, tokenByID, []any{code.GrantID}, append(tokenFields(&grant), &seq)...)
+		return query.OrNotFound(err, "no such grant")
 	})
 	return code, grant, seq, err
 }
@@ -61,35 +63,35 @@ func (s *Store) Code(ctx context.Context, by [32]byte) (code records.Code, grant
 // Consent returns what a user has allowed a client for an audience. If there is nothing,
 // the error is fault.NotFound.
 func (s *Store) Consent(ctx context.Context, userID, clientID, audience string) (consent records.Consent, err error) {
-	err = s.read(ctx, func(ctx context.Context, c conn) error {
-		err := c.row(ctx, selectConsent, []any{userID, clientID, audience}, &consent.UserID, &consent.ClientID, &consent.Audience,
+	err = s.db.Read(ctx, func(ctx context.Context, c engine.Conn) error {
+		err := c.Row(ctx, selectConsent, []any{userID, clientID, audience}, &consent.UserID, &consent.ClientID, &consent.Audience,
 			column.List(&consent.Scope), &consent.Collection, digest{&consent.Digest}, column.Time(&consent.At))
-		return orNotFound(err, "nothing was allowed")
+		return query.OrNotFound(err, "nothing was allowed")
 	})
 	return consent, err
 }
 
-func addCode(ctx context.Context, c conn, code records.Code) error {
-	return unlessConflict(ctx, c, "a code like this exists already", insertCode, code.Digest[:], code.GrantID, code.ClientID,
+func addCode(ctx context.Context, c engine.Conn, code records.Code) error {
+	return query.UnlessConflict(ctx, c, "a code like this exists already", insertCode, code.Digest[:], code.GrantID, code.ClientID,
 		code.RedirectURI, code.Challenge, column.Micros(code.ExpiresAt))
 }
 
-func useCode(ctx context.Context, c conn, o op.SpendCode) error {
-	return mustChange(ctx, c, fault.New(fault.Conflict, "the code is no longer valid"), spendCode, o.Digest[:], column.Micros(o.At))
+func useCode(ctx context.Context, c engine.Conn, o op.SpendCode) error {
+	return query.MustChange(ctx, c, fault.New(fault.Conflict, "the code is no longer valid"), spendCode, o.Digest[:], column.Micros(o.At))
 }
 
-func remember(ctx context.Context, c conn, consent records.Consent) error {
-	if err := named(ctx, c, "user", userExists, consent.UserID); err != nil {
+func remember(ctx context.Context, c engine.Conn, consent records.Consent) error {
+	if err := query.Named(ctx, c, "user", userExists, consent.UserID); err != nil {
 		return err
 	}
-	return c.post(ctx, rememberConsent, consent.UserID, consent.ClientID, consent.Audience, column.List(&consent.Scope), consent.Collection,
+	return c.Post(ctx, rememberConsent, consent.UserID, consent.ClientID, consent.Audience, column.List(&consent.Scope), consent.Collection,
 		consent.Digest[:], column.Micros(consent.At))
 }
 
 // DocumentKeys returns the keys of a client that nobody registered; none where it has none.
 func (s *Store) DocumentKeys(ctx context.Context, clientID string) (keys identity.ClientKeys, err error) {
-	err = s.read(ctx, func(ctx context.Context, c conn) error {
-		err := c.row(ctx, selectDocumentKeys, []any{clientID}, &keys.JWKS, &keys.URI)
+	err = s.db.Read(ctx, func(ctx context.Context, c engine.Conn) error {
+		err := c.Row(ctx, selectDocumentKeys, []any{clientID}, &keys.JWKS, &keys.URI)
 		if errors.Is(err, sql.ErrNoRows) {
 			return nil
 		}
@@ -98,9 +100,9 @@ func (s *Store) DocumentKeys(ctx context.Context, clientID string) (keys identit
 	return keys, err
 }
 
-func knowDocumentKeys(ctx context.Context, c conn, o op.KnowDocument) error {
+func knowDocumentKeys(ctx context.Context, c engine.Conn, o op.KnowDocument) error {
 	if !o.Keys.Any() {
-		return c.post(ctx, dropDocumentKeys, o.ClientID)
+		return c.Post(ctx, dropDocumentKeys, o.ClientID)
 	}
-	return c.post(ctx, knowDocument, o.ClientID, o.Keys.JWKS, o.Keys.URI, column.Micros(o.Until))
+	return c.Post(ctx, knowDocument, o.ClientID, o.Keys.JWKS, o.Keys.URI, column.Micros(o.Until))
 }

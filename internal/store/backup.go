@@ -11,6 +11,8 @@ import (
 
 	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/store/column"
+	"github.com/bearerd/bearerd/internal/store/engine"
+	"github.com/bearerd/bearerd/internal/store/query"
 )
 
 const (
@@ -26,7 +28,7 @@ ON CONFLICT (name) DO NOTHING`
 // fault.Conflict and the file is not changed. PostgreSQL has its own programs for
 // backups: there the error is fault.Invalid.
 func (s *Store) Backup(ctx context.Context, path string) error {
-	err := s.engine.backup(ctx, path)
+	err := s.db.Backup(ctx, path)
 	if errors.Is(err, fs.ErrExist) {
 		return fault.Wrap(err, fault.Conflict, "the file exists already")
 	}
@@ -36,7 +38,7 @@ func (s *Store) Backup(ctx context.Context, path string) error {
 	return nil
 }
 
-func (db *sqliteDB) backup(ctx context.Context, path string) error {
+func (db *sqliteDB) Backup(ctx context.Context, path string) error {
 	if _, err := os.Lstat(path); err == nil {
 		return fs.ErrExist
 	}
@@ -84,21 +86,21 @@ func (db *sqliteDB) copyTo(ctx context.Context, path string) error {
 	if err != nil {
 		return err
 	}
-	_, err = target.exec(ctx, insertBackupMark)
+	_, err = target.Exec(ctx, insertBackupMark)
 	return errors.Join(err, target.close())
 }
 
-// restored implements engine.
-func (*sqliteDB) restored(ctx context.Context, c conn) (bool, error) {
-	return exists(ctx, c, selectBackupMark)
+// Restored implements engine.DB.
+func (*sqliteDB) Restored(ctx context.Context, c engine.Conn) (bool, error) {
+	return query.Exists(ctx, c, selectBackupMark)
 }
 
-// adopt implements engine. The nodes in the backup no longer run.
-func (*sqliteDB) adopt(ctx context.Context, c conn) error {
-	if _, err := c.exec(ctx, deleteBackupMark); err != nil {
+// Adopt implements engine.DB. The nodes in the backup no longer run.
+func (*sqliteDB) Adopt(ctx context.Context, c engine.Conn) error {
+	if _, err := c.Exec(ctx, deleteBackupMark); err != nil {
 		return err
 	}
-	_, err := c.exec(ctx, deleteNodes)
+	_, err := c.Exec(ctx, deleteNodes)
 	return err
 }
 
@@ -125,17 +127,17 @@ const restoredMessage = "the database was restored from a backup, or its server 
 // again to something else.
 func (s *Store) resume(ctx context.Context, told bool) error {
 	var head, last int64
-	err := s.alone(ctx, func(ctx context.Context, c conn) error {
+	err := s.alone(ctx, func(ctx context.Context, c engine.Conn) error {
 		head, last = 0, 0
-		restored, err := s.engine.restored(ctx, c)
+		restored, err := s.db.Restored(ctx, c)
 		if err != nil || !restored && !told {
 			return err
 		}
-		if err := s.engine.adopt(ctx, c); err != nil {
+		if err := s.db.Adopt(ctx, c); err != nil {
 			return err
 		}
 		for _, text := range []string{newestAt, lastEvent} {
-			err := c.each(ctx, text, nil, func(scan scanner) error {
+			err := c.Each(ctx, text, nil, func(scan engine.Scanner) error {
 				var at int64
 				err := scan(&at)
 				last = max(last, at)
@@ -145,7 +147,7 @@ func (s *Store) resume(ctx context.Context, told bool) error {
 				return err
 			}
 		}
-		return c.row(ctx, raiseHead, []any{raise}, &head)
+		return c.Row(ctx, raiseHead, []any{raise}, &head)
 	})
 	if err == nil && head > 0 {
 		s.restored.Store(true)

@@ -6,6 +6,8 @@ import (
 	"github.com/bearerd/bearerd/internal/access"
 	"github.com/bearerd/bearerd/internal/records"
 	"github.com/bearerd/bearerd/internal/store/column"
+	"github.com/bearerd/bearerd/internal/store/engine"
+	"github.com/bearerd/bearerd/internal/store/query"
 )
 
 const (
@@ -51,8 +53,8 @@ func (b *bindingRow) binding() access.Binding {
 }
 
 // grants returns the grants of a user's bindings and those of the user's groups.
-func grants(ctx context.Context, c conn, userID string) ([]access.Grant, error) {
-	rows, err := list(ctx, c, func(scan scanner) ([]access.Grant, error) {
+func grants(ctx context.Context, c engine.Conn, userID string) ([]access.Grant, error) {
+	rows, err := query.List(ctx, c, func(scan engine.Scanner) ([]access.Grant, error) {
 		var b bindingRow
 		var role access.Role
 		if err := scan(append(b.fields(), column.List(&role.Permissions))...); err != nil {
@@ -84,7 +86,7 @@ func (s *Store) Bindings(ctx context.Context, q records.BindingQuery) ([]access.
 	case q.Group != "":
 		text, args = selectGroupBindings, []any{q.Group}
 	}
-	return query(ctx, s, func(scan scanner) (access.Binding, error) {
+	return query.All(ctx, s.db, func(scan engine.Scanner) (access.Binding, error) {
 		var b bindingRow
 		err := scan(b.fields()...)
 		return b.binding(), err

@@ -5,6 +5,8 @@ import (
 	"time"
 
 	"github.com/bearerd/bearerd/internal/store/column"
+	"github.com/bearerd/bearerd/internal/store/engine"
+	"github.com/bearerd/bearerd/internal/store/query"
 )
 
 // When the newest entry of the log, and the newest event of the audit log, was written.
@@ -19,17 +21,12 @@ const (
 // an SQLite database, which has only the process's clock, it is 0.
 func (s *Store) ClockOffset(ctx context.Context) (time.Duration, error) {
 	before := s.now()
-	at, ok, err := s.engine.clock(ctx)
+	at, ok, err := s.db.Clock(ctx)
 	if err != nil || !ok {
 		return 0, err
 	}
 	after := s.now()
 	return before.Add(after.Sub(before) / 2).Sub(at), nil
-}
-
-// passed are the instants up to which rows may be purged.
-type passed struct {
-	log, tokens, audit, rest int64
 }
 
 // passed returns instants up to now that have certainly passed. A wall clock that is
@@ -38,23 +35,23 @@ type passed struct {
 // the newest entry of the log count as past, and for the audit log times up to its newest
 // event as well; device codes and attempts are purged by the same clock that judges them
 // in each request.
-func (s *Store) passed(ctx context.Context, now time.Time) (passed, error) {
-	at, ok, err := s.engine.clock(ctx)
+func (s *Store) passed(ctx context.Context, now time.Time) (query.Passed, error) {
+	at, ok, err := s.db.Clock(ctx)
 	if err != nil {
-		return passed{}, err
+		return query.Passed{}, err
 	}
 	if ok {
 		end := min(column.Micros(now), column.Micros(at))
-		return passed{log: end, tokens: end, audit: end, rest: end}, nil
+		return query.Passed{Log: end, Tokens: end, Audit: end, Rest: end}, nil
 	}
 	entry, event := int64(0), int64(0)
-	err = s.read(ctx, func(ctx context.Context, c conn) error {
-		err := c.each(ctx, newestAt, nil, func(scan scanner) error { return scan(&entry) })
+	err = s.db.Read(ctx, func(ctx context.Context, c engine.Conn) error {
+		err := c.Each(ctx, newestAt, nil, func(scan engine.Scanner) error { return scan(&entry) })
 		if err != nil {
 			return err
 		}
-		return c.each(ctx, newestEvent, nil, func(scan scanner) error { return scan(&event) })
+		return c.Each(ctx, newestEvent, nil, func(scan engine.Scanner) error { return scan(&event) })
 	})
 	entry, event = min(column.Micros(now), entry), min(column.Micros(now), event)
-	return passed{log: entry, tokens: entry, audit: max(entry, event), rest: column.Micros(now)}, err
+	return query.Passed{Log: entry, Tokens: entry, Audit: max(entry, event), Rest: column.Micros(now)}, err
 }

@@ -11,6 +11,8 @@ import (
 	"github.com/bearerd/bearerd/internal/records/op"
 	"github.com/bearerd/bearerd/internal/revocation"
 	"github.com/bearerd/bearerd/internal/store/column"
+	"github.com/bearerd/bearerd/internal/store/engine"
+	"github.com/bearerd/bearerd/internal/store/query"
 )
 
 // Commit carries out a batch: its operations in their order, its audit events and its log
@@ -21,15 +23,15 @@ import (
 // missing, Conflict when what it adds exists, Invalid when something else that it names
 // is missing.
 func (s *Store) Commit(ctx context.Context, b op.Batch) (revocation.Seq, error) {
-	return s.engine.commit(ctx, b)
+	return s.db.Commit(ctx, b)
 }
 
 // carryOutBatch does everything that a batch asks for, within a transaction, and puts the
 // sequence of its last entry into seq. The log comes last, because appends wait for each
 // other.
-func carryOutBatch(ctx context.Context, c conn, b op.Batch, seq *revocation.Seq) error {
+func carryOutBatch(ctx context.Context, c engine.Conn, b op.Batch, seq *revocation.Seq) error {
 	*seq = 0
-	if err := sameServer(c, b.Origin); err != nil {
+	if err := engine.SameServer(c, b.Origin); err != nil {
 		return err
 	}
 	if err := lockFor(ctx, c, b.Ops); err != nil {
@@ -45,11 +47,11 @@ func carryOutBatch(ctx context.Context, c conn, b op.Batch, seq *revocation.Seq)
 	if err := checkEntries(b.Log); err != nil {
 		return err
 	}
-	return c.append(ctx, b.Log, seq)
+	return c.Append(ctx, b.Log, seq)
 }
 
 // carryOutOps does the operations of a batch and records its events.
-func carryOutOps(ctx context.Context, c conn, b op.Batch) error {
+func carryOutOps(ctx context.Context, c engine.Conn, b op.Batch) error {
 	for _, o := range b.Ops {
 		if err := carryOut(ctx, c, o); err != nil {
 			return err
@@ -67,7 +69,7 @@ func carryOutOps(ctx context.Context, c conn, b op.Batch) error {
 		if counted(e) {
 			text, args = countEvent, append(args, max(e.Count, 1), e.Tally)
 		}
-		if err := c.post(ctx, text, args...); err != nil {
+		if err := c.Post(ctx, text, args...); err != nil {
 			return err
 		}
 	}
@@ -75,70 +77,70 @@ func carryOutOps(ctx context.Context, c conn, b op.Batch) error {
 }
 
 // locksFor returns the locks that the operations need, in their order.
-func locksFor(ops []op.Op) []lock {
-	needed := map[lock]bool{}
+func locksFor(ops []op.Op) []engine.Lock {
+	needed := map[engine.Lock]bool{}
 	for _, o := range ops {
 		switch o.(type) {
 		case op.ChangeKeys:
-			needed[lockKeys] = true
+			needed[engine.LockKeys] = true
 		case op.KillTokens, op.KillEverything, op.ShortenToken, op.EndSourced:
-			needed[lockKill] = true
+			needed[engine.LockKill] = true
 		case op.AddToken, op.StageTokens:
-			needed[lockTokens] = true
+			needed[engine.LockTokens] = true
 		}
 	}
-	if needed[lockKill] {
-		delete(needed, lockTokens)
+	if needed[engine.LockKill] {
+		delete(needed, engine.LockTokens)
 	}
 	return slices.Sorted(maps.Keys(needed))
 }
 
 // lockFor takes the locks that the operations need.
-func lockFor(ctx context.Context, c conn, ops []op.Op) error {
+func lockFor(ctx context.Context, c engine.Conn, ops []op.Op) error {
 	for _, l := range locksFor(ops) {
-		if err := c.lock(ctx, l); err != nil {
+		if err := c.Lock(ctx, l); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func carryOut(ctx context.Context, c conn, o op.Op) error {
+func carryOut(ctx context.Context, c engine.Conn, o op.Op) error {
 	switch o := o.(type) {
 	case op.CreateUser:
 		return createUser(ctx, c, o.User)
 	case op.UpdateUser:
 		return updateUser(ctx, c, o)
 	case op.Rehash:
-		_, err := c.exec(ctx, rehash, o.ID, o.Old.Reveal(), o.New.Reveal(), o.Old.Fingerprint())
+		_, err := c.Exec(ctx, rehash, o.ID, o.Old.Reveal(), o.New.Reveal(), o.Old.Fingerprint())
 		return err
 	case op.RemoveUser:
-		return change(ctx, c, noSuchUser, deleteUser, o.ID)
+		return query.Change(ctx, c, noSuchUser, deleteUser, o.ID)
 	case op.Spend:
 		return spend(ctx, c, o)
 	case op.CreateCollection:
 		if err := nameFree(ctx, c, o.Collection); err != nil {
 			return err
 		}
-		return taken("id", unlessConflict(ctx, c, collectionExists, insertCollection, o.Collection.ID, o.Collection.Name, o.Collection.Owner))
+		return query.Taken("id", query.UnlessConflict(ctx, c, collectionExists, insertCollection, o.Collection.ID, o.Collection.Name, o.Collection.Owner))
 	case op.UpdateCollection:
 		if err := nameFree(ctx, c, o.Collection); err != nil {
 			return err
 		}
-		return change(ctx, c, "no such collection", renameCollection, o.Collection.ID, o.Collection.Name)
+		return query.Change(ctx, c, "no such collection", renameCollection, o.Collection.ID, o.Collection.Name)
 	case op.RemoveCollection:
 		return removeCollection(ctx, c, o)
 	case op.CreateRole:
-		return taken("name", unlessConflict(ctx, c, "a role of that name exists already",
+		return query.Taken("name", query.UnlessConflict(ctx, c, "a role of that name exists already",
 			insertRole, o.Role.Name, column.List(&o.Role.Permissions), o.Role.Owner))
 	case op.UpdateRole:
-		return change(ctx, c, "no such role", setPermissions, o.Role.Name, column.List(&o.Role.Permissions))
+		return query.Change(ctx, c, "no such role", setPermissions, o.Role.Name, column.List(&o.Role.Permissions))
 	case op.RemoveRole:
-		return change(ctx, c, "no such role", deleteRole, o.Name)
+		return query.Change(ctx, c, "no such role", deleteRole, o.Name)
 	case op.AddBinding:
 		return addBinding(ctx, c, o)
 	case op.RemoveBinding:
-		return change(ctx, c, "no such binding", deleteBinding, o.ID)
+		return query.Change(ctx, c, "no such binding", deleteBinding, o.ID)
 	case op.ChangeKeys:
 		return changeKeys(ctx, c, o.Plan)
 	}
@@ -155,7 +157,7 @@ func carryOut(ctx context.Context, c conn, o op.Op) error {
 }
 
 // carryOutOnToken does the operations on stored tokens and device codes.
-func carryOutOnToken(ctx context.Context, c conn, o op.Op) error {
+func carryOutOnToken(ctx context.Context, c engine.Conn, o op.Op) error {
 	switch o := o.(type) {
 	case op.AddToken:
 		return addToken(ctx, c, o)
@@ -166,41 +168,41 @@ func carryOutOnToken(ctx context.Context, c conn, o op.Op) error {
 	case op.SpendAgain:
 		return spendTokenAgain(ctx, c, o)
 	case op.ShortenToken:
-		err := unlessConflict(ctx, c, "the token is no longer valid, or expires earlier", shortenOne,
+		err := query.UnlessConflict(ctx, c, "the token is no longer valid, or expires earlier", shortenOne,
 			o.ID, column.Micros(o.Now), column.Micros(o.ExpiresAt), o.Reason)
 		if err != nil {
 			return err
 		}
-		return c.post(ctx, shortenHeirs, o.ID, column.Micros(o.Now), column.Micros(o.ExpiresAt))
+		return c.Post(ctx, shortenHeirs, o.ID, column.Micros(o.Now), column.Micros(o.ExpiresAt))
 	case op.EndSourced:
 		return endSourced(ctx, c, o)
 	case op.KillTokens:
 		return killTokens(ctx, c, o)
 	case op.KillEverything:
-		if _, err := c.exec(ctx, killAll, column.Micros(o.At), o.Reason); err != nil {
+		if _, err := c.Exec(ctx, killAll, column.Micros(o.At), o.Reason); err != nil {
 			return err
 		}
-		_, err := c.exec(ctx, deleteDevices)
+		_, err := c.Exec(ctx, deleteDevices)
 		return err
 	case op.ClaimNotice:
 		if o.At.IsZero() {
-			return c.post(ctx, unclaimNotice, o.ID)
+			return c.Post(ctx, unclaimNotice, o.ID)
 		}
-		return unlessConflict(ctx, c, "another node sends the notice for this token", claimNotice, o.ID, column.Micros(o.At))
+		return query.UnlessConflict(ctx, c, "another node sends the notice for this token", claimNotice, o.ID, column.Micros(o.At))
 	case op.AddDevice:
 		return addDevice(ctx, c, o)
 	case op.DecideDevice:
 		d := o.Device
-		return unlessConflict(ctx, c, "the device was decided about already, or has run out", decideDevice,
+		return query.UnlessConflict(ctx, c, "the device was decided about already, or has run out", decideDevice,
 			d.Digest[:], string(d.State), d.Subject, d.Seq, string(records.DevicePending), column.Micros(o.Now))
 	case op.SpendDevice:
-		return unlessConflict(ctx, c, "the device code was used already", spendDevice, o.Digest[:], string(records.DeviceApproved))
+		return query.UnlessConflict(ctx, c, "the device code was used already", spendDevice, o.Digest[:], string(records.DeviceApproved))
 	}
 	return carryOutOnSignIn(ctx, c, o)
 }
 
 // carryOutOnSignIn does the operations on consent, on failed attempts, and on ways in.
-func carryOutOnSignIn(ctx context.Context, c conn, o op.Op) error {
+func carryOutOnSignIn(ctx context.Context, c engine.Conn, o op.Op) error {
 	switch o := o.(type) {
 	case op.AddCode:
 		return addCode(ctx, c, o.Code)
@@ -211,19 +213,19 @@ func carryOutOnSignIn(ctx context.Context, c conn, o op.Op) error {
 	case op.RememberConsent:
 		return remember(ctx, c, o.Consent)
 	case op.ForgetConsent:
-		return c.post(ctx, forgetConsent, o.UserID, o.ClientID)
+		return c.Post(ctx, forgetConsent, o.UserID, o.ClientID)
 	case op.ClearFailures:
 		if o.Account != "" {
-			return c.post(ctx, deleteAttempts, o.Account)
+			return c.Post(ctx, deleteAttempts, o.Account)
 		}
-		return c.post(ctx, deleteAttempt, o.Key)
+		return c.Post(ctx, deleteAttempt, o.Key)
 	case op.KnowAddress:
-		if err := c.post(ctx, knowAddress, o.Account, o.Address, column.Micros(o.At)); err != nil {
+		if err := c.Post(ctx, knowAddress, o.Account, o.Address, column.Micros(o.At)); err != nil {
 			return err
 		}
-		return c.post(ctx, trimAddresses, o.Account)
+		return c.Post(ctx, trimAddresses, o.Account)
 	case op.ForgetAddresses:
-		return c.post(ctx, forgetAddresses, o.Account)
+		return c.Post(ctx, forgetAddresses, o.Account)
 	case op.RequireLink, op.AddPasswordLink, op.SpendPasswordLink:
 		return carryOutOnWayIn(ctx, c, o)
 	}

@@ -9,6 +9,8 @@ import (
 
 	"github.com/bearerd/bearerd/internal/records/upkeep"
 	"github.com/bearerd/bearerd/internal/store/column"
+	"github.com/bearerd/bearerd/internal/store/engine"
+	"github.com/bearerd/bearerd/internal/store/query"
 )
 
 const (
@@ -27,9 +29,9 @@ func (s *Store) PassConfirmations(ctx context.Context, b upkeep.PassedBatch) (un
 	}
 	var listed map[string]bool
 	args := []any{b.From, b.Count, column.Micros(s.now()), string(text)}
-	err = s.write(ctx, func(ctx context.Context, c conn) error {
+	err = s.db.Write(ctx, func(ctx context.Context, c engine.Conn) error {
 		listed = map[string]bool{}
-		return c.each(ctx, s.engine.schema().insertPassed, args, func(scan scanner) error {
+		return c.Each(ctx, s.db.Dialect().InsertPassed, args, func(scan engine.Scanner) error {
 			var node string
 			err := scan(&node)
 			listed[node] = true
@@ -51,16 +53,16 @@ func (s *Store) PassConfirmations(ctx context.Context, b upkeep.PassedBatch) (un
 // nothing, nothing is written.
 func (s *Store) TakeConfirmations(ctx context.Context, node string) (all []upkeep.PassedConfirmation, err error) {
 	some := false
-	err = s.read(ctx, func(ctx context.Context, c conn) error {
-		some, err = exists(ctx, c, waitingForNode, node)
+	err = s.db.Read(ctx, func(ctx context.Context, c engine.Conn) error {
+		some, err = query.Exists(ctx, c, waitingForNode, node)
 		return err
 	})
 	if err != nil || !some {
 		return nil, err
 	}
-	err = s.write(ctx, func(ctx context.Context, c conn) error {
+	err = s.db.Write(ctx, func(ctx context.Context, c engine.Conn) error {
 		all = nil
-		return c.each(ctx, deletePassedToNode, []any{node}, func(scan scanner) error {
+		return c.Each(ctx, deletePassedToNode, []any{node}, func(scan engine.Scanner) error {
 			var list []upkeep.PassedConfirmation
 			if err := scan(column.List(&list)); err != nil {
 				return err

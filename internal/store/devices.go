@@ -8,6 +8,8 @@ import (
 	"github.com/bearerd/bearerd/internal/records"
 	"github.com/bearerd/bearerd/internal/records/op"
 	"github.com/bearerd/bearerd/internal/store/column"
+	"github.com/bearerd/bearerd/internal/store/engine"
+	"github.com/bearerd/bearerd/internal/store/query"
 )
 
 const (
@@ -45,10 +47,10 @@ func (s *Store) DeviceByUserCode(ctx context.Context, userCode string) (records.
 }
 
 func (s *Store) device(ctx context.Context, text string, key any) (d records.Device, err error) {
-	err = s.read(ctx, func(ctx context.Context, c conn) error {
-		err := c.row(ctx, text, []any{key}, digest{&d.Digest}, &d.UserCode, &d.ClientID, column.List(&d.Scope), &d.Audience,
+	err = s.db.Read(ctx, func(ctx context.Context, c engine.Conn) error {
+		err := c.Row(ctx, text, []any{key}, digest{&d.Digest}, &d.UserCode, &d.ClientID, column.List(&d.Scope), &d.Audience,
 			&d.State, &d.Subject, &d.Seq, column.Time(&d.ExpiresAt))
-		return orNotFound(err, "no such device code")
+		return query.OrNotFound(err, "no such device code")
 	})
 	if err != nil {
 		return records.Device{}, err
@@ -56,7 +58,7 @@ func (s *Store) device(ctx context.Context, text string, key any) (d records.Dev
 	return d, nil
 }
 
-func addDevice(ctx context.Context, c conn, o op.AddDevice) error {
+func addDevice(ctx context.Context, c engine.Conn, o op.AddDevice) error {
 	d := o.Device
 	if err := roomForDevice(ctx, c, o.Now, o.Most, waitingDevices); err != nil {
 		return err
@@ -64,19 +66,19 @@ func addDevice(ctx context.Context, c conn, o op.AddDevice) error {
 	if err := roomForDevice(ctx, c, o.Now, o.MostOfClient, waitingOfClient, d.ClientID); err != nil {
 		return err
 	}
-	return unlessConflict(ctx, c, "a device code like this exists already", insertDevice, d.Digest[:], d.UserCode, d.ClientID,
+	return query.UnlessConflict(ctx, c, "a device code like this exists already", insertDevice, d.Digest[:], d.UserCode, d.ClientID,
 		column.List(&d.Scope), d.Audience, string(d.State), d.Subject, d.Seq, column.Micros(d.ExpiresAt))
 }
 
 // roomForDevice refuses a device code when too many are waiting. Concurrent transactions
 // don't see each other's codes, so there may be a few more.
-func roomForDevice(ctx context.Context, c conn, now time.Time, most int, text string, of ...any) error {
+func roomForDevice(ctx context.Context, c engine.Conn, now time.Time, most int, text string, of ...any) error {
 	if most <= 0 {
 		return nil
 	}
 	var count int
 	var first time.Time
-	if err := c.row(ctx, text, append([]any{column.Micros(now)}, of...), &count, column.Time(&first)); err != nil {
+	if err := c.Row(ctx, text, append([]any{column.Micros(now)}, of...), &count, column.Time(&first)); err != nil {
 		return err
 	}
 	if count < most {

@@ -12,6 +12,8 @@ import (
 	"github.com/bearerd/bearerd/internal/identity"
 	"github.com/bearerd/bearerd/internal/records"
 	"github.com/bearerd/bearerd/internal/store/column"
+	"github.com/bearerd/bearerd/internal/store/engine"
+	"github.com/bearerd/bearerd/internal/store/query"
 )
 
 // A group name has no comma, and neither it nor what set the membership has a control
@@ -67,9 +69,9 @@ FROM user_links l JOIN users u ON u.id = l.user_id WHERE l.source = $1 AND l.ext
 // is nobody of that name.
 func (s *Store) Principal(ctx context.Context, who records.Who) (p records.Principal, err error) {
 	if who.ClientID != "" {
-		err = s.read(ctx, func(ctx context.Context, c conn) error { return readClient(ctx, c, who, &p) })
+		err = s.db.Read(ctx, func(ctx context.Context, c engine.Conn) error { return readClient(ctx, c, who, &p) })
 	} else {
-		err = s.engine.snapshot(ctx, func(ctx context.Context, c conn) error { return readUser(ctx, c, who, &p) })
+		err = s.db.Snapshot(ctx, func(ctx context.Context, c engine.Conn) error { return readUser(ctx, c, who, &p) })
 	}
 	if err != nil {
 		return records.Principal{}, err
@@ -77,14 +79,14 @@ func (s *Store) Principal(ctx context.Context, who records.Who) (p records.Princ
 	return p, nil
 }
 
-func readClient(ctx context.Context, c conn, who records.Who, p *records.Principal) error {
+func readClient(ctx context.Context, c engine.Conn, who records.Who, p *records.Principal) error {
 	p.Client = &identity.Client{}
-	err := c.row(ctx, principalByClient, []any{who.ClientID, who.Collection},
+	err := c.Row(ctx, principalByClient, []any{who.ClientID, who.Collection},
 		append(clientFields(p.Client), &p.Seq, &p.CollectionExists)...)
-	return orNotFound(err, "no such client")
+	return query.OrNotFound(err, "no such client")
 }
 
-func readUser(ctx context.Context, c conn, who records.Who, p *records.Principal) error {
+func readUser(ctx context.Context, c engine.Conn, who records.Who, p *records.Principal) error {
 	text, args := principalByID, []any{who.UserID, who.Collection}
 	switch {
 	case who.Source != "":
@@ -97,9 +99,9 @@ func readUser(ctx context.Context, c conn, who records.Who, p *records.Principal
 		text, args = principalByUsername, []any{folded, who.Collection, strings.TrimSpace(who.Username)}
 	}
 	p.User = &identity.User{}
-	err := c.row(ctx, text, args, append(userFields(p.User), &p.Seq, &p.CollectionExists)...)
+	err := c.Row(ctx, text, args, append(userFields(p.User), &p.Seq, &p.CollectionExists)...)
 	if err != nil {
-		return orNotFound(err, noSuchUser)
+		return query.OrNotFound(err, noSuchUser)
 	}
 	p.Grants, err = grants(ctx, c, p.User.ID)
 	return err
@@ -108,14 +110,6 @@ func readUser(ctx context.Context, c conn, who records.Who, p *records.Principal
 const noSuchUser = "no such user"
 
 var errNoSuchUser = fault.New(fault.NotFound, "%s", noSuchUser)
-
-// orNotFound turns the error of a missing row into a fault.
-func orNotFound(err error, message string) error {
-	if errors.Is(err, sql.ErrNoRows) {
-		return fault.New(fault.NotFound, "%s", message)
-	}
-	return err
-}
 
 // userFields are where the columns of selectUser go.
 func userFields(u *identity.User) []any {
@@ -171,8 +165,8 @@ func clientFields(c *identity.Client) []any {
 // DecoyHash returns the hash of the user with a password whose id follows decoy, and
 // of the first of them when none does; empty when nobody has a password.
 func (s *Store) DecoyHash(ctx context.Context, decoy string) (found identity.PasswordHash, err error) {
-	err = s.read(ctx, func(ctx context.Context, c conn) error {
-		err := c.row(ctx, selectDecoyHash, []any{decoy}, hash{&found})
+	err = s.db.Read(ctx, func(ctx context.Context, c engine.Conn) error {
+		err := c.Row(ctx, selectDecoyHash, []any{decoy}, hash{&found})
 		if errors.Is(err, sql.ErrNoRows) {
 			return nil
 		}
@@ -188,15 +182,15 @@ func searchText(username, name, email string) string {
 
 // Clients returns every client in the order of their ids.
 func (s *Store) Clients(ctx context.Context) ([]identity.Client, error) {
-	return query(ctx, s, func(scan scanner) (c identity.Client, err error) {
+	return query.All(ctx, s.db, func(scan engine.Scanner) (c identity.Client, err error) {
 		return c, scan(clientFields(&c)...)
 	}, selectClients)
 }
 
 // ScopeListed reports whether a client lists a scope.
 func (s *Store) ScopeListed(ctx context.Context, name string) (listed bool, err error) {
-	err = s.read(ctx, func(ctx context.Context, c conn) error {
-		listed, err = exists(ctx, c, scopeListed, name)
+	err = s.db.Read(ctx, func(ctx context.Context, c engine.Conn) error {
+		listed, err = query.Exists(ctx, c, scopeListed, name)
 		return err
 	})
 	return listed, err
@@ -204,14 +198,14 @@ func (s *Store) ScopeListed(ctx context.Context, name string) (listed bool, err 
 
 // Collections returns every collection in the order of their ids.
 func (s *Store) Collections(ctx context.Context) ([]records.Collection, error) {
-	return query(ctx, s, func(scan scanner) (c records.Collection, err error) {
+	return query.All(ctx, s.db, func(scan engine.Scanner) (c records.Collection, err error) {
 		return c, scan(&c.ID, &c.Name, &c.Owner)
 	}, selectCollections)
 }
 
 // Roles returns every role in the order of their names.
 func (s *Store) Roles(ctx context.Context) ([]access.Role, error) {
-	return query(ctx, s, scanRole, selectRoles)
+	return query.All(ctx, s.db, scanRole, selectRoles)
 }
 
 // Links returns the links of a user or a source, by source and external id.
@@ -220,10 +214,13 @@ func (s *Store) Links(ctx context.Context, q records.LinkQuery) ([]records.Link,
 	if q.User == "" {
 		text, args = linksOfSource, []any{q.Source}
 	}
-	return query(ctx, s, func(scan scanner) (l records.Link, err error) {
+	return query.All(ctx, s.db, func(scan engine.Scanner) (l records.Link, err error) {
 		return l, scan(&l.Source, &l.ExternalID, &l.UserID, column.Time(&l.LinkedAt))
 	}, text, args...)
 }
+
+// linkedCursor names the cursors of LinkedUsers.
+const linkedCursor = "linked:"
 
 // LinkedUsers returns the users who are linked to a source, in the order of their external
 // ids. A cursor that is none is fault.Invalid.
@@ -231,16 +228,16 @@ func (s *Store) LinkedUsers(ctx context.Context, q records.LinkedQuery) (records
 	var after string
 	if q.After != "" {
 		var err error
-		if after, err = unseal(linkedCursor, q.After); err != nil {
+		if after, err = query.Unseal(linkedCursor, q.After); err != nil {
 			return records.Page[records.LinkedUser]{}, err
 		}
 	}
-	limit := pageSize(q.Limit)
-	users, err := query(ctx, s, func(scan scanner) (l records.LinkedUser, err error) {
+	limit := query.PageSize(q.Limit)
+	users, err := query.All(ctx, s.db, func(scan engine.Scanner) (l records.LinkedUser, err error) {
 		return l, scan(append(userFields(&l.User), &l.ExternalID)...)
 	}, selectLinked, q.Source, after, limit+1)
 	if err != nil {
 		return records.Page[records.LinkedUser]{}, err
 	}
-	return paged(users, limit, func(l records.LinkedUser) string { return seal(linkedCursor, l.ExternalID) }), nil
+	return query.Page(users, limit, func(l records.LinkedUser) string { return query.Seal(linkedCursor, l.ExternalID) }), nil
 }

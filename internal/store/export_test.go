@@ -10,6 +10,7 @@ import (
 	"github.com/bearerd/bearerd/internal/audit"
 	"github.com/bearerd/bearerd/internal/keyring"
 	"github.com/bearerd/bearerd/internal/records"
+	"github.com/bearerd/bearerd/internal/store/engine"
 	"github.com/bearerd/bearerd/internal/token"
 )
 
@@ -18,8 +19,8 @@ const Raise = raise
 
 // Alter runs a pragma on the connection that writes.
 func (s *Store) Alter(ctx context.Context, pragma string) error {
-	return s.write(ctx, func(ctx context.Context, c conn) error {
-		return c.script(ctx, pragma)
+	return s.db.Write(ctx, func(ctx context.Context, c engine.Conn) error {
+		return c.Script(ctx, pragma)
 	})
 }
 
@@ -142,8 +143,8 @@ func ListLookups() map[string]string {
 
 // Pragma reads a pragma of the connection that writes.
 func (s *Store) Pragma(ctx context.Context, name string) (value string) {
-	_ = s.write(ctx, func(ctx context.Context, c conn) error {
-		return c.row(ctx, "PRAGMA "+name, nil, &value)
+	_ = s.db.Write(ctx, func(ctx context.Context, c engine.Conn) error {
+		return c.Row(ctx, "PRAGMA "+name, nil, &value)
 	})
 	return value
 }
@@ -158,10 +159,10 @@ func CheckServer(version int, encoding string, standby, readOnly bool) error {
 
 // Queued is how many batches wait for a group of PostgreSQL, or for SQLite's writer.
 func (s *Store) Queued() int {
-	if db, ok := s.engine.(*sqliteDB); ok {
+	if db, ok := s.db.(*sqliteDB); ok {
 		return len(db.queue)
 	}
-	db, ok := s.engine.(*postgresDB)
+	db, ok := s.db.(*postgresDB)
 	if !ok {
 		return 0
 	}
@@ -175,7 +176,7 @@ func Relied() []string { return slices.Clone(relied) }
 
 // Sole asks a question of one row, on a connection of the store.
 func (s *Store) Sole(ctx context.Context, text string, dest ...any) error {
-	return s.read(ctx, func(ctx context.Context, c conn) error { return c.row(ctx, text, nil, dest...) })
+	return s.db.Read(ctx, func(ctx context.Context, c engine.Conn) error { return c.Row(ctx, text, nil, dest...) })
 }
 
 // Statements are all that are prepared, by name, with those of Lookups.
@@ -200,9 +201,9 @@ func Hurried(o Options, wait time.Duration) Options {
 func (s *Store) Alone(ctx context.Context, text string) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	return s.alone(ctx, func(ctx context.Context, c conn) error {
+	return s.alone(ctx, func(ctx context.Context, c engine.Conn) error {
 		cancel()
-		return c.script(ctx, text)
+		return c.Script(ctx, text)
 	})
 }
 

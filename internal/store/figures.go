@@ -8,6 +8,8 @@ import (
 
 	"github.com/bearerd/bearerd/internal/records/upkeep"
 	"github.com/bearerd/bearerd/internal/store/column"
+	"github.com/bearerd/bearerd/internal/store/engine"
+	"github.com/bearerd/bearerd/internal/store/query"
 	"github.com/bearerd/bearerd/internal/token"
 )
 
@@ -37,9 +39,9 @@ WHERE one = 1 AND (begun_at <= $2 AND begun_at = counted_at OR begun_at <= $3)`
 
 // SetCounts stores what a node has counted so far in some hours.
 func (s *Store) SetCounts(ctx context.Context, node string, counts []upkeep.HourCount) error {
-	return s.write(ctx, func(ctx context.Context, c conn) error {
+	return s.db.Write(ctx, func(ctx context.Context, c engine.Conn) error {
 		for _, one := range counts {
-			if err := c.post(ctx, setCount, column.Micros(one.Hour), node, one.Name, one.Count); err != nil {
+			if err := c.Post(ctx, setCount, column.Micros(one.Hour), node, one.Name, one.Count); err != nil {
 				return err
 			}
 		}
@@ -49,21 +51,21 @@ func (s *Store) SetCounts(ctx context.Context, node string, counts []upkeep.Hour
 
 // Counts returns the sums over all nodes, by hour and name.
 func (s *Store) Counts(ctx context.Context, since, until time.Time) ([]upkeep.HourCount, error) {
-	return query(ctx, s, func(scan scanner) (one upkeep.HourCount, err error) {
+	return query.All(ctx, s.db, func(scan engine.Scanner) (one upkeep.HourCount, err error) {
 		return one, scan(column.Time(&one.Hour), &one.Name, &one.Count)
 	}, selectCounts, column.Micros(since), column.Micros(until))
 }
 
 // PurgeCounts deletes the counts of hours that began before an instant, in small steps.
 func (s *Store) PurgeCounts(ctx context.Context, before time.Time) error {
-	return s.purgeBy(ctx, purging(purgeCounts, column.Micros(before)))
+	return query.Purge(ctx, s.db, query.Purging(purgeCounts, column.Micros(before)))
 }
 
 // CountUsers counts some users.
 func (s *Store) CountUsers(ctx context.Context, p upkeep.CensusPart) (f upkeep.Figures, next upkeep.Cursor, err error) {
-	err = s.read(ctx, func(ctx context.Context, c conn) error {
+	err = s.db.Read(ctx, func(ctx context.Context, c engine.Conn) error {
 		f, next = upkeep.Figures{}, upkeep.Cursor{}
-		return c.each(ctx, countUsers, []any{p.After.ID, p.Limit}, func(scan scanner) error {
+		return c.Each(ctx, countUsers, []any{p.After.ID, p.Limit}, func(scan engine.Scanner) error {
 			f.Users++
 			return scan(&next.ID)
 		})
@@ -79,14 +81,14 @@ func (s *Store) CountTokens(ctx context.Context, p upkeep.CensusPart) (f upkeep.
 	now := p.Now.UTC()
 	midnight := now.Truncate(24 * time.Hour)
 	week := column.Micros(now.Add(token.ExpiryNotice))
-	err = s.read(ctx, func(ctx context.Context, c conn) error {
+	err = s.db.Read(ctx, func(ctx context.Context, c engine.Conn) error {
 		f, next = upkeep.Figures{}, upkeep.Cursor{}
 		rows := 0
 		args := []any{
 			p.After.At, p.After.ID, p.Limit, column.Micros(now), token.KindAPIToken.String(), token.KindExchangeKey.String(),
 			column.Micros(midnight), token.ReasonRegenerated,
 		}
-		err := c.each(ctx, countTokens, args, func(scan scanner) error {
+		err := c.Each(ctx, countTokens, args, func(scan engine.Scanner) error {
 			var live, expires, used, revoked int64
 			if err := scan(&next.At, &next.ID, &live, &expires, &used, &revoked); err != nil {
 				return err
@@ -109,8 +111,8 @@ func (s *Store) CountTokens(ctx context.Context, p upkeep.CensusPart) (f upkeep.
 
 // ClaimCensus reports whether the caller is to count, and records that it begins.
 func (s *Store) ClaimCensus(ctx context.Context, claim upkeep.CensusClaim) (claimed bool, err error) {
-	err = s.write(ctx, func(ctx context.Context, c conn) error {
-		n, err := c.exec(ctx, claimCensus, column.Micros(claim.Now), column.Micros(claim.Finished), column.Micros(claim.Unfinished))
+	err = s.db.Write(ctx, func(ctx context.Context, c engine.Conn) error {
+		n, err := c.Exec(ctx, claimCensus, column.Micros(claim.Now), column.Micros(claim.Finished), column.Micros(claim.Unfinished))
 		claimed = n > 0
 		return err
 	})
@@ -119,16 +121,16 @@ func (s *Store) ClaimCensus(ctx context.Context, claim upkeep.CensusClaim) (clai
 
 // SetFigures stores the figures that were counted last.
 func (s *Store) SetFigures(ctx context.Context, f upkeep.CountedFigures) error {
-	return s.write(ctx, func(ctx context.Context, c conn) error {
-		return c.post(ctx, setFigures, column.Micros(f.Began), f.Took.Microseconds(), f.Users, f.Live, f.Expiring, f.NeverUsed, f.NeverExpires, f.RevokedToday)
+	return s.db.Write(ctx, func(ctx context.Context, c engine.Conn) error {
+		return c.Post(ctx, setFigures, column.Micros(f.Began), f.Took.Microseconds(), f.Users, f.Live, f.Expiring, f.NeverUsed, f.NeverExpires, f.RevokedToday)
 	})
 }
 
 // Figures returns the figures that were counted last.
 func (s *Store) Figures(ctx context.Context) (f upkeep.CountedFigures, err error) {
 	var took int64
-	err = s.read(ctx, func(ctx context.Context, c conn) error {
-		return c.row(ctx, selectFigures, nil, column.Time(&f.Began), &took, &f.Users, &f.Live, &f.Expiring, &f.NeverUsed, &f.NeverExpires, &f.RevokedToday)
+	err = s.db.Read(ctx, func(ctx context.Context, c engine.Conn) error {
+		return c.Row(ctx, selectFigures, nil, column.Time(&f.Began), &took, &f.Users, &f.Live, &f.Expiring, &f.NeverUsed, &f.NeverExpires, &f.RevokedToday)
 	})
 	f.Took = time.Duration(took) * time.Microsecond
 	if errors.Is(err, sql.ErrNoRows) {

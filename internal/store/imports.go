@@ -13,6 +13,8 @@ import (
 	"github.com/bearerd/bearerd/internal/records/op"
 	"github.com/bearerd/bearerd/internal/revocation"
 	"github.com/bearerd/bearerd/internal/store/column"
+	"github.com/bearerd/bearerd/internal/store/engine"
+	"github.com/bearerd/bearerd/internal/store/query"
 	"github.com/bearerd/bearerd/internal/token"
 )
 
@@ -45,12 +47,12 @@ const keptImport = time.Hour
 var errNoImport = fault.New(fault.Conflict, "the import is no longer under way")
 
 // carryOutOnImport does the operations of an import.
-func carryOutOnImport(ctx context.Context, c conn, o op.Op) error {
+func carryOutOnImport(ctx context.Context, c engine.Conn, o op.Op) error {
 	switch o := o.(type) {
 	case op.BeginImport:
-		return unlessConflict(ctx, c, "another import is under way", beginImport, o.ID, column.Micros(o.At))
+		return query.UnlessConflict(ctx, c, "another import is under way", beginImport, o.ID, column.Micros(o.At))
 	case op.PublishImport:
-		n, err := c.exec(ctx, publishImport, o.ID)
+		n, err := c.Exec(ctx, publishImport, o.ID)
 		if err == nil && n == 0 {
 			return errNoImport
 		}
@@ -61,8 +63,8 @@ func carryOutOnImport(ctx context.Context, c conn, o op.Op) error {
 	return nil
 }
 
-func stageTokens(ctx context.Context, c conn, o op.StageTokens) error {
-	n, err := c.exec(ctx, touchImport, o.Import, column.Micros(o.At))
+func stageTokens(ctx context.Context, c engine.Conn, o op.StageTokens) error {
+	n, err := c.Exec(ctx, touchImport, o.Import, column.Micros(o.At))
 	if err != nil {
 		return err
 	}
@@ -86,7 +88,7 @@ func stageTokens(ctx context.Context, c conn, o op.StageTokens) error {
 			args = append(args, t.ID, t.Kind.String(), digest, t.Prefix, t.Last4, t.Owner, t.Name, column.List(&t.Scope), t.Collection,
 				t.Seq, column.Micros(t.CreatedAt), column.Micros(t.ExpiresAt), column.Micros(t.LastUsedAt), column.Micros(t.RevokedAt), t.Reason, o.Import, column.Networks(&t.Networks))
 		}
-		if err := c.post(ctx, stageText(len(some)), args...); err != nil {
+		if err := c.Post(ctx, stageText(len(some)), args...); err != nil {
 			return err
 		}
 	}
@@ -129,7 +131,7 @@ const stageRow = `(?, ?, ?, ?, ?, ?, '', ?, ?, ?, '[]', '', ?, ?, ?, ?, '', ?, ?
 
 // cutOffOwners returns the latest cut-off of each user, and of everything, since the
 // earliest of the tokens was decided. As a rule there is none.
-func cutOffOwners(ctx context.Context, c conn, tokens []records.StoredToken) (map[string]revocation.Seq, error) {
+func cutOffOwners(ctx context.Context, c engine.Conn, tokens []records.StoredToken) (map[string]revocation.Seq, error) {
 	if len(tokens) == 0 {
 		return nil, nil
 	}
@@ -139,7 +141,7 @@ func cutOffOwners(ctx context.Context, c conn, tokens []records.StoredToken) (ma
 	}
 	ended := map[string]revocation.Seq{}
 	args := []any{first, string(revocation.Subject), string(revocation.Everything)}
-	err := c.each(ctx, cutOffsSince, args, func(scan scanner) error {
+	err := c.Each(ctx, cutOffsSince, args, func(scan engine.Scanner) error {
 		var what, id string
 		var seq revocation.Seq
 		err := scan(&what, &id, &seq)
@@ -179,14 +181,14 @@ func (s *Store) TokensHeld(ctx context.Context, digests [][]byte) ([]records.Hel
 	for i := range args {
 		args[i] = digests[min(i, len(digests)-1)]
 	}
-	return query(ctx, s, func(scan scanner) (h records.HeldToken, err error) {
+	return query.All(ctx, s.db, func(scan engine.Scanner) (h records.HeldToken, err error) {
 		return h, scan(column.Bytes(&h.Digest), &h.ID, &h.Owner, &h.Import)
 	}, tokensHeld(len(args)), args...)
 }
 
 // tokensHeld returns the query for that many digests.
 func tokensHeld(n int) string {
-	return `SELECT digest, id, owner, import_id FROM tokens WHERE digest IN (` + numbered(n) + `)`
+	return `SELECT digest, id, owner, import_id FROM tokens WHERE digest IN (` + query.Numbered(n) + `)`
 }
 
 // UsersByName finds users by their usernames, in any spelling, and returns the log's
@@ -205,9 +207,9 @@ func (s *Store) UsersByName(ctx context.Context, names []string) (map[string]rec
 	text := usersByName(len(args))
 	found := map[string]records.NamedUser{}
 	var seq revocation.Seq
-	err := s.read(ctx, func(ctx context.Context, c conn) error {
+	err := s.db.Read(ctx, func(ctx context.Context, c engine.Conn) error {
 		clear(found)
-		return c.each(ctx, text, args, func(scan scanner) error {
+		return c.Each(ctx, text, args, func(scan engine.Scanner) error {
 			var u records.NamedUser
 			var folded string
 			err := scan(&u.ID, &u.Username, column.Bool(&u.Disabled), &folded, &seq)
@@ -221,35 +223,23 @@ func (s *Store) UsersByName(ctx context.Context, names []string) (map[string]rec
 // usersByName returns the query for that many names.
 func usersByName(n int) string {
 	return `SELECT id, username, disabled, folded, (SELECT seq FROM log_head WHERE one = 1) FROM users
-WHERE folded IN (` + numbered(n) + `) AND folded <> '' AND apart = ''`
+WHERE folded IN (` + query.Numbered(n) + `) AND folded <> '' AND apart = ''`
 }
 
 // ImportedByDigest reports whether any token was imported without its value: nothing of
 // that is known, its last characters neither.
 func (s *Store) ImportedByDigest(ctx context.Context) (found bool, err error) {
-	err = s.read(ctx, func(ctx context.Context, c conn) error {
-		found, err = exists(ctx, c, byDigestAlone)
+	err = s.db.Read(ctx, func(ctx context.Context, c engine.Conn) error {
+		found, err = query.Exists(ctx, c, byDigestAlone)
 		return err
 	})
 	return found, err
 }
 
-// numbered returns that many parameters, with commas between.
-func numbered(n int) string {
-	var text strings.Builder
-	for i := range n {
-		if i > 0 {
-			text.WriteString(", ")
-		}
-		text.WriteString("$" + strconv.Itoa(i+1))
-	}
-	return text.String()
-}
-
 // ImportUnderWay returns the import that is under way.
 func (s *Store) ImportUnderWay(ctx context.Context) (i records.Import, err error) {
-	err = s.read(ctx, func(ctx context.Context, c conn) error {
-		return orNotFound(c.row(ctx, underWay, nil, &i.ID, column.Time(&i.ActiveAt)), "no import is under way")
+	err = s.db.Read(ctx, func(ctx context.Context, c engine.Conn) error {
+		return query.OrNotFound(c.Row(ctx, underWay, nil, &i.ID, column.Time(&i.ActiveAt)), "no import is under way")
 	})
 	return i, err
 }
@@ -257,8 +247,8 @@ func (s *Store) ImportUnderWay(ctx context.Context) (i records.Import, err error
 // DropImport ends an import that is under way and deletes its tokens, in small steps. Its row
 // is deleted last, and only when no token is left, because that would publish it.
 func (s *Store) DropImport(ctx context.Context, id int64) error {
-	err := s.write(ctx, func(ctx context.Context, c conn) error {
-		n, err := c.exec(ctx, endImport, id)
+	err := s.db.Write(ctx, func(ctx context.Context, c engine.Conn) error {
+		n, err := c.Exec(ctx, endImport, id)
 		if err == nil && n == 0 {
 			return errNoImport // it was published
 		}
@@ -268,12 +258,12 @@ func (s *Store) DropImport(ctx context.Context, id int64) error {
 		return err
 	}
 	for left := true; left; {
-		if err := s.purgeBy(ctx, purging(clearImport, id)); err != nil {
+		if err := query.Purge(ctx, s.db, query.Purging(clearImport, id)); err != nil {
 			return err
 		}
-		err := s.write(ctx, func(ctx context.Context, c conn) (err error) {
-			if _, err = c.exec(ctx, deleteImport, id); err == nil {
-				left, err = exists(ctx, c, importLeft, id)
+		err := s.db.Write(ctx, func(ctx context.Context, c engine.Conn) (err error) {
+			if _, err = c.Exec(ctx, deleteImport, id); err == nil {
+				left, err = query.Exists(ctx, c, importLeft, id)
 			}
 			return err
 		})
@@ -303,7 +293,7 @@ func (s *Store) dropStaleImport(ctx context.Context, now int64) error {
 
 // APITokensAfter returns live API tokens with their owners, by id.
 func (s *Store) APITokensAfter(ctx context.Context, after string, now time.Time, limit int) ([]records.OwnedToken, error) {
-	return query(ctx, s, func(scan scanner) (o records.OwnedToken, err error) {
+	return query.All(ctx, s.db, func(scan engine.Scanner) (o records.OwnedToken, err error) {
 		return o, scan(append(tokenFields(&o.Token), &o.Username)...)
-	}, ownedTokens, after, token.KindAPIToken.String(), column.Micros(now), pageSize(limit))
+	}, ownedTokens, after, token.KindAPIToken.String(), column.Micros(now), query.PageSize(limit))
 }

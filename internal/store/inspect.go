@@ -10,6 +10,9 @@ import (
 	"github.com/bearerd/bearerd/internal/keyring"
 	"github.com/bearerd/bearerd/internal/revocation"
 	"github.com/bearerd/bearerd/internal/store/column"
+	"github.com/bearerd/bearerd/internal/store/engine"
+	"github.com/bearerd/bearerd/internal/store/query"
+	"github.com/bearerd/bearerd/internal/store/schema"
 )
 
 // Inspection describes a database. It is read without changing anything. A connection that
@@ -62,13 +65,13 @@ const (
 // fs.ErrNotExist for a file, as is one of another program or of a later version.
 func Inspect(ctx context.Context, database string, o Options) (*Inspection, error) {
 	in := &Inspection{}
-	err := look(ctx, database, o, func(ctx context.Context, c conn, s schema) error {
-		todo, err := missing(ctx, c, s)
+	err := look(ctx, database, o, func(ctx context.Context, c engine.Conn, s engine.Dialect) error {
+		todo, err := schema.Missing(ctx, c, s)
 		if err != nil {
 			return err
 		}
 		in.Pending = namesOf(todo)
-		in.New = len(todo) > 0 && todo[0].name == firstMigration
+		in.New = len(todo) > 0 && todo[0].Name == firstMigration
 		if isPostgres(database) {
 			err = in.readPostgres(ctx, c)
 		} else {
@@ -89,22 +92,22 @@ func Inspect(ctx context.Context, database string, o Options) (*Inspection, erro
 const firstMigration = "0001_initial"
 
 // readState reads what every schema since the first has.
-func (in *Inspection) readState(ctx context.Context, c conn) (err error) {
-	if in.Keys, err = list(ctx, c, scanKey, selectKeys); err != nil {
+func (in *Inspection) readState(ctx context.Context, c engine.Conn) (err error) {
+	if in.Keys, err = query.List(ctx, c, scanKey, selectKeys); err != nil {
 		return err
 	}
-	in.Nodes, err = list(ctx, c, scanNode, selectNodes)
+	in.Nodes, err = query.List(ctx, c, scanNode, selectNodes)
 	if err != nil {
 		return err
 	}
 	if in.Postgres != nil {
-		return c.row(ctx, selectMoved, nil, &in.Moved)
+		return c.Row(ctx, selectMoved, nil, &in.Moved)
 	}
-	in.Moved, err = exists(ctx, c, selectBackupMark)
+	in.Moved, err = query.Exists(ctx, c, selectBackupMark)
 	return err
 }
 
-func (in *Inspection) readSQLite(ctx context.Context, c conn, path string) error {
+func (in *Inspection) readSQLite(ctx context.Context, c engine.Conn, path string) error {
 	f := &SQLiteFacts{}
 	info, err := os.Stat(path)
 	if err != nil {
@@ -115,7 +118,7 @@ func (in *Inspection) readSQLite(ctx context.Context, c conn, path string) error
 	}
 	f.Mode = info.Mode()
 	version, synchronous := "", 0
-	if err := c.row(ctx, selectSQLite, nil, &version, &f.JournalMode, &synchronous); err != nil {
+	if err := c.Row(ctx, selectSQLite, nil, &version, &f.JournalMode, &synchronous); err != nil {
 		return err
 	}
 	f.Synchronous = []string{"off", "normal", "full", "extra"}[min(max(synchronous, 0), 3)]
@@ -123,13 +126,13 @@ func (in *Inspection) readSQLite(ctx context.Context, c conn, path string) error
 	return nil
 }
 
-func (in *Inspection) readPostgres(ctx context.Context, c conn) error {
+func (in *Inspection) readPostgres(ctx context.Context, c engine.Conn) error {
 	f, version := &PostgresFacts{}, ""
-	err := c.row(ctx, selectPostgres, nil, &version, &f.SynchronousCommit, &f.SynchronousNames, &f.Standbys, &f.Fsync, &f.FullPageWrites,
+	err := c.Row(ctx, selectPostgres, nil, &version, &f.SynchronousCommit, &f.SynchronousNames, &f.Standbys, &f.Fsync, &f.FullPageWrites,
 		&f.Role, &f.MayCreate, &f.Encrypted)
 	if err != nil {
 		return err
 	}
 	in.Engine, in.Postgres = "PostgreSQL "+version, f
-	return c.row(ctx, selectClock, nil, column.Time(&in.Now))
+	return c.Row(ctx, selectClock, nil, column.Time(&in.Now))
 }

@@ -8,6 +8,8 @@ import (
 	"github.com/bearerd/bearerd/internal/records"
 	"github.com/bearerd/bearerd/internal/records/op"
 	"github.com/bearerd/bearerd/internal/store/column"
+	"github.com/bearerd/bearerd/internal/store/engine"
+	"github.com/bearerd/bearerd/internal/store/query"
 )
 
 const (
@@ -31,41 +33,41 @@ func (d definition) Scan(value any) error {
 
 // Issuers returns every trusted issuer in the order of their names.
 func (s *Store) Issuers(ctx context.Context) ([]records.Issuer, error) {
-	return query(ctx, s, func(scan scanner) (i records.Issuer, err error) {
+	return query.All(ctx, s.db, func(scan engine.Scanner) (i records.Issuer, err error) {
 		return i, scan(definition{&i})
 	}, selectIssuers)
 }
 
 // IssuerOf returns the trusted issuer whose JWTs have that iss.
 func (s *Store) IssuerOf(ctx context.Context, iss string) (i records.Issuer, err error) {
-	err = s.read(ctx, func(ctx context.Context, c conn) error {
-		return orNotFound(c.row(ctx, selectIssuer, []any{iss}, definition{&i}), "no such issuer")
+	err = s.db.Read(ctx, func(ctx context.Context, c engine.Conn) error {
+		return query.OrNotFound(c.Row(ctx, selectIssuer, []any{iss}, definition{&i}), "no such issuer")
 	})
 	return i, err
 }
 
 // carryOutOnClient does the operations on clients and trusted issuers; done reports whether
 // it is one.
-func carryOutOnClient(ctx context.Context, c conn, o op.Op) (done bool, err error) {
+func carryOutOnClient(ctx context.Context, c engine.Conn, o op.Op) (done bool, err error) {
 	switch o := o.(type) {
 	case op.CreateClient:
 		cl := o.Client
-		return true, taken("id", unlessConflict(ctx, c, "a client of that id exists already", insertClient, cl.ID, column.NotNull(cl.SecretDigest),
+		return true, query.Taken("id", query.UnlessConflict(ctx, c, "a client of that id exists already", insertClient, cl.ID, column.NotNull(cl.SecretDigest),
 			column.List(&cl.Grants), column.List(&cl.Scopes), column.List(&cl.Audiences), column.List(&cl.ExchangeFrom), cl.Owner, cl.Name, column.List(&cl.RedirectURIs),
 			cl.Keys.JWKS, cl.Keys.URI))
 	case op.UpdateClient:
 		cl := o.Client
-		err := change(ctx, c, "no such client", updateClientRow, cl.ID,
+		err := query.Change(ctx, c, "no such client", updateClientRow, cl.ID,
 			column.List(&cl.Grants), column.List(&cl.Scopes), column.List(&cl.Audiences), column.List(&cl.ExchangeFrom), cl.Name, column.List(&cl.RedirectURIs),
 			cl.Keys.JWKS, cl.Keys.URI)
 		if err != nil || !cl.HasSecret() && !cl.Keys.Any() {
 			return true, err
 		}
-		return true, c.post(ctx, setClientSecret, cl.ID, column.NotNull(cl.SecretDigest), []byte{})
+		return true, c.Post(ctx, setClientSecret, cl.ID, column.NotNull(cl.SecretDigest), []byte{})
 	case op.RotateSecret:
-		return true, change(ctx, c, "no such client", rotateSecret, o.ID, o.SecretDigest, column.Micros(o.OldUntil), []byte{})
+		return true, query.Change(ctx, c, "no such client", rotateSecret, o.ID, o.SecretDigest, column.Micros(o.OldUntil), []byte{})
 	case op.RemoveClient:
-		return true, change(ctx, c, "no such client", deleteClient, o.ID)
+		return true, query.Change(ctx, c, "no such client", deleteClient, o.ID)
 	case op.AddIssuer:
 		return true, addIssuer(ctx, c, o.Issuer)
 	case op.RemoveIssuer:
@@ -74,16 +76,16 @@ func carryOutOnClient(ctx context.Context, c conn, o op.Op) (done bool, err erro
 	return false, nil
 }
 
-func addIssuer(ctx context.Context, c conn, i records.Issuer) error {
+func addIssuer(ctx context.Context, c engine.Conn, i records.Issuer) error {
 	text, err := json.Marshal(i)
 	if err != nil {
 		return err
 	}
-	return unlessConflict(ctx, c, "an issuer of that name or iss exists already", insertIssuer, i.Name, i.Issuer, i.Version, string(text))
+	return query.UnlessConflict(ctx, c, "an issuer of that name or iss exists already", insertIssuer, i.Name, i.Issuer, i.Version, string(text))
 }
 
 // removeIssuer removes an issuer if it is still as it was read: somebody else may have
 // changed it since.
-func removeIssuer(ctx context.Context, c conn, o op.RemoveIssuer) error {
-	return mustChange(ctx, c, fault.New(fault.Conflict, "the issuer was changed meanwhile: try again"), deleteIssuer, o.Name, o.Version)
+func removeIssuer(ctx context.Context, c engine.Conn, o op.RemoveIssuer) error {
+	return query.MustChange(ctx, c, fault.New(fault.Conflict, "the issuer was changed meanwhile: try again"), deleteIssuer, o.Name, o.Version)
 }

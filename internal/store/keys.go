@@ -5,6 +5,8 @@ import (
 
 	"github.com/bearerd/bearerd/internal/keyring"
 	"github.com/bearerd/bearerd/internal/store/column"
+	"github.com/bearerd/bearerd/internal/store/engine"
+	"github.com/bearerd/bearerd/internal/store/query"
 )
 
 const (
@@ -16,22 +18,22 @@ ON CONFLICT (kid) DO UPDATE SET algorithm = excluded.algorithm, state = excluded
     active_at = excluded.active_at, retired_at = excluded.retired_at, gone_at = excluded.gone_at, sealed = excluded.sealed`
 )
 
-func scanKey(scan scanner) (k keyring.Key, err error) {
+func scanKey(scan engine.Scanner) (k keyring.Key, err error) {
 	err = scan(&k.KID, &k.Algorithm, &k.State, column.Time(&k.CreatedAt), column.Time(&k.ActiveAt), column.Time(&k.RetiredAt), column.Time(&k.GoneAt), column.Bytes(&k.Sealed))
 	return k, err
 }
 
 // SigningKeys returns every key, oldest first.
 func (s *Store) SigningKeys(ctx context.Context) ([]keyring.Key, error) {
-	return query(ctx, s, scanKey, selectKeys)
+	return query.All(ctx, s.db, scanKey, selectKeys)
 }
 
 // ChangeSigningKeys runs a plan on the keys and writes the keys that it returns, in their
 // order, in one transaction. A plan's error rolls it back and is returned. A plan may be
 // run more than once.
 func (s *Store) ChangeSigningKeys(ctx context.Context, plan func(now []keyring.Key) ([]keyring.Key, error)) error {
-	return s.write(ctx, func(ctx context.Context, c conn) error {
-		if err := c.lock(ctx, lockKeys); err != nil {
+	return s.db.Write(ctx, func(ctx context.Context, c engine.Conn) error {
+		if err := c.Lock(ctx, engine.LockKeys); err != nil {
 			return err
 		}
 		return changeKeys(ctx, c, plan)
@@ -39,8 +41,8 @@ func (s *Store) ChangeSigningKeys(ctx context.Context, plan func(now []keyring.K
 }
 
 // changeKeys needs lockKeys.
-func changeKeys(ctx context.Context, c conn, plan keyring.Plan) error {
-	stored, err := list(ctx, c, scanKey, selectKeys)
+func changeKeys(ctx context.Context, c engine.Conn, plan keyring.Plan) error {
+	stored, err := query.List(ctx, c, scanKey, selectKeys)
 	if err != nil {
 		return err
 	}
@@ -49,7 +51,7 @@ func changeKeys(ctx context.Context, c conn, plan keyring.Plan) error {
 		return err
 	}
 	for _, k := range changed {
-		_, err := c.exec(ctx, upsertKey, k.KID, string(k.Algorithm), string(k.State), column.Micros(k.CreatedAt), column.Micros(k.ActiveAt),
+		_, err := c.Exec(ctx, upsertKey, k.KID, string(k.Algorithm), string(k.State), column.Micros(k.CreatedAt), column.Micros(k.ActiveAt),
 			column.Micros(k.RetiredAt), column.Micros(k.GoneAt), column.NotNull(k.Sealed))
 		if err != nil {
 			return err

@@ -7,6 +7,8 @@ import (
 
 	"github.com/bearerd/bearerd/internal/revocation"
 	"github.com/bearerd/bearerd/internal/store/column"
+	"github.com/bearerd/bearerd/internal/store/engine"
+	"github.com/bearerd/bearerd/internal/store/query"
 )
 
 const (
@@ -46,9 +48,9 @@ func checkEntries(entries []revocation.Entry) error {
 // head and purge mark of the same snapshot. Any server may answer, even one that Follow
 // doesn't name.
 func (s *Store) Entries(ctx context.Context, after revocation.Seq, limit int) (p revocation.Page, err error) {
-	err = s.read(seeking(first(ctx)), func(ctx context.Context, c conn) error {
-		p = revocation.Page{Origin: c.origin()}
-		return c.each(ctx, selectEntries, []any{after, limit}, func(scan scanner) error {
+	err = s.db.Read(engine.AnyServer(engine.First(ctx)), func(ctx context.Context, c engine.Conn) error {
+		p = revocation.Page{Origin: c.Origin()}
+		return c.Each(ctx, selectEntries, []any{after, limit}, func(scan engine.Scanner) error {
 			e, err := scanEntry(func(dest ...any) error {
 				return scan(append([]any{&p.Head, &p.Purged, column.Time(&p.PurgedUntil)}, dest...)...)
 			})
@@ -64,7 +66,7 @@ func (s *Store) Entries(ctx context.Context, after revocation.Seq, limit int) (p
 	return p, nil
 }
 
-func scanEntry(scan scanner) (e revocation.Entry, err error) {
+func scanEntry(scan engine.Scanner) (e revocation.Entry, err error) {
 	var what string
 	var until, at int64
 	err = scan(&e.Seq, &what, &e.ID, &until, &at)
@@ -76,11 +78,11 @@ func scanEntry(scan scanner) (e revocation.Entry, err error) {
 // no standby has: the server shows it when the wait for the standby was cut off. This
 // commit waits for the standby too, which then has everything before it.
 func (s *Store) Settle(ctx context.Context) (head revocation.Seq, err error) {
-	err = s.write(first(ctx), func(ctx context.Context, c conn) error {
-		if err := c.post(ctx, countSettled); err != nil {
+	err = s.db.Write(engine.First(ctx), func(ctx context.Context, c engine.Conn) error {
+		if err := c.Post(ctx, countSettled); err != nil {
 			return err
 		}
-		return c.each(ctx, seqOfHead, nil, func(scan scanner) error { return scan(&head) })
+		return c.Each(ctx, seqOfHead, nil, func(scan engine.Scanner) error { return scan(&head) })
 	})
 	if err != nil {
 		return 0, err
@@ -91,9 +93,9 @@ func (s *Store) Settle(ctx context.Context) (head revocation.Seq, err error) {
 // LogEntry finds the newest entry about an id that has not run out, and reports
 // whether there is one.
 func (s *Store) LogEntry(ctx context.Context, what revocation.What, id string) (e revocation.Entry, found bool, err error) {
-	err = s.read(ctx, func(ctx context.Context, c conn) error {
+	err = s.db.Read(ctx, func(ctx context.Context, c engine.Conn) error {
 		found = false
-		rows, err := list(ctx, c, scanEntry, newestEntry, string(what), id, column.Micros(s.now()))
+		rows, err := query.List(ctx, c, scanEntry, newestEntry, string(what), id, column.Micros(s.now()))
 		if len(rows) > 0 {
 			e, found = rows[0], true
 		}
@@ -102,52 +104,43 @@ func (s *Store) LogEntry(ctx context.Context, what revocation.What, id string) (
 	return e, found, err
 }
 
-// sameServer refuses a connection that leads to another server than the origin names;
-// "" names any.
-func sameServer(c conn, origin string) error {
-	if origin != "" && c.origin() != origin {
-		return errElsewhere
-	}
-	return nil
-}
-
 // Confirm puts a node on the list or replaces its entry; a node without a lease is
 // removed. It is committed when Confirm returns, on the server that the confirmation's
 // origin names: the error is Unavailable where another one is reached.
 func (s *Store) Confirm(ctx context.Context, n revocation.Confirmation) error {
-	return s.write(first(ctx), func(ctx context.Context, c conn) error {
-		if err := sameServer(c, n.Origin); err != nil {
+	return s.db.Write(engine.First(ctx), func(ctx context.Context, c engine.Conn) error {
+		if err := engine.SameServer(c, n.Origin); err != nil {
 			return err
 		}
 		if n.Lease <= 0 {
-			return c.post(ctx, deleteNode, n.Node)
+			return c.Post(ctx, deleteNode, n.Node)
 		}
-		return c.post(ctx, upsertNode, n.Node, n.Seq, n.Lease.Microseconds(), column.Micros(s.now()),
+		return c.Post(ctx, upsertNode, n.Node, n.Seq, n.Lease.Microseconds(), column.Micros(s.now()),
 			n.Edges.Count, n.Edges.Behind, n.Edges.Seq, n.Verifiers.Count, n.Verifiers.Behind, n.Verifiers.Seq)
 	})
 }
 
 // DropNode removes a node from the list if its entry is still this one.
 func (s *Store) DropNode(ctx context.Context, said revocation.Confirmation) error {
-	return s.write(ctx, func(ctx context.Context, c conn) error {
-		return c.post(ctx, dropNode, said.Node, said.Seq, column.Micros(said.SeenAt))
+	return s.db.Write(ctx, func(ctx context.Context, c engine.Conn) error {
+		return c.Post(ctx, dropNode, said.Node, said.Seq, column.Micros(said.SeenAt))
 	})
 }
 
 // Nodes returns the nodes on the list of the server that the origin names, in the order
 // of their names. The error is Unavailable where another one is reached.
 func (s *Store) Nodes(ctx context.Context, origin string) (nodes []revocation.Confirmation, err error) {
-	err = s.read(ctx, func(ctx context.Context, c conn) error {
-		if err := sameServer(c, origin); err != nil {
+	err = s.db.Read(ctx, func(ctx context.Context, c engine.Conn) error {
+		if err := engine.SameServer(c, origin); err != nil {
 			return err
 		}
-		nodes, err = list(ctx, c, scanNode, selectNodes)
+		nodes, err = query.List(ctx, c, scanNode, selectNodes)
 		return err
 	})
 	return nodes, err
 }
 
-func scanNode(scan scanner) (n revocation.Confirmation, err error) {
+func scanNode(scan engine.Scanner) (n revocation.Confirmation, err error) {
 	var lease int64
 	e, v := &n.Edges, &n.Verifiers
 	err = scan(&n.Node, &n.Seq, &lease, column.Time(&n.SeenAt), &e.Count, &e.Behind, &e.Seq, &v.Count, &v.Behind, &v.Seq)

@@ -6,6 +6,8 @@ import (
 	"slices"
 
 	"github.com/bearerd/bearerd/internal/identity"
+	"github.com/bearerd/bearerd/internal/store/engine"
+	"github.com/bearerd/bearerd/internal/store/query"
 )
 
 const (
@@ -20,7 +22,7 @@ type namesake struct {
 	folded, apart string
 }
 
-func scanNamesake(scan scanner) (n namesake, err error) {
+func scanNamesake(scan engine.Scanner) (n namesake, err error) {
 	return n, scan(&n.id, &n.username, &n.folded, &n.apart)
 }
 
@@ -30,9 +32,9 @@ func scanNamesake(scan scanner) (n namesake, err error) {
 // start, because an earlier version may have run at the same time and created users.
 func (s *Store) foldNames(ctx context.Context) error {
 	var collisions [][]string
-	err := s.alone(ctx, func(ctx context.Context, c conn) error {
+	err := s.alone(ctx, func(ctx context.Context, c engine.Conn) error {
 		collisions = nil
-		todo, err := list(ctx, c, scanNamesake, selectToFold)
+		todo, err := query.List(ctx, c, scanNamesake, selectToFold)
 		if err != nil {
 			return err
 		}
@@ -61,8 +63,8 @@ func (s *Store) foldNames(ctx context.Context) error {
 
 // foldGroup stores the folded form of users with the same folded name, and returns them
 // with those who had it before.
-func foldGroup(ctx context.Context, c conn, folded string, group []namesake) ([]namesake, error) {
-	others, err := list(ctx, c, scanNamesake, selectFolded, folded)
+func foldGroup(ctx context.Context, c engine.Conn, folded string, group []namesake) ([]namesake, error) {
+	others, err := query.List(ctx, c, scanNamesake, selectFolded, folded)
 	if err != nil {
 		return nil, err
 	}
@@ -75,7 +77,7 @@ func foldGroup(ctx context.Context, c conn, folded string, group []namesake) ([]
 		if n.folded == folded && n.apart == apart {
 			continue
 		}
-		if err := c.post(ctx, setFolded, n.id, folded, apart); err != nil {
+		if err := c.Post(ctx, setFolded, n.id, folded, apart); err != nil {
 			return nil, err
 		}
 	}

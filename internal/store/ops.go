@@ -11,6 +11,8 @@ import (
 	"github.com/bearerd/bearerd/internal/records"
 	"github.com/bearerd/bearerd/internal/records/op"
 	"github.com/bearerd/bearerd/internal/store/column"
+	"github.com/bearerd/bearerd/internal/store/engine"
+	"github.com/bearerd/bearerd/internal/store/query"
 )
 
 const (
@@ -63,39 +65,11 @@ VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) ON CONFLICT DO NOTHING`
 	deleteClient = `DELETE FROM clients WHERE id = $1`
 )
 
-// taken returns a Conflict about a field.
-func taken(field string, err error) error {
-	if fault.Is(err, fault.Conflict) {
-		return fault.In(field, err)
-	}
-	return err
-}
-
-// unlessConflict runs a statement that changes no row in case of a conflict, such as an
-// insert of a row that exists.
-func unlessConflict(ctx context.Context, c conn, conflict, text string, args ...any) error {
-	return mustChange(ctx, c, fault.New(fault.Conflict, "%s", conflict), text, args...)
-}
-
-// change runs an update or delete of one thing.
-func change(ctx context.Context, c conn, missing, text string, args ...any) error {
-	return mustChange(ctx, c, fault.New(fault.NotFound, "%s", missing), text, args...)
-}
-
-// mustChange runs a statement, and returns the error none if it changes no row.
-func mustChange(ctx context.Context, c conn, none error, text string, args ...any) error {
-	n, err := c.exec(ctx, text, args...)
-	if err == nil && n == 0 {
-		return none
-	}
-	return err
-}
-
-func createUser(ctx context.Context, c conn, u identity.User) error {
+func createUser(ctx context.Context, c engine.Conn, u identity.User) error {
 	if err := usernameFree(ctx, c, u.ID, u.Username); err != nil {
 		return err
 	}
-	err := taken("username", unlessConflict(ctx, c, userExistsAlready, insertUser, u.ID, u.Username, identity.FoldName(u.Username), u.Name, u.Email,
+	err := query.Taken("username", query.UnlessConflict(ctx, c, userExistsAlready, insertUser, u.ID, u.Username, identity.FoldName(u.Username), u.Name, u.Email,
 		column.Flag(u.Disabled), u.Owner, u.PasswordHash.Reveal(), column.Micros(u.PasswordChangedAt), searchText(u.Username, u.Name, u.Email)))
 	if err != nil {
 		return err
@@ -106,9 +80,9 @@ func createUser(ctx context.Context, c conn, u identity.User) error {
 const userExistsAlready = "a user of that name exists already"
 
 // usernameFree checks that no other user has the name, in any spelling.
-func usernameFree(ctx context.Context, c conn, id, username string) error {
+func usernameFree(ctx context.Context, c engine.Conn, id, username string) error {
 	other, found := "", false
-	err := c.each(ctx, otherOfName, []any{identity.FoldName(username), username, id}, func(scan scanner) error {
+	err := c.Each(ctx, otherOfName, []any{identity.FoldName(username), username, id}, func(scan engine.Scanner) error {
 		found = true
 		return scan(&other)
 	})
@@ -122,17 +96,17 @@ func usernameFree(ctx context.Context, c conn, id, username string) error {
 }
 
 // replaceGroups removes the memberships that are not wanted and adds those that are new.
-func replaceGroups(ctx context.Context, c conn, id, source string, had, want []string) error {
+func replaceGroups(ctx context.Context, c engine.Conn, id, source string, had, want []string) error {
 	for _, g := range had {
 		if slices.Contains(want, g) {
 			continue
 		}
-		if err := c.post(ctx, deleteGroup, id, g); err != nil {
+		if err := c.Post(ctx, deleteGroup, id, g); err != nil {
 			return err
 		}
 	}
 	for _, g := range want {
-		if err := c.post(ctx, insertGroup, id, g, source); err != nil {
+		if err := c.Post(ctx, insertGroup, id, g, source); err != nil {
 			return err
 		}
 	}
@@ -140,15 +114,15 @@ func replaceGroups(ctx context.Context, c conn, id, source string, had, want []s
 }
 
 // lockedUser reads a user, and makes other transactions that change the user wait.
-func lockedUser(ctx context.Context, c conn, id string) (u identity.User, err error) {
-	if err := c.post(ctx, lockUser, id); err != nil {
+func lockedUser(ctx context.Context, c engine.Conn, id string) (u identity.User, err error) {
+	if err := c.Post(ctx, lockUser, id); err != nil {
 		return u, err
 	}
-	err = c.row(ctx, selectOneUser, []any{id}, userFields(&u)...)
-	return u, orNotFound(err, noSuchUser)
+	err = c.Row(ctx, selectOneUser, []any{id}, userFields(&u)...)
+	return u, query.OrNotFound(err, noSuchUser)
 }
 
-func setGroups(ctx context.Context, c conn, o op.SetGroups) error {
+func setGroups(ctx context.Context, c engine.Conn, o op.SetGroups) error {
 	u, err := lockedUser(ctx, c, o.ID)
 	if err != nil {
 		return err
@@ -156,7 +130,7 @@ func setGroups(ctx context.Context, c conn, o op.SetGroups) error {
 	return replaceGroups(ctx, c, o.ID, o.Source, u.GroupsSetBy(o.Source), o.Groups)
 }
 
-func updateUser(ctx context.Context, c conn, o op.UpdateUser) error {
+func updateUser(ctx context.Context, c engine.Conn, o op.UpdateUser) error {
 	u, err := lockedUser(ctx, c, o.ID)
 	if err != nil {
 		return err
@@ -168,7 +142,7 @@ func updateUser(ctx context.Context, c conn, o op.UpdateUser) error {
 		return err
 	}
 	if o.PasswordHash != nil {
-		if err := c.post(ctx, deletePasswordLinks, u.ID); err != nil {
+		if err := c.Post(ctx, deletePasswordLinks, u.ID); err != nil {
 			return err
 		}
 	}
@@ -178,7 +152,7 @@ func updateUser(ctx context.Context, c conn, o op.UpdateUser) error {
 	set(&u.Owner, o.Owner)
 	set(&u.PasswordHash, o.PasswordHash)
 	set(&u.PasswordChangedAt, o.PasswordChangedAt)
-	_, err = c.exec(ctx, updateUserRow, u.ID, u.Name, u.Email, column.Flag(u.Disabled), u.PasswordHash.Reveal(),
+	_, err = c.Exec(ctx, updateUserRow, u.ID, u.Name, u.Email, column.Flag(u.Disabled), u.PasswordHash.Reveal(),
 		searchText(u.Username, u.Name, u.Email), u.Owner, column.Micros(u.PasswordChangedAt))
 	if err != nil || o.Groups == nil {
 		return err
@@ -187,7 +161,7 @@ func updateUser(ctx context.Context, c conn, o op.UpdateUser) error {
 }
 
 // rename changes a user's name, or its spelling.
-func rename(ctx context.Context, c conn, u *identity.User, to *string) error {
+func rename(ctx context.Context, c engine.Conn, u *identity.User, to *string) error {
 	if to == nil || *to == u.Username {
 		return nil
 	}
@@ -195,16 +169,16 @@ func rename(ctx context.Context, c conn, u *identity.User, to *string) error {
 		return err
 	}
 	u.Username = *to
-	_, err := c.exec(ctx, renameUser, u.ID, u.Username, identity.FoldName(u.Username))
-	return taken("username", err)
+	_, err := c.Exec(ctx, renameUser, u.ID, u.Username, identity.FoldName(u.Username))
+	return query.Taken("username", err)
 }
 
-func addLink(ctx context.Context, c conn, o op.AddLink) error {
+func addLink(ctx context.Context, c engine.Conn, o op.AddLink) error {
 	l := o.Link
-	if err := named(ctx, c, "user", userExists, l.UserID); err != nil {
+	if err := query.Named(ctx, c, "user", userExists, l.UserID); err != nil {
 		return err
 	}
-	return taken("external_id", unlessConflict(ctx, c, "that external id is linked already", insertLink, l.Source, l.ExternalID, l.UserID, column.Micros(l.LinkedAt)))
+	return query.Taken("external_id", query.UnlessConflict(ctx, c, "that external id is linked already", insertLink, l.Source, l.ExternalID, l.UserID, column.Micros(l.LinkedAt)))
 }
 
 func set[T any](field, value *T) {
@@ -216,48 +190,36 @@ func set[T any](field, value *T) {
 const collectionExists = "a collection of that id or name exists already"
 
 // nameFree checks that no other collection has the name.
-func nameFree(ctx context.Context, c conn, one records.Collection) error {
-	found, err := exists(ctx, c, otherCollection, one.ID, one.Name)
+func nameFree(ctx context.Context, c engine.Conn, one records.Collection) error {
+	found, err := query.Exists(ctx, c, otherCollection, one.ID, one.Name)
 	if err == nil && found {
 		return fault.New(fault.Conflict, "%s", collectionExists).In("name")
 	}
 	return err
 }
 
-func removeCollection(ctx context.Context, c conn, o op.RemoveCollection) error {
+func removeCollection(ctx context.Context, c engine.Conn, o op.RemoveCollection) error {
 	whole := string(access.CollectionPath(o.ID))
 	parent, last := whole[:strings.LastIndexByte(whole, '/')], whole[strings.LastIndexByte(whole, '/'):]
 	// '0' is the character after '/', so what begins with path and a slash is between.
-	if err := c.post(ctx, deleteBindingsFrom, whole, whole+"/", whole+"0", parent, last, last+"/", last+"0"); err != nil {
+	if err := c.Post(ctx, deleteBindingsFrom, whole, whole+"/", whole+"0", parent, last, last+"/", last+"0"); err != nil {
 		return err
 	}
-	return change(ctx, c, "no such collection", deleteCollection, o.ID)
+	return query.Change(ctx, c, "no such collection", deleteCollection, o.ID)
 }
 
-func addBinding(ctx context.Context, c conn, o op.AddBinding) error {
+func addBinding(ctx context.Context, c engine.Conn, o op.AddBinding) error {
 	b := o.Binding
-	if err := named(ctx, c, "user", userExists, b.User); err != nil {
+	if err := query.Named(ctx, c, "user", userExists, b.User); err != nil {
 		return err
 	}
-	if err := named(ctx, c, "role", roleExists, b.Role); err != nil {
+	if err := query.Named(ctx, c, "role", roleExists, b.Role); err != nil {
 		return err
 	}
 	var p access.Permission
 	if b.Permission != nil {
 		p = *b.Permission
 	}
-	return unlessConflict(ctx, c, "such a binding exists already", insertBinding, b.ID, column.Null(b.User), column.Null(b.Group), column.Null(b.Role),
+	return query.UnlessConflict(ctx, c, "such a binding exists already", insertBinding, b.ID, column.Null(b.User), column.Null(b.Group), column.Null(b.Role),
 		column.Null(p.Action), column.Null(string(p.Path)), string(b.Path), b.Owner)
-}
-
-// named checks that a thing exists, if one is named.
-func named(ctx context.Context, c conn, what, text, name string) error {
-	if name == "" {
-		return nil
-	}
-	found, err := exists(ctx, c, text, name)
-	if err == nil && !found {
-		return fault.New(fault.Invalid, "the %s doesn't exist", what).In(what)
-	}
-	return err
 }

@@ -7,6 +7,8 @@ import (
 	"github.com/bearerd/bearerd/internal/records/op"
 	"github.com/bearerd/bearerd/internal/records/upkeep"
 	"github.com/bearerd/bearerd/internal/store/column"
+	"github.com/bearerd/bearerd/internal/store/engine"
+	"github.com/bearerd/bearerd/internal/store/query"
 	"github.com/bearerd/bearerd/internal/token"
 )
 
@@ -37,7 +39,7 @@ SELECT t.id, $2, $3 FROM tokens t WHERE t.id = $1 AND t.kind IN ($4, $5) ON CONF
 )
 
 // carryOutNotice does the operations on the outbox.
-func carryOutNotice(ctx context.Context, c conn, o op.Op) (done bool, err error) {
+func carryOutNotice(ctx context.Context, c engine.Conn, o op.Op) (done bool, err error) {
 	switch o := o.(type) {
 	case op.AddNotice:
 		return true, addNotice(ctx, c, o)
@@ -47,10 +49,10 @@ func carryOutNotice(ctx context.Context, c conn, o op.Op) (done bool, err error)
 	return false, nil
 }
 
-func addNotice(ctx context.Context, c conn, o op.AddNotice) error {
+func addNotice(ctx context.Context, c engine.Conn, o op.AddNotice) error {
 	n := o.Notice
 	for _, due := range o.Due {
-		if err := c.post(ctx, insertNotice, due.Receiver, n.ID, n.Event, n.Subject, string(n.Fact), column.Micros(n.At), column.Micros(due.At)); err != nil {
+		if err := c.Post(ctx, insertNotice, due.Receiver, n.ID, n.Event, n.Subject, string(n.Fact), column.Micros(n.At), column.Micros(due.At)); err != nil {
 			return err
 		}
 	}
@@ -59,17 +61,17 @@ func addNotice(ctx context.Context, c conn, o op.AddNotice) error {
 
 // see remembers a network. Where it is new, and not the first one of the token, the notice
 // is added.
-func see(ctx context.Context, c conn, o op.SeeNetwork) error {
+func see(ctx context.Context, c engine.Conn, o op.SeeNetwork) error {
 	id, network := o.Place.TokenID, o.Place.Network
-	added, err := c.exec(ctx, seeNetwork, id, network, column.Micros(o.At), token.KindAPIToken.String(), token.KindExchangeKey.String())
+	added, err := c.Exec(ctx, seeNetwork, id, network, column.Micros(o.At), token.KindAPIToken.String(), token.KindExchangeKey.String())
 	if err != nil || added == 0 {
 		return err
 	}
-	others, err := exists(ctx, c, otherNetwork, id, network)
+	others, err := query.Exists(ctx, c, otherNetwork, id, network)
 	if err != nil || !others {
 		return err
 	}
-	if err := c.post(ctx, trimNetworks, id, upkeep.NetworksKept); err != nil {
+	if err := c.Post(ctx, trimNetworks, id, upkeep.NetworksKept); err != nil {
 		return err
 	}
 	return addNotice(ctx, c, o.Notice)
@@ -77,8 +79,8 @@ func see(ctx context.Context, c conn, o op.SeeNetwork) error {
 
 // TakeTurn reports whether the node may send to the receiver until the turn ends.
 func (s *Store) TakeTurn(ctx context.Context, t upkeep.Turn) (taken bool, err error) {
-	err = s.write(ctx, func(ctx context.Context, c conn) error {
-		n, err := c.exec(ctx, takeTurn, t.Receiver, t.Node, column.Micros(t.Now), column.Micros(t.Until))
+	err = s.db.Write(ctx, func(ctx context.Context, c engine.Conn) error {
+		n, err := c.Exec(ctx, takeTurn, t.Receiver, t.Node, column.Micros(t.Now), column.Micros(t.Until))
 		taken = n > 0
 		return err
 	})
@@ -87,7 +89,7 @@ func (s *Store) TakeTurn(ctx context.Context, t upkeep.Turn) (taken bool, err er
 
 // DueNotices returns notices that are due.
 func (s *Store) DueNotices(ctx context.Context, q upkeep.DueQuery) ([]upkeep.Outgoing, error) {
-	return query(ctx, s, func(scan scanner) (o upkeep.Outgoing, err error) {
+	return query.All(ctx, s.db, func(scan engine.Scanner) (o upkeep.Outgoing, err error) {
 		var fact string
 		err = scan(&o.Seq, &o.ID, &o.Event, &o.Subject, &fact, column.Time(&o.At), &o.Attempts)
 		o.Fact = []byte(fact)
@@ -97,14 +99,14 @@ func (s *Store) DueNotices(ctx context.Context, q upkeep.DueQuery) ([]upkeep.Out
 
 // SettleNotices deletes notices that were sent or never will be, and puts off others.
 func (s *Store) SettleNotices(ctx context.Context, done []int64, later []upkeep.Postponed) error {
-	return s.write(ctx, func(ctx context.Context, c conn) error {
+	return s.db.Write(ctx, func(ctx context.Context, c engine.Conn) error {
 		for _, seq := range done {
-			if err := c.post(ctx, deleteNotice, seq); err != nil {
+			if err := c.Post(ctx, deleteNotice, seq); err != nil {
 				return err
 			}
 		}
 		for _, p := range later {
-			if err := c.post(ctx, postponeNotice, p.Seq, column.Micros(p.At)); err != nil {
+			if err := c.Post(ctx, postponeNotice, p.Seq, column.Micros(p.At)); err != nil {
 				return err
 			}
 		}
@@ -119,8 +121,8 @@ func (s *Store) TrimNotices(ctx context.Context, b upkeep.OutboxBounds) (dropped
 		text string
 		by   any
 	}{{trimOld, column.Micros(b.Before)}, {trimMany, b.Most}} {
-		err := s.purgeBy(ctx, func(ctx context.Context, c conn) (int64, error) {
-			n, err := c.exec(ctx, bound.text, b.Receiver, bound.by)
+		err := query.Purge(ctx, s.db, func(ctx context.Context, c engine.Conn) (int64, error) {
+			n, err := c.Exec(ctx, bound.text, b.Receiver, bound.by)
 			if err == nil {
 				dropped += n
 			}
@@ -135,23 +137,23 @@ func (s *Store) TrimNotices(ctx context.Context, b upkeep.OutboxBounds) (dropped
 
 // PurgeNotices deletes what has been waiting since before an instant, in small steps.
 func (s *Store) PurgeNotices(ctx context.Context, before time.Time) error {
-	return s.purgeBy(ctx, purging(purgeNotices, column.Micros(before)))
+	return query.Purge(ctx, s.db, query.Purging(purgeNotices, column.Micros(before)))
 }
 
 // WaitingNotices counts what waits for a receiver.
 func (s *Store) WaitingNotices(ctx context.Context, receiver string, limit int) (w upkeep.Waiting, err error) {
-	err = s.read(ctx, func(ctx context.Context, c conn) error {
-		return c.row(ctx, waitingNotices, []any{receiver, limit}, &w.Count, column.Time(&w.Oldest))
+	err = s.db.Read(ctx, func(ctx context.Context, c engine.Conn) error {
+		return c.Row(ctx, waitingNotices, []any{receiver, limit}, &w.Count, column.Time(&w.Oldest))
 	})
 	return w, err
 }
 
 // KnownNetworks returns those of the places that SeeNetwork has stored.
 func (s *Store) KnownNetworks(ctx context.Context, places []upkeep.Place) (known []upkeep.Place, err error) {
-	err = s.read(ctx, func(ctx context.Context, c conn) error {
+	err = s.db.Read(ctx, func(ctx context.Context, c engine.Conn) error {
 		known = nil
 		for _, p := range places {
-			found, err := exists(ctx, c, knownNetwork, p.TokenID, p.Network)
+			found, err := query.Exists(ctx, c, knownNetwork, p.TokenID, p.Network)
 			if err != nil {
 				return err
 			}

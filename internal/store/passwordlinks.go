@@ -8,6 +8,8 @@ import (
 	"github.com/bearerd/bearerd/internal/records"
 	"github.com/bearerd/bearerd/internal/records/op"
 	"github.com/bearerd/bearerd/internal/store/column"
+	"github.com/bearerd/bearerd/internal/store/engine"
+	"github.com/bearerd/bearerd/internal/store/query"
 )
 
 const (
@@ -22,8 +24,8 @@ VALUES ($1, $2, $3, $4, $5) ON CONFLICT DO NOTHING`
 // part. If there is none, the error is fault.NotFound.
 func (s *Store) PasswordLink(ctx context.Context, digest [32]byte) (records.PasswordLink, error) {
 	l := records.PasswordLink{Digest: digest}
-	err := s.read(ctx, func(ctx context.Context, c conn) error {
-		return orNotFound(c.row(ctx, selectPasswordLink, []any{digest[:]}, &l.UserID, &l.CreatedBy, column.Time(&l.CreatedAt), column.Time(&l.ExpiresAt)), "there is no such link")
+	err := s.db.Read(ctx, func(ctx context.Context, c engine.Conn) error {
+		return query.OrNotFound(c.Row(ctx, selectPasswordLink, []any{digest[:]}, &l.UserID, &l.CreatedBy, column.Time(&l.CreatedAt), column.Time(&l.ExpiresAt)), "there is no such link")
 	})
 	if err != nil {
 		return records.PasswordLink{}, err
@@ -32,40 +34,40 @@ func (s *Store) PasswordLink(ctx context.Context, digest [32]byte) (records.Pass
 }
 
 // carryOutOnWayIn does the operations on how users get in.
-func carryOutOnWayIn(ctx context.Context, c conn, o op.Op) error {
+func carryOutOnWayIn(ctx context.Context, c engine.Conn, o op.Op) error {
 	switch o := o.(type) {
 	case op.RequireLink:
 		return requireLink(ctx, c, o)
 	case op.AddPasswordLink:
 		return addPasswordLink(ctx, c, o.Link)
 	case op.SpendPasswordLink:
-		return unlessConflict(ctx, c, "the link was used already, was replaced, or has expired", spendPasswordLink, o.Digest[:], column.Micros(o.Now))
+		return query.UnlessConflict(ctx, c, "the link was used already, was replaced, or has expired", spendPasswordLink, o.Digest[:], column.Micros(o.Now))
 	}
 	return fault.New(fault.Internal, "no operation on how users get in: %T", o)
 }
 
 // addPasswordLink stores a link in place of the user's earlier ones. The transactions of
 // two that are created at the same time wait for each other, so that one is left.
-func addPasswordLink(ctx context.Context, c conn, l records.PasswordLink) error {
-	if err := named(ctx, c, "user", userExists, l.UserID); err != nil {
+func addPasswordLink(ctx context.Context, c engine.Conn, l records.PasswordLink) error {
+	if err := query.Named(ctx, c, "user", userExists, l.UserID); err != nil {
 		return err
 	}
-	if err := c.post(ctx, lockUser, l.UserID); err != nil {
+	if err := c.Post(ctx, lockUser, l.UserID); err != nil {
 		return err
 	}
-	if err := c.post(ctx, deletePasswordLinks, l.UserID); err != nil {
+	if err := c.Post(ctx, deletePasswordLinks, l.UserID); err != nil {
 		return err
 	}
-	return unlessConflict(ctx, c, "such a link exists already", insertPasswordLink, l.Digest[:], l.UserID, l.CreatedBy, column.Micros(l.CreatedAt), column.Micros(l.ExpiresAt))
+	return query.UnlessConflict(ctx, c, "such a link exists already", insertPasswordLink, l.Digest[:], l.UserID, l.CreatedBy, column.Micros(l.CreatedAt), column.Micros(l.ExpiresAt))
 }
 
 // requireLink checks that a user is linked to one of the sources.
-func requireLink(ctx context.Context, c conn, o op.RequireLink) error {
-	if err := c.post(ctx, lockUser, o.UserID); err != nil {
+func requireLink(ctx context.Context, c engine.Conn, o op.RequireLink) error {
+	if err := c.Post(ctx, lockUser, o.UserID); err != nil {
 		return err
 	}
 	linked := false
-	err := c.each(ctx, linksOfUser, []any{o.UserID, ""}, func(scan scanner) error {
+	err := c.Each(ctx, linksOfUser, []any{o.UserID, ""}, func(scan engine.Scanner) error {
 		var l records.Link
 		if err := scan(&l.Source, &l.ExternalID, &l.UserID, column.Time(&l.LinkedAt)); err != nil {
 			return err

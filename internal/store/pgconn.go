@@ -13,6 +13,7 @@ import (
 
 	"github.com/bearerd/bearerd/internal/revocation"
 	"github.com/bearerd/bearerd/internal/store/column"
+	"github.com/bearerd/bearerd/internal/store/engine"
 )
 
 const (
@@ -43,12 +44,12 @@ const (
 	timed   = `RESET statement_timeout`
 )
 
-var advisory = map[lock]string{ //nolint:gosec // locks, no credentials
-	lockKeys:   `SELECT pg_advisory_xact_lock(1650815588, 1)`,
-	lockPurge:  `SELECT pg_advisory_xact_lock(1650815588, 2)`,
-	lockKill:   `SELECT pg_advisory_xact_lock(1650815588, 3)`,
-	lockTokens: `SELECT pg_advisory_xact_lock_shared(1650815588, 3)`,
-	lockUses:   `SELECT pg_advisory_xact_lock(1650815588, 4)`,
+var advisory = map[engine.Lock]string{ //nolint:gosec // locks, no credentials
+	engine.LockKeys:   `SELECT pg_advisory_xact_lock(1650815588, 1)`,
+	engine.LockPurge:  `SELECT pg_advisory_xact_lock(1650815588, 2)`,
+	engine.LockKill:   `SELECT pg_advisory_xact_lock(1650815588, 3)`,
+	engine.LockTokens: `SELECT pg_advisory_xact_lock_shared(1650815588, 3)`,
+	engine.LockUses:   `SELECT pg_advisory_xact_lock(1650815588, 4)`,
 }
 
 // pgConn is a connection and what was posted on it.
@@ -77,7 +78,7 @@ type statement struct {
 // begin posts the statement that begins a transaction.
 func (c *pgConn) begin(text string) { c.posted = append(c.posted, statement{text: text}) }
 
-func (c *pgConn) post(_ context.Context, text string, args ...any) error {
+func (c *pgConn) Post(_ context.Context, text string, args ...any) error {
 	if !storable(args) {
 		return errUnstorable
 	}
@@ -85,7 +86,7 @@ func (c *pgConn) post(_ context.Context, text string, args ...any) error {
 	return nil
 }
 
-func (c *pgConn) exec(ctx context.Context, text string, args ...any) (int64, error) {
+func (c *pgConn) Exec(ctx context.Context, text string, args ...any) (int64, error) {
 	if !storable(args) {
 		return 0, errUnstorable
 	}
@@ -99,7 +100,7 @@ func (c *pgConn) exec(ctx context.Context, text string, args ...any) (int64, err
 }
 
 // row returns sql.ErrNoRows for arguments that can't be stored.
-func (c *pgConn) row(ctx context.Context, text string, args []any, dest ...any) error {
+func (c *pgConn) Row(ctx context.Context, text string, args []any, dest ...any) error {
 	if !storable(args) {
 		return sql.ErrNoRows
 	}
@@ -114,7 +115,7 @@ func (c *pgConn) row(ctx context.Context, text string, args []any, dest ...any) 
 	})
 }
 
-func (c *pgConn) each(ctx context.Context, text string, args []any, read func(scanner) error) error {
+func (c *pgConn) Each(ctx context.Context, text string, args []any, read func(engine.Scanner) error) error {
 	if !storable(args) {
 		return nil
 	}
@@ -181,7 +182,7 @@ func (c *pgConn) finish(rows pgx.Rows, read func(pgx.Rows) error) error {
 	return err
 }
 
-func (c *pgConn) script(ctx context.Context, text string) error {
+func (c *pgConn) Script(ctx context.Context, text string) error {
 	if err := c.flush(ctx); err != nil {
 		return err
 	}
@@ -199,11 +200,11 @@ func (c *pgConn) flush(ctx context.Context) error {
 	}
 	last := c.posted[len(c.posted)-1]
 	c.posted = c.posted[:len(c.posted)-1]
-	_, err := c.exec(ctx, last.text, last.args...)
+	_, err := c.Exec(ctx, last.text, last.args...)
 	return err
 }
 
-func (c *pgConn) append(_ context.Context, entries []revocation.Entry, head *revocation.Seq) error {
+func (c *pgConn) Append(_ context.Context, entries []revocation.Entry, head *revocation.Seq) error {
 	for _, e := range entries {
 		if !storable([]any{e.ID}) {
 			return errUnstorable
@@ -213,16 +214,16 @@ func (c *pgConn) append(_ context.Context, entries []revocation.Entry, head *rev
 	return nil
 }
 
-func (c *pgConn) origin() string { return lineOf(c.c).origin }
+func (c *pgConn) Origin() string { return lineOf(c.c).origin }
 
-func (c *pgConn) lock(ctx context.Context, l lock) error { return c.post(ctx, advisory[l]) }
+func (c *pgConn) Lock(ctx context.Context, l engine.Lock) error { return c.Post(ctx, advisory[l]) }
 
 // rollback rolls the transaction back, if it was begun at the server. Where that fails,
 // the connection is not used again.
 func (c *pgConn) rollback(ctx context.Context) {
 	c.posted, c.entries = nil, nil
 	if c.began && !c.c.IsClosed() {
-		_, _ = c.exec(ctx, "ROLLBACK")
+		_, _ = c.Exec(ctx, "ROLLBACK")
 	}
 }
 
@@ -242,7 +243,7 @@ func (c *pgConn) commit(ctx context.Context) error {
 		rows.add(string(e.What), e.ID, column.Micros(e.Until), column.Micros(e.At))
 	}
 	args := append(rows.of(texts, texts, integers, integers), c.db.limits.lockTimeout())
-	err := c.post(ctx, stageEntries, args...)
+	err := c.Post(ctx, stageEntries, args...)
 	if err == nil {
 		err = c.flush(ctx)
 	}
@@ -327,7 +328,7 @@ func (c *pgConn) conclude(ctx context.Context, do func(context.Context) error) e
 	c.calm()
 	c.heard = nil
 	done := make(chan error, 1)
-	go func() { done <- do(detached(ctx)) }()
+	go func() { done <- do(engine.Detached(ctx)) }()
 	// Wait this long, however much time has passed: with the default, the answer comes
 	// within a second of the request.
 	grace := time.NewTimer(c.db.limits.StatementTimeout / 9)

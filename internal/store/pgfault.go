@@ -3,20 +3,19 @@ package store
 import (
 	"errors"
 	"fmt"
-	"time"
 
 	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/bearerd/bearerd/internal/fault"
+	"github.com/bearerd/bearerd/internal/store/engine"
 )
 
 var (
 	errSlow    = errors.New("there was no answer, or no free connection, for as long as postgres.statement_timeout")
-	errCrowded = fault.After(fault.Unavailable, soon, "too many are waiting for the database")
-	errBusy    = fault.After(fault.Unavailable, soon, "the store is busy")
-	errStuck   = fault.After(fault.Unavailable, soon, "too many commits are waiting for the database")
+	errCrowded = fault.After(fault.Unavailable, engine.Soon, "too many are waiting for the database")
+	errBusy    = fault.After(fault.Unavailable, engine.Soon, "the store is busy")
+	errStuck   = fault.After(fault.Unavailable, engine.Soon, "too many commits are waiting for the database")
 
-	errElsewhere = fault.After(fault.Unavailable, soon, "the database's name leads to more than one server")
 	errAmbiguous = unfit("its name leads to another server as well, so the revocation log of this one can't be put back into service yet")
 )
 
@@ -57,26 +56,26 @@ func (db *postgresDB) classify(err error) error {
 		case "23503": // foreign_key_violation
 			return fault.Wrap(cause, fault.Invalid, "something that it names doesn't exist")
 		case "40001", "40P01", "55P03", "57014", "25P03": // serialization, deadlock, lock and statement timeouts, idle
-			return unavailable(cause, "the store is busy", soon)
+			return engine.Unavailable(cause, "the store is busy", engine.Soon)
 		case "53100": // disk_full
-			return unavailable(cause, "the store's disk is full", later)
+			return engine.Unavailable(cause, "the store's disk is full", engine.Later)
 		case "25006", "42501": // read_only_sql_transaction, insufficient_privilege
-			return unavailable(cause, "the store can't be used now", later)
+			return engine.Unavailable(cause, "the store can't be used now", engine.Later)
 		}
 		switch pg.Code[:min(2, len(pg.Code))] {
 		case "08", "28", "3D", "53", "57", "58": // connection, authorization, catalog, resources, operator, system
-			return unavailable(cause, "the store can't be used now", soon)
+			return engine.Unavailable(cause, "the store can't be used now", engine.Soon)
 		}
 		if gaveUp(pg) {
-			return unavailable(cause, "the store can't be used now", soon)
+			return engine.Unavailable(cause, "the store can't be used now", engine.Soon)
 		}
 		return cause
 	case errors.Is(err, errSlow):
-		return unavailable(cause, "the store doesn't answer", soon)
+		return engine.Unavailable(cause, "the store doesn't answer", engine.Soon)
 	case errors.As(err, &alone):
-		return unavailable(cause, "the store's standby doesn't answer", soon)
+		return engine.Unavailable(cause, "the store's standby doesn't answer", engine.Soon)
 	case errors.As(err, &l), errors.As(err, &connect), errors.Is(err, errUnfit):
-		return unavailable(cause, "the store can't be used now", soon)
+		return engine.Unavailable(cause, "the store can't be used now", engine.Soon)
 	}
 	return err
 }
@@ -86,12 +85,6 @@ func (db *postgresDB) classify(err error) error {
 // was rolled back.
 func gaveUp(pg *pgconn.PgError) bool {
 	return pg.SeverityUnlocalized == "FATAL" || pg.SeverityUnlocalized == "PANIC"
-}
-
-func unavailable(cause error, message string, wait time.Duration) error {
-	f := fault.Wrap(cause, fault.Unavailable, "%s", message)
-	f.RetryAfter = wait
-	return f
 }
 
 // explain returns an error at the start with what the operator can do about it.
@@ -113,7 +106,7 @@ func explain(err error) error {
 	case "42501":
 		return fmt.Errorf("the user lacks a privilege (it must own its tables, and may need GRANT USAGE, CREATE ON SCHEMA public): %w", err)
 	case "42703": // of a table named migrations that isn't ours
-		return errors.Join(errForeign, err)
+		return errors.Join(engine.ErrForeign, err)
 	}
 	return err
 }

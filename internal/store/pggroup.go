@@ -13,6 +13,7 @@ import (
 	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/records/op"
 	"github.com/bearerd/bearerd/internal/revocation"
+	"github.com/bearerd/bearerd/internal/store/engine"
 )
 
 // class is a class of batches that may share a transaction.
@@ -29,6 +30,14 @@ const (
 )
 
 const (
+	pgSavepoint = "SAVEPOINT job"
+	pgRelease   = "RELEASE job"
+	pgUndo      = "ROLLBACK TO job"
+)
+
+const (
+	pgQueueLength = 1024 // batches that wait, and calls that wait for a connection
+
 	mostPlain = 1000 // batches in a group that needs no savepoints
 	mostRows  = 5000 // and the rows of it, or those of one batch
 	mostSaved = 50   // batches in a group with savepoints: PostgreSQL keeps 64 in fast memory
@@ -64,7 +73,7 @@ func classOf(b op.Batch) (class, error) {
 	switch locks := locksFor(b.Ops); {
 	case len(locks) == 0:
 		return changing, nil
-	case locks[0] == lockTokens:
+	case locks[0] == engine.LockTokens:
 		return addingTokens, nil
 	}
 	return killing, nil
@@ -138,8 +147,8 @@ type committer struct {
 	closed  bool
 }
 
-// commit implements engine.
-func (db *postgresDB) commit(ctx context.Context, b op.Batch) (revocation.Seq, error) {
+// Commit implements engine.DB.
+func (db *postgresDB) Commit(ctx context.Context, b op.Batch) (revocation.Seq, error) {
 	if err := ctx.Err(); err != nil {
 		return 0, err
 	}
@@ -171,7 +180,7 @@ func (db *postgresDB) await(ctx context.Context, j *pgJob) (revocation.Seq, erro
 		}
 	case <-db.stop:
 		if j.claim() {
-			return 0, errClosed
+			return 0, engine.ErrClosed
 		}
 	case <-timer.C:
 		if j.claim() {
@@ -193,10 +202,10 @@ func (g *committer) add(ctx context.Context, c class, j *pgJob) error {
 	defer g.mu.Unlock()
 	switch {
 	case g.closed || g.db.stopped():
-		return errClosed
+		return engine.ErrClosed
 	case g.db.stuck.crowded(ctx, g.db.limits.mostStuck()):
 		return errStuck
-	case g.queued >= queueLength:
+	case g.queued >= pgQueueLength:
 		return errCrowded
 	}
 	g.enqueue(c, j)
@@ -276,7 +285,7 @@ func (db *postgresDB) carryOutGroup(ctx context.Context, c class, jobs []*pgJob)
 // locks that it needs.
 func (db *postgresDB) commitAlone(ctx context.Context, j *pgJob) {
 	var seq revocation.Seq
-	err := db.write(ctx, func(ctx context.Context, c conn) error { return carryOutBatch(ctx, c, j.batch, &seq) })
+	err := db.Write(ctx, func(ctx context.Context, c engine.Conn) error { return carryOutBatch(ctx, c, j.batch, &seq) })
 	if err != nil {
 		j.answer(0, err) // a commit that goes on may still write seq
 		return
@@ -299,7 +308,7 @@ func (db *postgresDB) commitTogether(ctx context.Context, jobs []*pgJob) {
 	var head revocation.Seq
 	err := db.patiently(ctx, func(ctx context.Context, c *pgConn) error {
 		c.begin(beginCommitted)
-		err := guarded(func() error { return c.together(ctx, jobs, outcomes, &head) })
+		err := engine.Guarded(func() error { return c.together(ctx, jobs, outcomes, &head) })
 		if err == nil {
 			return c.commit(ctx)
 		}
@@ -330,13 +339,13 @@ func (db *postgresDB) commitTogether(ctx context.Context, jobs []*pgJob) {
 
 // together does the operations of the jobs. An error is one of the whole group.
 func (c *pgConn) together(ctx context.Context, jobs []*pgJob, outcomes []outcome, head *revocation.Seq) error {
-	if err := sameServer(c, jobs[0].batch.Origin); err != nil {
+	if err := engine.SameServer(c, jobs[0].batch.Origin); err != nil {
 		return err
 	}
 	if err := lockFor(ctx, c, jobs[0].batch.Ops); err != nil {
 		return err
 	}
-	if err := c.post(ctx, setLockTimeout, ms(groupWait)); err != nil {
+	if err := c.Post(ctx, setLockTimeout, ms(groupWait)); err != nil {
 		return err
 	}
 	if err := c.flush(ctx); err != nil {
@@ -355,18 +364,18 @@ func (c *pgConn) together(ctx context.Context, jobs []*pgJob, outcomes []outcome
 	if len(entries) == 0 {
 		return nil
 	}
-	return c.append(ctx, entries, head)
+	return c.Append(ctx, entries, head)
 }
 
 // attempt does the operations of one job so that they are rolled back when one fails. An
 // error is one of the whole group.
 func (c *pgConn) attempt(ctx context.Context, j *pgJob) (outcome, error) {
-	if err := c.post(ctx, savepoint); err != nil {
+	if err := c.Post(ctx, pgSavepoint); err != nil {
 		return outcome{}, err
 	}
-	err := guarded(func() error { return carryOutOps(ctx, c, j.batch) })
+	err := engine.Guarded(func() error { return carryOutOps(ctx, c, j.batch) })
 	if err == nil {
-		if err = c.post(ctx, release); err == nil {
+		if err = c.Post(ctx, pgRelease); err == nil {
 			err = c.flush(ctx)
 		}
 	}
@@ -378,15 +387,15 @@ func (c *pgConn) attempt(ctx context.Context, j *pgJob) (outcome, error) {
 	if c.c.IsClosed() || atServer && !answered {
 		return outcome{}, err
 	}
-	begun := len(c.posted) == 0 || c.posted[0].text != savepoint
+	begun := len(c.posted) == 0 || c.posted[0].text != pgSavepoint
 	c.posted = nil
 	if begun {
 		// Sent by itself: until it is done the server accepts, and prepares, nothing
 		// else.
-		if _, err := c.exec(ctx, undo); err != nil {
+		if _, err := c.Exec(ctx, pgUndo); err != nil {
 			return outcome{}, err
 		}
-		if err := c.post(ctx, release); err != nil {
+		if err := c.Post(ctx, pgRelease); err != nil {
 			return outcome{}, err
 		}
 	}

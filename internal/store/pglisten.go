@@ -15,8 +15,8 @@ const (
 	longestWait = 2 * time.Second
 )
 
-// listen implements engine.
-func (db *postgresDB) listen(ctx context.Context, wake func()) error {
+// Listen implements engine.DB.
+func (db *postgresDB) Listen(ctx context.Context, wake func()) error {
 	pause := firstPause
 	for {
 		heard := false

@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"github.com/bearerd/bearerd/internal/fault"
+	"github.com/bearerd/bearerd/internal/store/engine"
 )
 
 const (
@@ -22,27 +23,27 @@ const (
 	updateOrigin = `UPDATE meta SET value = ` + currentOrigin + ` WHERE name = 'origin'`
 )
 
-// restored implements engine. A database that was never used before records its present
+// Restored implements engine.DB. A database that was never used before records its present
 // place as its own.
-func (*postgresDB) restored(ctx context.Context, c conn) (bool, error) {
+func (*postgresDB) Restored(ctx context.Context, c engine.Conn) (bool, error) {
 	differs, known := false, false
-	err := c.each(ctx, selectOrigin, nil, func(scan scanner) error {
+	err := c.Each(ctx, selectOrigin, nil, func(scan engine.Scanner) error {
 		known = true
 		return scan(&differs)
 	})
 	if err == nil && !known {
-		_, err = c.exec(ctx, insertOrigin)
+		_, err = c.Exec(ctx, insertOrigin)
 	}
 	return differs, err
 }
 
-// adopt implements engine. Nodes stay on the list, because some may be running: the
+// Adopt implements engine.DB. Nodes stay on the list, because some may be running: the
 // server may be the same, after a failover.
-func (*postgresDB) adopt(ctx context.Context, c conn) error {
-	_, err := c.exec(ctx, updateOrigin)
+func (*postgresDB) Adopt(ctx context.Context, c engine.Conn) error {
+	_, err := c.Exec(ctx, updateOrigin)
 	return err
 }
 
-func (*postgresDB) backup(context.Context, string) error {
+func (*postgresDB) Backup(context.Context, string) error {
 	return fault.New(fault.Invalid, "the database is PostgreSQL's: make the backup with pg_dump, or with what its server offers")
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/bearerd/bearerd/internal/records/op"
 	"github.com/bearerd/bearerd/internal/revocation"
 	"github.com/bearerd/bearerd/internal/store/column"
+	"github.com/bearerd/bearerd/internal/store/engine"
 )
 
 const (
@@ -61,7 +62,7 @@ func (db *postgresDB) revokeAlone(ctx context.Context, j *pgJob) {
 		select {
 		case <-pause.C:
 		case <-db.stop:
-			j.answer(0, errClosed)
+			j.answer(0, engine.ErrClosed)
 			return
 		case <-enough.C:
 			db.commitAlone(ctx, j)
@@ -80,7 +81,7 @@ func (db *postgresDB) callRevoke(ctx context.Context, jobs []*pgJob) (seq revoca
 	}
 	err = db.patiently(ctx, func(ctx context.Context, c *pgConn) error {
 		answer.head, answer.left = nil, nil
-		if err := sameServer(c, jobs[0].batch.Origin); err != nil {
+		if err := engine.SameServer(c, jobs[0].batch.Origin); err != nil {
 			return err
 		}
 		return c.call(ctx, callRevoke, args, &answer.head, &answer.left)
@@ -130,8 +131,8 @@ func revokeArgs(jobs []*pgJob) []any {
 	)
 }
 
-// touch implements engine.
-func (db *postgresDB) touch(ctx context.Context, uses []records.Use) error {
+// Touch implements engine.DB.
+func (db *postgresDB) Touch(ctx context.Context, uses []records.Use) error {
 	if db.stuck.crowded(ctx, db.limits.mostStuck()) {
 		return errStuck
 	}

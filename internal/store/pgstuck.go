@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+
+	"github.com/bearerd/bearerd/internal/store/engine"
 )
 
 // stuck are the commits that go on after their callers got the error that the store
@@ -24,7 +26,7 @@ type stuck struct {
 func (s *stuck) crowded(ctx context.Context, most int) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if isFirst(ctx) {
+	if engine.IsFirst(ctx) {
 		return s.first >= most
 	}
 	return len(s.conns) >= most
@@ -37,7 +39,7 @@ func (s *stuck) add(ctx context.Context, c *pgx.Conn, outcome <-chan error, rele
 		s.conns = map[*pgx.Conn]bool{}
 	}
 	s.conns[c] = true
-	if isFirst(ctx) {
+	if engine.IsFirst(ctx) {
 		s.first++
 	}
 	if s.closed {
@@ -48,7 +50,7 @@ func (s *stuck) add(ctx context.Context, c *pgx.Conn, outcome <-chan error, rele
 		<-outcome //nolint:errcheck // nobody waits for it any more
 		s.mu.Lock()
 		delete(s.conns, c)
-		if isFirst(ctx) {
+		if engine.IsFirst(ctx) {
 			s.first--
 		}
 		if s.change != nil {

@@ -18,6 +18,7 @@ import (
 
 	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/store/column"
+	"github.com/bearerd/bearerd/internal/store/engine"
 )
 
 // Postgres configures the use of a PostgreSQL server. The zero value has the defaults.
@@ -171,10 +172,10 @@ func (db *postgresDB) serve(ctx context.Context, resume func(context.Context) er
 			return err
 		}
 		asked := &pgConn{db: uncounted, c: c}
-		moved, err := db.restored(ctx, asked)
+		moved, err := db.Restored(ctx, asked)
 		if err == nil && moved {
 			if err = resume(ctx); err == nil {
-				moved, err = db.restored(ctx, asked) // the resumed database may be another server's
+				moved, err = db.Restored(ctx, asked) // the resumed database may be another server's
 			}
 		}
 		if err == nil && moved {
@@ -182,7 +183,7 @@ func (db *postgresDB) serve(ctx context.Context, resume func(context.Context) er
 		}
 		return err
 	}
-	pool, err := pgxpool.NewWithConfig(detached(ctx), db.config)
+	pool, err := pgxpool.NewWithConfig(engine.Detached(ctx), db.config)
 	if err != nil {
 		return err
 	}
@@ -196,7 +197,7 @@ func (db *postgresDB) look(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	return c.Close(detached(ctx))
+	return c.Close(engine.Detached(ctx))
 }
 
 // dial makes one connection, outside the pool.
@@ -209,7 +210,7 @@ func (db *postgresDB) dial(ctx context.Context, settings map[string]string) (*pg
 		return nil, explain(err)
 	}
 	if err := checkServer(ctx, c, config.RuntimeParams); err != nil {
-		return nil, errors.Join(err, c.Close(detached(ctx)))
+		return nil, errors.Join(err, c.Close(engine.Detached(ctx)))
 	}
 	return c, nil
 }
@@ -223,13 +224,13 @@ func (db *postgresDB) on(ctx, reply context.Context, timeout time.Duration, do f
 		return err
 	}
 	if db.stopped() {
-		return errClosed
+		return engine.ErrClosed
 	}
 	defer db.waiting.Add(-1)
-	if db.waiting.Add(1) > queueLength && !isFirst(ctx) {
+	if db.waiting.Add(1) > pgQueueLength && !engine.IsFirst(ctx) {
 		return errCrowded
 	}
-	within, cancel := context.WithCancelCause(detached(ctx))
+	within, cancel := context.WithCancelCause(engine.Detached(ctx))
 	defer cancel(nil)
 	timer := time.AfterFunc(timeout, func() { cancel(errSlow) })
 	defer timer.Stop()
@@ -243,7 +244,7 @@ func (db *postgresDB) on(ctx, reply context.Context, timeout time.Duration, do f
 	if err != nil {
 		leave()
 		if db.stopped() {
-			return errClosed
+			return engine.ErrClosed
 		}
 		return cause(within, err)
 	}
@@ -279,7 +280,7 @@ func (db *postgresDB) acquire(ctx context.Context) (*pgxpool.Conn, error) {
 			return nil, err //nolint:wrapcheck // classified by the callers
 		}
 		followed := db.followed.Load()
-		if followed == nil || seeksServer(ctx) {
+		if followed == nil || engine.OnAnyServer(ctx) {
 			return held, nil
 		}
 		if want := (*followed)(); want == "" || lineOf(held.Conn()).origin == want {
@@ -287,32 +288,15 @@ func (db *postgresDB) acquire(ctx context.Context) (*pgxpool.Conn, error) {
 		}
 		drop(held.Hijack())
 	}
-	return nil, errElsewhere
+	return nil, engine.ErrElsewhere
 }
 
-// follow implements engine.
-func (db *postgresDB) follow(origin func() string) { db.followed.Store(&origin) }
-
-// seekKey marks the context of a call that finds out which server is to be used.
-type seekKey struct{}
-
-// seeking makes a question to the log accept any server's answer.
-func seeking(ctx context.Context) context.Context { return context.WithValue(ctx, seekKey{}, true) }
-
-func seeksServer(ctx context.Context) bool { return ctx.Value(seekKey{}) != nil }
-
-// firstKey marks the context of calls that go before all others.
-type firstKey struct{}
-
-// first marks the calls by which a node reads and confirms the log, so that they don't
-// wait behind requests for a connection: without a lease the node could not even verify.
-func first(ctx context.Context) context.Context { return context.WithValue(ctx, firstKey{}, true) }
-
-func isFirst(ctx context.Context) bool { return ctx.Value(firstKey{}) != nil }
+// Follow implements engine.DB.
+func (db *postgresDB) Follow(origin func() string) { db.followed.Store(&origin) }
 
 // enter waits for a place, and returns the function that leaves it.
 func (db *postgresDB) enter(ctx context.Context) (leave func(), err error) {
-	if isFirst(ctx) {
+	if engine.IsFirst(ctx) {
 		return func() {}, nil
 	}
 	select {
@@ -333,11 +317,11 @@ func cause(ctx context.Context, err error) error {
 	return context.Cause(ctx)
 }
 
-func (db *postgresDB) read(ctx context.Context, do work) error {
+func (db *postgresDB) Read(ctx context.Context, do engine.Work) error {
 	return db.patiently(ctx, func(ctx context.Context, c *pgConn) error { return do(ctx, c) })
 }
 
-func (db *postgresDB) snapshot(ctx context.Context, do work) error {
+func (db *postgresDB) Snapshot(ctx context.Context, do engine.Work) error {
 	return db.patiently(ctx, func(ctx context.Context, c *pgConn) error {
 		c.begin(beginSnapshot)
 		defer c.rollback(ctx)
@@ -345,13 +329,13 @@ func (db *postgresDB) snapshot(ctx context.Context, do work) error {
 	})
 }
 
-func (db *postgresDB) write(ctx context.Context, do work) error {
+func (db *postgresDB) Write(ctx context.Context, do engine.Work) error {
 	if db.stuck.crowded(ctx, db.limits.mostStuck()) {
 		return errStuck
 	}
 	return db.patiently(ctx, func(ctx context.Context, c *pgConn) error {
 		c.begin(beginCommitted)
-		err := guarded(func() error { return do(ctx, c) })
+		err := engine.Guarded(func() error { return do(ctx, c) })
 		if err == nil {
 			return c.commit(ctx)
 		}
@@ -365,7 +349,7 @@ func (db *postgresDB) write(ctx context.Context, do work) error {
 func (db *postgresDB) patiently(ctx context.Context, do func(context.Context, *pgConn) error) error {
 	const attempts = 5
 	timeout := db.limits.StatementTimeout
-	reply, cancel := context.WithTimeout(detached(ctx), db.limits.StatementTimeout)
+	reply, cancel := context.WithTimeout(engine.Detached(ctx), db.limits.StatementTimeout)
 	defer cancel()
 	for n := 1; ; n++ {
 		again := false
@@ -381,18 +365,18 @@ func (db *postgresDB) patiently(ctx context.Context, do func(context.Context, *p
 	}
 }
 
-func (db *postgresDB) alone(ctx context.Context, do work) (err error) {
+func (db *postgresDB) Alone(ctx context.Context, do engine.Work) (err error) {
 	dialed, err := db.dial(ctx, patient())
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, dialed.Close(detached(ctx))) }()
+	defer func() { err = errors.Join(err, dialed.Close(engine.Detached(ctx))) }()
 	c := &pgConn{db: db, c: dialed}
 	c.begin(beginCommitted)
-	if _, err := c.exec(ctx, lockMigrations); err != nil {
+	if _, err := c.Exec(ctx, lockMigrations); err != nil {
 		return fmt.Errorf("waiting for another process that migrates: %w", err)
 	}
-	ctx = detached(ctx)
+	ctx = engine.Detached(ctx)
 	if err := do(ctx, c); err != nil {
 		c.rollback(ctx)
 		return explain(err)
@@ -400,17 +384,25 @@ func (db *postgresDB) alone(ctx context.Context, do work) (err error) {
 	return explain(c.commit(ctx))
 }
 
-// clock implements engine.
-func (db *postgresDB) clock(ctx context.Context) (at time.Time, ok bool, err error) {
-	err = db.read(ctx, func(ctx context.Context, c conn) error { return c.row(ctx, selectClock, nil, column.Time(&at)) })
+// Clock implements engine.DB.
+func (db *postgresDB) Clock(ctx context.Context) (at time.Time, ok bool, err error) {
+	err = db.Read(ctx, func(ctx context.Context, c engine.Conn) error { return c.Row(ctx, selectClock, nil, column.Time(&at)) })
 	return at, err == nil, err
 }
 
-func (db *postgresDB) stopped() bool { return isClosed(db.stop) }
+// stopped reports whether the database is closed.
+func (db *postgresDB) stopped() bool {
+	select {
+	case <-db.stop:
+		return true
+	default:
+		return false
+	}
+}
 
 // close waits for what is under way. A commit that nobody waits for any more goes on at
 // the server.
-func (db *postgresDB) close() error {
+func (db *postgresDB) Close() error {
 	close(db.stop)
 	// Nothing can be added any more.
 	db.committer.mu.Lock()
@@ -422,27 +414,27 @@ func (db *postgresDB) close() error {
 	return nil
 }
 
-// schema implements engine.
-func (*postgresDB) schema() schema {
-	return schema{
-		migrations: "migrations/postgres",
-		ours:       `SELECT 1 FROM pg_catalog.pg_tables WHERE schemaname = current_schema() AND tablename = 'migrations'`,
-		any:        `SELECT 1 FROM pg_catalog.pg_tables WHERE schemaname = current_schema() LIMIT 1`,
-		create: `CREATE TABLE IF NOT EXISTS migrations (
+// Dialect implements engine.DB.
+func (*postgresDB) Dialect() engine.Dialect {
+	return engine.Dialect{
+		Migrations: "migrations/postgres",
+		Ours:       `SELECT 1 FROM pg_catalog.pg_tables WHERE schemaname = current_schema() AND tablename = 'migrations'`,
+		Any:        `SELECT 1 FROM pg_catalog.pg_tables WHERE schemaname = current_schema() LIMIT 1`,
+		Create: `CREATE TABLE IF NOT EXISTS migrations (
     name TEXT COLLATE "C" NOT NULL PRIMARY KEY,
     at   BIGINT           NOT NULL
 )`,
-		insertPassed: `INSERT INTO passed_confirmations (to_node, from_node, n, confirmations, at)
+		InsertPassed: `INSERT INTO passed_confirmations (to_node, from_node, n, confirmations, at)
 SELECT n.node, $1, $2, passed.value::text, $3 FROM json_each($4::json) passed JOIN nodes n ON n.node = passed.key RETURNING to_node`,
 		// The SELECT hides from the planner how common the characters are: reading the table
 		// instead of the index would split the text of each user.
-		usersContaining: `users u WHERE bearerd_grams(u.search) @> (SELECT array_agg(substr($1, i, 3)) FROM generate_series(1, char_length($1), 3) AS i)`,
-		askGrams:        func(grams []string) string { return strings.Join(grams, "") },
+		UsersContaining: `users u WHERE bearerd_grams(u.search) @> (SELECT array_agg(substr($1, i, 3)) FROM generate_series(1, char_length($1), 3) AS i)`,
+		AskGrams:        func(grams []string) string { return strings.Join(grams, "") },
 	}
 }
 
 // lookPostgres implements look.
-func lookPostgres(ctx context.Context, dsn string, o Options, do work) error {
+func lookPostgres(ctx context.Context, dsn string, o Options, do engine.Work) error {
 	db, err := openPostgres(dsn, o, new(atomic.Int64))
 	if err != nil {
 		return err
@@ -457,5 +449,5 @@ func lookPostgres(ctx context.Context, dsn string, o Options, do work) error {
 	looking := &pgConn{db: db, c: c}
 	looking.begin(beginSnapshot)
 	err = explain(do(ctx, looking))
-	return errors.Join(err, c.Close(detached(ctx)))
+	return errors.Join(err, c.Close(engine.Detached(ctx)))
 }

@@ -13,6 +13,8 @@ import (
 	"github.com/bearerd/bearerd/internal/records"
 	"github.com/bearerd/bearerd/internal/records/op"
 	"github.com/bearerd/bearerd/internal/store/column"
+	"github.com/bearerd/bearerd/internal/store/engine"
+	"github.com/bearerd/bearerd/internal/store/query"
 )
 
 const (
@@ -98,7 +100,7 @@ func windowOf[T any](all []T, skip, limit int) records.Window[T] {
 	return w
 }
 
-func scanOwned(scan scanner) (u records.OwnedUser, err error) {
+func scanOwned(scan engine.Scanner) (u records.OwnedUser, err error) {
 	return u, scan(append(userFields(&u.User), &u.ExternalID, &u.Person.GivenName, &u.Person.FamilyName, &u.Person.EmailType, column.Bool(&u.Person.Inactive))...)
 }
 
@@ -113,21 +115,21 @@ func (s *Store) OwnedUsers(ctx context.Context, q records.OwnedQuery) (w records
 	f.is(ownedByName, folded)
 	f.is(ownedByExternal, q.ExternalID)
 	if len(f.where) > 0 {
-		found, err := query(ctx, s, scanOwned, f.statement(selectOwnedUser), f.args...)
+		found, err := query.All(ctx, s.db, scanOwned, f.statement(selectOwnedUser), f.args...)
 		return windowOf(found, q.Skip, q.Limit), err
 	}
-	err = s.engine.snapshot(ctx, func(ctx context.Context, c conn) error {
+	err = s.db.Snapshot(ctx, func(ctx context.Context, c engine.Conn) error {
 		w = records.Window[records.OwnedUser]{}
 		var part string
 		var before int
-		err := c.row(ctx, selectOwnedPart, []any{q.Owner, q.Skip}, &part, &before, &w.Total)
+		err := c.Row(ctx, selectOwnedPart, []any{q.Owner, q.Skip}, &part, &before, &w.Total)
 		switch {
 		case errors.Is(err, sql.ErrNoRows): // the owner has no users
 			return nil
 		case err != nil || q.Limit <= 0 || q.Skip >= w.Total:
 			return err
 		}
-		w.Items, err = list(ctx, c, scanOwned, selectOwnedUsers, q.Owner, part, q.Limit, q.Skip-before)
+		w.Items, err = query.List(ctx, c, scanOwned, selectOwnedUsers, q.Owner, part, q.Limit, q.Skip-before)
 		return err
 	})
 	return w, err
@@ -156,7 +158,7 @@ func (s *Store) UsersByID(ctx context.Context, ids []string) ([]identity.User, e
 		text.WriteString(", $" + strconv.Itoa(i))
 	}
 	text.WriteString(`) ORDER BY u.id`)
-	return query(ctx, s, func(scan scanner) (u identity.User, err error) { return u, scan(userFields(&u)...) }, text.String(), args...)
+	return query.All(ctx, s.db, func(scan engine.Scanner) (u identity.User, err error) { return u, scan(userFields(&u)...) }, text.String(), args...)
 }
 
 // OwnedGroups returns groups of an owner in the order of their ids.
@@ -170,7 +172,7 @@ func (s *Store) OwnedGroups(ctx context.Context, q records.GroupQuery) (w record
 	f.is(groupByName, folded)
 	f.is(groupByExternal, q.ExternalID)
 	f.is(groupByMember, q.Member)
-	err = s.engine.snapshot(ctx, func(ctx context.Context, c conn) error {
+	err = s.db.Snapshot(ctx, func(ctx context.Context, c engine.Conn) error {
 		w, err = ownedGroups(ctx, c, f, q)
 		if err != nil || !q.Members {
 			return err
@@ -181,29 +183,29 @@ func (s *Store) OwnedGroups(ctx context.Context, q records.GroupQuery) (w record
 	return w, err
 }
 
-func scanSourceGroup(scan scanner) (g records.Group, err error) {
+func scanSourceGroup(scan engine.Scanner) (g records.Group, err error) {
 	return g, scan(sourceGroupFields(&g)...)
 }
 
-func ownedGroups(ctx context.Context, c conn, f ownedFilter, q records.GroupQuery) (w records.Window[records.Group], err error) {
+func ownedGroups(ctx context.Context, c engine.Conn, f ownedFilter, q records.GroupQuery) (w records.Window[records.Group], err error) {
 	if len(f.where) > 0 {
-		found, err := list(ctx, c, scanSourceGroup, f.statement(selectGroup), f.args...)
+		found, err := query.List(ctx, c, scanSourceGroup, f.statement(selectGroup), f.args...)
 		return windowOf(found, q.Skip, q.Limit), err
 	}
-	if err := c.row(ctx, countOwnedGroups, f.args, &w.Total); err != nil || q.Limit <= 0 {
+	if err := c.Row(ctx, countOwnedGroups, f.args, &w.Total); err != nil || q.Limit <= 0 {
 		return w, err
 	}
-	w.Items, err = list(ctx, c, scanSourceGroup, selectOwnedGroups, q.Owner, q.Limit, q.Skip)
+	w.Items, err = query.List(ctx, c, scanSourceGroup, selectOwnedGroups, q.Owner, q.Limit, q.Skip)
 	return w, err
 }
 
 // withMembers returns groups with their members: as many as have records.MaxGroupMembers
 // together, and one at least.
-func withMembers(ctx context.Context, c conn, all []records.Group) ([]records.Group, error) {
+func withMembers(ctx context.Context, c engine.Conn, all []records.Group) ([]records.Group, error) {
 	read := 0
 	for i := range all {
 		g := &all[i]
-		members, err := list(ctx, c, func(scan scanner) (m records.Member, err error) { return m, scan(&m.ID, &m.Username) },
+		members, err := query.List(ctx, c, func(scan engine.Scanner) (m records.Member, err error) { return m, scan(&m.ID, &m.Username) },
 			selectMembers, g.Owner, g.Name, records.MaxGroupMembers+1)
 		switch read += len(members); {
 		case err != nil:
@@ -223,14 +225,14 @@ func sourceGroupFields(g *records.Group) []any {
 }
 
 // carryOutForSource carries out an operation of a source, and reports whether it is one.
-func carryOutForSource(ctx context.Context, c conn, o op.Op) (done bool, err error) {
+func carryOutForSource(ctx context.Context, c engine.Conn, o op.Op) (done bool, err error) {
 	switch o := o.(type) {
 	case op.SetGroups:
 		err = setGroups(ctx, c, o)
 	case op.AddLink:
 		err = addLink(ctx, c, o)
 	case op.RemoveLink:
-		err = change(ctx, c, "there is no such link", deleteLink, o.Source, o.ExternalID)
+		err = query.Change(ctx, c, "there is no such link", deleteLink, o.Source, o.ExternalID)
 	case op.AdoptUser:
 		err = adopt(ctx, c, o)
 	case op.DescribeUser:
@@ -247,7 +249,7 @@ func carryOutForSource(ctx context.Context, c conn, o op.Op) (done bool, err err
 	return true, err
 }
 
-func adopt(ctx context.Context, c conn, o op.AdoptUser) error {
+func adopt(ctx context.Context, c engine.Conn, o op.AdoptUser) error {
 	u, err := lockedUser(ctx, c, o.ID)
 	switch {
 	case err != nil:
@@ -255,46 +257,46 @@ func adopt(ctx context.Context, c conn, o op.AdoptUser) error {
 	case u.Owner != "":
 		return fault.New(fault.Conflict, "the user is maintained by a source").In("owner")
 	}
-	return c.post(ctx, adoptUser, o.ID, o.Owner)
+	return c.Post(ctx, adoptUser, o.ID, o.Owner)
 }
 
-func describe(ctx context.Context, c conn, o op.DescribeUser) error {
-	found, err := exists(ctx, c, userExists, o.ID)
+func describe(ctx context.Context, c engine.Conn, o op.DescribeUser) error {
+	found, err := query.Exists(ctx, c, userExists, o.ID)
 	switch {
 	case err != nil:
 		return err
 	case !found:
 		return errNoSuchUser
 	}
-	if err := c.post(ctx, insertSourceUser, o.ID); err != nil {
+	if err := c.Post(ctx, insertSourceUser, o.ID); err != nil {
 		return err
 	}
 	if p := o.Person; p != nil {
-		if err := c.post(ctx, describePerson, o.ID, p.GivenName, p.FamilyName, p.EmailType); err != nil {
+		if err := c.Post(ctx, describePerson, o.ID, p.GivenName, p.FamilyName, p.EmailType); err != nil {
 			return err
 		}
 	}
 	if o.Inactive == nil {
 		return nil
 	}
-	return c.post(ctx, describeInactive, o.ID, column.Flag(*o.Inactive))
+	return c.Post(ctx, describeInactive, o.ID, column.Flag(*o.Inactive))
 }
 
 const groupExists = "a group of that name exists already"
 
-func createGroup(ctx context.Context, c conn, g records.Group) error {
-	return taken("name", unlessConflict(ctx, c, groupExists, insertSourceGroup, g.ID, g.Owner, g.Name, identity.FoldName(g.Name), g.ExternalID))
+func createGroup(ctx context.Context, c engine.Conn, g records.Group) error {
+	return query.Taken("name", query.UnlessConflict(ctx, c, groupExists, insertSourceGroup, g.ID, g.Owner, g.Name, identity.FoldName(g.Name), g.ExternalID))
 }
 
 // lockedGroup reads a group that has a version, raises the version, and makes other
 // transactions that change the group wait.
-func lockedGroup(ctx context.Context, c conn, id string, version int64) (g records.Group, err error) {
-	n, err := c.exec(ctx, touchSourceGroup, id, version)
+func lockedGroup(ctx context.Context, c engine.Conn, id string, version int64) (g records.Group, err error) {
+	n, err := c.Exec(ctx, touchSourceGroup, id, version)
 	if err != nil {
 		return g, err
 	}
-	if err := c.row(ctx, selectSourceGroup, []any{id}, sourceGroupFields(&g)...); err != nil {
-		return g, orNotFound(err, "there is no such group")
+	if err := c.Row(ctx, selectSourceGroup, []any{id}, sourceGroupFields(&g)...); err != nil {
+		return g, query.OrNotFound(err, "there is no such group")
 	}
 	if n == 0 {
 		return g, fault.New(fault.Conflict, "the group was changed meanwhile").In("version")
@@ -302,7 +304,7 @@ func lockedGroup(ctx context.Context, c conn, id string, version int64) (g recor
 	return g, nil
 }
 
-func updateGroup(ctx context.Context, c conn, o op.UpdateGroup) error {
+func updateGroup(ctx context.Context, c engine.Conn, o op.UpdateGroup) error {
 	g, err := lockedGroup(ctx, c, o.ID, o.Version)
 	if err != nil {
 		return err
@@ -316,17 +318,17 @@ func updateGroup(ctx context.Context, c conn, o op.UpdateGroup) error {
 		}
 	}
 	if o.Name != nil || o.ExternalID != nil {
-		if err := c.post(ctx, updateSourceGroup, g.ID, g.Name, identity.FoldName(g.Name), g.ExternalID); err != nil {
+		if err := c.Post(ctx, updateSourceGroup, g.ID, g.Name, identity.FoldName(g.Name), g.ExternalID); err != nil {
 			return err
 		}
 	}
 	for _, id := range slices.Sorted(slices.Values(o.Remove)) {
-		if err := c.post(ctx, removeMember, g.Owner, g.Name, id); err != nil {
+		if err := c.Post(ctx, removeMember, g.Owner, g.Name, id); err != nil {
 			return err
 		}
 	}
 	for _, id := range slices.Sorted(slices.Values(o.Add)) {
-		if err := c.post(ctx, insertMember, g.Owner, g.Name, id); err != nil {
+		if err := c.Post(ctx, insertMember, g.Owner, g.Name, id); err != nil {
 			return err
 		}
 	}
@@ -334,27 +336,27 @@ func updateGroup(ctx context.Context, c conn, o op.UpdateGroup) error {
 }
 
 // moveMembers moves those whom its source has put into a group to the group's new name.
-func moveMembers(ctx context.Context, c conn, g records.Group, old string) error {
-	found, err := exists(ctx, c, otherSourceGroup, g.Owner, identity.FoldName(g.Name), g.ID)
+func moveMembers(ctx context.Context, c engine.Conn, g records.Group, old string) error {
+	found, err := query.Exists(ctx, c, otherSourceGroup, g.Owner, identity.FoldName(g.Name), g.ID)
 	switch {
 	case err != nil:
 		return err
 	case found:
 		return fault.New(fault.Conflict, "%s", groupExists).In("name")
 	}
-	if err := c.post(ctx, copyMembers, g.Owner, old, g.Name); err != nil {
+	if err := c.Post(ctx, copyMembers, g.Owner, old, g.Name); err != nil {
 		return err
 	}
-	return c.post(ctx, removeMembers, g.Owner, old)
+	return c.Post(ctx, removeMembers, g.Owner, old)
 }
 
-func removeGroup(ctx context.Context, c conn, o op.RemoveGroup) error {
+func removeGroup(ctx context.Context, c engine.Conn, o op.RemoveGroup) error {
 	g, err := lockedGroup(ctx, c, o.ID, o.Version)
 	if err != nil {
 		return err
 	}
-	if err := c.post(ctx, removeMembers, g.Owner, g.Name); err != nil {
+	if err := c.Post(ctx, removeMembers, g.Owner, g.Name); err != nil {
 		return err
 	}
-	return c.post(ctx, deleteSourceGroup, g.ID)
+	return c.Post(ctx, deleteSourceGroup, g.ID)
 }

@@ -7,6 +7,8 @@ import (
 	"github.com/bearerd/bearerd/internal/identity"
 	"github.com/bearerd/bearerd/internal/records/upkeep"
 	"github.com/bearerd/bearerd/internal/revocation"
+	"github.com/bearerd/bearerd/internal/store/engine"
+	"github.com/bearerd/bearerd/internal/store/query"
 	"github.com/bearerd/bearerd/internal/uses"
 )
 
@@ -31,8 +33,7 @@ WHERE key IN (SELECT key FROM attempts WHERE until <= $1 ORDER BY until LIMIT 50
 )
 
 const (
-	keptDead   = 90 * 24 * time.Hour // how long an ended token stays listed
-	purgeChunk = 500                 // rows in one transaction, so that others get their turn; the statements have the same number
+	keptDead = 90 * 24 * time.Hour // how long an ended token stays listed
 )
 
 // Purge deletes what no longer matters at that instant: log entries that have run out,
@@ -45,30 +46,30 @@ func (s *Store) Purge(ctx context.Context, now time.Time) error {
 	if err != nil {
 		return err
 	}
-	dead := end.tokens - keptDead.Microseconds()
-	steps := []func(context.Context, conn) (int64, error){
-		func(ctx context.Context, c conn) (int64, error) { return purgeLog(ctx, c, end.log) },
-		purging(purgeExpired, dead),
-		purging(purgeRevoked, dead),
-		purging(purgeAttempts, end.rest),
-		purging(purgeDevices, end.rest),
-		purging(purgeSpent, end.rest),
-		purging(purgeDocuments, end.rest),
-		purging(purgeCodes, end.rest-keptCode.Microseconds()),
-		purging(purgePasswordLinks, end.rest),
-		purging(purgeShadows, shadowEnd(end.rest)),
-		purging(purgePassed, end.rest-upkeep.KeptPassed.Microseconds()),
-		purging(purgeAddresses, end.rest-identity.KnownAddress.Microseconds()),
+	dead := end.Tokens - keptDead.Microseconds()
+	steps := []func(context.Context, engine.Conn) (int64, error){
+		func(ctx context.Context, c engine.Conn) (int64, error) { return purgeLog(ctx, c, end.Log) },
+		query.Purging(purgeExpired, dead),
+		query.Purging(purgeRevoked, dead),
+		query.Purging(purgeAttempts, end.Rest),
+		query.Purging(purgeDevices, end.Rest),
+		query.Purging(purgeSpent, end.Rest),
+		query.Purging(purgeDocuments, end.Rest),
+		query.Purging(purgeCodes, end.Rest-keptCode.Microseconds()),
+		query.Purging(purgePasswordLinks, end.Rest),
+		query.Purging(purgeShadows, shadowEnd(end.Rest)),
+		query.Purging(purgePassed, end.Rest-upkeep.KeptPassed.Microseconds()),
+		query.Purging(purgeAddresses, end.Rest-identity.KnownAddress.Microseconds()),
 	}
 	for _, step := range steps {
-		if err := s.purgeBy(ctx, step); err != nil {
+		if err := query.Purge(ctx, s.db, step); err != nil {
 			return err
 		}
 	}
-	if err := s.purgeUses(ctx, time.UnixMicro(end.rest).Add(-uses.Kept), walkedUses); err != nil {
+	if err := s.purgeUses(ctx, time.UnixMicro(end.Rest).Add(-uses.Kept), walkedUses); err != nil {
 		return err
 	}
-	return s.dropStaleImport(ctx, end.rest)
+	return s.dropStaleImport(ctx, end.Rest)
 }
 
 // PurgeAudit deletes the events of the audit log that are older than retention at that
@@ -78,36 +79,15 @@ func (s *Store) PurgeAudit(ctx context.Context, now time.Time, retention time.Du
 	if err != nil {
 		return err
 	}
-	return s.purgeBy(ctx, purging(purgeEvents, end.audit-retention.Microseconds()))
-}
-
-// purgeBy takes a step until it finds nothing more.
-func (s *Store) purgeBy(ctx context.Context, step func(context.Context, conn) (int64, error)) error {
-	for n := int64(purgeChunk); n == purgeChunk; {
-		err := s.write(ctx, func(ctx context.Context, c conn) (err error) {
-			if err := c.lock(ctx, lockPurge); err != nil {
-				return err
-			}
-			n, err = step(ctx, c)
-			return err
-		})
-		if err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func purging(text string, until int64) func(context.Context, conn) (int64, error) {
-	return func(ctx context.Context, c conn) (int64, error) { return c.exec(ctx, text, until) }
+	return query.Purge(ctx, s.db, query.Purging(purgeEvents, end.Audit-retention.Microseconds()))
 }
 
 // purgeLog deletes a chunk of entries. It records up to where there are gaps now, and the
 // latest time until which a deleted entry mattered: a token that had expired by then may
 // have been revoked, and a clock that is behind must not make it unexpired.
-func purgeLog(ctx context.Context, c conn, end int64) (purged int64, err error) {
+func purgeLog(ctx context.Context, c engine.Conn, end int64) (purged int64, err error) {
 	var last, until int64
-	err = c.each(ctx, purgeEntries, []any{end}, func(scan scanner) error {
+	err = c.Each(ctx, purgeEntries, []any{end}, func(scan engine.Scanner) error {
 		var seq revocation.Seq
 		var one int64
 		err := scan(&seq, &one)
@@ -118,5 +98,5 @@ func purgeLog(ctx context.Context, c conn, end int64) (purged int64, err error) 
 	if err != nil || purged == 0 {
 		return 0, err
 	}
-	return purged, c.post(ctx, raisePurged, last, until)
+	return purged, c.Post(ctx, raisePurged, last, until)
 }

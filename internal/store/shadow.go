@@ -10,6 +10,8 @@ import (
 	"github.com/bearerd/bearerd/internal/records"
 	"github.com/bearerd/bearerd/internal/records/upkeep"
 	"github.com/bearerd/bearerd/internal/store/column"
+	"github.com/bearerd/bearerd/internal/store/engine"
+	"github.com/bearerd/bearerd/internal/store/query"
 )
 
 const (
@@ -33,9 +35,9 @@ func (s *Store) AddShadows(ctx context.Context, seen []upkeep.Shadow) error {
 	seen = slices.SortedFunc(slices.Values(seen), func(a, b upkeep.Shadow) int {
 		return cmp.Or(cmp.Compare(a.Route, b.Route), cmp.Compare(a.Reason, b.Reason), cmp.Compare(a.TokenID, b.TokenID))
 	})
-	return s.write(ctx, func(ctx context.Context, c conn) error {
+	return s.db.Write(ctx, func(ctx context.Context, c engine.Conn) error {
 		rows := 0
-		if err := c.row(ctx, countShadows, nil, &rows); err != nil {
+		if err := c.Row(ctx, countShadows, nil, &rows); err != nil {
 			return err
 		}
 		for _, one := range seen {
@@ -47,9 +49,9 @@ func (s *Store) AddShadows(ctx context.Context, seen []upkeep.Shadow) error {
 	})
 }
 
-func addOneShadow(ctx context.Context, c conn, one upkeep.Shadow, full bool) error {
+func addOneShadow(ctx context.Context, c engine.Conn, one upkeep.Shadow, full bool) error {
 	if full {
-		known, err := exists(ctx, c, shadowExamples, one.Route, one.Reason, one.TokenID)
+		known, err := query.Exists(ctx, c, shadowExamples, one.Route, one.Reason, one.TokenID)
 		if err != nil {
 			return err
 		}
@@ -58,18 +60,18 @@ func addOneShadow(ctx context.Context, c conn, one upkeep.Shadow, full bool) err
 		}
 	}
 	// Its row is locked from here on.
-	err := c.post(ctx, addShadow, one.Route, one.Reason, one.TokenID, one.Count, one.Agreed, one.Disagreed, column.Micros(one.LastAt))
+	err := c.Post(ctx, addShadow, one.Route, one.Reason, one.TokenID, one.Count, one.Agreed, one.Disagreed, column.Micros(one.LastAt))
 	if err != nil || len(one.Examples) == 0 {
 		return err
 	}
 	var before []upkeep.ShadowExample
-	if err := c.row(ctx, shadowExamples, []any{one.Route, one.Reason, one.TokenID}, column.List(&before)); err != nil {
+	if err := c.Row(ctx, shadowExamples, []any{one.Route, one.Reason, one.TokenID}, column.List(&before)); err != nil {
 		return err
 	}
 	all := slices.Concat(one.Examples, before)
 	slices.SortStableFunc(all, func(a, b upkeep.ShadowExample) int { return b.At.Compare(a.At) })
 	all = all[:min(len(all), upkeep.MaxShadowSamples)]
-	return c.post(ctx, setExamples, one.Route, one.Reason, one.TokenID, column.List(&all))
+	return c.Post(ctx, setExamples, one.Route, one.Reason, one.TokenID, column.List(&all))
 }
 
 const shadowCursor = "shadow:"
@@ -79,21 +81,21 @@ const shadowCursor = "shadow:"
 func (s *Store) ShadowList(ctx context.Context, after string, limit int) (records.Page[upkeep.Shadow], error) {
 	var place [3]string
 	if after != "" {
-		text, err := unseal(shadowCursor, after)
+		text, err := query.Unseal(shadowCursor, after)
 		if err != nil || json.Unmarshal([]byte(text), &place) != nil {
-			return records.Page[upkeep.Shadow]{}, errCursor
+			return records.Page[upkeep.Shadow]{}, query.ErrCursor
 		}
 	}
-	limit = pageSize(limit)
-	all, err := query(ctx, s, func(scan scanner) (one upkeep.Shadow, err error) {
+	limit = query.PageSize(limit)
+	all, err := query.All(ctx, s.db, func(scan engine.Scanner) (one upkeep.Shadow, err error) {
 		return one, scan(&one.Route, &one.Reason, &one.TokenID, &one.Count, &one.Agreed, &one.Disagreed, column.Time(&one.LastAt), column.List(&one.Examples))
 	}, selectShadows, place[0], place[1], place[2], limit+1)
 	if err != nil {
 		return records.Page[upkeep.Shadow]{}, err
 	}
-	return paged(all, limit, func(last upkeep.Shadow) string {
+	return query.Page(all, limit, func(last upkeep.Shadow) string {
 		text, _ := json.Marshal([3]string{last.Route, last.Reason, last.TokenID}) // texts can be encoded
-		return seal(shadowCursor, string(text))
+		return query.Seal(shadowCursor, string(text))
 	}), nil
 }
 

@@ -7,6 +7,8 @@ import (
 	"github.com/bearerd/bearerd/internal/records"
 	"github.com/bearerd/bearerd/internal/records/op"
 	"github.com/bearerd/bearerd/internal/store/column"
+	"github.com/bearerd/bearerd/internal/store/engine"
+	"github.com/bearerd/bearerd/internal/store/query"
 )
 
 const (
@@ -21,8 +23,8 @@ WHERE digest IN (SELECT digest FROM spent WHERE until <= $1 ORDER BY until LIMIT
 
 // spend uses up something that can be used once. Of two requests that present it at the
 // same time one waits for the other's transaction, and is refused.
-func spend(ctx context.Context, c conn, o op.Spend) error {
-	err := unlessConflict(ctx, c, "it has been used already", insertSpent, o.Once[:], column.Micros(o.Until))
+func spend(ctx context.Context, c engine.Conn, o op.Spend) error {
+	err := query.UnlessConflict(ctx, c, "it has been used already", insertSpent, o.Once[:], column.Micros(o.Until))
 	if o.Else != nil && fault.Is(err, fault.Conflict) {
 		return o.Else
 	}
@@ -32,19 +34,19 @@ func spend(ctx context.Context, c conn, o op.Spend) error {
 // endSourced remembers that a source has ended something. Its batch holds the lock that
 // keeps tokens from being added: a session that begins from it is stored either before
 // the batch, and found by whatever reads after it, or as revoked.
-func endSourced(ctx context.Context, c conn, o op.EndSourced) error {
+func endSourced(ctx context.Context, c engine.Conn, o op.EndSourced) error {
 	ended := records.SourceLogout(o.Source, o.Session)
 	if o.Session == "" {
 		ended = records.PersonLogout(o.Source, o.Person)
 	}
-	return c.post(ctx, markSpent, ended[:], column.Micros(o.At.Add(records.LogoutKept)))
+	return c.Post(ctx, markSpent, ended[:], column.Micros(o.At.Add(records.LogoutKept)))
 }
 
 // endedAtSource reports whether the source has ended what a session began from.
-func endedAtSource(ctx context.Context, c conn, from records.SignIn) (bool, error) {
+func endedAtSource(ctx context.Context, c engine.Conn, from records.SignIn) (bool, error) {
 	if from.Session != "" {
 		session := records.SourceLogout(from.Source, from.Session)
-		if ended, err := exists(ctx, c, isSpent, session[:]); ended || err != nil {
+		if ended, err := query.Exists(ctx, c, isSpent, session[:]); ended || err != nil {
 			return ended, err
 		}
 	}
@@ -52,5 +54,5 @@ func endedAtSource(ctx context.Context, c conn, from records.SignIn) (bool, erro
 		return false, nil
 	}
 	person := records.PersonLogout(from.Source, from.Person)
-	return exists(ctx, c, isSpentSince, person[:], column.Micros(from.SaidAt.Add(records.LogoutKept)))
+	return query.Exists(ctx, c, isSpentSince, person[:], column.Micros(from.SaidAt.Add(records.LogoutKept)))
 }

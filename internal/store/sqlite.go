@@ -23,6 +23,8 @@ import (
 	"github.com/bearerd/bearerd/internal/records/op"
 	"github.com/bearerd/bearerd/internal/revocation"
 	"github.com/bearerd/bearerd/internal/store/column"
+	"github.com/bearerd/bearerd/internal/store/engine"
+	"github.com/bearerd/bearerd/internal/store/schema"
 )
 
 const (
@@ -38,21 +40,21 @@ const (
 	insertEntry = `INSERT INTO log_entries (seq, what, id, until, at) VALUES ($1, $2, $3, $4, $5)`
 )
 
-// schema implements engine.
-func (*sqliteDB) schema() schema {
-	return schema{
-		migrations: "migrations/sqlite",
-		ours:       `SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = 'migrations'`,
-		any:        `SELECT 1 FROM sqlite_schema WHERE type = 'table' LIMIT 1`,
-		create: `CREATE TABLE IF NOT EXISTS migrations (
+// Dialect implements engine.DB.
+func (*sqliteDB) Dialect() engine.Dialect {
+	return engine.Dialect{
+		Migrations: "migrations/sqlite",
+		Ours:       `SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = 'migrations'`,
+		Any:        `SELECT 1 FROM sqlite_schema WHERE type = 'table' LIMIT 1`,
+		Create: `CREATE TABLE IF NOT EXISTS migrations (
     name TEXT    NOT NULL PRIMARY KEY,
     at   INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID`,
-		insertPassed: `INSERT INTO passed_confirmations (to_node, from_node, n, confirmations, at)
+		InsertPassed: `INSERT INTO passed_confirmations (to_node, from_node, n, confirmations, at)
 SELECT n.node, $1, $2, passed.value, $3 FROM json_each($4) passed JOIN nodes n ON n.node = passed.key RETURNING to_node`,
-		usersContaining: `user_search_grams g JOIN user_search x ON x.n = g.rowid JOIN users u ON u.id = x.user_id
+		UsersContaining: `user_search_grams g JOIN user_search x ON x.n = g.rowid JOIN users u ON u.id = x.user_id
 WHERE g.text MATCH $1`,
-		askGrams: func(grams []string) string { // a string of FTS5 each
+		AskGrams: func(grams []string) string { // a string of FTS5 each
 			quoted := make([]string, len(grams))
 			for i, gram := range grams {
 				quoted[i] = `"` + strings.ReplaceAll(gram, `"`, `""`) + `"`
@@ -99,8 +101,8 @@ func patiently(ctx context.Context, do func() error) error {
 // database may be written to.
 func (db *sqliteDB) connect(ctx context.Context) (err error) {
 	// A database of another program, or of a later version, is left alone.
-	err = lookSQLite(ctx, db.path, func(ctx context.Context, c conn) error {
-		_, err := missing(ctx, c, db.schema())
+	err = lookSQLite(ctx, db.path, func(ctx context.Context, c engine.Conn) error {
+		_, err := schema.Missing(ctx, c, db.Dialect())
 		return err
 	})
 	if err != nil {
@@ -145,7 +147,7 @@ func (db *sqliteDB) disconnect() error {
 }
 
 // close waits for those who read and for the writer.
-func (db *sqliteDB) close() error {
+func (db *sqliteDB) Close() error {
 	close(db.stop)
 	<-db.stopped
 	errs := []error{db.writer.close()}
@@ -156,7 +158,7 @@ func (db *sqliteDB) close() error {
 	return errors.Join(errs...)
 }
 
-func (db *sqliteDB) read(ctx context.Context, do work) error {
+func (db *sqliteDB) Read(ctx context.Context, do engine.Work) error {
 	select {
 	case <-db.readers.idle:
 		c := db.readers.take()
@@ -164,58 +166,58 @@ func (db *sqliteDB) read(ctx context.Context, do work) error {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		return db.classify(do(detached(ctx), c))
+		return db.classify(do(engine.Detached(ctx), c))
 	case <-ctx.Done():
 		return ctx.Err()
 	case <-db.stop:
-		return errClosed
+		return engine.ErrClosed
 	}
 }
 
-func (db *sqliteDB) snapshot(ctx context.Context, do work) error {
-	return db.read(ctx, func(ctx context.Context, c conn) error {
-		if _, err := c.exec(ctx, beginRead); err != nil {
+func (db *sqliteDB) Snapshot(ctx context.Context, do engine.Work) error {
+	return db.Read(ctx, func(ctx context.Context, c engine.Conn) error {
+		if _, err := c.Exec(ctx, beginRead); err != nil {
 			return err
 		}
-		defer func() { _, _ = c.exec(ctx, rollback) }() // nothing was written
+		defer func() { _, _ = c.Exec(ctx, rollback) }() // nothing was written
 		return do(ctx, c)
 	})
 }
 
 // alone is for use before the writer runs.
-func (db *sqliteDB) alone(ctx context.Context, do work) error {
+func (db *sqliteDB) Alone(ctx context.Context, do engine.Work) error {
 	c := db.writer
 	return patiently(ctx, func() error {
-		if _, err := c.exec(ctx, beginWrite); err != nil {
+		if _, err := c.Exec(ctx, beginWrite); err != nil {
 			return err
 		}
-		ctx := detached(ctx)
+		ctx := engine.Detached(ctx)
 		err := do(ctx, c)
 		if err == nil {
-			_, err = c.exec(ctx, commit)
+			_, err = c.Exec(ctx, commit)
 		}
 		if err != nil {
-			_, _ = c.exec(ctx, rollback)
+			_, _ = c.Exec(ctx, rollback)
 		}
 		return err
 	})
 }
 
-// commit implements engine.
-func (db *sqliteDB) commit(ctx context.Context, b op.Batch) (seq revocation.Seq, err error) {
+// Commit implements engine.DB.
+func (db *sqliteDB) Commit(ctx context.Context, b op.Batch) (seq revocation.Seq, err error) {
 	j := &job{single: len(b.Ops)+len(b.Log) == 0 && len(b.Audit) == 1}
-	err = db.enqueue(ctx, j, func(ctx context.Context, c conn) error { return carryOutBatch(ctx, c, b, &seq) })
+	err = db.enqueue(ctx, j, func(ctx context.Context, c engine.Conn) error { return carryOutBatch(ctx, c, b, &seq) })
 	if err != nil {
 		return 0, err
 	}
 	return seq, nil
 }
 
-// touch implements engine.
-func (db *sqliteDB) touch(ctx context.Context, uses []records.Use) error {
-	return db.write(ctx, func(ctx context.Context, c conn) error {
+// Touch implements engine.DB.
+func (db *sqliteDB) Touch(ctx context.Context, uses []records.Use) error {
+	return db.Write(ctx, func(ctx context.Context, c engine.Conn) error {
 		for _, u := range uses {
-			if err := c.post(ctx, touch, u.ID, column.Micros(u.At), u.Address); err != nil {
+			if err := c.Post(ctx, touch, u.ID, column.Micros(u.At), u.Address); err != nil {
 				return err
 			}
 		}
@@ -223,13 +225,13 @@ func (db *sqliteDB) touch(ctx context.Context, uses []records.Use) error {
 	})
 }
 
-// clock implements engine: the process is the database.
-func (*sqliteDB) clock(context.Context) (at time.Time, ok bool, err error) {
+// Clock implements engine.DB: the process is the database.
+func (*sqliteDB) Clock(context.Context) (at time.Time, ok bool, err error) {
 	return time.Time{}, false, nil
 }
 
 // listen waits for ctx: SQLite doesn't notify anybody of what other processes do.
-func (*sqliteDB) listen(ctx context.Context, _ func()) error {
+func (*sqliteDB) Listen(ctx context.Context, _ func()) error {
 	<-ctx.Done()
 	return ctx.Err()
 }
@@ -303,7 +305,7 @@ func syncDir(path string) error {
 }
 
 // lookSQLite implements look.
-func lookSQLite(ctx context.Context, path string, do work) error {
+func lookSQLite(ctx context.Context, path string, do engine.Work) error {
 	if err := ensureFile(path, false); err != nil {
 		return err
 	}
@@ -315,7 +317,7 @@ func lookSQLite(ctx context.Context, path string, do work) error {
 	if err != nil {
 		return err
 	}
-	if _, err = c.exec(ctx, beginRead); err == nil { // another process may migrate in between
+	if _, err = c.Exec(ctx, beginRead); err == nil { // another process may migrate in between
 		err = do(ctx, c)
 	}
 	return errors.Join(err, c.close())
@@ -333,16 +335,6 @@ func (db *sqliteDB) dial(ctx context.Context, name string) (*sqliteConn, error) 
 	}
 	return &sqliteConn{pool: pool, db: c, stmts: map[string]*sql.Stmt{}, count: db.queries}, nil
 }
-
-// detached is the context that statements run with: with one that can end, the driver
-// starts a goroutine for each statement, which takes about 4 µs, as long as the statement
-// itself. Callers check ctx before they run statements, and every statement is bounded.
-func detached(ctx context.Context) context.Context { return context.WithoutCancel(ctx) }
-
-const (
-	soon  = time.Second     // when to try again: another process is writing
-	later = 5 * time.Second // when to try again: the operator must do something about the disk
-)
 
 // code is SQLite's primary result code of an error; 0 when it isn't SQLite's.
 func code(err error) int {
@@ -393,17 +385,17 @@ func (db *sqliteDB) classify(err error) error {
 		return err
 	}
 	cause := fmt.Errorf("database %s: %w", db.path, err)
-	message, wait := "the store can't be used now", later
+	message, wait := "the store can't be used now", engine.Later
 	switch {
 	case !broken(err):
 		return cause
 	case busy(err):
-		message, wait = "the store is busy", soon
+		message, wait = "the store is busy", engine.Soon
 	case code(err) == sqlite3.SQLITE_FULL:
 		message = "the store's disk is full"
 	}
-	return unavailable(cause, message, wait)
+	return engine.Unavailable(cause, message, wait)
 }
 
-// follow implements engine: there is only one file.
-func (*sqliteDB) follow(func() string) {}
+// Follow implements engine.DB: there is only one file.
+func (*sqliteDB) Follow(func() string) {}

@@ -10,6 +10,7 @@ import (
 
 	"github.com/bearerd/bearerd/internal/revocation"
 	"github.com/bearerd/bearerd/internal/store/column"
+	"github.com/bearerd/bearerd/internal/store/engine"
 )
 
 // sqliteConn is one connection with the statements that were prepared on it. Their
@@ -35,7 +36,7 @@ func (c *sqliteConn) prepare(ctx context.Context, text string) error {
 	return nil
 }
 
-func (c *sqliteConn) exec(ctx context.Context, text string, args ...any) (int64, error) {
+func (c *sqliteConn) Exec(ctx context.Context, text string, args ...any) (int64, error) {
 	if err := c.prepare(ctx, text); err != nil {
 		return 0, err
 	}
@@ -46,19 +47,19 @@ func (c *sqliteConn) exec(ctx context.Context, text string, args ...any) (int64,
 	return result.RowsAffected()
 }
 
-func (c *sqliteConn) post(ctx context.Context, text string, args ...any) error {
-	_, err := c.exec(ctx, text, args...)
+func (c *sqliteConn) Post(ctx context.Context, text string, args ...any) error {
+	_, err := c.Exec(ctx, text, args...)
 	return err
 }
 
-func (c *sqliteConn) row(ctx context.Context, text string, args []any, dest ...any) error {
+func (c *sqliteConn) Row(ctx context.Context, text string, args []any, dest ...any) error {
 	if err := c.prepare(ctx, text); err != nil {
 		return err
 	}
 	return c.stmts[text].QueryRowContext(ctx, args...).Scan(dest...)
 }
 
-func (c *sqliteConn) each(ctx context.Context, text string, args []any, read func(scanner) error) error {
+func (c *sqliteConn) Each(ctx context.Context, text string, args []any, read func(engine.Scanner) error) error {
 	if err := c.prepare(ctx, text); err != nil {
 		return err
 	}
@@ -75,20 +76,20 @@ func (c *sqliteConn) each(ctx context.Context, text string, args []any, read fun
 	return rows.Err()
 }
 
-// script implements conn; it keeps no prepared statement.
-func (c *sqliteConn) script(ctx context.Context, text string) error {
+// Script implements engine.Conn; it keeps no prepared statement.
+func (c *sqliteConn) Script(ctx context.Context, text string) error {
 	c.count.Add(1)
 	_, err := c.db.ExecContext(ctx, text)
 	return err
 }
 
-func (c *sqliteConn) append(ctx context.Context, entries []revocation.Entry, head *revocation.Seq) error {
-	if err := c.row(ctx, advanceHead, []any{len(entries)}, head); err != nil {
+func (c *sqliteConn) Append(ctx context.Context, entries []revocation.Entry, head *revocation.Seq) error {
+	if err := c.Row(ctx, advanceHead, []any{len(entries)}, head); err != nil {
 		return err
 	}
 	first := *head - revocation.Seq(len(entries)) + 1
 	for i, e := range entries {
-		_, err := c.exec(ctx, insertEntry, first+revocation.Seq(i), string(e.What), e.ID, column.Micros(e.Until), column.Micros(e.At))
+		_, err := c.Exec(ctx, insertEntry, first+revocation.Seq(i), string(e.What), e.ID, column.Micros(e.Until), column.Micros(e.At))
 		if err != nil {
 			return err
 		}
@@ -97,10 +98,10 @@ func (c *sqliteConn) append(ctx context.Context, entries []revocation.Entry, hea
 }
 
 // origin returns none: a file is one database.
-func (*sqliteConn) origin() string { return "" }
+func (*sqliteConn) Origin() string { return "" }
 
 // lock does nothing: only one transaction writes at a time.
-func (*sqliteConn) lock(context.Context, lock) error { return nil }
+func (*sqliteConn) Lock(context.Context, engine.Lock) error { return nil }
 
 func (c *sqliteConn) close() error {
 	var errs []error

@@ -41,6 +41,7 @@ import (
 	"time"
 
 	"github.com/bearerd/bearerd/internal/records/contract"
+	"github.com/bearerd/bearerd/internal/store/engine"
 )
 
 var _ contract.Store = (*Store)(nil)
@@ -67,7 +68,7 @@ type Options struct {
 
 // Store is an open database. It is safe for use by many goroutines.
 type Store struct {
-	engine  engine
+	db      engine.DB
 	name    string // of the database, without secrets
 	now     func() time.Time
 	logger  *slog.Logger
@@ -132,11 +133,11 @@ func (s *Store) openSQLite(ctx context.Context, path string, o Options) error {
 	}); err != nil {
 		return err
 	}
-	s.engine = db
+	s.db = db
 	if err := s.prepare(ctx, o); err != nil {
 		return errors.Join(err, db.disconnect())
 	}
-	go db.serve(detached(ctx))
+	go db.serve(engine.Detached(ctx))
 	return nil
 }
 
@@ -145,7 +146,7 @@ func (s *Store) openPostgres(ctx context.Context, dsn string, o Options) error {
 	if err != nil {
 		return err
 	}
-	s.engine = db
+	s.db = db
 	if err := s.within(ctx, db.look); err != nil {
 		return err
 	}
@@ -169,8 +170,8 @@ func (s *Store) within(ctx context.Context, step func(context.Context) error) er
 
 // alone runs do in a transaction during which no other process migrates. It waits for its turn
 // for the time of a step.
-func (s *Store) alone(ctx context.Context, do work) error {
-	return s.within(ctx, func(ctx context.Context) error { return s.engine.alone(ctx, do) })
+func (s *Store) alone(ctx context.Context, do engine.Work) error {
+	return s.within(ctx, func(ctx context.Context) error { return s.db.Alone(ctx, do) })
 }
 
 // prepare brings the schema up to date and a restored backup back into service.
@@ -194,7 +195,7 @@ func (s *Store) prepare(ctx context.Context, o Options) error {
 // Close waits for the transactions under way and closes the database. Writes that still
 // wait and later calls fail with fault.Unavailable. Closing again does nothing.
 func (s *Store) Close() error {
-	s.closed.Do(func() { s.closeErr = s.engine.close() })
+	s.closed.Do(func() { s.closeErr = s.db.Close() })
 	if s.closeErr != nil {
 		return fmt.Errorf("closing the database %s: %w", s.name, s.closeErr)
 	}
@@ -210,13 +211,10 @@ func (s *Store) Queries() int64 { return s.queries.Load() }
 // Listen calls wake soon after any node appended to the revocation log, until ctx ends,
 // and once whenever it may have missed that. It reconnects when the connection is lost.
 // On SQLite, which has no notifications, it only waits.
-func (s *Store) Listen(ctx context.Context, wake func()) error { return s.engine.listen(ctx, wake) }
+func (s *Store) Listen(ctx context.Context, wake func()) error { return s.db.Listen(ctx, wake) }
 
 // Follow makes the store read and write only on the server that origin names as
 // revocation.Page does; "" stands for any. Connections to others are closed. One address
 // may lead to a primary and to the one that has replaced it, and the two may differ in
 // what is revoked and which keys sign, while this node follows the log of only one.
-func (s *Store) Follow(origin func() string) { s.engine.follow(origin) }
-
-func (s *Store) read(ctx context.Context, do work) error  { return s.engine.read(ctx, do) }
-func (s *Store) write(ctx context.Context, do work) error { return s.engine.write(ctx, do) }
+func (s *Store) Follow(origin func() string) { s.db.Follow(origin) }

@@ -10,6 +10,8 @@ import (
 	"github.com/bearerd/bearerd/internal/identity"
 	"github.com/bearerd/bearerd/internal/records"
 	"github.com/bearerd/bearerd/internal/store/column"
+	"github.com/bearerd/bearerd/internal/store/engine"
+	"github.com/bearerd/bearerd/internal/store/query"
 )
 
 const (
@@ -29,7 +31,7 @@ type thingList[T any] struct {
 	where   []string
 	args    []any
 
-	scan  func(scanner) (item T, size int, err error)
+	scan  func(engine.Scanner) (item T, size int, err error)
 	place func(T) []string // the values of the keys
 	key   func(string) (any, error)
 	texts func(T) []string // what a search looks at
@@ -65,13 +67,13 @@ func (l *thingList[T]) begin(q records.ThingQuery) ([]any, error) {
 	if q.After == "" {
 		return nil, nil
 	}
-	text, err := unseal(l.cursorName(q.Descending), q.After)
+	text, err := query.Unseal(l.cursorName(q.Descending), q.After)
 	if err != nil {
 		return nil, err
 	}
 	var values []string
 	if json.Unmarshal([]byte(text), &values) != nil || len(values) != len(l.keys) || strings.ContainsRune(strings.Join(values, ""), 0) {
-		return nil, errCursor
+		return nil, query.ErrCursor
 	}
 	return l.at(values)
 }
@@ -81,7 +83,7 @@ func (l *thingList[T]) at(values []string) ([]any, error) {
 	for i, value := range values {
 		var err error
 		if place[i], err = l.key(value); err != nil {
-			return nil, errCursor
+			return nil, query.ErrCursor
 		}
 	}
 	return place, nil
@@ -89,7 +91,7 @@ func (l *thingList[T]) at(values []string) ([]any, error) {
 
 func (l *thingList[T]) seal(last T, descending bool) string {
 	text, _ := json.Marshal(l.place(last)) // texts can be encoded
-	return seal(l.cursorName(descending), string(text))
+	return query.Seal(l.cursorName(descending), string(text))
 }
 
 // statement returns what reads the rows after a place.
@@ -134,9 +136,9 @@ func (l *thingList[T]) walk(ctx context.Context, s *Store, q records.ThingQuery,
 	for {
 		begun, read := w, 0
 		text, args := l.statement(after, q.Descending, rows)
-		err := s.read(ctx, func(ctx context.Context, c conn) error {
+		err := s.db.Read(ctx, func(ctx context.Context, c engine.Conn) error {
 			w, read = begun, 0
-			return c.each(ctx, text, args, func(scan scanner) error {
+			return c.Each(ctx, text, args, func(scan engine.Scanner) error {
 				read++
 				if w.more = w.more || len(w.items) == limit || w.bytes >= records.MaxPageBytes || w.looked == records.MaxTotal || w.weight >= walkedBytes; w.more {
 					return nil
@@ -160,10 +162,10 @@ func (l *thingList[T]) walk(ctx context.Context, s *Store, q records.ThingQuery,
 
 // page returns a page of the list.
 func (l *thingList[T]) page(ctx context.Context, s *Store, q records.ThingQuery) (out records.CountedPage[T], err error) {
-	if err := checkSearch(q.Search, maxSearch); err != nil {
+	if err := query.CheckSearch(q.Search, maxSearch); err != nil {
 		return out, err
 	}
-	limit := pageSize(q.Limit)
+	limit := query.PageSize(q.Limit)
 	w, err := l.walk(ctx, s, q, limit)
 	if err != nil {
 		return out, err
@@ -189,7 +191,7 @@ func (l *thingList[T]) total(ctx context.Context, s *Store, q records.ThingQuery
 		return l.matching(ctx, s, q)
 	}
 	text := "SELECT count(*) FROM (SELECT 1 FROM " + l.from + " WHERE " + l.conditions() + " LIMIT " + strconv.Itoa(records.MaxTotal+1) + ") found"
-	err = s.read(ctx, func(ctx context.Context, c conn) error { return c.row(ctx, text, l.args, &t.Count) })
+	err = s.db.Read(ctx, func(ctx context.Context, c engine.Conn) error { return c.Row(ctx, text, l.args, &t.Count) })
 	if t.Count > records.MaxTotal {
 		t = records.Total{Count: records.MaxTotal, More: true}
 	}
@@ -216,7 +218,7 @@ const rowBytes = 64
 func (s *Store) CollectionPage(ctx context.Context, q records.ThingQuery) (records.CountedPage[records.Collection], error) {
 	l := thingList[records.Collection]{
 		name: "collections", columns: "SELECT x.id, x.name, x.owner", from: "collections x", keys: []string{"x.id"},
-		scan: func(scan scanner) (c records.Collection, size int, err error) {
+		scan: func(scan engine.Scanner) (c records.Collection, size int, err error) {
 			err = scan(&c.ID, &c.Name, &c.Owner)
 			return c, bytesIn(rowBytes, c.Name, c.Owner), err
 		},
@@ -239,7 +241,7 @@ func permissionTexts(all []access.Permission) []string {
 func (s *Store) RolePage(ctx context.Context, q records.ThingQuery) (records.CountedPage[access.Role], error) {
 	l := thingList[access.Role]{
 		name: "roles", columns: "SELECT x.name, x.permissions, x.owner", from: "roles x", keys: []string{"x.name"},
-		scan: func(scan scanner) (r access.Role, size int, err error) {
+		scan: func(scan engine.Scanner) (r access.Role, size int, err error) {
 			err = scan(&r.Name, column.List(&r.Permissions), &r.Owner)
 			return r, bytesIn(rowBytes+len(r.Name), permissionTexts(r.Permissions)...), err
 		},
@@ -254,7 +256,7 @@ func (s *Store) RolePage(ctx context.Context, q records.ThingQuery) (records.Cou
 func (s *Store) ClientPage(ctx context.Context, q records.ThingQuery) (records.CountedPage[identity.Client], error) {
 	l := thingList[identity.Client]{
 		name: "clients", columns: selectClient, from: "clients c", keys: []string{"c.id"},
-		scan: func(scan scanner) (c identity.Client, size int, err error) {
+		scan: func(scan engine.Scanner) (c identity.Client, size int, err error) {
 			err = scan(clientFields(&c)...)
 			for _, all := range [][]string{c.Grants, c.Scopes, c.Audiences, c.ExchangeFrom, c.RedirectURIs} {
 				size = bytesIn(size, all...)
@@ -272,7 +274,7 @@ func (s *Store) ClientPage(ctx context.Context, q records.ThingQuery) (records.C
 func (s *Store) IssuerPage(ctx context.Context, q records.ThingQuery) (records.CountedPage[records.Issuer], error) {
 	l := thingList[records.Issuer]{
 		name: "issuers", columns: "SELECT x.definition, length(x.definition)", from: "issuers x", keys: []string{"x.name"},
-		scan: func(scan scanner) (i records.Issuer, size int, err error) {
+		scan: func(scan engine.Scanner) (i records.Issuer, size int, err error) {
 			err = scan(definition{&i}, &size)
 			return i, size, err
 		},
@@ -287,7 +289,7 @@ func (s *Store) IssuerPage(ctx context.Context, q records.ThingQuery) (records.C
 func (s *Store) BindingPage(ctx context.Context, q records.BindingListQuery) (records.CountedPage[access.Binding], error) {
 	l := thingList[access.Binding]{
 		name: "bindings", columns: selectBinding, from: "bindings b", keys: []string{"b.path", "b.id"},
-		scan: func(scan scanner) (access.Binding, int, error) {
+		scan: func(scan engine.Scanner) (access.Binding, int, error) {
 			var b bindingRow
 			err := scan(b.fields()...)
 			return b.binding(), bytesIn(2*rowBytes, b.Group, b.Role, b.action, string(b.path), string(b.Path)), err

@@ -13,6 +13,8 @@ import (
 	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/records"
 	"github.com/bearerd/bearerd/internal/store/column"
+	"github.com/bearerd/bearerd/internal/store/engine"
+	"github.com/bearerd/bearerd/internal/store/query"
 	"github.com/bearerd/bearerd/internal/token"
 )
 
@@ -53,7 +55,7 @@ func (l *tokenList) arg(v any) string {
 // newTokenList decides in which order the list is read.
 func newTokenList(q records.TokenQuery) (*tokenList, error) {
 	l := &tokenList{TokenQuery: q, across: q.Owner == "" && q.ClientID == "", key: "t.created_at", id: "t.id"}
-	if err := checkSearch(q.Search, maxTokenSearch); err != nil {
+	if err := query.CheckSearch(q.Search, maxTokenSearch); err != nil {
 		return nil, err
 	}
 	if q.Order == records.NaturalOrder {
@@ -167,7 +169,7 @@ func (l *tokenList) filters() string {
 	}
 	if l.Scope != "" {
 		quoted, _ := json.Marshal(l.Scope) // a string can be encoded
-		where = append(where, "t.scope LIKE "+l.arg("%"+literal(string(quoted))+"%")+` ESCAPE '\'`)
+		where = append(where, "t.scope LIKE "+l.arg("%"+query.Literal(string(quoted))+"%")+` ESCAPE '\'`)
 	}
 	if l.Search != "" && !l.byIndex() {
 		begins := l.arg(records.LowerASCII(l.Search))
@@ -179,11 +181,6 @@ func (l *tokenList) filters() string {
 // byIndex reports whether the search is answered by indexes: by that of the names, and
 // beside it by those of the ids and the last four characters.
 func (l *tokenList) byIndex() bool { return l.across && l.Search != "" && l.Order == records.ByName }
-
-// literal returns text for a LIKE in which no character has a meaning of its own.
-func literal(text string) string {
-	return strings.NewReplacer(`\`, `\\`, `%`, `\%`, `_`, `\_`).Replace(text)
-}
 
 // lastFour returns the last four characters of a token in a search: as pages show it,
 // bda_…Ab3x, or alone; "" when the search is something else.
@@ -219,10 +216,10 @@ func (l *tokenList) cursorName() string {
 
 func (l *tokenList) seal(p tokenPlace) string {
 	if at, ok := p.key.(int64); ok {
-		return seal(l.cursorName(), strconv.FormatInt(at, 10)+":"+p.id)
+		return query.Seal(l.cursorName(), strconv.FormatInt(at, 10)+":"+p.id)
 	}
 	name, _ := p.key.(string)
-	return seal(l.cursorName(), p.id+":"+name)
+	return query.Seal(l.cursorName(), p.id+":"+name)
 }
 
 // place returns the position of the query's cursor; nil: the beginning.
@@ -230,20 +227,20 @@ func (l *tokenList) place() (*tokenPlace, error) {
 	if l.After == "" {
 		return nil, nil
 	}
-	text, err := unseal(l.cursorName(), l.After)
+	text, err := query.Unseal(l.cursorName(), l.After)
 	if err != nil {
 		return nil, err
 	}
 	first, rest, found := strings.Cut(text, ":")
 	if !found {
-		return nil, errCursor
+		return nil, query.ErrCursor
 	}
 	if l.Order == records.ByName {
 		return &tokenPlace{rest, first}, nil
 	}
 	at, err := strconv.ParseInt(first, 10, 64)
 	if err != nil {
-		return nil, errCursor
+		return nil, query.ErrCursor
 	}
 	return &tokenPlace{at, rest}, nil
 }
@@ -331,14 +328,14 @@ func (s *Store) tokenPage(ctx context.Context, q records.TokenQuery) (out record
 	if err != nil {
 		return out, err
 	}
-	limit := pageSize(q.Limit)
+	limit := query.PageSize(q.Limit)
 	if l.byIndex() && after == nil {
 		if out.Items, err = s.exactTokens(ctx, l); err != nil {
 			return out, err
 		}
 	}
 	text, args := l.page(after, limit+1)
-	found, err := query(ctx, s, scanStored, text, args...)
+	found, err := query.All(ctx, s.db, scanStored, text, args...)
 	if err != nil {
 		return records.Page[records.StoredToken]{}, err
 	}
@@ -362,7 +359,7 @@ func (s *Store) tokenPage(ctx context.Context, q records.TokenQuery) (out record
 	return out, err
 }
 
-func scanStored(scan scanner) (t records.StoredToken, err error) {
+func scanStored(scan engine.Scanner) (t records.StoredToken, err error) {
 	return t, scan(tokenFields(&t)...)
 }
 
@@ -370,7 +367,7 @@ func scanStored(scan scanner) (t records.StoredToken, err error) {
 // at all tokens.
 func (s *Store) horizonOf(ctx context.Context, l *tokenList, after *tokenPlace) (end *tokenPlace, err error) {
 	text, args := l.horizon(after)
-	places, err := query(ctx, s, func(scan scanner) (p tokenPlace, err error) {
+	places, err := query.All(ctx, s.db, func(scan engine.Scanner) (p tokenPlace, err error) {
 		if l.Order == records.ByName {
 			var name string
 			err = scan(&name, &p.id)
@@ -416,7 +413,7 @@ func (s *Store) exactTokens(ctx context.Context, l *tokenList) ([]records.Stored
 		l.args = nil
 		text := selectStored + " FROM (SELECT t.* FROM tokens t WHERE " + made + " AND " + by.column + " = " + l.arg(by.value) +
 			" LIMIT " + strconv.Itoa(records.MaxScattered) + ") t WHERE " + l.filters() + " LIMIT " + strconv.Itoa(maxExact)
-		some, err := query(ctx, s, scanStored, text, l.args...)
+		some, err := query.All(ctx, s.db, scanStored, text, l.args...)
 		if err != nil {
 			return nil, err
 		}
@@ -441,7 +438,7 @@ func (s *Store) TokenTotal(ctx context.Context, q records.TokenQuery) (total rec
 	}
 	text, args := l.total()
 	var looked int
-	err = s.read(ctx, func(ctx context.Context, c conn) error { return c.row(ctx, text, args, &total.Count, &looked) })
+	err = s.db.Read(ctx, func(ctx context.Context, c engine.Conn) error { return c.Row(ctx, text, args, &total.Count, &looked) })
 	if errors.Is(err, sql.ErrNoRows) {
 		return records.Total{}, nil // a text is asked for that PostgreSQL can't store
 	}

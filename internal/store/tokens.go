@@ -16,6 +16,8 @@ import (
 	"github.com/bearerd/bearerd/internal/records/op"
 	"github.com/bearerd/bearerd/internal/revocation"
 	"github.com/bearerd/bearerd/internal/store/column"
+	"github.com/bearerd/bearerd/internal/store/engine"
+	"github.com/bearerd/bearerd/internal/store/query"
 	"github.com/bearerd/bearerd/internal/token"
 )
 
@@ -193,7 +195,7 @@ func (s *Store) tokens(ctx context.Context, column string, keys []any) (tokens [
 	for i := range args {
 		args[i] = keys[min(i, len(keys)-1)]
 	}
-	tokens, err = query(ctx, s, func(scan scanner) (t records.StoredToken, err error) {
+	tokens, err = query.All(ctx, s.db, func(scan engine.Scanner) (t records.StoredToken, err error) {
 		return t, scan(append(tokenFields(&t), &seq)...)
 	}, tokensBy(column, length), args...)
 	return tokens, seq, err
@@ -217,9 +219,9 @@ func (s *Store) TokenByID(ctx context.Context, id string) (records.StoredToken, 
 }
 
 func (s *Store) token(ctx context.Context, text string, key any) (t records.StoredToken, seq revocation.Seq, err error) {
-	err = s.read(ctx, func(ctx context.Context, c conn) error {
-		err := c.row(ctx, text, []any{key}, append(tokenFields(&t), &seq)...)
-		return orNotFound(err, "no such token")
+	err = s.db.Read(ctx, func(ctx context.Context, c engine.Conn) error {
+		err := c.Row(ctx, text, []any{key}, append(tokenFields(&t), &seq)...)
+		return query.OrNotFound(err, "no such token")
 	})
 	if err != nil {
 		return records.StoredToken{}, 0, err
@@ -237,7 +239,7 @@ func (s *Store) StoredTokens(ctx context.Context, q records.TokenQuery) (records
 	if err != nil {
 		return records.Page[records.StoredToken]{}, err
 	}
-	limit := pageSize(q.Limit)
+	limit := query.PageSize(q.Limit)
 	kinds := []any{"", "", "", "", "", "", "", ""} // there are no more than eight
 	for i, k := range q.Kinds[:min(len(q.Kinds), len(kinds))] {
 		kinds[i] = k.String()
@@ -252,14 +254,14 @@ func (s *Store) StoredTokens(ctx context.Context, q records.TokenQuery) (records
 	case q.ClientID != "":
 		text, args = clientsTokens, append(args, q.ClientID)
 	}
-	tokens, err := query(ctx, s, func(scan scanner) (t records.StoredToken, err error) {
+	tokens, err := query.All(ctx, s.db, func(scan engine.Scanner) (t records.StoredToken, err error) {
 		return t, scan(tokenFields(&t)...)
 	}, text, args...)
 	if err != nil {
 		return records.Page[records.StoredToken]{}, err
 	}
-	return paged(tokens, limit, func(t records.StoredToken) string {
-		return seal(tokenCursor, strconv.FormatInt(column.Micros(t.CreatedAt), 10)+":"+t.ID)
+	return query.Page(tokens, limit, func(t records.StoredToken) string {
+		return query.Seal(tokenCursor, strconv.FormatInt(column.Micros(t.CreatedAt), 10)+":"+t.ID)
 	}), nil
 }
 
@@ -272,7 +274,7 @@ func (s *Store) SessionsOf(ctx context.Context, q records.SessionQuery, now time
 	case q.Owner != "":
 		text, of = sessionsOfOwner, q.Owner
 	}
-	sessions, err := query(ctx, s, scanStored, text, q.Source, of, column.Micros(now))
+	sessions, err := query.All(ctx, s.db, scanStored, text, q.Source, of, column.Micros(now))
 	slices.SortFunc(sessions, func(a, b records.StoredToken) int {
 		return cmp.Or(a.CreatedAt.Compare(b.CreatedAt), cmp.Compare(a.ID, b.ID))
 	})
@@ -285,7 +287,7 @@ func (s *Store) Touch(ctx context.Context, uses []records.Use) error {
 	// In a fixed order, or two nodes that touch the same tokens could deadlock.
 	uses = slices.SortedFunc(slices.Values(uses), func(a, b records.Use) int { return cmp.Compare(a.ID, b.ID) })
 	for chunk := range slices.Chunk(uses, touchChunk) {
-		if err := s.engine.touch(ctx, chunk); err != nil {
+		if err := s.db.Touch(ctx, chunk); err != nil {
 			return err
 		}
 	}
@@ -296,7 +298,7 @@ const touchChunk = 500
 
 // addToken stores a token. A token that is based on something that was revoked before
 // this transaction is stored as revoked, because the log's entry will be purged one day.
-func addToken(ctx context.Context, c conn, o op.AddToken) error {
+func addToken(ctx context.Context, c engine.Conn, o op.AddToken) error {
 	t := o.Token
 	void, err := revokedInLog(ctx, c, t)
 	if err != nil {
@@ -308,7 +310,7 @@ func addToken(ctx context.Context, c conn, o op.AddToken) error {
 	for _, id := range t.Chain {
 		// Not later than the tokens of its chain: one of them may have been shortened
 		// since this token was decided.
-		err := c.each(ctx, shortenedTo, []any{id}, func(scan scanner) error {
+		err := c.Each(ctx, shortenedTo, []any{id}, func(scan engine.Scanner) error {
 			var end time.Time
 			if err := scan(column.Time(&end)); err != nil {
 				return err
@@ -329,7 +331,7 @@ func addToken(ctx context.Context, c conn, o op.AddToken) error {
 	if t.Digest != [32]byte{} {
 		digest = t.Digest[:]
 	}
-	err = unlessConflict(ctx, c, "a token of that id, value or predecessor exists already", insertToken, t.ID, t.Kind.String(), digest,
+	err = query.UnlessConflict(ctx, c, "a token of that id, value or predecessor exists already", insertToken, t.ID, t.Kind.String(), digest,
 		t.Prefix, t.Last4, t.Owner, t.ClientID, t.Name, column.List(&t.Scope), t.Collection, column.List(&t.Chain), t.Family, t.Seq,
 		column.Micros(t.CreatedAt), column.Micros(t.ExpiresAt), column.Micros(t.LastUsedAt), t.LastUsedBy, column.Micros(t.RevokedAt), t.Reason,
 		t.Audience, t.Replaces, column.Micros(t.EndsAt), t.IssuedFor, t.SignIn.Source, t.SignIn.Session, column.Micros(t.SignIn.At), column.Flag(t.Granted), column.Networks(&t.Networks), t.Description)
@@ -340,7 +342,7 @@ func addToken(ctx context.Context, c conn, o op.AddToken) error {
 		if ancestor == "" {
 			continue
 		}
-		if err := c.post(ctx, insertAncestor, ancestor, t.ID); err != nil {
+		if err := c.Post(ctx, insertAncestor, ancestor, t.ID); err != nil {
 			return err
 		}
 	}
@@ -350,13 +352,13 @@ func addToken(ctx context.Context, c conn, o op.AddToken) error {
 // revokedInLog reports whether the log says of a token's owner, its client or a client of its chain, or of everything,
 // that what was decided as of the token's sequence is void, or has killed what it was
 // made from, or whether the source's session that it began from has ended.
-func revokedInLog(ctx context.Context, c conn, t records.StoredToken) (bool, error) {
-	void, err := exists(ctx, c, cutOffSince, string(revocation.Subject), t.Owner, t.Seq)
+func revokedInLog(ctx context.Context, c engine.Conn, t records.StoredToken) (bool, error) {
+	void, err := query.Exists(ctx, c, cutOffSince, string(revocation.Subject), t.Owner, t.Seq)
 	if !void && err == nil && t.ClientID != "" {
-		void, err = exists(ctx, c, cutOffSince, string(revocation.Client), t.ClientID, t.Seq)
+		void, err = query.Exists(ctx, c, cutOffSince, string(revocation.Client), t.ClientID, t.Seq)
 	}
 	if !void && err == nil {
-		void, err = exists(ctx, c, cutOffSince, string(revocation.Everything), revocation.EverythingID, t.Seq)
+		void, err = query.Exists(ctx, c, cutOffSince, string(revocation.Everything), revocation.EverythingID, t.Seq)
 	}
 	if !void && err == nil {
 		void, err = endedAtSource(ctx, c, t.SignIn)
@@ -366,10 +368,10 @@ func revokedInLog(ctx context.Context, c conn, t records.StoredToken) (bool, err
 			break
 		}
 		if client, ok := token.LinkedClient(link); ok {
-			void, err = exists(ctx, c, cutOffSince, string(revocation.Client), client, t.Seq)
+			void, err = query.Exists(ctx, c, cutOffSince, string(revocation.Client), client, t.Seq)
 			continue
 		}
-		void, err = exists(ctx, c, cutOffSince, string(revocation.Token), link, 0)
+		void, err = query.Exists(ctx, c, cutOffSince, string(revocation.Token), link, 0)
 	}
 	return void, err
 }
@@ -377,47 +379,47 @@ func revokedInLog(ctx context.Context, c conn, t records.StoredToken) (bool, err
 // spendToken spends a token. A second use of the token that it was issued for waits,
 // because both transactions lock that token's row first: the later one sees what the
 // other did.
-func spendToken(ctx context.Context, c conn, o op.SpendToken) error {
+func spendToken(ctx context.Context, c engine.Conn, o op.SpendToken) error {
 	if o.Siblings != "" {
-		if err := c.post(ctx, lockOrigin, o.ID); err != nil {
+		if err := c.Post(ctx, lockOrigin, o.ID); err != nil {
 			return err
 		}
 	}
-	err := unlessConflict(ctx, c, "the token is no longer valid", spendOne, o.ID, column.Micros(o.At), o.Reason)
+	err := query.UnlessConflict(ctx, c, "the token is no longer valid", spendOne, o.ID, column.Micros(o.At), o.Reason)
 	if err != nil || o.Siblings == "" {
 		return err
 	}
-	return c.post(ctx, endSiblings, o.ID, column.Micros(o.At), o.Siblings)
+	return c.Post(ctx, endSiblings, o.ID, column.Micros(o.At), o.Siblings)
 }
 
-func spendTokenAgain(ctx context.Context, c conn, o op.SpendAgain) error {
-	n, err := c.exec(ctx, spendAgain, o.ID, o.Reason, column.Micros(o.Since))
+func spendTokenAgain(ctx context.Context, c engine.Conn, o op.SpendAgain) error {
+	n, err := c.Exec(ctx, spendAgain, o.ID, o.Reason, column.Micros(o.Since))
 	if err != nil {
 		return err
 	}
-	used, err := exists(ctx, c, spentHeir, o.ID, o.Reason)
+	used, err := query.Exists(ctx, c, spentHeir, o.ID, o.Reason)
 	if err == nil && (n == 0 || used) {
 		return fault.New(fault.Conflict, "the token can't be used again")
 	}
 	return err
 }
 
-func killTokens(ctx context.Context, c conn, o op.KillTokens) error {
+func killTokens(ctx context.Context, c engine.Conn, o op.KillTokens) error {
 	at := column.Micros(o.At)
 	for _, id := range o.IDs {
-		if err := c.post(ctx, killByID, id, at, o.Reason); err != nil {
+		if err := c.Post(ctx, killByID, id, at, o.Reason); err != nil {
 			return err
 		}
 	}
 	if o.Owner != "" {
-		if err := c.post(ctx, killByOwner, o.Owner, at, o.Reason); err != nil {
+		if err := c.Post(ctx, killByOwner, o.Owner, at, o.Reason); err != nil {
 			return err
 		}
 	}
 	if o.ClientID == "" {
 		return nil
 	}
-	return c.post(ctx, killByClient, o.ClientID, at, o.Reason)
+	return c.Post(ctx, killByClient, o.ClientID, at, o.Reason)
 }
 
 const (
@@ -431,7 +433,7 @@ ORDER BY t.expires_at LIMIT $5`
 // Expiring returns live API tokens and keys that end after now and not later than before,
 // and whose owners have not been notified, those that end first.
 func (s *Store) Expiring(ctx context.Context, now, before time.Time, limit int) ([]records.StoredToken, error) {
-	return query(ctx, s, func(scan scanner) (t records.StoredToken, err error) {
+	return query.All(ctx, s.db, func(scan engine.Scanner) (t records.StoredToken, err error) {
 		return t, scan(tokenFields(&t)...)
 	}, expiringTokens, column.Micros(now), column.Micros(before), token.KindAPIToken.String(), token.KindExchangeKey.String(), limit)
 }

@@ -10,6 +10,8 @@ import (
 
 	"github.com/bearerd/bearerd/internal/identity"
 	"github.com/bearerd/bearerd/internal/records"
+	"github.com/bearerd/bearerd/internal/store/engine"
+	"github.com/bearerd/bearerd/internal/store/query"
 )
 
 // A search for users is read in one of two ways, both in the order of the usernames. Where an
@@ -33,6 +35,9 @@ const sampledUsers = 1000
 // maxSearch is longer than any name.
 const maxSearch = 1024
 
+// userCursor names the cursors of the list.
+const userCursor = "user:"
+
 // userList is a query for users, as it is put together.
 type userList struct {
 	records.UserQuery
@@ -48,10 +53,10 @@ func (l *userList) arg(v any) string {
 }
 
 func (s *Store) newUserList(q records.UserQuery) (*userList, error) {
-	if err := checkSearch(q.Search, maxSearch); err != nil {
+	if err := query.CheckSearch(q.Search, maxSearch); err != nil {
 		return nil, err
 	}
-	return &userList{UserQuery: q, search: strings.ToLower(q.Search), indexed: s.engine.schema().usersContaining}, nil
+	return &userList{UserQuery: q, search: strings.ToLower(q.Search), indexed: s.db.Dialect().UsersContaining}, nil
 }
 
 // conditions returns the conditions in addition to the search: an index has the users who
@@ -84,7 +89,7 @@ func (l *userList) order() string {
 
 // matches is the condition that a user is found.
 func (l *userList) matches() string {
-	return "u.search LIKE " + l.arg("%"+literal(l.search)+"%") + ` ESCAPE '\'`
+	return "u.search LIKE " + l.arg("%"+query.Literal(l.search)+"%") + ` ESCAPE '\'`
 }
 
 // candidates is what the index finds, up to one more than so many.
@@ -152,7 +157,7 @@ func (l *userList) sample(grams []string) (text string, args []any) {
 	first := l.first("u.search")
 	counts := make([]string, len(grams))
 	for i, gram := range grams {
-		counts[i] = "count(CASE WHEN u.search LIKE " + l.arg("%"+literal(gram)+"%") + ` ESCAPE '\' THEN 1 END)`
+		counts[i] = "count(CASE WHEN u.search LIKE " + l.arg("%"+query.Literal(gram)+"%") + ` ESCAPE '\' THEN 1 END)`
 	}
 	return "SELECT " + strings.Join(counts, ", ") + " FROM (" + first + " LIMIT " + strconv.Itoa(sampledUsers) + ") u", l.args
 }
@@ -167,7 +172,7 @@ func (s *Store) collects(ctx context.Context, l *userList) (many bool, err error
 		dest[i] = &counts[i]
 	}
 	text, args := l.sample(grams)
-	if err := s.read(ctx, func(ctx context.Context, c conn) error { return c.row(ctx, text, args, dest...) }); err != nil {
+	if err := s.db.Read(ctx, func(ctx context.Context, c engine.Conn) error { return c.Row(ctx, text, args, dest...) }); err != nil {
 		return false, err
 	}
 	frequency := make(map[string]int, len(grams))
@@ -175,7 +180,7 @@ func (s *Store) collects(ctx context.Context, l *userList) (many bool, err error
 		frequency[gram] = counts[i]
 	}
 	slices.SortStableFunc(grams, func(a, b string) int { return cmp.Compare(frequency[a], frequency[b]) })
-	l.asked = s.engine.schema().askGrams(grams[:min(len(grams), rareGrams)])
+	l.asked = s.db.Dialect().AskGrams(grams[:min(len(grams), rareGrams)])
 	return frequency[grams[0]] >= sampledUsers/10, nil
 }
 
@@ -191,14 +196,14 @@ func (s *Store) Users(ctx context.Context, q records.UserQuery) (out records.Pag
 		return out, err
 	}
 	if q.After != "" {
-		if l.After, err = unseal(userCursor, q.After); err != nil {
+		if l.After, err = query.Unseal(userCursor, q.After); err != nil {
 			return out, err
 		}
 		if !utf8.ValidString(l.After) || strings.ContainsRune(l.After, 0) {
-			return out, errCursor
+			return out, query.ErrCursor
 		}
 	}
-	limit := pageSize(q.Limit)
+	limit := query.PageSize(q.Limit)
 	if l.byIndex() {
 		if out, err = s.walkedUsers(ctx, l, limit, sampledUsers); err != nil || out.Next != "" {
 			return out, err
@@ -212,23 +217,23 @@ func (s *Store) Users(ctx context.Context, q records.UserQuery) (out records.Pag
 		return out, err
 	}
 	text, args := l.horizon()
-	ends, err := query(ctx, s, func(scan scanner) (name string, err error) { return name, scan(&name) }, text, args...)
+	ends, err := query.All(ctx, s.db, func(scan engine.Scanner) (name string, err error) { return name, scan(&name) }, text, args...)
 	if len(ends) > 0 {
-		out.Next = seal(userCursor, ends[0])
+		out.Next = query.Seal(userCursor, ends[0])
 	}
 	return out, err
 }
 
-func scanUser(scan scanner) (u identity.User, err error) { return u, scan(userFields(&u)...) }
+func scanUser(scan engine.Scanner) (u identity.User, err error) { return u, scan(userFields(&u)...) }
 
 func userPage(users []identity.User, limit int) records.Page[identity.User] {
-	return paged(users, limit, func(u identity.User) string { return seal(userCursor, u.Username) })
+	return query.Page(users, limit, func(u identity.User) string { return query.Seal(userCursor, u.Username) })
 }
 
 // walkedUsers returns the users that match among the next so many.
 func (s *Store) walkedUsers(ctx context.Context, l *userList, limit, most int) (out records.Page[identity.User], err error) {
 	text, args := l.walked(limit+1, most)
-	users, err := query(ctx, s, scanUser, text, args...)
+	users, err := query.All(ctx, s.db, scanUser, text, args...)
 	return userPage(users, limit), err
 }
 
@@ -237,15 +242,15 @@ func (s *Store) foundUsers(ctx context.Context, l *userList, limit int) (out rec
 	if many, err := s.collects(ctx, l); err != nil || many {
 		return out, false, err
 	}
-	err = s.engine.snapshot(ctx, func(ctx context.Context, c conn) error {
+	err = s.db.Snapshot(ctx, func(ctx context.Context, c engine.Conn) error {
 		out, few = records.Page[identity.User]{}, false
 		n := 0
-		err := c.row(ctx, "SELECT count(*) FROM "+l.candidates("1", searchedUsers), []any{l.asked}, &n)
+		err := c.Row(ctx, "SELECT count(*) FROM "+l.candidates("1", searchedUsers), []any{l.asked}, &n)
 		if few = n <= searchedUsers; err != nil || !few {
 			return err
 		}
 		text, args := l.found(limit + 1)
-		users, err := list(ctx, c, scanUser, text, args...)
+		users, err := query.List(ctx, c, scanUser, text, args...)
 		out = userPage(users, limit)
 		return err
 	})
@@ -261,7 +266,7 @@ func (s *Store) UserTotal(ctx context.Context, q records.UserQuery) (total recor
 		return total, err
 	}
 	count := func(text string, args []any) (n, looked int, err error) {
-		err = s.read(ctx, func(ctx context.Context, c conn) error { return c.row(ctx, text, args, &n, &looked) })
+		err = s.db.Read(ctx, func(ctx context.Context, c engine.Conn) error { return c.Row(ctx, text, args, &n, &looked) })
 		return n, looked, err
 	}
 	if l.byIndex() {

@@ -9,6 +9,8 @@ import (
 
 	"github.com/bearerd/bearerd/internal/records"
 	"github.com/bearerd/bearerd/internal/store/column"
+	"github.com/bearerd/bearerd/internal/store/engine"
+	"github.com/bearerd/bearerd/internal/store/query"
 	"github.com/bearerd/bearerd/internal/token"
 	"github.com/bearerd/bearerd/internal/uses"
 )
@@ -29,12 +31,12 @@ const (
 
 // usesOf returns the query for so many tokens.
 func usesOf(n int) string {
-	return `SELECT token, lines FROM token_uses WHERE token IN (` + numbered(n) + `)`
+	return `SELECT token, lines FROM token_uses WHERE token IN (` + query.Numbered(n) + `)`
 }
 
 // withUses returns the query that finds which of so many tokens have uses.
 func withUses(n int) string {
-	return `SELECT id FROM tokens WHERE id IN (` + numbered(n) + fmt.Sprintf(`) AND kind IN ('%s', '%s', '%s')`,
+	return `SELECT id FROM tokens WHERE id IN (` + query.Numbered(n) + fmt.Sprintf(`) AND kind IN ('%s', '%s', '%s')`,
 		token.KindAPIToken, token.KindExchangeKey, token.KindGrant)
 }
 
@@ -42,8 +44,8 @@ func withUses(n int) string {
 // writes them whole, while it holds a lock.
 func (s *Store) AddUses(ctx context.Context, noted []uses.Noted) error {
 	for chunk := range slices.Chunk(byToken(noted), usesChunk) {
-		err := s.write(ctx, func(ctx context.Context, c conn) error {
-			if err := c.lock(ctx, lockUses); err != nil {
+		err := s.db.Write(ctx, func(ctx context.Context, c engine.Conn) error {
+			if err := c.Lock(ctx, engine.LockUses); err != nil {
 				return err
 			}
 			return addUses(ctx, c, chunk)
@@ -56,7 +58,7 @@ func (s *Store) AddUses(ctx context.Context, noted []uses.Noted) error {
 }
 
 // addUses adds to what is kept about at most usesChunk tokens.
-func addUses(ctx context.Context, c conn, chunk []notedOf) error {
+func addUses(ctx context.Context, c engine.Conn, chunk []notedOf) error {
 	keys := make([]int64, len(chunk))
 	for i, one := range chunk {
 		keys[i] = usesKey(one.id)
@@ -73,7 +75,7 @@ func addUses(ctx context.Context, c conn, chunk []notedOf) error {
 	}
 	known := map[string]bool{}
 	if len(fresh) > 0 {
-		err := c.each(ctx, withUses(usesChunk), repeated(fresh), func(scan scanner) error {
+		err := c.Each(ctx, withUses(usesChunk), repeated(fresh), func(scan engine.Scanner) error {
 			var id string
 			err := scan(&id)
 			known[id] = true
@@ -92,7 +94,7 @@ func addUses(ctx context.Context, c conn, chunk []notedOf) error {
 			lines = addUse(lines, n)
 		}
 		kept[keys[i]] = lines // two tokens could have one key
-		if err := c.post(ctx, putUses, keys[i], packUses(lines)); err != nil {
+		if err := c.Post(ctx, putUses, keys[i], packUses(lines)); err != nil {
 			return err
 		}
 	}
@@ -100,9 +102,9 @@ func addUses(ctx context.Context, c conn, chunk []notedOf) error {
 }
 
 // usesByKey reads what is kept under at most usesChunk keys.
-func usesByKey(ctx context.Context, c conn, keys []int64) (map[int64][]records.TokenUse, error) {
+func usesByKey(ctx context.Context, c engine.Conn, keys []int64) (map[int64][]records.TokenUse, error) {
 	kept := make(map[int64][]records.TokenUse, len(keys))
-	err := c.each(ctx, usesOf(usesChunk), repeated(keys), func(scan scanner) error {
+	err := c.Each(ctx, usesOf(usesChunk), repeated(keys), func(scan engine.Scanner) error {
 		key, lines, err := scanUses(scan)
 		kept[key] = lines
 		return err
@@ -120,7 +122,7 @@ func repeated[T any](values []T) []any {
 	return args
 }
 
-func scanUses(scan scanner) (key int64, lines []records.TokenUse, err error) {
+func scanUses(scan engine.Scanner) (key int64, lines []records.TokenUse, err error) {
 	var b []byte
 	if err = scan(&key, column.Bytes(&b)); err == nil {
 		lines, err = unpackUses(b)
@@ -131,7 +133,7 @@ func scanUses(scan scanner) (key int64, lines []records.TokenUse, err error) {
 // TokenUses returns what is kept about one token, the latest use first.
 func (s *Store) TokenUses(ctx context.Context, id uses.ID) ([]records.TokenUse, error) {
 	var lines []records.TokenUse
-	err := s.read(ctx, func(ctx context.Context, c conn) error {
+	err := s.db.Read(ctx, func(ctx context.Context, c engine.Conn) error {
 		kept, err := usesByKey(ctx, c, []int64{usesKey(id)})
 		lines = usedSince(kept[usesKey(id)], s.now().Add(-uses.Kept))
 		return err
@@ -165,9 +167,9 @@ func (s *Store) purgeUses(ctx context.Context, end time.Time, rows int) error {
 func (s *Store) purgeUsesFrom(ctx context.Context, from, to int64, end time.Time) (next int64, more bool, err error) {
 	var ended []int64
 	rows := 0
-	err = s.read(ctx, func(ctx context.Context, c conn) error {
+	err = s.db.Read(ctx, func(ctx context.Context, c engine.Conn) error {
 		ended, rows = nil, 0
-		return c.each(ctx, walkUses, []any{from, to}, func(scan scanner) error {
+		return c.Each(ctx, walkUses, []any{from, to}, func(scan engine.Scanner) error {
 			key, lines, err := scanUses(scan)
 			if n := len(lines); len(usedSince(lines, end)) < n {
 				ended = append(ended, key)
@@ -192,8 +194,8 @@ func (s *Store) purgeUsesFrom(ctx context.Context, from, to int64, end time.Time
 
 // trimUses deletes ended lines of a few tokens.
 func (s *Store) trimUses(ctx context.Context, keys []int64, end time.Time) error {
-	return s.write(ctx, func(ctx context.Context, c conn) error {
-		if err := c.lock(ctx, lockUses); err != nil {
+	return s.db.Write(ctx, func(ctx context.Context, c engine.Conn) error {
+		if err := c.Lock(ctx, engine.LockUses); err != nil {
 			return err
 		}
 		kept, err := usesByKey(ctx, c, keys)
@@ -202,9 +204,9 @@ func (s *Store) trimUses(ctx context.Context, keys []int64, end time.Time) error
 		}
 		for _, key := range keys {
 			if lines := usedSince(kept[key], end); len(lines) > 0 {
-				err = c.post(ctx, putUses, key, packUses(lines))
+				err = c.Post(ctx, putUses, key, packUses(lines))
 			} else {
-				err = c.post(ctx, deleteUses, key)
+				err = c.Post(ctx, deleteUses, key)
 			}
 			if err != nil {
 				return err

@@ -4,13 +4,12 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"fmt"
 	"os"
-	"runtime/debug"
 	"sync/atomic"
 	"time"
 
 	"github.com/bearerd/bearerd/internal/fault"
+	"github.com/bearerd/bearerd/internal/store/engine"
 )
 
 const (
@@ -23,7 +22,7 @@ const (
 // job is one write that waits for its turn. Either the writer takes it and answers it, or
 // its caller abandons it, never both.
 type job struct {
-	do      func(conn) error
+	do      func(engine.Conn) error
 	single  bool        // at most one statement, which SQLite undoes by itself where it fails
 	settled atomic.Bool // taken or given up
 	done    chan error
@@ -32,28 +31,26 @@ type job struct {
 // claim takes or gives up a job, whichever comes first.
 func (j *job) claim() bool { return j.settled.CompareAndSwap(false, true) }
 
-var errClosed = fault.After(fault.Unavailable, later, "the store is closed")
-
-// write implements engine: an error means that nothing was written. Another goroutine may
+// Write implements engine.DB: an error means that nothing was written. Another goroutine may
 // run do.
-func (db *sqliteDB) write(ctx context.Context, do work) error {
+func (db *sqliteDB) Write(ctx context.Context, do engine.Work) error {
 	return db.enqueue(ctx, &job{}, do)
 }
 
 // enqueue has a job do something, and waits for its outcome.
-func (db *sqliteDB) enqueue(ctx context.Context, j *job, do work) error {
+func (db *sqliteDB) enqueue(ctx context.Context, j *job, do engine.Work) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
 	j.done = make(chan error, 1)
-	j.do = func(c conn) error { return do(detached(ctx), c) }
+	j.do = func(c engine.Conn) error { return do(engine.Detached(ctx), c) }
 	if db.closing() {
-		return errClosed
+		return engine.ErrClosed
 	}
 	select {
 	case db.queue <- j:
 	default:
-		return fault.After(fault.Unavailable, soon, "too many writes are waiting")
+		return fault.After(fault.Unavailable, engine.Soon, "too many writes are waiting")
 	}
 	timer := time.NewTimer(turnTimeout)
 	defer timer.Stop()
@@ -66,11 +63,11 @@ func (db *sqliteDB) enqueue(ctx context.Context, j *job, do work) error {
 		}
 	case <-db.stopped:
 		if j.claim() {
-			return errClosed
+			return engine.ErrClosed
 		}
 	case <-timer.C:
 		if j.claim() {
-			return fault.After(fault.Unavailable, soon, "the store is busy")
+			return fault.After(fault.Unavailable, engine.Soon, "the store is busy")
 		}
 	}
 	return db.classify(<-j.done)
@@ -117,11 +114,11 @@ func (db *sqliteDB) group(ctx context.Context, c *sqliteConn, first *job) {
 		}
 	}
 	if lost == nil {
-		_, lost = c.exec(ctx, commit)
+		_, lost = c.Exec(ctx, commit)
 	}
 	if lost != nil {
 		// SQLite rolls back by itself after some errors; then this one fails.
-		_, _ = c.exec(ctx, rollback)
+		_, _ = c.Exec(ctx, rollback)
 	}
 	for i, j := range jobs {
 		j.done <- cmp.Or(lost, results[i])
@@ -148,7 +145,7 @@ func (db *sqliteDB) begin(ctx context.Context, c *sqliteConn, first *job) error 
 			return errMoved
 		}
 
-		_, err := c.exec(ctx, beginWrite)
+		_, err := c.Exec(ctx, beginWrite)
 		return err
 	})
 }
@@ -164,11 +161,10 @@ func retry(over func() bool, do func() error) error {
 	}
 }
 
-func (db *sqliteDB) closing() bool { return isClosed(db.stop) }
-
-func isClosed(c <-chan struct{}) bool {
+// closing reports whether the database is closed, or being closed.
+func (db *sqliteDB) closing() bool {
 	select {
-	case <-c:
+	case <-db.stop:
 		return true
 	default:
 		return false
@@ -179,43 +175,31 @@ func isClosed(c <-chan struct{}) bool {
 // transaction is lost with it, lost is the reason.
 func attempt(ctx context.Context, c *sqliteConn, j *job) (err, lost error) {
 	if j.single {
-		err = guarded(func() error { return j.do(c) })
-		if broken(err) || errors.Is(err, errPanic) {
+		err = engine.Guarded(func() error { return j.do(c) })
+		if broken(err) || errors.Is(err, engine.ErrPanic) {
 			return err, err
 		}
 		return err, nil
 	}
-	if _, err := c.exec(ctx, savepoint); err != nil {
+	if _, err := c.Exec(ctx, savepoint); err != nil {
 		return err, err
 	}
-	err = guarded(func() error { return j.do(c) })
+	err = engine.Guarded(func() error { return j.do(c) })
 	if broken(err) {
 		return err, err
 	}
 	if err != nil {
-		if _, lost := c.exec(ctx, undo); lost != nil {
+		if _, lost := c.Exec(ctx, undo); lost != nil {
 			return err, lost
 		}
 	}
-	_, lost = c.exec(ctx, release)
+	_, lost = c.Exec(ctx, release)
 	return err, lost
 }
 
 // attemptAlone does the only job of a transaction, which is lost with it. A savepoint would
 // have SQLite keep a copy of every page that the job changes, until the job has ended.
 func attemptAlone(_ context.Context, c *sqliteConn, j *job) (err, lost error) {
-	err = guarded(func() error { return j.do(c) })
+	err = engine.Guarded(func() error { return j.do(c) })
 	return err, err
-}
-
-var errPanic = errors.New("panic in a transaction")
-
-// guarded turns a panic into an error, so that the transaction is rolled back properly.
-func guarded(do func() error) (err error) {
-	defer func() {
-		if p := recover(); p != nil {
-			err = fmt.Errorf("%w: %v\n%s", errPanic, p, debug.Stack())
-		}
-	}()
-	return do()
 }
