@@ -107,6 +107,7 @@ var mayImport = map[string][]string{
 	"internal/store/engine":     {"internal/fault", "internal/records", "internal/records/op", "internal/revocation"},
 	"internal/store/query":      {"internal/fault", "internal/records", "internal/store/engine"},
 	"internal/store/schema":     {"internal/store/column", "internal/store/engine", "internal/store/query"},
+	"internal/store/storekit":   {"internal/pgtest", "internal/store"},
 	"internal/store/storetest":  and(domains, "internal/records", "internal/records/contract", "internal/records/op", "internal/records/upkeep"),
 	"internal/freeport":         nil,
 	"internal/localaddr":        nil,

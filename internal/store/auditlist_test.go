@@ -9,6 +9,7 @@ import (
 	"github.com/bearerd/bearerd/internal/audit"
 	"github.com/bearerd/bearerd/internal/records"
 	"github.com/bearerd/bearerd/internal/store"
+	"github.com/bearerd/bearerd/internal/store/storekit"
 )
 
 // TestAPageOfTheAuditLogLooksAtBoundedEvents has more events than one page looks at, of which
@@ -19,8 +20,8 @@ func TestAPageOfTheAuditLogLooksAtBoundedEvents(t *testing.T) {
 	const few = 3
 	begun := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 	path := filepath.Join(t.TempDir(), "bearerd.db")
-	s := mustOpen(t, path, store.Options{})
-	execAll(t, path, fmt.Sprintf(`INSERT INTO audit_events (at, actor, action, target, token_id, address, request_id, outcome, reason, address_key)
+	s := storekit.Open(t, path, store.Options{})
+	storekit.ExecAll(t, path, fmt.Sprintf(`INSERT INTO audit_events (at, actor, action, target, token_id, address, request_id, outcome, reason, address_key)
 WITH RECURSIVE c (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM c WHERE n < %d)
 SELECT %d + n * 1000000, 'robot', CASE WHEN n <= %[3]d THEN 'token.revoke' ELSE 'token.issue' END, CASE WHEN n > %[3]d THEN 'ada' ELSE '' END, '', '', '', 'ok', '',
     CASE WHEN n <= %[3]d THEN '40a000001' ELSE '4c0000201' END FROM c`, 2*records.MaxTotal+few, begun.UnixMicro(), few))

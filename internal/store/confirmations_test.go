@@ -8,6 +8,7 @@ import (
 	"github.com/bearerd/bearerd/internal/records/upkeep"
 	"github.com/bearerd/bearerd/internal/revocation"
 	"github.com/bearerd/bearerd/internal/store"
+	"github.com/bearerd/bearerd/internal/store/storekit"
 )
 
 // BenchmarkPassConfirmations measures what it costs that confirmations reach other nodes than
@@ -16,7 +17,7 @@ import (
 // on to it. The times are those of the call.
 func BenchmarkPassConfirmations(b *testing.B) {
 	const nodes, each = 100, 330
-	_, stores := onPostgres(b, 1, store.Options{})
+	_, stores := storekit.OnPostgres(b, 1, store.Options{})
 	s := stores[0]
 	name := func(i int) string { return fmt.Sprintf("6f1c2a52-7a0e-4a1b-9f0c-5d0a6b1f3%03d", i) }
 	for i := range nodes {

@@ -14,6 +14,7 @@ import (
 	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/pgtest"
 	"github.com/bearerd/bearerd/internal/store"
+	"github.com/bearerd/bearerd/internal/store/storekit"
 )
 
 // A setting that bearerd relies on and that doesn't arrive stops the start.
@@ -48,7 +49,7 @@ func TestASettingThatIsLostLaterStopsTheWork(t *testing.T) {
 	t.Parallel()
 	dsn := pgtest.New(t)
 	p, through := newProxy(t, dsn)
-	s := mustOpen(t, through, store.Options{})
+	s := storekit.Open(t, through, store.Options{})
 	if _, err := s.Commit(t.Context(), kill("before")); err != nil {
 		t.Fatal(err)
 	}

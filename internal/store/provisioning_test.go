@@ -9,6 +9,7 @@ import (
 	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/records"
 	"github.com/bearerd/bearerd/internal/store"
+	"github.com/bearerd/bearerd/internal/store/storekit"
 )
 
 // TestGroupsAreReadWithBoundedMembers has 201 groups of 500 members, and one of more than any
@@ -17,11 +18,11 @@ import (
 func TestGroupsAreReadWithBoundedMembers(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "bearerd.db")
-	s := mustOpen(t, path, store.Options{})
+	s := storekit.Open(t, path, store.Options{})
 	numbers := func(to string) string {
 		return "(WITH RECURSIVE c (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM c WHERE n < " + to + ") SELECT n FROM c)"
 	}
-	execAll(t, path,
+	storekit.ExecAll(t, path,
 		"INSERT INTO users (id, username, folded, name, email, disabled, password_hash, search, owner) SELECT 'u' || n, 'u' || n, 'u' || n, '', '', 0, '', '', 'hr' FROM "+numbers("100001"),
 		"INSERT INTO source_groups (id, owner, name, folded) SELECT printf('g%03d', n), 'hr', 'g' || n, 'g' || n FROM "+numbers("201"),
 		"INSERT INTO source_groups (id, owner, name, folded) VALUES ('large', 'hr', 'large', 'large')",
@@ -55,10 +56,10 @@ func TestGroupsAreReadWithBoundedMembers(t *testing.T) {
 func TestProvisionedListsAreFoundByAnIndex(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "bearerd.db")
-	mustOpen(t, path, store.Options{})
-	db := raw(t, path)
+	storekit.Open(t, path, store.Options{})
+	db := storekit.Raw(t, path)
 	for name, text := range store.OwnedLookups() {
-		for _, detail := range plan(t, db, text) {
+		for _, detail := range storekit.Plan(t, db, text) {
 			found := strings.HasPrefix(detail, "SCAN (subquery") || slices.Contains([]string{"SCAN c", "SCAN i"}, detail) // what an index has found
 			if strings.HasPrefix(detail, "SCAN ") && !found {
 				t.Errorf("%s: %s", name, detail)

@@ -7,6 +7,7 @@ import (
 
 	"github.com/bearerd/bearerd/internal/records"
 	"github.com/bearerd/bearerd/internal/store"
+	"github.com/bearerd/bearerd/internal/store/storekit"
 )
 
 // TestASearchOfThingsLooksAtBoundedThings has more collections than a page looks at, of which
@@ -15,8 +16,8 @@ import (
 func TestASearchOfThingsLooksAtBoundedThings(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "bearerd.db")
-	s := mustOpen(t, path, store.Options{})
-	execAll(t, path, fmt.Sprintf(`INSERT INTO collections (id, name, owner) WITH RECURSIVE c (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM c WHERE n < %d)
+	s := storekit.Open(t, path, store.Options{})
+	storekit.ExecAll(t, path, fmt.Sprintf(`INSERT INTO collections (id, name, owner) WITH RECURSIVE c (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM c WHERE n < %d)
 SELECT n, CASE WHEN n > %d THEN 'rare ' ELSE 'common ' END || n, '' FROM c`, records.MaxTotal+5, records.MaxTotal+1))
 	q := records.ThingQuery{Search: "rare", Count: true}
 	page, err := s.CollectionPage(t.Context(), q)

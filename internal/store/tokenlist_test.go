@@ -11,6 +11,7 @@ import (
 	"github.com/bearerd/bearerd/internal/records"
 	"github.com/bearerd/bearerd/internal/records/op"
 	"github.com/bearerd/bearerd/internal/store"
+	"github.com/bearerd/bearerd/internal/store/storekit"
 	"github.com/bearerd/bearerd/internal/token"
 )
 
@@ -21,7 +22,7 @@ func TestAFilteredListLooksAtBoundedTokens(t *testing.T) {
 	t.Parallel()
 	const beyond = 5
 	now := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
-	s := mustOpen(t, filepath.Join(t.TempDir(), "bearerd.db"), store.Options{})
+	s := storekit.Open(t, filepath.Join(t.TempDir(), "bearerd.db"), store.Options{})
 	var ops []op.Op
 	for n := range records.MaxTotal + beyond {
 		one := records.StoredToken{
@@ -65,7 +66,7 @@ func TestAListInAnotherOrderLooksAtFewerTokens(t *testing.T) {
 	t.Parallel()
 	const beyond = 5
 	now := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
-	s := mustOpen(t, filepath.Join(t.TempDir(), "bearerd.db"), store.Options{})
+	s := storekit.Open(t, filepath.Join(t.TempDir(), "bearerd.db"), store.Options{})
 	var ops []op.Op
 	for n := range records.MaxScattered + beyond {
 		one := records.StoredToken{
@@ -107,10 +108,10 @@ func TestAListInAnotherOrderLooksAtFewerTokens(t *testing.T) {
 func TestListsAreReadInTheOrderOfAnIndex(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "bearerd.db")
-	mustOpen(t, path, store.Options{})
-	db := raw(t, path)
+	storekit.Open(t, path, store.Options{})
+	db := storekit.Raw(t, path)
 	for name, text := range store.ListLookups() {
-		details := plan(t, db, text)
+		details := storekit.Plan(t, db, text)
 		inner := slices.ContainsFunc(details, func(d string) bool { return strings.HasPrefix(d, "CO-ROUTINE") })
 		for _, detail := range details {
 			whole := strings.HasPrefix(detail, "SCAN") && !strings.Contains(detail, "USING") && (!inner || len(detail) != len("SCAN t"))

@@ -7,6 +7,7 @@ import (
 
 	"github.com/bearerd/bearerd/internal/records"
 	"github.com/bearerd/bearerd/internal/store"
+	"github.com/bearerd/bearerd/internal/store/storekit"
 )
 
 // TestASearchLooksAtABoundedNumberOfUsers has more users than a search looks at for a page,
@@ -14,9 +15,9 @@ import (
 func TestASearchLooksAtABoundedNumberOfUsers(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "bearerd.db")
-	s := mustOpen(t, path, store.Options{})
+	s := storekit.Open(t, path, store.Options{})
 	const beyond = 4
-	execAll(t, path, fmt.Sprintf(`WITH RECURSIVE c (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM c WHERE n < %d)
+	storekit.ExecAll(t, path, fmt.Sprintf(`WITH RECURSIVE c (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM c WHERE n < %d)
 INSERT INTO users (id, username, folded, name, email, disabled, password_hash, search, owner)
 SELECT 'id' || n, printf('u%%06d', n), printf('u%%06d', n), '', '', 0, '', printf('u%%06d', n) || CASE WHEN n > %d THEN ' abcabca zz' ELSE ' abca bcab cabc' END, '' FROM c`,
 		store.SearchedUsers+beyond, store.SearchedUsers))

@@ -17,6 +17,7 @@ import (
 	"github.com/bearerd/bearerd/internal/records"
 	"github.com/bearerd/bearerd/internal/records/op"
 	"github.com/bearerd/bearerd/internal/store"
+	"github.com/bearerd/bearerd/internal/store/storekit"
 	"github.com/bearerd/bearerd/internal/token"
 	"github.com/bearerd/bearerd/internal/uses"
 )
@@ -113,18 +114,18 @@ func TestALineOfUseIsSmall(t *testing.T) {
 	t.Run("PostgreSQL", func(t *testing.T) {
 		t.Parallel()
 		dsn := pgtest.Start(t, "fsync=off", "autovacuum=off").DSN()
-		s := mustOpen(t, dsn, store.Options{Postgres: store.Postgres{StatementTimeout: time.Minute}})
-		c := rawPG(t, dsn, nil)
-		measure(t, s, func() int64 { return ask[int64](t, c, "SELECT pg_total_relation_size('token_uses')") }, func() {
-			mustExec(t, c, "TRUNCATE token_uses")
+		s := storekit.Open(t, dsn, store.Options{Postgres: store.Postgres{StatementTimeout: time.Minute}})
+		c := storekit.RawPostgres(t, dsn, nil)
+		measure(t, s, func() int64 { return storekit.Ask[int64](t, c, "SELECT pg_total_relation_size('token_uses')") }, func() {
+			storekit.MustExec(t, c, "TRUNCATE token_uses")
 		})
 	})
 	t.Run("SQLite", func(t *testing.T) {
 		t.Parallel()
 		path := filepath.Join(t.TempDir(), "bearerd.db")
-		s := mustOpen(t, path, store.Options{})
-		db := raw(t, path)
-		measure(t, s, func() int64 { return pagesOf(t, db, "token_uses") }, func() { execAll(t, path, "DELETE FROM token_uses") })
+		s := storekit.Open(t, path, store.Options{})
+		db := storekit.Raw(t, path)
+		measure(t, s, func() int64 { return pagesOf(t, db, "token_uses") }, func() { storekit.ExecAll(t, path, "DELETE FROM token_uses") })
 	})
 }
 
@@ -141,7 +142,7 @@ func pagesOf(tb testing.TB, db *sql.DB, table string) (bytes int64) {
 // Every row is looked through, wherever a purge begins and however few it looks at.
 func TestPurgeLooksThroughAllUses(t *testing.T) {
 	t.Parallel()
-	s := mustOpen(t, filepath.Join(t.TempDir(), "bearerd.db"), store.Options{})
+	s := storekit.Open(t, filepath.Join(t.TempDir(), "bearerd.db"), store.Options{})
 	ids := usedTokens(t, s, 2500)
 	old, now := time.Now().Add(-100*24*time.Hour), time.Now()
 	left := func() (n int) {
