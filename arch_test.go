@@ -32,6 +32,8 @@ var (
 	// operations decide and commit; each stands on the same few packages and on none
 	// of the others.
 	operations = and(domains, "internal/caller", "internal/journal", "internal/quota", "internal/records", "internal/records/contract", "internal/records/op", "internal/source", "internal/verification")
+	// part is a part of the store: the statements about what belongs together.
+	part = and(domains, "internal/records", "internal/records/op", "internal/records/upkeep", "internal/store/column", "internal/store/engine", "internal/store/query")
 	// edges translate. Each imports only the operations that it calls, and of what is kept
 	// the rows alone: no edge reads a store or changes it.
 	edge  = and(domains, "internal/httpkit", "internal/caller", "internal/records", "internal/verification")
@@ -102,10 +104,12 @@ var mayImport = map[string][]string{
 	"internal/export":           {"internal/access", "internal/caller", "internal/identity", "internal/records"},
 	"internal/node":             and(operations, "internal/notice", "internal/account", "internal/apply", "internal/authorizing", "internal/changes", "internal/clientauth", "internal/credentials", "internal/directory", "internal/issuance", "internal/provisioning", "internal/revoking", "internal/signin", "internal/explain", "internal/trust", "internal/usage"),
 	"internal/node/nodetest":    and(operations, "internal/confirming", "internal/foreign", "internal/usage", "internal/node", "internal/account", "internal/apply", "internal/authorizing", "internal/credentials", "internal/directory", "internal/provisioning", "internal/issuance", "internal/revoking", "internal/signin", "internal/explain", "internal/trust", "internal/store", "internal/pgtest", "internal/assertion/assertiontest"),
-	"internal/store":            and(domains, "internal/records", "internal/records/contract", "internal/records/op", "internal/records/upkeep", "internal/store/column", "internal/store/engine", "internal/store/query", "internal/store/schema"),
+	"internal/store":            and(domains, "internal/records", "internal/records/contract", "internal/records/op", "internal/records/upkeep", "internal/store/column", "internal/store/engine", "internal/store/people", "internal/store/query", "internal/store/registry", "internal/store/schema"),
 	"internal/store/column":     {"internal/networks"},
 	"internal/store/engine":     {"internal/fault", "internal/records", "internal/records/op", "internal/revocation"},
 	"internal/store/query":      {"internal/fault", "internal/records", "internal/store/engine"},
+	"internal/store/people":     part,
+	"internal/store/registry":   and(part, "internal/store/people"),
 	"internal/store/schema":     {"internal/store/column", "internal/store/engine", "internal/store/query"},
 	"internal/store/storekit":   {"internal/pgtest", "internal/store"},
 	"internal/store/storetest":  and(domains, "internal/records", "internal/records/contract", "internal/records/op", "internal/records/upkeep"),

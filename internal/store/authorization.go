@@ -13,6 +13,7 @@ import (
 	"github.com/bearerd/bearerd/internal/revocation"
 	"github.com/bearerd/bearerd/internal/store/column"
 	"github.com/bearerd/bearerd/internal/store/engine"
+	"github.com/bearerd/bearerd/internal/store/people"
 	"github.com/bearerd/bearerd/internal/store/query"
 )
 
@@ -81,7 +82,7 @@ func useCode(ctx context.Context, c engine.Conn, o op.SpendCode) error {
 }
 
 func remember(ctx context.Context, c engine.Conn, consent records.Consent) error {
-	if err := query.Named(ctx, c, "user", userExists, consent.UserID); err != nil {
+	if err := people.MustExist(ctx, c, consent.UserID); err != nil {
 		return err
 	}
 	return c.Post(ctx, rememberConsent, consent.UserID, consent.ClientID, consent.Audience, column.List(&consent.Scope), consent.Collection,

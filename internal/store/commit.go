@@ -12,7 +12,9 @@ import (
 	"github.com/bearerd/bearerd/internal/revocation"
 	"github.com/bearerd/bearerd/internal/store/column"
 	"github.com/bearerd/bearerd/internal/store/engine"
+	"github.com/bearerd/bearerd/internal/store/people"
 	"github.com/bearerd/bearerd/internal/store/query"
+	"github.com/bearerd/bearerd/internal/store/registry"
 )
 
 // Commit carries out a batch: its operations in their order, its audit events and its log
@@ -107,50 +109,16 @@ func lockFor(ctx context.Context, c engine.Conn, ops []op.Op) error {
 
 func carryOut(ctx context.Context, c engine.Conn, o op.Op) error {
 	switch o := o.(type) {
-	case op.CreateUser:
-		return createUser(ctx, c, o.User)
-	case op.UpdateUser:
-		return updateUser(ctx, c, o)
-	case op.Rehash:
-		_, err := c.Exec(ctx, rehash, o.ID, o.Old.Reveal(), o.New.Reveal(), o.Old.Fingerprint())
-		return err
-	case op.RemoveUser:
-		return query.Change(ctx, c, noSuchUser, deleteUser, o.ID)
 	case op.Spend:
 		return spend(ctx, c, o)
-	case op.CreateCollection:
-		if err := nameFree(ctx, c, o.Collection); err != nil {
-			return err
-		}
-		return query.Taken("id", query.UnlessConflict(ctx, c, collectionExists, insertCollection, o.Collection.ID, o.Collection.Name, o.Collection.Owner))
-	case op.UpdateCollection:
-		if err := nameFree(ctx, c, o.Collection); err != nil {
-			return err
-		}
-		return query.Change(ctx, c, "no such collection", renameCollection, o.Collection.ID, o.Collection.Name)
-	case op.RemoveCollection:
-		return removeCollection(ctx, c, o)
-	case op.CreateRole:
-		return query.Taken("name", query.UnlessConflict(ctx, c, "a role of that name exists already",
-			insertRole, o.Role.Name, column.List(&o.Role.Permissions), o.Role.Owner))
-	case op.UpdateRole:
-		return query.Change(ctx, c, "no such role", setPermissions, o.Role.Name, column.List(&o.Role.Permissions))
-	case op.RemoveRole:
-		return query.Change(ctx, c, "no such role", deleteRole, o.Name)
-	case op.AddBinding:
-		return addBinding(ctx, c, o)
-	case op.RemoveBinding:
-		return query.Change(ctx, c, "no such binding", deleteBinding, o.ID)
-	case op.ChangeKeys:
-		return changeKeys(ctx, c, o.Plan)
 	}
-	if done, err := carryOutForSource(ctx, c, o); done {
+	if done, err := people.CarryOut(ctx, c, o); done {
 		return err
 	}
 	if done, err := carryOutNotice(ctx, c, o); done {
 		return err
 	}
-	if done, err := carryOutOnClient(ctx, c, o); done {
+	if done, err := registry.CarryOut(ctx, c, o); done {
 		return err
 	}
 	return carryOutOnToken(ctx, c, o)
@@ -214,20 +182,6 @@ func carryOutOnSignIn(ctx context.Context, c engine.Conn, o op.Op) error {
 		return remember(ctx, c, o.Consent)
 	case op.ForgetConsent:
 		return c.Post(ctx, forgetConsent, o.UserID, o.ClientID)
-	case op.ClearFailures:
-		if o.Account != "" {
-			return c.Post(ctx, deleteAttempts, o.Account)
-		}
-		return c.Post(ctx, deleteAttempt, o.Key)
-	case op.KnowAddress:
-		if err := c.Post(ctx, knowAddress, o.Account, o.Address, column.Micros(o.At)); err != nil {
-			return err
-		}
-		return c.Post(ctx, trimAddresses, o.Account)
-	case op.ForgetAddresses:
-		return c.Post(ctx, forgetAddresses, o.Account)
-	case op.RequireLink, op.AddPasswordLink, op.SpendPasswordLink:
-		return carryOutOnWayIn(ctx, c, o)
 	}
 	return fmt.Errorf("the store doesn't know the operation %T", o)
 }

@@ -38,29 +38,21 @@ func (s *Store) WalkUsesFrom(key int64) { s.usesWalk.Store(key) }
 // Lookups are the statements that must be served by an index, by name.
 func Lookups() map[string]string {
 	all := map[string]string{
-		"principalByID": principalByID, "principalByUsername": principalByUsername, "principalByClient": principalByClient,
-		"selectGrants": selectGrants, "selectOneUser": selectOneUser, "lockUser": lockUser, "updateUserRow": updateUserRow, "rehash": rehash,
-		"deleteUser": deleteUser, "deleteGroup": deleteGroup, "principalByLink": principalByLink, "deleteLink": deleteLink, "sessionsOf": sessionsOf, "sessionsOfOwner": sessionsOfOwner, "isSpent": isSpent, "selectCode": selectCode, "spendCode": spendCode, "purgeCodes": purgeCodes, "selectConsent": selectConsent, "forgetConsent": forgetConsent, "purgeSpent": purgeSpent, "purgePasswordLinks": purgePasswordLinks, "userExists": userExists, "isSpentSince": isSpentSince,
-		"otherCollection": otherCollection, "renameCollection": renameCollection, "deleteCollection": deleteCollection,
-		"deleteBindingsFrom": deleteBindingsFrom, "setPermissions": setPermissions, "deleteRole": deleteRole, "roleExists": roleExists,
-		"deleteBinding": deleteBinding, "selectUserBindings": selectUserBindings, "selectGroupBindings": selectGroupBindings, "selectRootGroups": selectRootGroups,
-		"selectReachingBindings": selectReachingBindings,
-		"updateClientRow":        updateClientRow, "setClientSecret": setClientSecret, "deleteClient": deleteClient,
+		"sessionsOf": sessionsOf, "sessionsOfOwner": sessionsOfOwner, "isSpent": isSpent, "selectCode": selectCode, "spendCode": spendCode, "purgeCodes": purgeCodes, "selectConsent": selectConsent, "forgetConsent": forgetConsent, "purgeSpent": purgeSpent, "isSpentSince": isSpentSince,
 		"tokenByDigest": tokenByDigest, "tokenByID": tokenByID, "tokensByDigest": tokensBy("digest", fewDigests), "allTokens": allTokens, "ownersTokens": ownersTokens,
 		"clientsTokens": clientsTokens, "ownerThroughOne": ownerThroughOne, "spendOne": spendOne, "killByID": killByID,
 		"killByOwner": killByOwner, "killByClient": killByClient, "touch": touch,
 		"advanceHead": advanceHead, "selectEntries": selectEntries, "newestEntry": newestEntry,
 		"deleteNode": deleteNode, "dropNode": dropNode,
-		"scopeListed": scopeListed, "linksOfUser": linksOfUser, "linksOfSource": linksOfSource,
-		"selectAttempts": selectAttempts, "purgeEntries": purgeEntries, "purgeExpired": purgeExpired, "purgeRevoked": purgeRevoked,
-		"purgeAttempts": purgeAttempts, "purgeEvents": purgeEvents, "purgeAddresses": purgeAddresses, "selectAccount": selectAccount,
-		"deleteAttempt": deleteAttempt, "deleteAttempts": deleteAttempts, "selectAddress": selectAddress, "forgetAddresses": forgetAddresses, "shortenOne": shortenOne, "shortenHeirs": shortenHeirs, "deviceByDigest": deviceByDigest, "deviceByUserCode": deviceByUserCode,
+		"purgeEntries": purgeEntries, "purgeExpired": purgeExpired, "purgeRevoked": purgeRevoked,
+		"purgeEvents": purgeEvents,
+		"shortenOne":  shortenOne, "shortenHeirs": shortenHeirs, "deviceByDigest": deviceByDigest, "deviceByUserCode": deviceByUserCode,
 		"decideDevice": decideDevice, "waitingDevices": waitingDevices, "waitingOfClient": waitingOfClient, "spendDevice": spendDevice, "purgeDevices": purgeDevices,
 		"cutOffSince": cutOffSince, "expiringTokens": expiringTokens, "claimNotice": claimNotice, "unclaimNotice": unclaimNotice,
 		"shadowExamples": shadowExamples, "setExamples": setExamples, "selectShadows": selectShadows, "purgeShadows": purgeShadows,
 		"touchImport": touchImport, "clearImport": clearImport, "deleteImport": deleteImport, "ownedTokens": ownedTokens, "cutOffsSince": cutOffsSince,
 		"usesOf": usesOf(fewDigests), "withUses": withUses(fewDigests), "walkUses": walkUses, "deleteUses": deleteUses,
-		"tokensHeld": tokensHeld(fewDigests), "usersByName": usersByName(fewDigests),
+		"tokensHeld":   tokensHeld(fewDigests),
 		"selectCounts": selectCounts, "purgeCounts": purgeCounts, "countUsers": countUsers, "countTokens": countTokens, "claimCensus": claimCensus, "setFigures": setFigures,
 		"dueNotices": dueNotices, "deleteNotice": deleteNotice, "postponeNotice": postponeNotice, "trimOld": trimOld, "trimMany": trimMany, "purgeNotices": purgeNotices,
 		"seeNetwork": seeNetwork, "otherNetwork": otherNetwork, "trimNetworks": trimNetworks, "knownNetwork": knownNetwork,
@@ -90,26 +82,6 @@ func eventLookups() map[string]string {
 	return all
 }
 
-// OwnedLookups are the statements of lists of what a source provisions.
-func OwnedLookups() map[string]string {
-	all := map[string]string{"users": selectOwnedUsers, "part": selectOwnedPart, "groups": selectOwnedGroups, "count of groups": countOwnedGroups, "members": selectMembers}
-	for name, condition := range map[string]string{
-		"user by id": ownedByID, "user by name": ownedByName, "user by external id": ownedByExternal,
-	} {
-		f := ownedFilter{args: []any{"hr"}}
-		f.is(condition, "x")
-		all[name] = f.statement(selectOwnedUser)
-	}
-	for name, condition := range map[string]string{
-		"group by id": groupByID, "group by name": groupByName, "group by external id": groupByExternal, "group by member": groupByMember,
-	} {
-		f := ownedFilter{args: []any{"hr"}}
-		f.is(condition, "x")
-		all[name] = f.statement(selectGroup)
-	}
-	return all
-}
-
 // ListLookups are the statements of lists: each order and filter has an index.
 func ListLookups() map[string]string {
 	all := map[string]string{}
@@ -130,13 +102,6 @@ func ListLookups() map[string]string {
 		if !l.sort {
 			all["tokens, after, "+name], _ = l.page(&tokenPlace{int64(1), "x"}, 101)
 		}
-	}
-	for name, q := range map[string]records.UserQuery{
-		"all": {}, "after": {After: "ada"}, "from the end": {Descending: true}, "disabled": {Disabled: new(true)}, "searched": {Search: "x"},
-	} {
-		l := &userList{UserQuery: q, search: q.Search}
-		all["users, "+name], _ = l.walked(101, records.MaxTotal)
-		all["users, total, "+name], _ = l.counted(101)
 	}
 	return all
 }
@@ -183,9 +148,8 @@ func (s *Store) Sole(ctx context.Context, text string, dest ...any) error {
 func Statements() map[string]string {
 	all := Lookups()
 	maps.Copy(all, map[string]string{
-		"insertUser": insertUser, "insertGroup": insertGroup, "insertCollection": insertCollection, "insertRole": insertRole,
-		"insertBinding": insertBinding, "insertClient": insertClient, "insertToken": insertToken, "insertAncestor": insertAncestor,
-		"insertDevice": insertDevice, "upsertKey": upsertKey, "upsertNode": upsertNode, "addAttempt": addAttempt, "insertEvent": insertEvent,
+		"insertToken": insertToken, "insertAncestor": insertAncestor,
+		"insertDevice": insertDevice, "upsertNode": upsertNode, "insertEvent": insertEvent,
 		"raisePurged": raisePurged, "seqOfHead": seqOfHead,
 	})
 	return all
@@ -206,6 +170,3 @@ func (s *Store) Alone(ctx context.Context, text string) error {
 		return c.Script(ctx, text)
 	})
 }
-
-// SearchedUsers is how many users are looked at for a page of a search.
-const SearchedUsers = searchedUsers

@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"github.com/bearerd/bearerd/internal/fault"
-	"github.com/bearerd/bearerd/internal/identity"
 	"github.com/bearerd/bearerd/internal/records"
 	"github.com/bearerd/bearerd/internal/records/op"
 	"github.com/bearerd/bearerd/internal/revocation"
@@ -189,41 +188,6 @@ func (s *Store) TokensHeld(ctx context.Context, digests [][]byte) ([]records.Hel
 // tokensHeld returns the query for that many digests.
 func tokensHeld(n int) string {
 	return `SELECT digest, id, owner, import_id FROM tokens WHERE digest IN (` + query.Numbered(n) + `)`
-}
-
-// UsersByName finds users by their usernames, in any spelling, and returns the log's
-// sequence of the same snapshot.
-func (s *Store) UsersByName(ctx context.Context, names []string) (map[string]records.NamedUser, revocation.Seq, error) {
-	if len(names) > records.MaxUsernames {
-		return nil, 0, fault.New(fault.Invalid, "at most %d users are looked up at a time", records.MaxUsernames)
-	}
-	args := make([]any, records.MaxUsernames)
-	for i := range args {
-		args[i] = ""
-		if i < len(names) {
-			args[i] = identity.FoldName(names[i])
-		}
-	}
-	text := usersByName(len(args))
-	found := map[string]records.NamedUser{}
-	var seq revocation.Seq
-	err := s.db.Read(ctx, func(ctx context.Context, c engine.Conn) error {
-		clear(found)
-		return c.Each(ctx, text, args, func(scan engine.Scanner) error {
-			var u records.NamedUser
-			var folded string
-			err := scan(&u.ID, &u.Username, column.Bool(&u.Disabled), &folded, &seq)
-			found[folded] = u
-			return err
-		})
-	})
-	return found, seq, err
-}
-
-// usersByName returns the query for that many names.
-func usersByName(n int) string {
-	return `SELECT id, username, disabled, folded, (SELECT seq FROM log_head WHERE one = 1) FROM users
-WHERE folded IN (` + query.Numbered(n) + `) AND folded <> '' AND apart = ''`
 }
 
 // ImportedByDigest reports whether any token was imported without its value: nothing of

@@ -12,6 +12,7 @@ import (
 	"github.com/bearerd/bearerd/internal/store/column"
 	"github.com/bearerd/bearerd/internal/store/engine"
 	"github.com/bearerd/bearerd/internal/store/query"
+	"github.com/bearerd/bearerd/internal/store/registry"
 	"github.com/bearerd/bearerd/internal/store/schema"
 )
 
@@ -93,7 +94,7 @@ const firstMigration = "0001_initial"
 
 // readState reads what every schema since the first has.
 func (in *Inspection) readState(ctx context.Context, c engine.Conn) (err error) {
-	if in.Keys, err = query.List(ctx, c, scanKey, selectKeys); err != nil {
+	if in.Keys, err = registry.ReadKeys(ctx, c); err != nil {
 		return err
 	}
 	in.Nodes, err = query.List(ctx, c, scanNode, selectNodes)

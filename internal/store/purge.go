@@ -2,12 +2,13 @@ package store
 
 import (
 	"context"
+	"slices"
 	"time"
 
-	"github.com/bearerd/bearerd/internal/identity"
 	"github.com/bearerd/bearerd/internal/records/upkeep"
 	"github.com/bearerd/bearerd/internal/revocation"
 	"github.com/bearerd/bearerd/internal/store/engine"
+	"github.com/bearerd/bearerd/internal/store/people"
 	"github.com/bearerd/bearerd/internal/store/query"
 	"github.com/bearerd/bearerd/internal/uses"
 )
@@ -22,14 +23,8 @@ WHERE seq IN (SELECT seq FROM log_entries WHERE until > 0 AND until <= $1 ORDER 
 WHERE id IN (SELECT id FROM tokens WHERE expires_at > 0 AND expires_at <= $1 ORDER BY expires_at LIMIT 500)`
 	purgeRevoked = `DELETE FROM tokens
 WHERE id IN (SELECT id FROM tokens WHERE revoked_at > 0 AND revoked_at <= $1 ORDER BY revoked_at LIMIT 500)`
-	purgeAddresses = `DELETE FROM known_addresses
-WHERE (account, address) IN (SELECT account, address FROM known_addresses WHERE last_at <= $1 ORDER BY last_at LIMIT 500)`
 	purgeEvents = `DELETE FROM audit_events
 WHERE id IN (SELECT id FROM audit_events WHERE at <= $1 ORDER BY at LIMIT 500)`
-	purgePasswordLinks = `DELETE FROM password_links
-WHERE digest IN (SELECT digest FROM password_links WHERE expires_at <= $1 ORDER BY expires_at LIMIT 500)`
-	purgeAttempts = `DELETE FROM attempts
-WHERE key IN (SELECT key FROM attempts WHERE until <= $1 ORDER BY until LIMIT 500)`
 )
 
 const (
@@ -47,21 +42,18 @@ func (s *Store) Purge(ctx context.Context, now time.Time) error {
 		return err
 	}
 	dead := end.Tokens - keptDead.Microseconds()
-	steps := []func(context.Context, engine.Conn) (int64, error){
+	steps := []query.Step{
 		func(ctx context.Context, c engine.Conn) (int64, error) { return purgeLog(ctx, c, end.Log) },
 		query.Purging(purgeExpired, dead),
 		query.Purging(purgeRevoked, dead),
-		query.Purging(purgeAttempts, end.Rest),
 		query.Purging(purgeDevices, end.Rest),
 		query.Purging(purgeSpent, end.Rest),
 		query.Purging(purgeDocuments, end.Rest),
 		query.Purging(purgeCodes, end.Rest-keptCode.Microseconds()),
-		query.Purging(purgePasswordLinks, end.Rest),
 		query.Purging(purgeShadows, shadowEnd(end.Rest)),
 		query.Purging(purgePassed, end.Rest-upkeep.KeptPassed.Microseconds()),
-		query.Purging(purgeAddresses, end.Rest-identity.KnownAddress.Microseconds()),
 	}
-	for _, step := range steps {
+	for _, step := range slices.Concat(steps, people.Purging(end)) {
 		if err := query.Purge(ctx, s.db, step); err != nil {
 			return err
 		}

@@ -249,6 +249,6 @@ func TestLookupsHaveAnIndex(t *testing.T) {
 			counted := detail == "SCAN i" && strings.HasPrefix(name, "events") // what an index has found
 			return page || counted
 		}
-		return name == "selectGrants" || name == "selectReachingBindings" || name == "eventsFromFew" || name == "trimNetworks"
+		return name == "eventsFromFew" || name == "trimNetworks"
 	})
 }

@@ -42,6 +42,8 @@ import (
 
 	"github.com/bearerd/bearerd/internal/records/contract"
 	"github.com/bearerd/bearerd/internal/store/engine"
+	"github.com/bearerd/bearerd/internal/store/people"
+	"github.com/bearerd/bearerd/internal/store/registry"
 )
 
 var _ contract.Store = (*Store)(nil)
@@ -68,6 +70,9 @@ type Options struct {
 
 // Store is an open database. It is safe for use by many goroutines.
 type Store struct {
+	*people.People
+	*registry.Registry
+
 	db      engine.DB
 	name    string // of the database, without secrets
 	now     func() time.Time
@@ -109,6 +114,8 @@ func Open(ctx context.Context, database string, o Options) (*Store, error) {
 	if err != nil {
 		return nil, fmt.Errorf("opening the database %s: %w", s.name, err)
 	}
+	s.People = people.New(s.db)
+	s.Registry = registry.New(s.db)
 	return s, nil
 }
 

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -94,6 +95,26 @@ func Indexed(t *testing.T, statements map[string]string, may func(name, detail s
 			scan := strings.HasPrefix(detail, "SCAN") && detail != "SCAN CONSTANT ROW"
 			if (scan || strings.Contains(detail, "TEMP B-TREE")) && !may(name, detail) {
 				t.Errorf("%s: %s", name, detail)
+			}
+		}
+	}
+}
+
+// Ordered wants no list to sort or read a whole table of SQLite, so that a page costs the same
+// however much is stored. The lists that are named may be sorted.
+func Ordered(t *testing.T, lists map[string]string, sorted ...string) {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "bearerd.db")
+	Open(t, path, store.Options{})
+	db := Raw(t, path)
+	for name, text := range lists {
+		details := Plan(t, db, text)
+		inner := slices.ContainsFunc(details, func(d string) bool { return strings.HasPrefix(d, "CO-ROUTINE") })
+		for _, detail := range details {
+			whole := strings.HasPrefix(detail, "SCAN") && !strings.Contains(detail, "USING") && (!inner || len(detail) != len("SCAN t"))
+			sort := strings.Contains(detail, "TEMP B-TREE") && !slices.Contains(sorted, name)
+			if whole || sort || strings.HasPrefix(detail, "MATERIALIZE") {
+				t.Errorf("%s: %s", name, strings.Join(details, " / "))
 			}
 		}
 	}

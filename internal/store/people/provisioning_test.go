@@ -1,4 +1,4 @@
-package store_test
+package people_test
 
 import (
 	"path/filepath"
@@ -9,6 +9,7 @@ import (
 	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/records"
 	"github.com/bearerd/bearerd/internal/store"
+	"github.com/bearerd/bearerd/internal/store/people"
 	"github.com/bearerd/bearerd/internal/store/storekit"
 )
 
@@ -58,7 +59,7 @@ func TestProvisionedListsAreFoundByAnIndex(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "bearerd.db")
 	storekit.Open(t, path, store.Options{})
 	db := storekit.Raw(t, path)
-	for name, text := range store.OwnedLookups() {
+	for name, text := range people.OwnedLookups() {
 		for _, detail := range storekit.Plan(t, db, text) {
 			found := strings.HasPrefix(detail, "SCAN (subquery") || slices.Contains([]string{"SCAN c", "SCAN i"}, detail) // what an index has found
 			if strings.HasPrefix(detail, "SCAN ") && !found {

@@ -1,4 +1,4 @@
-package store_test
+package people_test
 
 import (
 	"fmt"
@@ -7,6 +7,7 @@ import (
 
 	"github.com/bearerd/bearerd/internal/records"
 	"github.com/bearerd/bearerd/internal/store"
+	"github.com/bearerd/bearerd/internal/store/people"
 	"github.com/bearerd/bearerd/internal/store/storekit"
 )
 
@@ -20,7 +21,7 @@ func TestASearchLooksAtABoundedNumberOfUsers(t *testing.T) {
 	storekit.ExecAll(t, path, fmt.Sprintf(`WITH RECURSIVE c (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM c WHERE n < %d)
 INSERT INTO users (id, username, folded, name, email, disabled, password_hash, search, owner)
 SELECT 'id' || n, printf('u%%06d', n), printf('u%%06d', n), '', '', 0, '', printf('u%%06d', n) || CASE WHEN n > %d THEN ' abcabca zz' ELSE ' abca bcab cabc' END, '' FROM c`,
-		store.SearchedUsers+beyond, store.SearchedUsers))
+		people.SearchedUsers+beyond, people.SearchedUsers))
 	for _, search := range []string{"zz", "abcabca"} {
 		q := records.UserQuery{Search: search}
 		page, err := s.Users(t.Context(), q)

@@ -1,4 +1,4 @@
-package store
+package registry
 
 import (
 	"context"
@@ -23,16 +23,21 @@ func scanKey(scan engine.Scanner) (k keyring.Key, err error) {
 	return k, err
 }
 
+// ReadKeys returns every signing key, oldest first.
+func ReadKeys(ctx context.Context, c engine.Conn) ([]keyring.Key, error) {
+	return query.List(ctx, c, scanKey, selectKeys)
+}
+
 // SigningKeys returns every key, oldest first.
-func (s *Store) SigningKeys(ctx context.Context) ([]keyring.Key, error) {
-	return query.All(ctx, s.db, scanKey, selectKeys)
+func (r *Registry) SigningKeys(ctx context.Context) ([]keyring.Key, error) {
+	return query.All(ctx, r.db, scanKey, selectKeys)
 }
 
 // ChangeSigningKeys runs a plan on the keys and writes the keys that it returns, in their
 // order, in one transaction. A plan's error rolls it back and is returned. A plan may be
 // run more than once.
-func (s *Store) ChangeSigningKeys(ctx context.Context, plan func(now []keyring.Key) ([]keyring.Key, error)) error {
-	return s.db.Write(ctx, func(ctx context.Context, c engine.Conn) error {
+func (r *Registry) ChangeSigningKeys(ctx context.Context, plan func(now []keyring.Key) ([]keyring.Key, error)) error {
+	return r.db.Write(ctx, func(ctx context.Context, c engine.Conn) error {
 		if err := c.Lock(ctx, engine.LockKeys); err != nil {
 			return err
 		}
@@ -42,7 +47,7 @@ func (s *Store) ChangeSigningKeys(ctx context.Context, plan func(now []keyring.K
 
 // changeKeys needs lockKeys.
 func changeKeys(ctx context.Context, c engine.Conn, plan keyring.Plan) error {
-	stored, err := query.List(ctx, c, scanKey, selectKeys)
+	stored, err := ReadKeys(ctx, c)
 	if err != nil {
 		return err
 	}

@@ -1,4 +1,4 @@
-package store
+package people
 
 import (
 	"context"
@@ -105,7 +105,7 @@ func scanOwned(scan engine.Scanner) (u records.OwnedUser, err error) {
 }
 
 // OwnedUsers returns users of an owner in the order of their ids.
-func (s *Store) OwnedUsers(ctx context.Context, q records.OwnedQuery) (w records.Window[records.OwnedUser], err error) {
+func (p *People) OwnedUsers(ctx context.Context, q records.OwnedQuery) (w records.Window[records.OwnedUser], err error) {
 	folded := identity.FoldName(q.Username)
 	if q.Username != "" && folded == "" {
 		return w, nil // no user has such a name
@@ -115,10 +115,10 @@ func (s *Store) OwnedUsers(ctx context.Context, q records.OwnedQuery) (w records
 	f.is(ownedByName, folded)
 	f.is(ownedByExternal, q.ExternalID)
 	if len(f.where) > 0 {
-		found, err := query.All(ctx, s.db, scanOwned, f.statement(selectOwnedUser), f.args...)
+		found, err := query.All(ctx, p.db, scanOwned, f.statement(selectOwnedUser), f.args...)
 		return windowOf(found, q.Skip, q.Limit), err
 	}
-	err = s.db.Snapshot(ctx, func(ctx context.Context, c engine.Conn) error {
+	err = p.db.Snapshot(ctx, func(ctx context.Context, c engine.Conn) error {
 		w = records.Window[records.OwnedUser]{}
 		var part string
 		var before int
@@ -135,34 +135,8 @@ func (s *Store) OwnedUsers(ctx context.Context, q records.OwnedQuery) (w records
 	return w, err
 }
 
-// UsersByID returns those users that have one of the ids.
-func (s *Store) UsersByID(ctx context.Context, ids []string) ([]identity.User, error) {
-	switch n := len(ids); {
-	case n == 0:
-		return nil, nil
-	case n > records.MaxUserIDs:
-		return nil, fault.New(fault.Invalid, "at most %d users are looked up at a time", records.MaxUserIDs)
-	}
-	// Each length of the list is another statement to prepare, as in tokens.
-	length := records.MaxUserIDs
-	if len(ids) <= fewDigests {
-		length = fewDigests
-	}
-	args := make([]any, length)
-	for i := range args {
-		args[i] = ids[min(i, len(ids)-1)]
-	}
-	var text strings.Builder
-	text.WriteString(selectUser + ` FROM users u WHERE u.id IN ($1`)
-	for i := 2; i <= length; i++ {
-		text.WriteString(", $" + strconv.Itoa(i))
-	}
-	text.WriteString(`) ORDER BY u.id`)
-	return query.All(ctx, s.db, func(scan engine.Scanner) (u identity.User, err error) { return u, scan(userFields(&u)...) }, text.String(), args...)
-}
-
 // OwnedGroups returns groups of an owner in the order of their ids.
-func (s *Store) OwnedGroups(ctx context.Context, q records.GroupQuery) (w records.Window[records.Group], err error) {
+func (p *People) OwnedGroups(ctx context.Context, q records.GroupQuery) (w records.Window[records.Group], err error) {
 	folded := identity.FoldName(q.Name)
 	if q.Name != "" && folded == "" {
 		return w, nil
@@ -172,7 +146,7 @@ func (s *Store) OwnedGroups(ctx context.Context, q records.GroupQuery) (w record
 	f.is(groupByName, folded)
 	f.is(groupByExternal, q.ExternalID)
 	f.is(groupByMember, q.Member)
-	err = s.db.Snapshot(ctx, func(ctx context.Context, c engine.Conn) error {
+	err = p.db.Snapshot(ctx, func(ctx context.Context, c engine.Conn) error {
 		w, err = ownedGroups(ctx, c, f, q)
 		if err != nil || !q.Members {
 			return err
@@ -222,31 +196,6 @@ func withMembers(ctx context.Context, c engine.Conn, all []records.Group) ([]rec
 
 func sourceGroupFields(g *records.Group) []any {
 	return []any{&g.ID, &g.Owner, &g.Name, &g.ExternalID, &g.Version}
-}
-
-// carryOutForSource carries out an operation of a source, and reports whether it is one.
-func carryOutForSource(ctx context.Context, c engine.Conn, o op.Op) (done bool, err error) {
-	switch o := o.(type) {
-	case op.SetGroups:
-		err = setGroups(ctx, c, o)
-	case op.AddLink:
-		err = addLink(ctx, c, o)
-	case op.RemoveLink:
-		err = query.Change(ctx, c, "there is no such link", deleteLink, o.Source, o.ExternalID)
-	case op.AdoptUser:
-		err = adopt(ctx, c, o)
-	case op.DescribeUser:
-		err = describe(ctx, c, o)
-	case op.CreateGroup:
-		err = createGroup(ctx, c, o.Group)
-	case op.UpdateGroup:
-		err = updateGroup(ctx, c, o)
-	case op.RemoveGroup:
-		err = removeGroup(ctx, c, o)
-	default:
-		return false, nil
-	}
-	return true, err
 }
 
 func adopt(ctx context.Context, c engine.Conn, o op.AdoptUser) error {

@@ -1,16 +1,22 @@
-package store
+package registry
 
 import (
 	"context"
 
 	"github.com/bearerd/bearerd/internal/access"
 	"github.com/bearerd/bearerd/internal/records"
+	"github.com/bearerd/bearerd/internal/records/op"
 	"github.com/bearerd/bearerd/internal/store/column"
 	"github.com/bearerd/bearerd/internal/store/engine"
+	"github.com/bearerd/bearerd/internal/store/people"
 	"github.com/bearerd/bearerd/internal/store/query"
 )
 
 const (
+	insertBinding = `INSERT INTO bindings (id, user_id, group_name, role, action, action_path, path, owner)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT DO NOTHING`
+	deleteBinding = `DELETE FROM bindings WHERE id = $1`
+
 	selectBinding = `SELECT b.id, coalesce(b.user_id, ''), coalesce(b.group_name, ''), coalesce(b.role, ''),
     coalesce(b.action, ''), coalesce(b.action_path, ''), b.path, b.owner`
 
@@ -72,7 +78,7 @@ func grants(ctx context.Context, c engine.Conn, userID string) ([]access.Grant, 
 
 // Bindings returns the bindings that the query asks for, in the order of their
 // paths.
-func (s *Store) Bindings(ctx context.Context, q records.BindingQuery) ([]access.Binding, error) {
+func (r *Registry) Bindings(ctx context.Context, q records.BindingQuery) ([]access.Binding, error) {
 	text, args := selectBindings, []any(nil)
 	switch {
 	case q.ID != "":
@@ -86,9 +92,25 @@ func (s *Store) Bindings(ctx context.Context, q records.BindingQuery) ([]access.
 	case q.Group != "":
 		text, args = selectGroupBindings, []any{q.Group}
 	}
-	return query.All(ctx, s.db, func(scan engine.Scanner) (access.Binding, error) {
+	return query.All(ctx, r.db, func(scan engine.Scanner) (access.Binding, error) {
 		var b bindingRow
 		err := scan(b.fields()...)
 		return b.binding(), err
 	}, text, args...)
+}
+
+func addBinding(ctx context.Context, c engine.Conn, o op.AddBinding) error {
+	b := o.Binding
+	if err := people.MustExist(ctx, c, b.User); err != nil {
+		return err
+	}
+	if err := query.Named(ctx, c, "role", roleExists, b.Role); err != nil {
+		return err
+	}
+	var p access.Permission
+	if b.Permission != nil {
+		p = *b.Permission
+	}
+	return query.UnlessConflict(ctx, c, "such a binding exists already", insertBinding, b.ID, column.Null(b.User), column.Null(b.Group), column.Null(b.Role),
+		column.Null(p.Action), column.Null(string(p.Path)), string(b.Path), b.Owner)
 }

@@ -1,4 +1,4 @@
-package store
+package people
 
 import (
 	"cmp"
@@ -52,11 +52,11 @@ func (l *userList) arg(v any) string {
 	return "$" + strconv.Itoa(len(l.args))
 }
 
-func (s *Store) newUserList(q records.UserQuery) (*userList, error) {
+func (p *People) newUserList(q records.UserQuery) (*userList, error) {
 	if err := query.CheckSearch(q.Search, maxSearch); err != nil {
 		return nil, err
 	}
-	return &userList{UserQuery: q, search: strings.ToLower(q.Search), indexed: s.db.Dialect().UsersContaining}, nil
+	return &userList{UserQuery: q, search: strings.ToLower(q.Search), indexed: p.db.Dialect().UsersContaining}, nil
 }
 
 // conditions returns the conditions in addition to the search: an index has the users who
@@ -164,7 +164,7 @@ func (l *userList) sample(grams []string) (text string, args []any) {
 
 // collects decides what the index is asked for, and reports whether it would collect very many
 // users: the list of characters that many users have is long, and those that few have suffice.
-func (s *Store) collects(ctx context.Context, l *userList) (many bool, err error) {
+func (p *People) collects(ctx context.Context, l *userList) (many bool, err error) {
 	grams := l.grams()
 	counts := make([]int, len(grams))
 	dest := make([]any, len(grams))
@@ -172,7 +172,7 @@ func (s *Store) collects(ctx context.Context, l *userList) (many bool, err error
 		dest[i] = &counts[i]
 	}
 	text, args := l.sample(grams)
-	if err := s.db.Read(ctx, func(ctx context.Context, c engine.Conn) error { return c.Row(ctx, text, args, dest...) }); err != nil {
+	if err := p.db.Read(ctx, func(ctx context.Context, c engine.Conn) error { return c.Row(ctx, text, args, dest...) }); err != nil {
 		return false, err
 	}
 	frequency := make(map[string]int, len(grams))
@@ -180,7 +180,7 @@ func (s *Store) collects(ctx context.Context, l *userList) (many bool, err error
 		frequency[gram] = counts[i]
 	}
 	slices.SortStableFunc(grams, func(a, b string) int { return cmp.Compare(frequency[a], frequency[b]) })
-	l.asked = s.db.Dialect().AskGrams(grams[:min(len(grams), rareGrams)])
+	l.asked = p.db.Dialect().AskGrams(grams[:min(len(grams), rareGrams)])
 	return frequency[grams[0]] >= sampledUsers/10, nil
 }
 
@@ -190,8 +190,8 @@ func (l *userList) byIndex() bool { return utf8.RuneCountInString(l.search) >= i
 // Users returns users in the order of their usernames. Search ignores case, and none
 // of its characters has a meaning of its own. A cursor that is none is
 // fault.Invalid.
-func (s *Store) Users(ctx context.Context, q records.UserQuery) (out records.Page[identity.User], err error) {
-	l, err := s.newUserList(q)
+func (p *People) Users(ctx context.Context, q records.UserQuery) (out records.Page[identity.User], err error) {
+	l, err := p.newUserList(q)
 	if err != nil {
 		return out, err
 	}
@@ -205,19 +205,19 @@ func (s *Store) Users(ctx context.Context, q records.UserQuery) (out records.Pag
 	}
 	limit := query.PageSize(q.Limit)
 	if l.byIndex() {
-		if out, err = s.walkedUsers(ctx, l, limit, sampledUsers); err != nil || out.Next != "" {
+		if out, err = p.walkedUsers(ctx, l, limit, sampledUsers); err != nil || out.Next != "" {
 			return out, err
 		}
-		if found, few, err := s.foundUsers(ctx, l, limit); err != nil || few {
+		if found, few, err := p.foundUsers(ctx, l, limit); err != nil || few {
 			return found, err
 		}
 	}
-	out, err = s.walkedUsers(ctx, l, limit, searchedUsers)
+	out, err = p.walkedUsers(ctx, l, limit, searchedUsers)
 	if err != nil || out.Next != "" || l.search == "" {
 		return out, err
 	}
 	text, args := l.horizon()
-	ends, err := query.All(ctx, s.db, func(scan engine.Scanner) (name string, err error) { return name, scan(&name) }, text, args...)
+	ends, err := query.All(ctx, p.db, func(scan engine.Scanner) (name string, err error) { return name, scan(&name) }, text, args...)
 	if len(ends) > 0 {
 		out.Next = query.Seal(userCursor, ends[0])
 	}
@@ -231,18 +231,18 @@ func userPage(users []identity.User, limit int) records.Page[identity.User] {
 }
 
 // walkedUsers returns the users that match among the next so many.
-func (s *Store) walkedUsers(ctx context.Context, l *userList, limit, most int) (out records.Page[identity.User], err error) {
+func (p *People) walkedUsers(ctx context.Context, l *userList, limit, most int) (out records.Page[identity.User], err error) {
 	text, args := l.walked(limit+1, most)
-	users, err := query.All(ctx, s.db, scanUser, text, args...)
+	users, err := query.All(ctx, p.db, scanUser, text, args...)
 	return userPage(users, limit), err
 }
 
 // foundUsers returns a page from the index, and whether that finds few enough.
-func (s *Store) foundUsers(ctx context.Context, l *userList, limit int) (out records.Page[identity.User], few bool, err error) {
-	if many, err := s.collects(ctx, l); err != nil || many {
+func (p *People) foundUsers(ctx context.Context, l *userList, limit int) (out records.Page[identity.User], few bool, err error) {
+	if many, err := p.collects(ctx, l); err != nil || many {
 		return out, false, err
 	}
-	err = s.db.Snapshot(ctx, func(ctx context.Context, c engine.Conn) error {
+	err = p.db.Snapshot(ctx, func(ctx context.Context, c engine.Conn) error {
 		out, few = records.Page[identity.User]{}, false
 		n := 0
 		err := c.Row(ctx, "SELECT count(*) FROM "+l.candidates("1", searchedUsers), []any{l.asked}, &n)
@@ -259,14 +259,14 @@ func (s *Store) foundUsers(ctx context.Context, l *userList, limit int) (out rec
 
 // UserTotal counts the users that a query asks for, on all pages, up to records.MaxTotal,
 // or among the first of as many.
-func (s *Store) UserTotal(ctx context.Context, q records.UserQuery) (total records.Total, err error) {
+func (p *People) UserTotal(ctx context.Context, q records.UserQuery) (total records.Total, err error) {
 	q.After = ""
-	l, err := s.newUserList(q)
+	l, err := p.newUserList(q)
 	if err != nil {
 		return total, err
 	}
 	count := func(text string, args []any) (n, looked int, err error) {
-		err = s.db.Read(ctx, func(ctx context.Context, c engine.Conn) error { return c.Row(ctx, text, args, &n, &looked) })
+		err = p.db.Read(ctx, func(ctx context.Context, c engine.Conn) error { return c.Row(ctx, text, args, &n, &looked) })
 		return n, looked, err
 	}
 	if l.byIndex() {
@@ -274,7 +274,7 @@ func (s *Store) UserTotal(ctx context.Context, q records.UserQuery) (total recor
 		if err != nil || looked <= sampledUsers {
 			return records.Total{Count: n}, err
 		}
-		if many, err := s.collects(ctx, l); err != nil {
+		if many, err := p.collects(ctx, l); err != nil {
 			return total, err
 		} else if !many {
 			l.args = []any{l.asked}

@@ -1,4 +1,4 @@
-package store
+package registry
 
 import (
 	"context"
@@ -32,48 +32,18 @@ func (d definition) Scan(value any) error {
 }
 
 // Issuers returns every trusted issuer in the order of their names.
-func (s *Store) Issuers(ctx context.Context) ([]records.Issuer, error) {
-	return query.All(ctx, s.db, func(scan engine.Scanner) (i records.Issuer, err error) {
+func (r *Registry) Issuers(ctx context.Context) ([]records.Issuer, error) {
+	return query.All(ctx, r.db, func(scan engine.Scanner) (i records.Issuer, err error) {
 		return i, scan(definition{&i})
 	}, selectIssuers)
 }
 
 // IssuerOf returns the trusted issuer whose JWTs have that iss.
-func (s *Store) IssuerOf(ctx context.Context, iss string) (i records.Issuer, err error) {
-	err = s.db.Read(ctx, func(ctx context.Context, c engine.Conn) error {
+func (r *Registry) IssuerOf(ctx context.Context, iss string) (i records.Issuer, err error) {
+	err = r.db.Read(ctx, func(ctx context.Context, c engine.Conn) error {
 		return query.OrNotFound(c.Row(ctx, selectIssuer, []any{iss}, definition{&i}), "no such issuer")
 	})
 	return i, err
-}
-
-// carryOutOnClient does the operations on clients and trusted issuers; done reports whether
-// it is one.
-func carryOutOnClient(ctx context.Context, c engine.Conn, o op.Op) (done bool, err error) {
-	switch o := o.(type) {
-	case op.CreateClient:
-		cl := o.Client
-		return true, query.Taken("id", query.UnlessConflict(ctx, c, "a client of that id exists already", insertClient, cl.ID, column.NotNull(cl.SecretDigest),
-			column.List(&cl.Grants), column.List(&cl.Scopes), column.List(&cl.Audiences), column.List(&cl.ExchangeFrom), cl.Owner, cl.Name, column.List(&cl.RedirectURIs),
-			cl.Keys.JWKS, cl.Keys.URI))
-	case op.UpdateClient:
-		cl := o.Client
-		err := query.Change(ctx, c, "no such client", updateClientRow, cl.ID,
-			column.List(&cl.Grants), column.List(&cl.Scopes), column.List(&cl.Audiences), column.List(&cl.ExchangeFrom), cl.Name, column.List(&cl.RedirectURIs),
-			cl.Keys.JWKS, cl.Keys.URI)
-		if err != nil || !cl.HasSecret() && !cl.Keys.Any() {
-			return true, err
-		}
-		return true, c.Post(ctx, setClientSecret, cl.ID, column.NotNull(cl.SecretDigest), []byte{})
-	case op.RotateSecret:
-		return true, query.Change(ctx, c, "no such client", rotateSecret, o.ID, o.SecretDigest, column.Micros(o.OldUntil), []byte{})
-	case op.RemoveClient:
-		return true, query.Change(ctx, c, "no such client", deleteClient, o.ID)
-	case op.AddIssuer:
-		return true, addIssuer(ctx, c, o.Issuer)
-	case op.RemoveIssuer:
-		return true, removeIssuer(ctx, c, o)
-	}
-	return false, nil
 }
 
 func addIssuer(ctx context.Context, c engine.Conn, i records.Issuer) error {

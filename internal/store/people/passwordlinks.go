@@ -1,4 +1,4 @@
-package store
+package people
 
 import (
 	"context"
@@ -22,9 +22,9 @@ VALUES ($1, $2, $3, $4, $5) ON CONFLICT DO NOTHING`
 
 // PasswordLink finds a link with which a user sets a password, by the SHA-256 of its secret
 // part. If there is none, the error is fault.NotFound.
-func (s *Store) PasswordLink(ctx context.Context, digest [32]byte) (records.PasswordLink, error) {
+func (p *People) PasswordLink(ctx context.Context, digest [32]byte) (records.PasswordLink, error) {
 	l := records.PasswordLink{Digest: digest}
-	err := s.db.Read(ctx, func(ctx context.Context, c engine.Conn) error {
+	err := p.db.Read(ctx, func(ctx context.Context, c engine.Conn) error {
 		return query.OrNotFound(c.Row(ctx, selectPasswordLink, []any{digest[:]}, &l.UserID, &l.CreatedBy, column.Time(&l.CreatedAt), column.Time(&l.ExpiresAt)), "there is no such link")
 	})
 	if err != nil {
@@ -33,23 +33,10 @@ func (s *Store) PasswordLink(ctx context.Context, digest [32]byte) (records.Pass
 	return l, nil
 }
 
-// carryOutOnWayIn does the operations on how users get in.
-func carryOutOnWayIn(ctx context.Context, c engine.Conn, o op.Op) error {
-	switch o := o.(type) {
-	case op.RequireLink:
-		return requireLink(ctx, c, o)
-	case op.AddPasswordLink:
-		return addPasswordLink(ctx, c, o.Link)
-	case op.SpendPasswordLink:
-		return query.UnlessConflict(ctx, c, "the link was used already, was replaced, or has expired", spendPasswordLink, o.Digest[:], column.Micros(o.Now))
-	}
-	return fault.New(fault.Internal, "no operation on how users get in: %T", o)
-}
-
 // addPasswordLink stores a link in place of the user's earlier ones. The transactions of
 // two that are created at the same time wait for each other, so that one is left.
 func addPasswordLink(ctx context.Context, c engine.Conn, l records.PasswordLink) error {
-	if err := query.Named(ctx, c, "user", userExists, l.UserID); err != nil {
+	if err := MustExist(ctx, c, l.UserID); err != nil {
 		return err
 	}
 	if err := c.Post(ctx, lockUser, l.UserID); err != nil {

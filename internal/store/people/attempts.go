@@ -1,4 +1,4 @@
-package store
+package people
 
 import (
 	"cmp"
@@ -11,6 +11,7 @@ import (
 
 	"github.com/bearerd/bearerd/internal/identity"
 	"github.com/bearerd/bearerd/internal/records"
+	"github.com/bearerd/bearerd/internal/records/op"
 	"github.com/bearerd/bearerd/internal/store/column"
 	"github.com/bearerd/bearerd/internal/store/engine"
 	"github.com/bearerd/bearerd/internal/store/query"
@@ -41,8 +42,8 @@ ON CONFLICT (account, address) DO UPDATE SET last_at = excluded.last_at WHERE kn
 
 // Failures reads the counts of the keys, in their order, in the windows that are
 // open at now.
-func (s *Store) Failures(ctx context.Context, keys []string, now time.Time) (found []identity.Failures, err error) {
-	err = s.db.Read(ctx, func(ctx context.Context, c engine.Conn) error {
+func (p *People) Failures(ctx context.Context, keys []string, now time.Time) (found []identity.Failures, err error) {
+	err = p.db.Read(ctx, func(ctx context.Context, c engine.Conn) error {
 		found = make([]identity.Failures, len(keys))
 		for i, key := range keys {
 			f := &found[i]
@@ -58,8 +59,8 @@ func (s *Store) Failures(ctx context.Context, keys []string, now time.Time) (fou
 
 // RecordFailure adds one to each key, opening a window where none is open, and returns
 // the new counts, in the order of the keys.
-func (s *Store) RecordFailure(ctx context.Context, keys []string, now time.Time, window time.Duration) (found []identity.Failures, err error) {
-	err = s.db.Write(ctx, func(ctx context.Context, c engine.Conn) error {
+func (p *People) RecordFailure(ctx context.Context, keys []string, now time.Time, window time.Duration) (found []identity.Failures, err error) {
+	err = p.db.Write(ctx, func(ctx context.Context, c engine.Conn) error {
 		found = make([]identity.Failures, len(keys))
 		for i, key := range keys {
 			f := &found[i]
@@ -73,8 +74,8 @@ func (s *Store) RecordFailure(ctx context.Context, keys []string, now time.Time,
 }
 
 // AccountFailures returns the open counts of an account, the highest first.
-func (s *Store) AccountFailures(ctx context.Context, account string, now time.Time) ([]records.AccountFailures, error) {
-	found, err := query.All(ctx, s.db, func(scan engine.Scanner) (f records.AccountFailures, err error) {
+func (p *People) AccountFailures(ctx context.Context, account string, now time.Time) ([]records.AccountFailures, error) {
+	found, err := query.All(ctx, p.db, func(scan engine.Scanner) (f records.AccountFailures, err error) {
 		var key string
 		err = scan(&key, &f.Count, column.Time(&f.Since))
 		f.Address = strings.TrimPrefix(key, records.AttemptKey(account, ""))
@@ -90,9 +91,24 @@ func (s *Store) AccountFailures(ctx context.Context, account string, now time.Ti
 }
 
 // KnownAddress returns when an account last signed in from an address; zero for never.
-func (s *Store) KnownAddress(ctx context.Context, account, address string) (last time.Time, err error) {
-	err = s.db.Read(ctx, func(ctx context.Context, c engine.Conn) error {
+func (p *People) KnownAddress(ctx context.Context, account, address string) (last time.Time, err error) {
+	err = p.db.Read(ctx, func(ctx context.Context, c engine.Conn) error {
 		return c.Each(ctx, selectAddress, []any{account, address}, func(scan engine.Scanner) error { return scan(column.Time(&last)) })
 	})
 	return last, err
+}
+
+func clearFailures(ctx context.Context, c engine.Conn, o op.ClearFailures) error {
+	if o.Account != "" {
+		return c.Post(ctx, deleteAttempts, o.Account)
+	}
+	return c.Post(ctx, deleteAttempt, o.Key)
+}
+
+// knowAddressOf remembers from where an account has signed in.
+func knowAddressOf(ctx context.Context, c engine.Conn, o op.KnowAddress) error {
+	if err := c.Post(ctx, knowAddress, o.Account, o.Address, column.Micros(o.At)); err != nil {
+		return err
+	}
+	return c.Post(ctx, trimAddresses, o.Account)
 }

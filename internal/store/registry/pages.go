@@ -1,4 +1,4 @@
-package store
+package registry
 
 import (
 	"context"
@@ -17,6 +17,8 @@ import (
 const (
 	// walkedAt is how many things one statement of a search reads.
 	walkedAt = 1000
+	// maxThingSearch is longer than any name.
+	maxThingSearch = 1024
 	// walkedBytes is how many bytes of things a search looks at for one page.
 	walkedBytes = 8 << 20
 )
@@ -124,7 +126,7 @@ type walked[T any] struct {
 }
 
 // walk reads the list from a place on, until limit things match.
-func (l *thingList[T]) walk(ctx context.Context, s *Store, q records.ThingQuery, limit int) (w walked[T], err error) {
+func (l *thingList[T]) walk(ctx context.Context, db engine.DB, q records.ThingQuery, limit int) (w walked[T], err error) {
 	after, err := l.begin(q)
 	if err != nil {
 		return w, err
@@ -136,7 +138,7 @@ func (l *thingList[T]) walk(ctx context.Context, s *Store, q records.ThingQuery,
 	for {
 		begun, read := w, 0
 		text, args := l.statement(after, q.Descending, rows)
-		err := s.db.Read(ctx, func(ctx context.Context, c engine.Conn) error {
+		err := db.Read(ctx, func(ctx context.Context, c engine.Conn) error {
 			w, read = begun, 0
 			return c.Each(ctx, text, args, func(scan engine.Scanner) error {
 				read++
@@ -161,12 +163,12 @@ func (l *thingList[T]) walk(ctx context.Context, s *Store, q records.ThingQuery,
 }
 
 // page returns a page of the list.
-func (l *thingList[T]) page(ctx context.Context, s *Store, q records.ThingQuery) (out records.CountedPage[T], err error) {
-	if err := query.CheckSearch(q.Search, maxSearch); err != nil {
+func (l *thingList[T]) page(ctx context.Context, db engine.DB, q records.ThingQuery) (out records.CountedPage[T], err error) {
+	if err := query.CheckSearch(q.Search, maxThingSearch); err != nil {
 		return out, err
 	}
 	limit := query.PageSize(q.Limit)
-	w, err := l.walk(ctx, s, q, limit)
+	w, err := l.walk(ctx, db, q, limit)
 	if err != nil {
 		return out, err
 	}
@@ -179,19 +181,19 @@ func (l *thingList[T]) page(ctx context.Context, s *Store, q records.ThingQuery)
 	case q.Search != "" && q.After == "" && len(w.items) < limit && w.bytes < records.MaxPageBytes:
 		out.Total = records.Total{Count: len(w.items), More: w.more} // as far as a total looks
 	default:
-		out.Total, err = l.total(ctx, s, q)
+		out.Total, err = l.total(ctx, db, q)
 	}
 	return out, err
 }
 
 // total counts the list, or among the first records.MaxTotal of it.
-func (l *thingList[T]) total(ctx context.Context, s *Store, q records.ThingQuery) (t records.Total, err error) {
+func (l *thingList[T]) total(ctx context.Context, db engine.DB, q records.ThingQuery) (t records.Total, err error) {
 	if q.Search != "" {
 		q.After = ""
-		return l.matching(ctx, s, q)
+		return l.matching(ctx, db, q)
 	}
 	text := "SELECT count(*) FROM (SELECT 1 FROM " + l.from + " WHERE " + l.conditions() + " LIMIT " + strconv.Itoa(records.MaxTotal+1) + ") found"
-	err = s.db.Read(ctx, func(ctx context.Context, c engine.Conn) error { return c.Row(ctx, text, l.args, &t.Count) })
+	err = db.Read(ctx, func(ctx context.Context, c engine.Conn) error { return c.Row(ctx, text, l.args, &t.Count) })
 	if t.Count > records.MaxTotal {
 		t = records.Total{Count: records.MaxTotal, More: true}
 	}
@@ -199,8 +201,8 @@ func (l *thingList[T]) total(ctx context.Context, s *Store, q records.ThingQuery
 }
 
 // matching counts what a search finds: on as many pages as are one look at the list.
-func (l *thingList[T]) matching(ctx context.Context, s *Store, q records.ThingQuery) (t records.Total, err error) {
-	w, err := l.walk(ctx, s, q, records.MaxTotal)
+func (l *thingList[T]) matching(ctx context.Context, db engine.DB, q records.ThingQuery) (t records.Total, err error) {
+	w, err := l.walk(ctx, db, q, records.MaxTotal)
 	return records.Total{Count: len(w.items), More: w.more}, err
 }
 
@@ -215,7 +217,7 @@ func bytesIn(size int, texts ...string) int {
 const rowBytes = 64
 
 // CollectionPage lists collections by their ids.
-func (s *Store) CollectionPage(ctx context.Context, q records.ThingQuery) (records.CountedPage[records.Collection], error) {
+func (r *Registry) CollectionPage(ctx context.Context, q records.ThingQuery) (records.CountedPage[records.Collection], error) {
 	l := thingList[records.Collection]{
 		name: "collections", columns: "SELECT x.id, x.name, x.owner", from: "collections x", keys: []string{"x.id"},
 		scan: func(scan engine.Scanner) (c records.Collection, size int, err error) {
@@ -226,7 +228,7 @@ func (s *Store) CollectionPage(ctx context.Context, q records.ThingQuery) (recor
 		key:   func(text string) (any, error) { return strconv.ParseInt(text, 10, 64) },
 		texts: func(c records.Collection) []string { return []string{strconv.FormatInt(c.ID, 10), c.Name} },
 	}
-	return l.page(ctx, s, q)
+	return l.page(ctx, r.db, q)
 }
 
 func permissionTexts(all []access.Permission) []string {
@@ -238,7 +240,7 @@ func permissionTexts(all []access.Permission) []string {
 }
 
 // RolePage lists roles by their names.
-func (s *Store) RolePage(ctx context.Context, q records.ThingQuery) (records.CountedPage[access.Role], error) {
+func (r *Registry) RolePage(ctx context.Context, q records.ThingQuery) (records.CountedPage[access.Role], error) {
 	l := thingList[access.Role]{
 		name: "roles", columns: "SELECT x.name, x.permissions, x.owner", from: "roles x", keys: []string{"x.name"},
 		scan: func(scan engine.Scanner) (r access.Role, size int, err error) {
@@ -249,11 +251,11 @@ func (s *Store) RolePage(ctx context.Context, q records.ThingQuery) (records.Cou
 		key:   textKey,
 		texts: func(r access.Role) []string { return append([]string{r.Name}, permissionTexts(r.Permissions)...) },
 	}
-	return l.page(ctx, s, q)
+	return l.page(ctx, r.db, q)
 }
 
 // ClientPage lists clients by their ids.
-func (s *Store) ClientPage(ctx context.Context, q records.ThingQuery) (records.CountedPage[identity.Client], error) {
+func (r *Registry) ClientPage(ctx context.Context, q records.ThingQuery) (records.CountedPage[identity.Client], error) {
 	l := thingList[identity.Client]{
 		name: "clients", columns: selectClient, from: "clients c", keys: []string{"c.id"},
 		scan: func(scan engine.Scanner) (c identity.Client, size int, err error) {
@@ -267,11 +269,11 @@ func (s *Store) ClientPage(ctx context.Context, q records.ThingQuery) (records.C
 		key:   textKey,
 		texts: func(c identity.Client) []string { return []string{c.ID, c.Name} },
 	}
-	return l.page(ctx, s, q)
+	return l.page(ctx, r.db, q)
 }
 
 // IssuerPage lists trusted issuers by their names.
-func (s *Store) IssuerPage(ctx context.Context, q records.ThingQuery) (records.CountedPage[records.Issuer], error) {
+func (r *Registry) IssuerPage(ctx context.Context, q records.ThingQuery) (records.CountedPage[records.Issuer], error) {
 	l := thingList[records.Issuer]{
 		name: "issuers", columns: "SELECT x.definition, length(x.definition)", from: "issuers x", keys: []string{"x.name"},
 		scan: func(scan engine.Scanner) (i records.Issuer, size int, err error) {
@@ -282,11 +284,11 @@ func (s *Store) IssuerPage(ctx context.Context, q records.ThingQuery) (records.C
 		key:   textKey,
 		texts: func(i records.Issuer) []string { return []string{i.Name, i.Issuer} },
 	}
-	return l.page(ctx, s, q)
+	return l.page(ctx, r.db, q)
 }
 
 // BindingPage lists bindings by their paths.
-func (s *Store) BindingPage(ctx context.Context, q records.BindingListQuery) (records.CountedPage[access.Binding], error) {
+func (r *Registry) BindingPage(ctx context.Context, q records.BindingListQuery) (records.CountedPage[access.Binding], error) {
 	l := thingList[access.Binding]{
 		name: "bindings", columns: selectBinding, from: "bindings b", keys: []string{"b.path", "b.id"},
 		scan: func(scan engine.Scanner) (access.Binding, int, error) {
@@ -314,5 +316,5 @@ func (s *Store) BindingPage(ctx context.Context, q records.BindingListQuery) (re
 		// '0' is the character after '/'.
 		l.where = append(l.where, "b.path >= "+l.arg(at)+" AND b.path < "+l.arg(at+"0")+" AND (b.path = "+l.arg(at)+" OR b.path > "+l.arg(at+"/")+")")
 	}
-	return l.page(ctx, s, q.ThingQuery)
+	return l.page(ctx, r.db, q.ThingQuery)
 }

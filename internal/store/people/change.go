@@ -1,14 +1,12 @@
-package store
+package people
 
 import (
 	"context"
 	"slices"
 	"strings"
 
-	"github.com/bearerd/bearerd/internal/access"
 	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/identity"
-	"github.com/bearerd/bearerd/internal/records"
 	"github.com/bearerd/bearerd/internal/records/op"
 	"github.com/bearerd/bearerd/internal/store/column"
 	"github.com/bearerd/bearerd/internal/store/engine"
@@ -32,37 +30,6 @@ UNION ALL SELECT username FROM users WHERE username = $2 AND id <> $3 LIMIT 1`
 	deleteUser  = `DELETE FROM users WHERE id = $1`
 	insertGroup = `INSERT INTO user_groups (user_id, group_name, set_by) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING`
 	deleteGroup = `DELETE FROM user_groups WHERE user_id = $1 AND group_name = $2`
-
-	insertCollection = `INSERT INTO collections (id, name, owner) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING`
-	otherCollection  = `SELECT 1 FROM collections WHERE name = $2 AND id <> $1`
-	renameCollection = `UPDATE collections SET name = $2 WHERE id = $1`
-	deleteCollection = `DELETE FROM collections WHERE id = $1`
-	// $1 to $3 are a path and the bounds of what is beneath it; $4 is its parent, $5 to
-	// $7 the same for the parent: a permission refers to its binding's path.
-	deleteBindingsFrom = `DELETE FROM bindings WHERE path = $1 OR path >= $2 AND path < $3
-    OR path = '/' AND (action_path = $1 OR action_path >= $2 AND action_path < $3)
-    OR path = $4 AND (action_path = $5 OR action_path >= $6 AND action_path < $7)`
-
-	insertRole     = `INSERT INTO roles (name, permissions, owner) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING`
-	setPermissions = `UPDATE roles SET permissions = $2 WHERE name = $1`
-	deleteRole     = `DELETE FROM roles WHERE name = $1`
-
-	userExists    = `SELECT 1 FROM users WHERE id = $1`
-	roleExists    = `SELECT 1 FROM roles WHERE name = $1`
-	insertBinding = `INSERT INTO bindings (id, user_id, group_name, role, action, action_path, path, owner)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT DO NOTHING`
-	deleteBinding = `DELETE FROM bindings WHERE id = $1`
-
-	insertClient = `INSERT INTO clients (id, secret_digest, grants, scopes, audiences, exchange_from, owner, name, redirect_uris, jwks, jwks_uri)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) ON CONFLICT DO NOTHING`
-	updateClientRow = `UPDATE clients SET grants = $2, scopes = $3, audiences = $4, exchange_from = $5, name = $6, redirect_uris = $7,
-    jwks = $8, jwks_uri = $9 WHERE id = $1`
-	setClientSecret = `UPDATE clients SET secret_digest = $2, old_secret_digest = $3, old_secret_until = 0 WHERE id = $1`
-	// A public client has no previous secret to keep.
-	rotateSecret = `UPDATE clients SET secret_digest = $2,
-    old_secret_digest = CASE WHEN CAST($3 AS BIGINT) > 0 THEN secret_digest ELSE $4 END,
-    old_secret_until = CASE WHEN length(secret_digest) > 0 THEN CAST($3 AS BIGINT) ELSE 0 END WHERE id = $1`
-	deleteClient = `DELETE FROM clients WHERE id = $1`
 )
 
 func createUser(ctx context.Context, c engine.Conn, u identity.User) error {
@@ -173,53 +140,13 @@ func rename(ctx context.Context, c engine.Conn, u *identity.User, to *string) er
 	return query.Taken("username", err)
 }
 
-func addLink(ctx context.Context, c engine.Conn, o op.AddLink) error {
-	l := o.Link
-	if err := query.Named(ctx, c, "user", userExists, l.UserID); err != nil {
-		return err
-	}
-	return query.Taken("external_id", query.UnlessConflict(ctx, c, "that external id is linked already", insertLink, l.Source, l.ExternalID, l.UserID, column.Micros(l.LinkedAt)))
-}
-
 func set[T any](field, value *T) {
 	if value != nil {
 		*field = *value
 	}
 }
 
-const collectionExists = "a collection of that id or name exists already"
-
-// nameFree checks that no other collection has the name.
-func nameFree(ctx context.Context, c engine.Conn, one records.Collection) error {
-	found, err := query.Exists(ctx, c, otherCollection, one.ID, one.Name)
-	if err == nil && found {
-		return fault.New(fault.Conflict, "%s", collectionExists).In("name")
-	}
-	return err
-}
-
-func removeCollection(ctx context.Context, c engine.Conn, o op.RemoveCollection) error {
-	whole := string(access.CollectionPath(o.ID))
-	parent, last := whole[:strings.LastIndexByte(whole, '/')], whole[strings.LastIndexByte(whole, '/'):]
-	// '0' is the character after '/', so what begins with path and a slash is between.
-	if err := c.Post(ctx, deleteBindingsFrom, whole, whole+"/", whole+"0", parent, last, last+"/", last+"0"); err != nil {
-		return err
-	}
-	return query.Change(ctx, c, "no such collection", deleteCollection, o.ID)
-}
-
-func addBinding(ctx context.Context, c engine.Conn, o op.AddBinding) error {
-	b := o.Binding
-	if err := query.Named(ctx, c, "user", userExists, b.User); err != nil {
-		return err
-	}
-	if err := query.Named(ctx, c, "role", roleExists, b.Role); err != nil {
-		return err
-	}
-	var p access.Permission
-	if b.Permission != nil {
-		p = *b.Permission
-	}
-	return query.UnlessConflict(ctx, c, "such a binding exists already", insertBinding, b.ID, column.Null(b.User), column.Null(b.Group), column.Null(b.Role),
-		column.Null(p.Action), column.Null(string(p.Path)), string(b.Path), b.Owner)
+// searchText is what containing is looked for in.
+func searchText(username, name, email string) string {
+	return strings.ToLower(username + "\n" + name + "\n" + email)
 }
