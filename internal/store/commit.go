@@ -7,14 +7,13 @@ import (
 	"slices"
 
 	"github.com/bearerd/bearerd/internal/audit"
-	"github.com/bearerd/bearerd/internal/records"
 	"github.com/bearerd/bearerd/internal/records/op"
 	"github.com/bearerd/bearerd/internal/revocation"
 	"github.com/bearerd/bearerd/internal/store/column"
 	"github.com/bearerd/bearerd/internal/store/engine"
 	"github.com/bearerd/bearerd/internal/store/people"
-	"github.com/bearerd/bearerd/internal/store/query"
 	"github.com/bearerd/bearerd/internal/store/registry"
+	"github.com/bearerd/bearerd/internal/store/tokens"
 )
 
 // Commit carries out a batch: its operations in their order, its audit events and its log
@@ -107,81 +106,19 @@ func lockFor(ctx context.Context, c engine.Conn, ops []op.Op) error {
 	return nil
 }
 
+// carryOut does an operation, whichever part of the store it belongs to.
 func carryOut(ctx context.Context, c engine.Conn, o op.Op) error {
-	switch o := o.(type) {
-	case op.Spend:
-		return spend(ctx, c, o)
-	}
-	if done, err := people.CarryOut(ctx, c, o); done {
+	if done, err := tokens.CarryOut(ctx, c, o); done {
 		return err
 	}
-	if done, err := carryOutNotice(ctx, c, o); done {
+	if done, err := people.CarryOut(ctx, c, o); done {
 		return err
 	}
 	if done, err := registry.CarryOut(ctx, c, o); done {
 		return err
 	}
-	return carryOutOnToken(ctx, c, o)
-}
-
-// carryOutOnToken does the operations on stored tokens and device codes.
-func carryOutOnToken(ctx context.Context, c engine.Conn, o op.Op) error {
-	switch o := o.(type) {
-	case op.AddToken:
-		return addToken(ctx, c, o)
-	case op.BeginImport, op.StageTokens, op.PublishImport:
-		return carryOutOnImport(ctx, c, o)
-	case op.SpendToken:
-		return spendToken(ctx, c, o)
-	case op.SpendAgain:
-		return spendTokenAgain(ctx, c, o)
-	case op.ShortenToken:
-		err := query.UnlessConflict(ctx, c, "the token is no longer valid, or expires earlier", shortenOne,
-			o.ID, column.Micros(o.Now), column.Micros(o.ExpiresAt), o.Reason)
-		if err != nil {
-			return err
-		}
-		return c.Post(ctx, shortenHeirs, o.ID, column.Micros(o.Now), column.Micros(o.ExpiresAt))
-	case op.EndSourced:
-		return endSourced(ctx, c, o)
-	case op.KillTokens:
-		return killTokens(ctx, c, o)
-	case op.KillEverything:
-		if _, err := c.Exec(ctx, killAll, column.Micros(o.At), o.Reason); err != nil {
-			return err
-		}
-		_, err := c.Exec(ctx, deleteDevices)
+	if done, err := carryOutNotice(ctx, c, o); done {
 		return err
-	case op.ClaimNotice:
-		if o.At.IsZero() {
-			return c.Post(ctx, unclaimNotice, o.ID)
-		}
-		return query.UnlessConflict(ctx, c, "another node sends the notice for this token", claimNotice, o.ID, column.Micros(o.At))
-	case op.AddDevice:
-		return addDevice(ctx, c, o)
-	case op.DecideDevice:
-		d := o.Device
-		return query.UnlessConflict(ctx, c, "the device was decided about already, or has run out", decideDevice,
-			d.Digest[:], string(d.State), d.Subject, d.Seq, string(records.DevicePending), column.Micros(o.Now))
-	case op.SpendDevice:
-		return query.UnlessConflict(ctx, c, "the device code was used already", spendDevice, o.Digest[:], string(records.DeviceApproved))
-	}
-	return carryOutOnSignIn(ctx, c, o)
-}
-
-// carryOutOnSignIn does the operations on consent, on failed attempts, and on ways in.
-func carryOutOnSignIn(ctx context.Context, c engine.Conn, o op.Op) error {
-	switch o := o.(type) {
-	case op.AddCode:
-		return addCode(ctx, c, o.Code)
-	case op.SpendCode:
-		return useCode(ctx, c, o)
-	case op.KnowDocument:
-		return knowDocumentKeys(ctx, c, o)
-	case op.RememberConsent:
-		return remember(ctx, c, o.Consent)
-	case op.ForgetConsent:
-		return c.Post(ctx, forgetConsent, o.UserID, o.ClientID)
 	}
 	return fmt.Errorf("the store doesn't know the operation %T", o)
 }

@@ -9,9 +9,7 @@ import (
 
 	"github.com/bearerd/bearerd/internal/audit"
 	"github.com/bearerd/bearerd/internal/keyring"
-	"github.com/bearerd/bearerd/internal/records"
 	"github.com/bearerd/bearerd/internal/store/engine"
-	"github.com/bearerd/bearerd/internal/token"
 )
 
 // Raise is by how much a restored log goes up.
@@ -38,21 +36,13 @@ func (s *Store) WalkUsesFrom(key int64) { s.usesWalk.Store(key) }
 // Lookups are the statements that must be served by an index, by name.
 func Lookups() map[string]string {
 	all := map[string]string{
-		"sessionsOf": sessionsOf, "sessionsOfOwner": sessionsOfOwner, "isSpent": isSpent, "selectCode": selectCode, "spendCode": spendCode, "purgeCodes": purgeCodes, "selectConsent": selectConsent, "forgetConsent": forgetConsent, "purgeSpent": purgeSpent, "isSpentSince": isSpentSince,
-		"tokenByDigest": tokenByDigest, "tokenByID": tokenByID, "tokensByDigest": tokensBy("digest", fewDigests), "allTokens": allTokens, "ownersTokens": ownersTokens,
-		"clientsTokens": clientsTokens, "ownerThroughOne": ownerThroughOne, "spendOne": spendOne, "killByID": killByID,
-		"killByOwner": killByOwner, "killByClient": killByClient, "touch": touch,
+		"touch":       touch,
 		"advanceHead": advanceHead, "selectEntries": selectEntries, "newestEntry": newestEntry,
 		"deleteNode": deleteNode, "dropNode": dropNode,
-		"purgeEntries": purgeEntries, "purgeExpired": purgeExpired, "purgeRevoked": purgeRevoked,
-		"purgeEvents": purgeEvents,
-		"shortenOne":  shortenOne, "shortenHeirs": shortenHeirs, "deviceByDigest": deviceByDigest, "deviceByUserCode": deviceByUserCode,
-		"decideDevice": decideDevice, "waitingDevices": waitingDevices, "waitingOfClient": waitingOfClient, "spendDevice": spendDevice, "purgeDevices": purgeDevices,
-		"cutOffSince": cutOffSince, "expiringTokens": expiringTokens, "claimNotice": claimNotice, "unclaimNotice": unclaimNotice,
+		"purgeEntries":   purgeEntries,
+		"purgeEvents":    purgeEvents,
 		"shadowExamples": shadowExamples, "setExamples": setExamples, "selectShadows": selectShadows, "purgeShadows": purgeShadows,
-		"touchImport": touchImport, "clearImport": clearImport, "deleteImport": deleteImport, "ownedTokens": ownedTokens, "cutOffsSince": cutOffsSince,
-		"usesOf": usesOf(fewDigests), "withUses": withUses(fewDigests), "walkUses": walkUses, "deleteUses": deleteUses,
-		"tokensHeld":   tokensHeld(fewDigests),
+		"usesOf": usesOf(usesChunk), "withUses": withUses(usesChunk), "walkUses": walkUses, "deleteUses": deleteUses,
 		"selectCounts": selectCounts, "purgeCounts": purgeCounts, "countUsers": countUsers, "countTokens": countTokens, "claimCensus": claimCensus, "setFigures": setFigures,
 		"dueNotices": dueNotices, "deleteNotice": deleteNotice, "postponeNotice": postponeNotice, "trimOld": trimOld, "trimMany": trimMany, "purgeNotices": purgeNotices,
 		"seeNetwork": seeNetwork, "otherNetwork": otherNetwork, "trimNetworks": trimNetworks, "knownNetwork": knownNetwork,
@@ -77,30 +67,6 @@ func eventLookups() map[string]string {
 		all["events"+name], _ = l.horizon()
 		for i, by := range slices.Concat(l.equal, l.ranges) {
 			all["events"+name+strconv.Itoa(i)], _ = l.count(by)
-		}
-	}
-	return all
-}
-
-// ListLookups are the statements of lists: each order and filter has an index.
-func ListLookups() map[string]string {
-	all := map[string]string{}
-	now := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
-	for name, q := range map[string]records.TokenQuery{
-		"newest": {Order: records.NewestFirst, Kinds: []token.Kind{token.KindAPIToken}}, "valid": {State: records.ValidOnly},
-		"oldest": {Order: records.OldestFirst}, "by expiry": {Order: records.ExpiryFirst}, "by name": {Order: records.ByName},
-		"expiring": {ExpiresBy: now.Add(time.Hour)}, "never used": {NeverUsed: true}, "with a scope": {Scope: "read"}, "searched": {Search: "lap"},
-		"an owner's": {Owner: "ada", State: records.ValidOnly}, "a client's": {ClientID: "app", NeverUsed: true}, "an owner's by name": {Owner: "ada", Order: records.ByName},
-	} {
-		q.Now = now
-		l, err := newTokenList(q)
-		if err != nil {
-			panic(err)
-		}
-		all["tokens, "+name], _ = l.page(nil, 101)
-		all["tokens, total, "+name], _ = l.total()
-		if !l.sort {
-			all["tokens, after, "+name], _ = l.page(&tokenPlace{int64(1), "x"}, 101)
 		}
 	}
 	return all
@@ -148,8 +114,7 @@ func (s *Store) Sole(ctx context.Context, text string, dest ...any) error {
 func Statements() map[string]string {
 	all := Lookups()
 	maps.Copy(all, map[string]string{
-		"insertToken": insertToken, "insertAncestor": insertAncestor,
-		"insertDevice": insertDevice, "upsertNode": upsertNode, "insertEvent": insertEvent,
+		"upsertNode": upsertNode, "insertEvent": insertEvent,
 		"raisePurged": raisePurged, "seqOfHead": seqOfHead,
 	})
 	return all

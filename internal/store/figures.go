@@ -10,6 +10,7 @@ import (
 	"github.com/bearerd/bearerd/internal/store/column"
 	"github.com/bearerd/bearerd/internal/store/engine"
 	"github.com/bearerd/bearerd/internal/store/query"
+	"github.com/bearerd/bearerd/internal/store/tokens"
 	"github.com/bearerd/bearerd/internal/token"
 )
 
@@ -29,7 +30,7 @@ WHERE (hour, name, node) IN (SELECT hour, name, node FROM hourly_counts WHERE ho
     CASE WHEN kind IN ($5, $6) AND revoked_at = 0 AND (expires_at = 0 OR expires_at > $4) THEN 1 ELSE 0 END,
     expires_at, last_used_at,
     CASE WHEN kind IN ($5, $6) AND reason <> $8 AND revoked_at >= $7 THEN 1 ELSE 0 END
-FROM tokens t WHERE (created_at, id) > ($1, $2)` + published + ` ORDER BY created_at, id LIMIT $3`
+FROM tokens t WHERE (created_at, id) > ($1, $2)` + tokens.Published + ` ORDER BY created_at, id LIMIT $3`
 
 	claimCensus = `UPDATE figures SET begun_at = $1
 WHERE one = 1 AND (begun_at <= $2 AND begun_at = counted_at OR begun_at <= $3)`

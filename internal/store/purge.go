@@ -10,6 +10,7 @@ import (
 	"github.com/bearerd/bearerd/internal/store/engine"
 	"github.com/bearerd/bearerd/internal/store/people"
 	"github.com/bearerd/bearerd/internal/store/query"
+	"github.com/bearerd/bearerd/internal/store/tokens"
 	"github.com/bearerd/bearerd/internal/uses"
 )
 
@@ -19,16 +20,8 @@ WHERE seq IN (SELECT seq FROM log_entries WHERE until > 0 AND until <= $1 ORDER 
 	raisePurged = `UPDATE log_head SET purged = CASE WHEN purged < $1 THEN $1 ELSE purged END,
     purged_until = CASE WHEN purged_until < $2 THEN $2 ELSE purged_until END WHERE one = 1`
 
-	purgeExpired = `DELETE FROM tokens
-WHERE id IN (SELECT id FROM tokens WHERE expires_at > 0 AND expires_at <= $1 ORDER BY expires_at LIMIT 500)`
-	purgeRevoked = `DELETE FROM tokens
-WHERE id IN (SELECT id FROM tokens WHERE revoked_at > 0 AND revoked_at <= $1 ORDER BY revoked_at LIMIT 500)`
 	purgeEvents = `DELETE FROM audit_events
 WHERE id IN (SELECT id FROM audit_events WHERE at <= $1 ORDER BY at LIMIT 500)`
-)
-
-const (
-	keptDead = 90 * 24 * time.Hour // how long an ended token stays listed
 )
 
 // Purge deletes what no longer matters at that instant: log entries that have run out,
@@ -41,19 +34,12 @@ func (s *Store) Purge(ctx context.Context, now time.Time) error {
 	if err != nil {
 		return err
 	}
-	dead := end.Tokens - keptDead.Microseconds()
 	steps := []query.Step{
 		func(ctx context.Context, c engine.Conn) (int64, error) { return purgeLog(ctx, c, end.Log) },
-		query.Purging(purgeExpired, dead),
-		query.Purging(purgeRevoked, dead),
-		query.Purging(purgeDevices, end.Rest),
-		query.Purging(purgeSpent, end.Rest),
-		query.Purging(purgeDocuments, end.Rest),
-		query.Purging(purgeCodes, end.Rest-keptCode.Microseconds()),
 		query.Purging(purgeShadows, shadowEnd(end.Rest)),
 		query.Purging(purgePassed, end.Rest-upkeep.KeptPassed.Microseconds()),
 	}
-	for _, step := range slices.Concat(steps, people.Purging(end)) {
+	for _, step := range slices.Concat(steps, tokens.Purging(end), people.Purging(end)) {
 		if err := query.Purge(ctx, s.db, step); err != nil {
 			return err
 		}
@@ -61,7 +47,7 @@ func (s *Store) Purge(ctx context.Context, now time.Time) error {
 	if err := s.purgeUses(ctx, time.UnixMicro(end.Rest).Add(-uses.Kept), walkedUses); err != nil {
 		return err
 	}
-	return s.dropStaleImport(ctx, end.Rest)
+	return s.Tokens.DropStale(ctx, end.Rest)
 }
 
 // PurgeAudit deletes the events of the audit log that are older than retention at that

@@ -36,6 +36,8 @@ const (
 	release    = "RELEASE job"
 	undo       = "ROLLBACK TO job"
 
+	touch = `UPDATE tokens SET last_used_at = $2, last_used_by = $3 WHERE id = $1 AND last_used_at < $2`
+
 	advanceHead = `UPDATE log_head SET seq = seq + $1 WHERE one = 1 RETURNING seq`
 	insertEntry = `INSERT INTO log_entries (seq, what, id, until, at) VALUES ($1, $2, $3, $4, $5)`
 )

@@ -44,6 +44,7 @@ import (
 	"github.com/bearerd/bearerd/internal/store/engine"
 	"github.com/bearerd/bearerd/internal/store/people"
 	"github.com/bearerd/bearerd/internal/store/registry"
+	"github.com/bearerd/bearerd/internal/store/tokens"
 )
 
 var _ contract.Store = (*Store)(nil)
@@ -72,6 +73,7 @@ type Options struct {
 type Store struct {
 	*people.People
 	*registry.Registry
+	*tokens.Tokens
 
 	db      engine.DB
 	name    string // of the database, without secrets
@@ -116,6 +118,7 @@ func Open(ctx context.Context, database string, o Options) (*Store, error) {
 	}
 	s.People = people.New(s.db)
 	s.Registry = registry.New(s.db)
+	s.Tokens = tokens.New(s.db)
 	return s, nil
 }
 

@@ -1,4 +1,4 @@
-package store
+package tokens
 
 import (
 	"context"
@@ -36,7 +36,7 @@ VALUES `
 	cutOffsSince = `SELECT what, id, seq FROM log_entries WHERE seq > $1 AND what IN ($2, $3)`
 
 	ownedTokens = selectStored + `, COALESCE(u.username, '') FROM tokens t LEFT JOIN users u ON u.id = t.owner
-WHERE t.id > $1 AND t.kind = $2 AND t.revoked_at = 0 AND (t.expires_at = 0 OR t.expires_at > $3)` + published + `
+WHERE t.id > $1 AND t.kind = $2 AND t.revoked_at = 0 AND (t.expires_at = 0 OR t.expires_at > $3)` + Published + `
 ORDER BY t.id LIMIT $4`
 )
 
@@ -44,23 +44,6 @@ ORDER BY t.id LIMIT $4`
 const keptImport = time.Hour
 
 var errNoImport = fault.New(fault.Conflict, "the import is no longer under way")
-
-// carryOutOnImport does the operations of an import.
-func carryOutOnImport(ctx context.Context, c engine.Conn, o op.Op) error {
-	switch o := o.(type) {
-	case op.BeginImport:
-		return query.UnlessConflict(ctx, c, "another import is under way", beginImport, o.ID, column.Micros(o.At))
-	case op.PublishImport:
-		n, err := c.Exec(ctx, publishImport, o.ID)
-		if err == nil && n == 0 {
-			return errNoImport
-		}
-		return err
-	case op.StageTokens:
-		return stageTokens(ctx, c, o)
-	}
-	return nil
-}
 
 func stageTokens(ctx context.Context, c engine.Conn, o op.StageTokens) error {
 	n, err := c.Exec(ctx, touchImport, o.Import, column.Micros(o.At))
@@ -152,12 +135,12 @@ func cutOffOwners(ctx context.Context, c engine.Conn, tokens []records.StoredTok
 
 // ImportedTokens finds those imported tokens, including ended ones, that have one of the
 // digests, in one query, and returns the log's sequence of the same snapshot.
-func (s *Store) ImportedTokens(ctx context.Context, digests [][]byte) ([]records.StoredToken, revocation.Seq, error) {
+func (i *Imports) ImportedTokens(ctx context.Context, digests [][]byte) ([]records.StoredToken, revocation.Seq, error) {
 	keys := make([]any, len(digests))
 	for i := range digests {
 		keys[i] = digests[i]
 	}
-	found, seq, err := s.tokens(ctx, "digest", keys)
+	found, seq, err := byKeys(ctx, i.db, "digest", keys)
 	imported := found[:0]
 	for _, t := range found {
 		if t.Import != 0 {
@@ -169,7 +152,7 @@ func (s *Store) ImportedTokens(ctx context.Context, digests [][]byte) ([]records
 
 // TokensHeld finds who has tokens of the digests, including those of an import that is
 // under way.
-func (s *Store) TokensHeld(ctx context.Context, digests [][]byte) ([]records.HeldToken, error) {
+func (i *Imports) TokensHeld(ctx context.Context, digests [][]byte) ([]records.HeldToken, error) {
 	if len(digests) == 0 {
 		return nil, nil
 	}
@@ -180,7 +163,7 @@ func (s *Store) TokensHeld(ctx context.Context, digests [][]byte) ([]records.Hel
 	for i := range args {
 		args[i] = digests[min(i, len(digests)-1)]
 	}
-	return query.All(ctx, s.db, func(scan engine.Scanner) (h records.HeldToken, err error) {
+	return query.All(ctx, i.db, func(scan engine.Scanner) (h records.HeldToken, err error) {
 		return h, scan(column.Bytes(&h.Digest), &h.ID, &h.Owner, &h.Import)
 	}, tokensHeld(len(args)), args...)
 }
@@ -192,8 +175,8 @@ func tokensHeld(n int) string {
 
 // ImportedByDigest reports whether any token was imported without its value: nothing of
 // that is known, its last characters neither.
-func (s *Store) ImportedByDigest(ctx context.Context) (found bool, err error) {
-	err = s.db.Read(ctx, func(ctx context.Context, c engine.Conn) error {
+func (i *Imports) ImportedByDigest(ctx context.Context) (found bool, err error) {
+	err = i.db.Read(ctx, func(ctx context.Context, c engine.Conn) error {
 		found, err = query.Exists(ctx, c, byDigestAlone)
 		return err
 	})
@@ -201,17 +184,17 @@ func (s *Store) ImportedByDigest(ctx context.Context) (found bool, err error) {
 }
 
 // ImportUnderWay returns the import that is under way.
-func (s *Store) ImportUnderWay(ctx context.Context) (i records.Import, err error) {
-	err = s.db.Read(ctx, func(ctx context.Context, c engine.Conn) error {
-		return query.OrNotFound(c.Row(ctx, underWay, nil, &i.ID, column.Time(&i.ActiveAt)), "no import is under way")
+func (i *Imports) ImportUnderWay(ctx context.Context) (found records.Import, err error) {
+	err = i.db.Read(ctx, func(ctx context.Context, c engine.Conn) error {
+		return query.OrNotFound(c.Row(ctx, underWay, nil, &found.ID, column.Time(&found.ActiveAt)), "no import is under way")
 	})
-	return i, err
+	return found, err
 }
 
 // DropImport ends an import that is under way and deletes its tokens, in small steps. Its row
 // is deleted last, and only when no token is left, because that would publish it.
-func (s *Store) DropImport(ctx context.Context, id int64) error {
-	err := s.db.Write(ctx, func(ctx context.Context, c engine.Conn) error {
+func (i *Imports) DropImport(ctx context.Context, id int64) error {
+	err := i.db.Write(ctx, func(ctx context.Context, c engine.Conn) error {
 		n, err := c.Exec(ctx, endImport, id)
 		if err == nil && n == 0 {
 			return errNoImport // it was published
@@ -222,10 +205,10 @@ func (s *Store) DropImport(ctx context.Context, id int64) error {
 		return err
 	}
 	for left := true; left; {
-		if err := query.Purge(ctx, s.db, query.Purging(clearImport, id)); err != nil {
+		if err := query.Purge(ctx, i.db, query.Purging(clearImport, id)); err != nil {
 			return err
 		}
-		err := s.db.Write(ctx, func(ctx context.Context, c engine.Conn) (err error) {
+		err := i.db.Write(ctx, func(ctx context.Context, c engine.Conn) (err error) {
 			if _, err = c.Exec(ctx, deleteImport, id); err == nil {
 				left, err = query.Exists(ctx, c, importLeft, id)
 			}
@@ -238,26 +221,26 @@ func (s *Store) DropImport(ctx context.Context, id int64) error {
 	return nil
 }
 
-// dropStaleImport drops an import that has done nothing for long: its process has ended.
-func (s *Store) dropStaleImport(ctx context.Context, now int64) error {
-	i, err := s.ImportUnderWay(ctx)
+// DropStale drops an import that has done nothing for long: its process has ended.
+func (i *Imports) DropStale(ctx context.Context, now int64) error {
+	found, err := i.ImportUnderWay(ctx)
 	switch {
 	case fault.Is(err, fault.NotFound):
 		return nil
 	case err != nil:
 		return err
-	case column.Micros(i.ActiveAt) > now-keptImport.Microseconds():
+	case column.Micros(found.ActiveAt) > now-keptImport.Microseconds():
 		return nil
 	}
-	if err := s.DropImport(ctx, i.ID); !fault.Is(err, fault.Conflict) {
+	if err := i.DropImport(ctx, found.ID); !fault.Is(err, fault.Conflict) {
 		return err
 	}
 	return nil // it was published, or another node drops it
 }
 
 // APITokensAfter returns live API tokens with their owners, by id.
-func (s *Store) APITokensAfter(ctx context.Context, after string, now time.Time, limit int) ([]records.OwnedToken, error) {
-	return query.All(ctx, s.db, func(scan engine.Scanner) (o records.OwnedToken, err error) {
+func (i *Imports) APITokensAfter(ctx context.Context, after string, now time.Time, limit int) ([]records.OwnedToken, error) {
+	return query.All(ctx, i.db, func(scan engine.Scanner) (o records.OwnedToken, err error) {
 		return o, scan(append(tokenFields(&o.Token), &o.Username)...)
 	}, ownedTokens, after, token.KindAPIToken.String(), column.Micros(now), query.PageSize(limit))
 }

@@ -1,4 +1,4 @@
-package store
+package tokens
 
 import (
 	"context"
@@ -147,7 +147,7 @@ func (l *tokenList) from() string {
 // index has answered is asked again, which costs nothing and keeps the two apart.
 func (l *tokenList) filters() string {
 	const valid = "t.revoked_at = 0 AND (t.expires_at = 0 OR t.expires_at > %)"
-	where := []string{strings.TrimPrefix(published, " AND ")}
+	where := []string{strings.TrimPrefix(Published, " AND ")}
 	if len(l.Kinds) > 0 {
 		names := make([]string, len(l.Kinds))
 		for i, k := range l.Kinds {
@@ -319,7 +319,7 @@ func (l *tokenList) total() (text string, args []any) {
 }
 
 // tokenPage lists tokens by a query with filters or an order.
-func (s *Store) tokenPage(ctx context.Context, q records.TokenQuery) (out records.Page[records.StoredToken], err error) {
+func (s *Stored) tokenPage(ctx context.Context, q records.TokenQuery) (out records.Page[records.StoredToken], err error) {
 	l, err := newTokenList(q)
 	if err != nil {
 		return out, err
@@ -365,7 +365,7 @@ func scanStored(scan engine.Scanner) (t records.StoredToken, err error) {
 
 // horizonOf returns the place at which the first step has ended; nil when it has looked
 // at all tokens.
-func (s *Store) horizonOf(ctx context.Context, l *tokenList, after *tokenPlace) (end *tokenPlace, err error) {
+func (s *Stored) horizonOf(ctx context.Context, l *tokenList, after *tokenPlace) (end *tokenPlace, err error) {
 	text, args := l.horizon(after)
 	places, err := query.All(ctx, s.db, func(scan engine.Scanner) (p tokenPlace, err error) {
 		if l.Order == records.ByName {
@@ -404,7 +404,7 @@ func (l *tokenList) placeOf(t records.StoredToken) tokenPlace {
 const maxExact = 20
 
 // exactTokens finds the tokens whose id or last four characters a search is.
-func (s *Store) exactTokens(ctx context.Context, l *tokenList) ([]records.StoredToken, error) {
+func (s *Stored) exactTokens(ctx context.Context, l *tokenList) ([]records.StoredToken, error) {
 	var found []records.StoredToken
 	for _, by := range []struct{ column, value string }{{"t.id", l.Search}, {"t.last4", lastFour(l.Search)}} {
 		if by.value == "" {
@@ -424,7 +424,7 @@ func (s *Store) exactTokens(ctx context.Context, l *tokenList) ([]records.Stored
 
 // TokenTotal counts the tokens that a query asks for, on all pages, among at most
 // records.MaxTotal.
-func (s *Store) TokenTotal(ctx context.Context, q records.TokenQuery) (total records.Total, err error) {
+func (s *Stored) TokenTotal(ctx context.Context, q records.TokenQuery) (total records.Total, err error) {
 	q.After = ""
 	l, err := newTokenList(q)
 	if err != nil {

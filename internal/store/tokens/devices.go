@@ -1,4 +1,4 @@
-package store
+package tokens
 
 import (
 	"context"
@@ -36,18 +36,18 @@ WHERE digest IN (SELECT digest FROM devices WHERE expires_at <= $1 ORDER BY expi
 
 // Device finds a device code by its SHA-256. If there is none, the error is
 // fault.NotFound.
-func (s *Store) Device(ctx context.Context, digest [32]byte) (records.Device, error) {
-	return s.device(ctx, deviceByDigest, digest[:])
+func (k *Codes) Device(ctx context.Context, digest [32]byte) (records.Device, error) {
+	return k.device(ctx, deviceByDigest, digest[:])
 }
 
 // DeviceByUserCode finds a device code by the code that the user types. If there is none,
 // the error is fault.NotFound.
-func (s *Store) DeviceByUserCode(ctx context.Context, userCode string) (records.Device, error) {
-	return s.device(ctx, deviceByUserCode, userCode)
+func (k *Codes) DeviceByUserCode(ctx context.Context, userCode string) (records.Device, error) {
+	return k.device(ctx, deviceByUserCode, userCode)
 }
 
-func (s *Store) device(ctx context.Context, text string, key any) (d records.Device, err error) {
-	err = s.db.Read(ctx, func(ctx context.Context, c engine.Conn) error {
+func (k *Codes) device(ctx context.Context, text string, key any) (d records.Device, err error) {
+	err = k.db.Read(ctx, func(ctx context.Context, c engine.Conn) error {
 		err := c.Row(ctx, text, []any{key}, digest{&d.Digest}, &d.UserCode, &d.ClientID, column.List(&d.Scope), &d.Audience,
 			&d.State, &d.Subject, &d.Seq, column.Time(&d.ExpiresAt))
 		return query.OrNotFound(err, "no such device code")
@@ -85,4 +85,10 @@ func roomForDevice(ctx context.Context, c engine.Conn, now time.Time, most int, 
 		return nil
 	}
 	return fault.After(fault.Limited, first.Sub(now), "too many device codes wait for their users")
+}
+
+func decide(ctx context.Context, c engine.Conn, o op.DecideDevice) error {
+	d := o.Device
+	return query.UnlessConflict(ctx, c, "the device was decided about already, or has run out", decideDevice,
+		d.Digest[:], string(d.State), d.Subject, d.Seq, string(records.DevicePending), column.Micros(o.Now))
 }

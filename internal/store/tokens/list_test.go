@@ -1,4 +1,4 @@
-package store_test
+package tokens_test
 
 import (
 	"fmt"
@@ -100,10 +100,4 @@ func TestAListInAnotherOrderLooksAtFewerTokens(t *testing.T) {
 			t.Errorf("by %s, the second page: %d tokens, next %q, %v", name, len(page.Items), page.Next, err)
 		}
 	}
-}
-
-// TestListsAreReadInTheOrderOfAnIndex wants only what is one owner's to be sorted.
-func TestListsAreReadInTheOrderOfAnIndex(t *testing.T) {
-	t.Parallel()
-	storekit.Ordered(t, store.ListLookups(), "tokens, an owner's by name")
 }

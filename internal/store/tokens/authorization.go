@@ -1,4 +1,4 @@
-package store
+package tokens
 
 import (
 	"context"
@@ -48,8 +48,8 @@ const keptCode = time.Hour
 
 // Code finds an authorization code by the SHA-256 of its value, and its grant, in one
 // snapshot. If there is none, the error is fault.NotFound.
-func (s *Store) Code(ctx context.Context, by [32]byte) (code records.Code, grant records.StoredToken, seq revocation.Seq, err error) {
-	err = s.db.Snapshot(ctx, func(ctx context.Context, c engine.Conn) error {
+func (k *Codes) Code(ctx context.Context, by [32]byte) (code records.Code, grant records.StoredToken, seq revocation.Seq, err error) {
+	err = k.db.Snapshot(ctx, func(ctx context.Context, c engine.Conn) error {
 		err := c.Row(ctx, selectCode, []any{by[:]}, digest{&code.Digest}, &code.GrantID, &code.ClientID, &code.RedirectURI, &code.Challenge,
 			column.Time(&code.UsedAt), column.Time(&code.ExpiresAt))
 		if err != nil {
@@ -63,8 +63,8 @@ func (s *Store) Code(ctx context.Context, by [32]byte) (code records.Code, grant
 
 // Consent returns what a user has allowed a client for an audience. If there is nothing,
 // the error is fault.NotFound.
-func (s *Store) Consent(ctx context.Context, userID, clientID, audience string) (consent records.Consent, err error) {
-	err = s.db.Read(ctx, func(ctx context.Context, c engine.Conn) error {
+func (k *Codes) Consent(ctx context.Context, userID, clientID, audience string) (consent records.Consent, err error) {
+	err = k.db.Read(ctx, func(ctx context.Context, c engine.Conn) error {
 		err := c.Row(ctx, selectConsent, []any{userID, clientID, audience}, &consent.UserID, &consent.ClientID, &consent.Audience,
 			column.List(&consent.Scope), &consent.Collection, digest{&consent.Digest}, column.Time(&consent.At))
 		return query.OrNotFound(err, "nothing was allowed")
@@ -90,8 +90,8 @@ func remember(ctx context.Context, c engine.Conn, consent records.Consent) error
 }
 
 // DocumentKeys returns the keys of a client that nobody registered; none where it has none.
-func (s *Store) DocumentKeys(ctx context.Context, clientID string) (keys identity.ClientKeys, err error) {
-	err = s.db.Read(ctx, func(ctx context.Context, c engine.Conn) error {
+func (k *Codes) DocumentKeys(ctx context.Context, clientID string) (keys identity.ClientKeys, err error) {
+	err = k.db.Read(ctx, func(ctx context.Context, c engine.Conn) error {
 		err := c.Row(ctx, selectDocumentKeys, []any{clientID}, &keys.JWKS, &keys.URI)
 		if errors.Is(err, sql.ErrNoRows) {
 			return nil
