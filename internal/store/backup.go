@@ -12,6 +12,7 @@ import (
 	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/store/column"
 	"github.com/bearerd/bearerd/internal/store/engine"
+	"github.com/bearerd/bearerd/internal/store/logs"
 	"github.com/bearerd/bearerd/internal/store/query"
 )
 
@@ -108,7 +109,6 @@ const (
 	// Sequences that were assigned between the backup and now are below the new one, and
 	// a reader that comes from there finds the gap purged. The time is that of the last
 	// write in the copy.
-	lastEvent   = `SELECT at FROM audit_events ORDER BY id DESC LIMIT 1`
 	raiseHead   = `UPDATE log_head SET seq = seq + $1, purged = seq + $1 WHERE one = 1 RETURNING seq`
 	deleteNodes = `DELETE FROM nodes`
 )
@@ -136,17 +136,11 @@ func (s *Store) resume(ctx context.Context, told bool) error {
 		if err := s.db.Adopt(ctx, c); err != nil {
 			return err
 		}
-		for _, text := range []string{newestAt, lastEvent} {
-			err := c.Each(ctx, text, nil, func(scan engine.Scanner) error {
-				var at int64
-				err := scan(&at)
-				last = max(last, at)
-				return err
-			})
-			if err != nil {
-				return err
-			}
+		entry, event, err := logs.Newest(ctx, c)
+		if err != nil {
+			return err
 		}
+		last = max(entry, event)
 		return c.Row(ctx, raiseHead, []any{raise}, &head)
 	})
 	if err == nil && head > 0 {

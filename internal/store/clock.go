@@ -6,14 +6,8 @@ import (
 
 	"github.com/bearerd/bearerd/internal/store/column"
 	"github.com/bearerd/bearerd/internal/store/engine"
+	"github.com/bearerd/bearerd/internal/store/logs"
 	"github.com/bearerd/bearerd/internal/store/query"
-)
-
-// When the newest entry of the log, and the newest event of the audit log, was written.
-// An end names a later time.
-const (
-	newestAt    = `SELECT at FROM log_entries WHERE what <> 'end' ORDER BY seq DESC LIMIT 1`
-	newestEvent = `SELECT at FROM audit_events ORDER BY id DESC LIMIT 1`
 )
 
 // ClockOffset returns how far the process's wall clock is ahead of the database's;
@@ -45,12 +39,9 @@ func (s *Store) passed(ctx context.Context, now time.Time) (query.Passed, error)
 		return query.Passed{Log: end, Tokens: end, Audit: end, Rest: end}, nil
 	}
 	entry, event := int64(0), int64(0)
-	err = s.db.Read(ctx, func(ctx context.Context, c engine.Conn) error {
-		err := c.Each(ctx, newestAt, nil, func(scan engine.Scanner) error { return scan(&entry) })
-		if err != nil {
-			return err
-		}
-		return c.Each(ctx, newestEvent, nil, func(scan engine.Scanner) error { return scan(&event) })
+	err = s.db.Read(ctx, func(ctx context.Context, c engine.Conn) (err error) {
+		entry, event, err = logs.Newest(ctx, c)
+		return err
 	})
 	entry, event = min(column.Micros(now), entry), min(column.Micros(now), event)
 	return query.Passed{Log: entry, Tokens: entry, Audit: max(entry, event), Rest: column.Micros(now)}, err

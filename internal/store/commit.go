@@ -6,14 +6,14 @@ import (
 	"maps"
 	"slices"
 
-	"github.com/bearerd/bearerd/internal/audit"
 	"github.com/bearerd/bearerd/internal/records/op"
 	"github.com/bearerd/bearerd/internal/revocation"
-	"github.com/bearerd/bearerd/internal/store/column"
 	"github.com/bearerd/bearerd/internal/store/engine"
+	"github.com/bearerd/bearerd/internal/store/logs"
 	"github.com/bearerd/bearerd/internal/store/people"
 	"github.com/bearerd/bearerd/internal/store/registry"
 	"github.com/bearerd/bearerd/internal/store/tokens"
+	"github.com/bearerd/bearerd/internal/store/upkeep"
 )
 
 // Commit carries out a batch: its operations in their order, its audit events and its log
@@ -45,7 +45,7 @@ func carryOutBatch(ctx context.Context, c engine.Conn, b op.Batch, seq *revocati
 	if len(b.Log) == 0 {
 		return nil
 	}
-	if err := checkEntries(b.Log); err != nil {
+	if err := logs.CheckEntries(b.Log); err != nil {
 		return err
 	}
 	return c.Append(ctx, b.Log, seq)
@@ -58,23 +58,7 @@ func carryOutOps(ctx context.Context, c engine.Conn, b op.Batch) error {
 			return err
 		}
 	}
-	// What can't be recorded doesn't happen.
-	if err := checkEvents(b.Audit); err != nil {
-		return err
-	}
-	for _, e := range b.Audit {
-		text, args := insertEvent, []any{
-			column.Micros(e.At), e.Actor, e.Action, e.Target, e.TokenID, e.Address, e.RequestID, e.Outcome, e.Reason, e.ActorName, e.TargetName,
-			audit.AddressKey(e.Address),
-		}
-		if counted(e) {
-			text, args = countEvent, append(args, max(e.Count, 1), e.Tally)
-		}
-		if err := c.Post(ctx, text, args...); err != nil {
-			return err
-		}
-	}
-	return nil
+	return logs.Record(ctx, c, b.Audit)
 }
 
 // locksFor returns the locks that the operations need, in their order.
@@ -117,7 +101,7 @@ func carryOut(ctx context.Context, c engine.Conn, o op.Op) error {
 	if done, err := registry.CarryOut(ctx, c, o); done {
 		return err
 	}
-	if done, err := carryOutNotice(ctx, c, o); done {
+	if done, err := upkeep.CarryOut(ctx, c, o); done {
 		return err
 	}
 	return fmt.Errorf("the store doesn't know the operation %T", o)

@@ -4,11 +4,8 @@ import (
 	"context"
 	"maps"
 	"slices"
-	"strconv"
 	"time"
 
-	"github.com/bearerd/bearerd/internal/audit"
-	"github.com/bearerd/bearerd/internal/keyring"
 	"github.com/bearerd/bearerd/internal/store/engine"
 )
 
@@ -22,52 +19,11 @@ func (s *Store) Alter(ctx context.Context, pragma string) error {
 	})
 }
 
-// Panicking is a plan that fails as no plan should.
-func Panicking([]keyring.Key) ([]keyring.Key, error) { panic("a plan with a mistake") }
-
-// PurgeUses looks through so many rows for uses of tokens that have ended.
-func (s *Store) PurgeUses(ctx context.Context, end time.Time, rows int) error {
-	return s.purgeUses(ctx, end, rows)
-}
-
-// WalkUsesFrom has the next purge begin at a key.
-func (s *Store) WalkUsesFrom(key int64) { s.usesWalk.Store(key) }
-
 // Lookups are the statements that must be served by an index, by name.
 func Lookups() map[string]string {
 	all := map[string]string{
 		"touch":       touch,
-		"advanceHead": advanceHead, "selectEntries": selectEntries, "newestEntry": newestEntry,
-		"deleteNode": deleteNode, "dropNode": dropNode,
-		"purgeEntries":   purgeEntries,
-		"purgeEvents":    purgeEvents,
-		"shadowExamples": shadowExamples, "setExamples": setExamples, "selectShadows": selectShadows, "purgeShadows": purgeShadows,
-		"usesOf": usesOf(usesChunk), "withUses": withUses(usesChunk), "walkUses": walkUses, "deleteUses": deleteUses,
-		"selectCounts": selectCounts, "purgeCounts": purgeCounts, "countUsers": countUsers, "countTokens": countTokens, "claimCensus": claimCensus, "setFigures": setFigures,
-		"dueNotices": dueNotices, "deleteNotice": deleteNotice, "postponeNotice": postponeNotice, "trimOld": trimOld, "trimMany": trimMany, "purgeNotices": purgeNotices,
-		"seeNetwork": seeNetwork, "otherNetwork": otherNetwork, "trimNetworks": trimNetworks, "knownNetwork": knownNetwork,
-	}
-	maps.Copy(all, eventLookups())
-	return all
-}
-
-// eventLookups are the statements of the audit log.
-func eventLookups() map[string]string {
-	all := map[string]string{"eventTime": selectEventTime}
-	now := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
-	for name, f := range map[string]audit.Filter{
-		"All": {}, "Actor": {Actor: "x"}, "Target": {Target: "x"}, "Token": {TokenID: "x"}, "Action": {Action: "x"}, "Refused": {Outcome: audit.Refused},
-		"FromOne": {Address: "192.0.2.1"}, "FromFew": {Address: "192.0.2.0/24"}, "Since": {Since: now}, "Until": {Until: now}, "ActorSince": {Actor: "x", Since: now},
-	} {
-		f.Cursor = 1
-		l, err := newEventList(f)
-		if err != nil {
-			panic(err)
-		}
-		all["events"+name], _ = l.horizon()
-		for i, by := range slices.Concat(l.equal, l.ranges) {
-			all["events"+name+strconv.Itoa(i)], _ = l.count(by)
-		}
+		"advanceHead": advanceHead,
 	}
 	return all
 }
@@ -113,10 +69,7 @@ func (s *Store) Sole(ctx context.Context, text string, dest ...any) error {
 // Statements are all that are prepared, by name, with those of Lookups.
 func Statements() map[string]string {
 	all := Lookups()
-	maps.Copy(all, map[string]string{
-		"upsertNode": upsertNode, "insertEvent": insertEvent,
-		"raisePurged": raisePurged, "seqOfHead": seqOfHead,
-	})
+	maps.Copy(all, map[string]string{})
 	return all
 }
 

@@ -272,7 +272,7 @@ func TestOneFailureDoesNotTakeOthersWithIt(t *testing.T) {
 			case 1:
 				b.Ops = append(b.Ops, op.CreateClient{Client: identity.Client{ID: "taken"}})
 			case 2:
-				b.Ops = append(b.Ops, op.ChangeKeys{Plan: store.Panicking})
+				b.Ops = append(b.Ops, op.ChangeKeys{Plan: panicking})
 			}
 			_, results[n] = s.Commit(t.Context(), b)
 		})
@@ -329,3 +329,6 @@ func TestQueriesAreCounted(t *testing.T) {
 		t.Errorf("a write sent %d statements", n)
 	}
 }
+
+// panicking is a plan that fails as no plan should.
+func panicking([]keyring.Key) ([]keyring.Key, error) { panic("a plan with a mistake") }

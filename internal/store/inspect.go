@@ -11,6 +11,7 @@ import (
 	"github.com/bearerd/bearerd/internal/revocation"
 	"github.com/bearerd/bearerd/internal/store/column"
 	"github.com/bearerd/bearerd/internal/store/engine"
+	"github.com/bearerd/bearerd/internal/store/logs"
 	"github.com/bearerd/bearerd/internal/store/query"
 	"github.com/bearerd/bearerd/internal/store/registry"
 	"github.com/bearerd/bearerd/internal/store/schema"
@@ -97,7 +98,7 @@ func (in *Inspection) readState(ctx context.Context, c engine.Conn) (err error) 
 	if in.Keys, err = registry.ReadKeys(ctx, c); err != nil {
 		return err
 	}
-	in.Nodes, err = query.List(ctx, c, scanNode, selectNodes)
+	in.Nodes, err = logs.ReadNodes(ctx, c)
 	if err != nil {
 		return err
 	}

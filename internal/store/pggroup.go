@@ -14,6 +14,7 @@ import (
 	"github.com/bearerd/bearerd/internal/records/op"
 	"github.com/bearerd/bearerd/internal/revocation"
 	"github.com/bearerd/bearerd/internal/store/engine"
+	"github.com/bearerd/bearerd/internal/store/logs"
 )
 
 // class is a class of batches that may share a transaction.
@@ -46,7 +47,7 @@ const (
 
 // classOf returns the class of a batch, or why it can't be stored at all.
 func classOf(b op.Batch) (class, error) {
-	if err := errors.Join(checkEvents(b.Audit), checkEntries(b.Log)); err != nil {
+	if err := errors.Join(logs.CheckEvents(b.Audit), logs.CheckEntries(b.Log)); err != nil {
 		return byItself, err
 	}
 	kills := 0
@@ -59,7 +60,7 @@ func classOf(b op.Batch) (class, error) {
 		}
 	}
 	// bearerd_revoke neither counts nor stores names.
-	counts := slices.ContainsFunc(b.Audit, counted) || slices.ContainsFunc(b.Audit, namesSomebody)
+	counts := slices.ContainsFunc(b.Audit, logs.Counted) || slices.ContainsFunc(b.Audit, logs.NamesSomebody)
 	switch {
 	case len(b.Ops)+len(b.Log)+len(b.Audit) == 0:
 		return byItself, nil

@@ -31,8 +31,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"math"
-	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"slices"
@@ -42,9 +40,11 @@ import (
 
 	"github.com/bearerd/bearerd/internal/records/contract"
 	"github.com/bearerd/bearerd/internal/store/engine"
+	"github.com/bearerd/bearerd/internal/store/logs"
 	"github.com/bearerd/bearerd/internal/store/people"
 	"github.com/bearerd/bearerd/internal/store/registry"
 	"github.com/bearerd/bearerd/internal/store/tokens"
+	"github.com/bearerd/bearerd/internal/store/upkeep"
 )
 
 var _ contract.Store = (*Store)(nil)
@@ -74,6 +74,8 @@ type Store struct {
 	*people.People
 	*registry.Registry
 	*tokens.Tokens
+	*logs.Logs
+	*upkeep.Upkeep
 
 	db      engine.DB
 	name    string // of the database, without secrets
@@ -82,8 +84,6 @@ type Store struct {
 	queries atomic.Int64
 
 	startTimeout time.Duration
-
-	usesWalk atomic.Int64 // the key of token_uses where the next purge begins
 
 	migrated []string
 	restored atomic.Bool
@@ -106,7 +106,6 @@ func Open(ctx context.Context, database string, o Options) (*Store, error) {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
 	s := &Store{name: nameOf(database), now: o.Now, logger: o.Logger, startTimeout: cmp.Or(o.startTimeout, startTimeout)}
-	s.usesWalk.Store(math.MinInt64 + rand.Int64N(1<<62)) //nolint:gosec // among the keys of UUIDs, so that short-lived processes look through all in the end
 	var err error
 	if isPostgres(database) {
 		err = s.openPostgres(ctx, database, o)
@@ -119,6 +118,8 @@ func Open(ctx context.Context, database string, o Options) (*Store, error) {
 	s.People = people.New(s.db)
 	s.Registry = registry.New(s.db)
 	s.Tokens = tokens.New(s.db)
+	s.Logs = logs.New(s.db, o.Now)
+	s.Upkeep = upkeep.New(s.db, o.Now)
 	return s, nil
 }
 

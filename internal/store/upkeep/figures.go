@@ -1,4 +1,4 @@
-package store
+package upkeep
 
 import (
 	"context"
@@ -39,8 +39,8 @@ WHERE one = 1 AND (begun_at <= $2 AND begun_at = counted_at OR begun_at <= $3)`
 )
 
 // SetCounts stores what a node has counted so far in some hours.
-func (s *Store) SetCounts(ctx context.Context, node string, counts []upkeep.HourCount) error {
-	return s.db.Write(ctx, func(ctx context.Context, c engine.Conn) error {
+func (x *Traffic) SetCounts(ctx context.Context, node string, counts []upkeep.HourCount) error {
+	return x.db.Write(ctx, func(ctx context.Context, c engine.Conn) error {
 		for _, one := range counts {
 			if err := c.Post(ctx, setCount, column.Micros(one.Hour), node, one.Name, one.Count); err != nil {
 				return err
@@ -51,20 +51,20 @@ func (s *Store) SetCounts(ctx context.Context, node string, counts []upkeep.Hour
 }
 
 // Counts returns the sums over all nodes, by hour and name.
-func (s *Store) Counts(ctx context.Context, since, until time.Time) ([]upkeep.HourCount, error) {
-	return query.All(ctx, s.db, func(scan engine.Scanner) (one upkeep.HourCount, err error) {
+func (x *Traffic) Counts(ctx context.Context, since, until time.Time) ([]upkeep.HourCount, error) {
+	return query.All(ctx, x.db, func(scan engine.Scanner) (one upkeep.HourCount, err error) {
 		return one, scan(column.Time(&one.Hour), &one.Name, &one.Count)
 	}, selectCounts, column.Micros(since), column.Micros(until))
 }
 
 // PurgeCounts deletes the counts of hours that began before an instant, in small steps.
-func (s *Store) PurgeCounts(ctx context.Context, before time.Time) error {
-	return query.Purge(ctx, s.db, query.Purging(purgeCounts, column.Micros(before)))
+func (x *Traffic) PurgeCounts(ctx context.Context, before time.Time) error {
+	return query.Purge(ctx, x.db, query.Purging(purgeCounts, column.Micros(before)))
 }
 
 // CountUsers counts some users.
-func (s *Store) CountUsers(ctx context.Context, p upkeep.CensusPart) (f upkeep.Figures, next upkeep.Cursor, err error) {
-	err = s.db.Read(ctx, func(ctx context.Context, c engine.Conn) error {
+func (x *Census) CountUsers(ctx context.Context, p upkeep.CensusPart) (f upkeep.Figures, next upkeep.Cursor, err error) {
+	err = x.db.Read(ctx, func(ctx context.Context, c engine.Conn) error {
 		f, next = upkeep.Figures{}, upkeep.Cursor{}
 		return c.Each(ctx, countUsers, []any{p.After.ID, p.Limit}, func(scan engine.Scanner) error {
 			f.Users++
@@ -78,11 +78,11 @@ func (s *Store) CountUsers(ctx context.Context, p upkeep.CensusPart) (f upkeep.F
 }
 
 // CountTokens counts the API tokens and API keys among some tokens.
-func (s *Store) CountTokens(ctx context.Context, p upkeep.CensusPart) (f upkeep.Figures, next upkeep.Cursor, err error) {
+func (x *Census) CountTokens(ctx context.Context, p upkeep.CensusPart) (f upkeep.Figures, next upkeep.Cursor, err error) {
 	now := p.Now.UTC()
 	midnight := now.Truncate(24 * time.Hour)
 	week := column.Micros(now.Add(token.ExpiryNotice))
-	err = s.db.Read(ctx, func(ctx context.Context, c engine.Conn) error {
+	err = x.db.Read(ctx, func(ctx context.Context, c engine.Conn) error {
 		f, next = upkeep.Figures{}, upkeep.Cursor{}
 		rows := 0
 		args := []any{
@@ -111,8 +111,8 @@ func (s *Store) CountTokens(ctx context.Context, p upkeep.CensusPart) (f upkeep.
 }
 
 // ClaimCensus reports whether the caller is to count, and records that it begins.
-func (s *Store) ClaimCensus(ctx context.Context, claim upkeep.CensusClaim) (claimed bool, err error) {
-	err = s.db.Write(ctx, func(ctx context.Context, c engine.Conn) error {
+func (x *Census) ClaimCensus(ctx context.Context, claim upkeep.CensusClaim) (claimed bool, err error) {
+	err = x.db.Write(ctx, func(ctx context.Context, c engine.Conn) error {
 		n, err := c.Exec(ctx, claimCensus, column.Micros(claim.Now), column.Micros(claim.Finished), column.Micros(claim.Unfinished))
 		claimed = n > 0
 		return err
@@ -121,16 +121,16 @@ func (s *Store) ClaimCensus(ctx context.Context, claim upkeep.CensusClaim) (clai
 }
 
 // SetFigures stores the figures that were counted last.
-func (s *Store) SetFigures(ctx context.Context, f upkeep.CountedFigures) error {
-	return s.db.Write(ctx, func(ctx context.Context, c engine.Conn) error {
+func (x *Census) SetFigures(ctx context.Context, f upkeep.CountedFigures) error {
+	return x.db.Write(ctx, func(ctx context.Context, c engine.Conn) error {
 		return c.Post(ctx, setFigures, column.Micros(f.Began), f.Took.Microseconds(), f.Users, f.Live, f.Expiring, f.NeverUsed, f.NeverExpires, f.RevokedToday)
 	})
 }
 
 // Figures returns the figures that were counted last.
-func (s *Store) Figures(ctx context.Context) (f upkeep.CountedFigures, err error) {
+func (x *Census) Figures(ctx context.Context) (f upkeep.CountedFigures, err error) {
 	var took int64
-	err = s.db.Read(ctx, func(ctx context.Context, c engine.Conn) error {
+	err = x.db.Read(ctx, func(ctx context.Context, c engine.Conn) error {
 		return c.Row(ctx, selectFigures, nil, column.Time(&f.Began), &took, &f.Users, &f.Live, &f.Expiring, &f.NeverUsed, &f.NeverExpires, &f.RevokedToday)
 	})
 	f.Took = time.Duration(took) * time.Microsecond

@@ -1,4 +1,4 @@
-package store
+package logs
 
 import (
 	"cmp"
@@ -284,12 +284,12 @@ func scanEvent(scan engine.Scanner) (e audit.Event, err error) {
 }
 
 // events reads a page of the events of one target.
-func (s *Store) events(ctx context.Context, f audit.Filter) (out audit.Page, err error) {
+func (a *Audit) events(ctx context.Context, f audit.Filter) (out audit.Page, err error) {
 	l, err := newEventList(f)
 	if err != nil {
 		return out, err
 	}
-	err = s.db.Snapshot(ctx, func(ctx context.Context, c engine.Conn) error {
+	err = a.db.Snapshot(ctx, func(ctx context.Context, c engine.Conn) error {
 		out = audit.Page{}
 		if found, err := l.locate(ctx, c); err != nil || !found {
 			return err
@@ -323,17 +323,17 @@ func (l *eventList) read(ctx context.Context, c engine.Conn, complete *eventInde
 
 // AuditPage returns a page of the events that match. A filter that can't be answered is
 // fault.Invalid.
-func (s *Store) AuditPage(ctx context.Context, f audit.Filter) (audit.Page, error) {
+func (a *Audit) AuditPage(ctx context.Context, f audit.Filter) (audit.Page, error) {
 	f, err := f.Canonical()
 	if err != nil {
 		return audit.Page{}, err
 	}
-	out, err := s.events(ctx, f)
+	out, err := a.events(ctx, f)
 	if err != nil || f.TargetTyped == "" || f.TargetTyped == f.Target {
 		return out, err
 	}
 	f.Target = f.TargetTyped
-	more, err := s.events(ctx, f)
+	more, err := a.events(ctx, f)
 	return both(out, more, f.Limit), err
 }
 
@@ -355,7 +355,7 @@ func both(a, b audit.Page, limit int) audit.Page {
 }
 
 // AuditEvents returns the events of the first page of AuditPage.
-func (s *Store) AuditEvents(ctx context.Context, f audit.Filter) ([]audit.Event, error) {
-	page, err := s.AuditPage(ctx, f)
+func (a *Audit) AuditEvents(ctx context.Context, f audit.Filter) ([]audit.Event, error) {
+	page, err := a.AuditPage(ctx, f)
 	return page.Events, err
 }

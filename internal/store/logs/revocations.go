@@ -1,4 +1,4 @@
-package store
+package logs
 
 import (
 	"context"
@@ -24,6 +24,11 @@ WHERE what = $1 AND id = $2 AND (until = 0 OR until > $3) ORDER BY seq DESC LIMI
 	countSettled = `UPDATE log_settled SET n = n + 1 WHERE one = 1`
 	seqOfHead    = `SELECT seq FROM log_head WHERE one = 1`
 
+	purgeEntries = `DELETE FROM log_entries
+WHERE seq IN (SELECT seq FROM log_entries WHERE until > 0 AND until <= $1 ORDER BY until LIMIT 500) RETURNING seq, until`
+	raisePurged = `UPDATE log_head SET purged = CASE WHEN purged < $1 THEN $1 ELSE purged END,
+    purged_until = CASE WHEN purged_until < $2 THEN $2 ELSE purged_until END WHERE one = 1`
+
 	upsertNode = `INSERT INTO nodes (node, seq, lease, seen_at, edges, edges_behind, edges_seq, verifiers, verifiers_behind, verifiers_seq)
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
 ON CONFLICT (node) DO UPDATE SET seq = excluded.seq, lease = excluded.lease, seen_at = excluded.seen_at,
@@ -35,7 +40,8 @@ ON CONFLICT (node) DO UPDATE SET seq = excluded.seq, lease = excluded.lease, see
 FROM nodes ORDER BY node`
 )
 
-func checkEntries(entries []revocation.Entry) error {
+// CheckEntries returns an error for entries that no node could read.
+func CheckEntries(entries []revocation.Entry) error {
 	for _, e := range entries {
 		if !e.What.Known() || e.ID == "" {
 			return fmt.Errorf("an entry (what: %q) that would stop every node", e.What)
@@ -47,8 +53,8 @@ func checkEntries(entries []revocation.Entry) error {
 // Entries returns up to limit entries after that sequence, oldest first, with the log's
 // head and purge mark of the same snapshot. Any server may answer, even one that Follow
 // doesn't name.
-func (s *Store) Entries(ctx context.Context, after revocation.Seq, limit int) (p revocation.Page, err error) {
-	err = s.db.Read(engine.AnyServer(engine.First(ctx)), func(ctx context.Context, c engine.Conn) error {
+func (r *Revocations) Entries(ctx context.Context, after revocation.Seq, limit int) (p revocation.Page, err error) {
+	err = r.db.Read(engine.AnyServer(engine.First(ctx)), func(ctx context.Context, c engine.Conn) error {
 		p = revocation.Page{Origin: c.Origin()}
 		return c.Each(ctx, selectEntries, []any{after, limit}, func(scan engine.Scanner) error {
 			e, err := scanEntry(func(dest ...any) error {
@@ -77,8 +83,8 @@ func scanEntry(scan engine.Scanner) (e revocation.Entry, err error) {
 // Settle commits a counter and returns the head of the log. An entry may be visible that
 // no standby has: the server shows it when the wait for the standby was cut off. This
 // commit waits for the standby too, which then has everything before it.
-func (s *Store) Settle(ctx context.Context) (head revocation.Seq, err error) {
-	err = s.db.Write(engine.First(ctx), func(ctx context.Context, c engine.Conn) error {
+func (r *Revocations) Settle(ctx context.Context) (head revocation.Seq, err error) {
+	err = r.db.Write(engine.First(ctx), func(ctx context.Context, c engine.Conn) error {
 		if err := c.Post(ctx, countSettled); err != nil {
 			return err
 		}
@@ -92,10 +98,10 @@ func (s *Store) Settle(ctx context.Context) (head revocation.Seq, err error) {
 
 // LogEntry finds the newest entry about an id that has not run out, and reports
 // whether there is one.
-func (s *Store) LogEntry(ctx context.Context, what revocation.What, id string) (e revocation.Entry, found bool, err error) {
-	err = s.db.Read(ctx, func(ctx context.Context, c engine.Conn) error {
+func (r *Revocations) LogEntry(ctx context.Context, what revocation.What, id string) (e revocation.Entry, found bool, err error) {
+	err = r.db.Read(ctx, func(ctx context.Context, c engine.Conn) error {
 		found = false
-		rows, err := query.List(ctx, c, scanEntry, newestEntry, string(what), id, column.Micros(s.now()))
+		rows, err := query.List(ctx, c, scanEntry, newestEntry, string(what), id, column.Micros(r.now()))
 		if len(rows) > 0 {
 			e, found = rows[0], true
 		}
@@ -107,37 +113,42 @@ func (s *Store) LogEntry(ctx context.Context, what revocation.What, id string) (
 // Confirm puts a node on the list or replaces its entry; a node without a lease is
 // removed. It is committed when Confirm returns, on the server that the confirmation's
 // origin names: the error is Unavailable where another one is reached.
-func (s *Store) Confirm(ctx context.Context, n revocation.Confirmation) error {
-	return s.db.Write(engine.First(ctx), func(ctx context.Context, c engine.Conn) error {
+func (r *Revocations) Confirm(ctx context.Context, n revocation.Confirmation) error {
+	return r.db.Write(engine.First(ctx), func(ctx context.Context, c engine.Conn) error {
 		if err := engine.SameServer(c, n.Origin); err != nil {
 			return err
 		}
 		if n.Lease <= 0 {
 			return c.Post(ctx, deleteNode, n.Node)
 		}
-		return c.Post(ctx, upsertNode, n.Node, n.Seq, n.Lease.Microseconds(), column.Micros(s.now()),
+		return c.Post(ctx, upsertNode, n.Node, n.Seq, n.Lease.Microseconds(), column.Micros(r.now()),
 			n.Edges.Count, n.Edges.Behind, n.Edges.Seq, n.Verifiers.Count, n.Verifiers.Behind, n.Verifiers.Seq)
 	})
 }
 
 // DropNode removes a node from the list if its entry is still this one.
-func (s *Store) DropNode(ctx context.Context, said revocation.Confirmation) error {
-	return s.db.Write(ctx, func(ctx context.Context, c engine.Conn) error {
+func (r *Revocations) DropNode(ctx context.Context, said revocation.Confirmation) error {
+	return r.db.Write(ctx, func(ctx context.Context, c engine.Conn) error {
 		return c.Post(ctx, dropNode, said.Node, said.Seq, column.Micros(said.SeenAt))
 	})
 }
 
 // Nodes returns the nodes on the list of the server that the origin names, in the order
 // of their names. The error is Unavailable where another one is reached.
-func (s *Store) Nodes(ctx context.Context, origin string) (nodes []revocation.Confirmation, err error) {
-	err = s.db.Read(ctx, func(ctx context.Context, c engine.Conn) error {
+func (r *Revocations) Nodes(ctx context.Context, origin string) (nodes []revocation.Confirmation, err error) {
+	err = r.db.Read(ctx, func(ctx context.Context, c engine.Conn) error {
 		if err := engine.SameServer(c, origin); err != nil {
 			return err
 		}
-		nodes, err = query.List(ctx, c, scanNode, selectNodes)
+		nodes, err = ReadNodes(ctx, c)
 		return err
 	})
 	return nodes, err
+}
+
+// ReadNodes returns the nodes on the list, in the order of their names.
+func ReadNodes(ctx context.Context, c engine.Conn) ([]revocation.Confirmation, error) {
+	return query.List(ctx, c, scanNode, selectNodes)
 }
 
 func scanNode(scan engine.Scanner) (n revocation.Confirmation, err error) {
@@ -146,4 +157,23 @@ func scanNode(scan engine.Scanner) (n revocation.Confirmation, err error) {
 	err = scan(&n.Node, &n.Seq, &lease, column.Time(&n.SeenAt), &e.Count, &e.Behind, &e.Seq, &v.Count, &v.Behind, &v.Seq)
 	n.Lease = time.Duration(lease) * time.Microsecond
 	return n, err
+}
+
+// purgeLog deletes a chunk of entries. It records up to where there are gaps now, and the
+// latest time until which a deleted entry mattered: a token that had expired by then may
+// have been revoked, and a clock that is behind must not make it unexpired.
+func purgeLog(ctx context.Context, c engine.Conn, end int64) (purged int64, err error) {
+	var last, until int64
+	err = c.Each(ctx, purgeEntries, []any{end}, func(scan engine.Scanner) error {
+		var seq revocation.Seq
+		var one int64
+		err := scan(&seq, &one)
+		last, until = max(last, seq), max(until, one)
+		purged++
+		return err
+	})
+	if err != nil || purged == 0 {
+		return 0, err
+	}
+	return purged, c.Post(ctx, raisePurged, last, until)
 }

@@ -1,4 +1,4 @@
-package store_test
+package upkeep_test
 
 import (
 	"context"
@@ -142,7 +142,9 @@ func pagesOf(tb testing.TB, db *sql.DB, table string) (bytes int64) {
 // Every row is looked through, wherever a purge begins and however few it looks at.
 func TestPurgeLooksThroughAllUses(t *testing.T) {
 	t.Parallel()
-	s := storekit.Open(t, filepath.Join(t.TempDir(), "bearerd.db"), store.Options{})
+	path := filepath.Join(t.TempDir(), "bearerd.db")
+	s := storekit.Open(t, path, store.Options{})
+	db := storekit.Raw(t, path)
 	ids := usedTokens(t, s, 2500)
 	old, now := time.Now().Add(-100*24*time.Hour), time.Now()
 	left := func() (n int) {
@@ -161,14 +163,14 @@ func TestPurgeLooksThroughAllUses(t *testing.T) {
 	}{{1000, 4, math.MinInt64}, {1000, 4, math.MinInt64 + 1<<61}, {100_000, 1, math.MinInt64 + 1<<61}, {100_000, 1, math.MaxInt64}, {100_000, 1, 0}} {
 		useAll(t, s, ids, usesNames{3, 4, 4}, old)
 		useAll(t, s, ids[:1000], usesNames{1, 4, 4}, now)
-		s.WalkUsesFrom(c.from)
+		s.WalkFrom(c.from)
 		for range c.purges {
-			if err := s.PurgeUses(t.Context(), now.Add(-uses.Kept), c.rows); err != nil {
+			if err := s.PurgeSome(t.Context(), now.Add(-uses.Kept), c.rows); err != nil {
 				t.Fatal(err)
 			}
 		}
 		var rows, bytes int64
-		if err := s.Sole(t.Context(), "SELECT count(*), sum(length(lines)) FROM token_uses", &rows, &bytes); err != nil {
+		if err := db.QueryRowContext(t.Context(), "SELECT count(*), sum(length(lines)) FROM token_uses").Scan(&rows, &bytes); err != nil {
 			t.Fatal(err)
 		}
 		if n := left(); n != 1000 || rows != 1000 || bytes > 30*1000 {

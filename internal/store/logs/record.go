@@ -1,9 +1,12 @@
-package store
+package logs
 
 import (
+	"context"
 	"fmt"
 
 	"github.com/bearerd/bearerd/internal/audit"
+	"github.com/bearerd/bearerd/internal/store/column"
+	"github.com/bearerd/bearerd/internal/store/engine"
 )
 
 const (
@@ -25,16 +28,38 @@ FROM `
 	selectEventTime = `SELECT at FROM audit_events WHERE id = $1`
 )
 
-// counted reports whether an event is one of a row that is counted up.
-func counted(e audit.Event) bool { return e.Tally != "" }
+// Counted reports whether an event is one of a row that is counted up.
+func Counted(e audit.Event) bool { return e.Tally != "" }
 
-// namesSomebody reports whether an event brings a name that the store wouldn't find.
-func namesSomebody(e audit.Event) bool { return e.ActorName != "" || e.TargetName != "" }
+// NamesSomebody reports whether an event brings a name that the store wouldn't find.
+func NamesSomebody(e audit.Event) bool { return e.ActorName != "" || e.TargetName != "" }
 
-func checkEvents(events []audit.Event) error {
+// CheckEvents returns an error for events that can't be recorded.
+func CheckEvents(events []audit.Event) error {
 	for _, e := range events {
 		if err := e.Validate(); err != nil {
 			return fmt.Errorf("recording what was done: %w", err)
+		}
+	}
+	return nil
+}
+
+// Record writes events of what is done in the same transaction: what can't be recorded doesn't
+// happen.
+func Record(ctx context.Context, c engine.Conn, events []audit.Event) error {
+	if err := CheckEvents(events); err != nil {
+		return err
+	}
+	for _, e := range events {
+		text, args := insertEvent, []any{
+			column.Micros(e.At), e.Actor, e.Action, e.Target, e.TokenID, e.Address, e.RequestID, e.Outcome, e.Reason, e.ActorName, e.TargetName,
+			audit.AddressKey(e.Address),
+		}
+		if Counted(e) {
+			text, args = countEvent, append(args, max(e.Count, 1), e.Tally)
+		}
+		if err := c.Post(ctx, text, args...); err != nil {
+			return err
 		}
 	}
 	return nil

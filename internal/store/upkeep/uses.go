@@ -1,4 +1,4 @@
-package store
+package upkeep
 
 import (
 	"context"
@@ -42,9 +42,9 @@ func withUses(n int) string {
 
 // AddUses adds to what is kept about tokens, in several transactions. Each reads rows and
 // writes them whole, while it holds a lock.
-func (s *Store) AddUses(ctx context.Context, noted []uses.Noted) error {
+func (u *Uses) AddUses(ctx context.Context, noted []uses.Noted) error {
 	for chunk := range slices.Chunk(byToken(noted), usesChunk) {
-		err := s.db.Write(ctx, func(ctx context.Context, c engine.Conn) error {
+		err := u.db.Write(ctx, func(ctx context.Context, c engine.Conn) error {
 			if err := c.Lock(ctx, engine.LockUses); err != nil {
 				return err
 			}
@@ -131,30 +131,36 @@ func scanUses(scan engine.Scanner) (key int64, lines []records.TokenUse, err err
 }
 
 // TokenUses returns what is kept about one token, the latest use first.
-func (s *Store) TokenUses(ctx context.Context, id uses.ID) ([]records.TokenUse, error) {
+func (u *Uses) TokenUses(ctx context.Context, id uses.ID) ([]records.TokenUse, error) {
 	var lines []records.TokenUse
-	err := s.db.Read(ctx, func(ctx context.Context, c engine.Conn) error {
+	err := u.db.Read(ctx, func(ctx context.Context, c engine.Conn) error {
 		kept, err := usesByKey(ctx, c, []int64{usesKey(id)})
-		lines = usedSince(kept[usesKey(id)], s.now().Add(-uses.Kept))
+		lines = usedSince(kept[usesKey(id)], u.now().Add(-uses.Kept))
 		return err
 	})
 	latestFirst(lines)
 	return lines, err
 }
 
+// PurgeUses deletes lines whose last use was before an instant, in small steps. It looks through
+// some of the rows.
+func (u *Uses) PurgeUses(ctx context.Context, end time.Time) error {
+	return u.purgeUses(ctx, end, walkedUses)
+}
+
 // purgeUses deletes lines whose last use was before an instant. It looks through so
 // many rows, and goes on from there the next time: to find those that are due by an index
 // would cost each token 16 bytes more.
-func (s *Store) purgeUses(ctx context.Context, end time.Time, rows int) error {
-	start, left := s.usesWalk.Load(), rows
+func (u *Uses) purgeUses(ctx context.Context, end time.Time, rows int) error {
+	start, left := u.walk.Load(), rows
 	for _, part := range [][2]int64{{start, math.MaxInt64}, {math.MinInt64, start}} {
 		for next, more := part[0], true; more; left -= walkChunk {
 			if left <= 0 {
-				s.usesWalk.Store(next)
+				u.walk.Store(next)
 				return nil
 			}
 			var err error
-			if next, more, err = s.purgeUsesFrom(ctx, next, part[1], end); err != nil {
+			if next, more, err = u.purgeUsesFrom(ctx, next, part[1], end); err != nil {
 				return err
 			}
 		}
@@ -164,10 +170,10 @@ func (s *Store) purgeUses(ctx context.Context, end time.Time, rows int) error {
 
 // purgeUsesFrom looks through the next rows of a range of keys. It returns the key to go on
 // from, and whether there are more.
-func (s *Store) purgeUsesFrom(ctx context.Context, from, to int64, end time.Time) (next int64, more bool, err error) {
+func (u *Uses) purgeUsesFrom(ctx context.Context, from, to int64, end time.Time) (next int64, more bool, err error) {
 	var ended []int64
 	rows := 0
-	err = s.db.Read(ctx, func(ctx context.Context, c engine.Conn) error {
+	err = u.db.Read(ctx, func(ctx context.Context, c engine.Conn) error {
 		ended, rows = nil, 0
 		return c.Each(ctx, walkUses, []any{from, to}, func(scan engine.Scanner) error {
 			key, lines, err := scanUses(scan)
@@ -182,7 +188,7 @@ func (s *Store) purgeUsesFrom(ctx context.Context, from, to int64, end time.Time
 		return 0, false, err
 	}
 	for some := range slices.Chunk(ended, usesChunk) {
-		if err := s.trimUses(ctx, some, end); err != nil {
+		if err := u.trimUses(ctx, some, end); err != nil {
 			return 0, false, err
 		}
 	}
@@ -193,8 +199,8 @@ func (s *Store) purgeUsesFrom(ctx context.Context, from, to int64, end time.Time
 }
 
 // trimUses deletes ended lines of a few tokens.
-func (s *Store) trimUses(ctx context.Context, keys []int64, end time.Time) error {
-	return s.db.Write(ctx, func(ctx context.Context, c engine.Conn) error {
+func (u *Uses) trimUses(ctx context.Context, keys []int64, end time.Time) error {
+	return u.db.Write(ctx, func(ctx context.Context, c engine.Conn) error {
 		if err := c.Lock(ctx, engine.LockUses); err != nil {
 			return err
 		}

@@ -1,4 +1,4 @@
-package store
+package upkeep
 
 import (
 	"cmp"
@@ -30,12 +30,12 @@ WHERE (route, reason, token_id) IN (SELECT route, reason, token_id FROM shadow W
 
 // AddShadows adds to what report-only routes would have refused, all of it or nothing.
 // When there are as many rows as allowed, new ones are counted without their token.
-func (s *Store) AddShadows(ctx context.Context, seen []upkeep.Shadow) error {
+func (x *Shadows) AddShadows(ctx context.Context, seen []upkeep.Shadow) error {
 	// In a fixed order, or two nodes that write the same rows could deadlock.
 	seen = slices.SortedFunc(slices.Values(seen), func(a, b upkeep.Shadow) int {
 		return cmp.Or(cmp.Compare(a.Route, b.Route), cmp.Compare(a.Reason, b.Reason), cmp.Compare(a.TokenID, b.TokenID))
 	})
-	return s.db.Write(ctx, func(ctx context.Context, c engine.Conn) error {
+	return x.db.Write(ctx, func(ctx context.Context, c engine.Conn) error {
 		rows := 0
 		if err := c.Row(ctx, countShadows, nil, &rows); err != nil {
 			return err
@@ -78,7 +78,7 @@ const shadowCursor = "shadow:"
 
 // ShadowList returns what report-only routes would have refused, by route, reason and
 // token. An invalid cursor is fault.Invalid.
-func (s *Store) ShadowList(ctx context.Context, after string, limit int) (records.Page[upkeep.Shadow], error) {
+func (x *Shadows) ShadowList(ctx context.Context, after string, limit int) (records.Page[upkeep.Shadow], error) {
 	var place [3]string
 	if after != "" {
 		text, err := query.Unseal(shadowCursor, after)
@@ -87,7 +87,7 @@ func (s *Store) ShadowList(ctx context.Context, after string, limit int) (record
 		}
 	}
 	limit = query.PageSize(limit)
-	all, err := query.All(ctx, s.db, func(scan engine.Scanner) (one upkeep.Shadow, err error) {
+	all, err := query.All(ctx, x.db, func(scan engine.Scanner) (one upkeep.Shadow, err error) {
 		return one, scan(&one.Route, &one.Reason, &one.TokenID, &one.Count, &one.Agreed, &one.Disagreed, column.Time(&one.LastAt), column.List(&one.Examples))
 	}, selectShadows, place[0], place[1], place[2], limit+1)
 	if err != nil {

@@ -1,4 +1,4 @@
-package store_test
+package logs_test
 
 import (
 	"fmt"

@@ -1,4 +1,4 @@
-package store
+package upkeep
 
 import (
 	"context"
@@ -22,16 +22,16 @@ WHERE (to_node, from_node, n) IN (SELECT to_node, from_node, n FROM passed_confi
 
 // PassConfirmations stores a batch for the nodes on the list, one row for each and all by one
 // statement, and returns those that are not on it.
-func (s *Store) PassConfirmations(ctx context.Context, b upkeep.PassedBatch) (unknown []string, err error) {
+func (x *Confirmations) PassConfirmations(ctx context.Context, b upkeep.PassedBatch) (unknown []string, err error) {
 	text, err := json.Marshal(b.To)
 	if err != nil {
 		return nil, fmt.Errorf("passing on confirmations: %w", err)
 	}
 	var listed map[string]bool
-	args := []any{b.From, b.Count, column.Micros(s.now()), string(text)}
-	err = s.db.Write(ctx, func(ctx context.Context, c engine.Conn) error {
+	args := []any{b.From, b.Count, column.Micros(x.now()), string(text)}
+	err = x.db.Write(ctx, func(ctx context.Context, c engine.Conn) error {
 		listed = map[string]bool{}
-		return c.Each(ctx, s.db.Dialect().InsertPassed, args, func(scan engine.Scanner) error {
+		return c.Each(ctx, x.db.Dialect().InsertPassed, args, func(scan engine.Scanner) error {
 			var node string
 			err := scan(&node)
 			listed[node] = true
@@ -51,16 +51,16 @@ func (s *Store) PassConfirmations(ctx context.Context, b upkeep.PassedBatch) (un
 
 // TakeConfirmations returns what was passed on to a node, and deletes it. Where there is
 // nothing, nothing is written.
-func (s *Store) TakeConfirmations(ctx context.Context, node string) (all []upkeep.PassedConfirmation, err error) {
+func (x *Confirmations) TakeConfirmations(ctx context.Context, node string) (all []upkeep.PassedConfirmation, err error) {
 	some := false
-	err = s.db.Read(ctx, func(ctx context.Context, c engine.Conn) error {
+	err = x.db.Read(ctx, func(ctx context.Context, c engine.Conn) error {
 		some, err = query.Exists(ctx, c, waitingForNode, node)
 		return err
 	})
 	if err != nil || !some {
 		return nil, err
 	}
-	err = s.db.Write(ctx, func(ctx context.Context, c engine.Conn) error {
+	err = x.db.Write(ctx, func(ctx context.Context, c engine.Conn) error {
 		all = nil
 		return c.Each(ctx, deletePassedToNode, []any{node}, func(scan engine.Scanner) error {
 			var list []upkeep.PassedConfirmation

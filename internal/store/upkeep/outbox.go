@@ -1,4 +1,4 @@
-package store
+package upkeep
 
 import (
 	"context"
@@ -38,17 +38,6 @@ SELECT t.id, $2, $3 FROM tokens t WHERE t.id = $1 AND t.kind IN ($4, $5) ON CONF
 	knownNetwork = `SELECT 1 FROM token_networks WHERE token_id = $1 AND network = $2`
 )
 
-// carryOutNotice does the operations on the outbox.
-func carryOutNotice(ctx context.Context, c engine.Conn, o op.Op) (done bool, err error) {
-	switch o := o.(type) {
-	case op.AddNotice:
-		return true, addNotice(ctx, c, o)
-	case op.SeeNetwork:
-		return true, see(ctx, c, o)
-	}
-	return false, nil
-}
-
 func addNotice(ctx context.Context, c engine.Conn, o op.AddNotice) error {
 	n := o.Notice
 	for _, due := range o.Due {
@@ -78,8 +67,8 @@ func see(ctx context.Context, c engine.Conn, o op.SeeNetwork) error {
 }
 
 // TakeTurn reports whether the node may send to the receiver until the turn ends.
-func (s *Store) TakeTurn(ctx context.Context, t upkeep.Turn) (taken bool, err error) {
-	err = s.db.Write(ctx, func(ctx context.Context, c engine.Conn) error {
+func (x *Outbox) TakeTurn(ctx context.Context, t upkeep.Turn) (taken bool, err error) {
+	err = x.db.Write(ctx, func(ctx context.Context, c engine.Conn) error {
 		n, err := c.Exec(ctx, takeTurn, t.Receiver, t.Node, column.Micros(t.Now), column.Micros(t.Until))
 		taken = n > 0
 		return err
@@ -88,8 +77,8 @@ func (s *Store) TakeTurn(ctx context.Context, t upkeep.Turn) (taken bool, err er
 }
 
 // DueNotices returns notices that are due.
-func (s *Store) DueNotices(ctx context.Context, q upkeep.DueQuery) ([]upkeep.Outgoing, error) {
-	return query.All(ctx, s.db, func(scan engine.Scanner) (o upkeep.Outgoing, err error) {
+func (x *Outbox) DueNotices(ctx context.Context, q upkeep.DueQuery) ([]upkeep.Outgoing, error) {
+	return query.All(ctx, x.db, func(scan engine.Scanner) (o upkeep.Outgoing, err error) {
 		var fact string
 		err = scan(&o.Seq, &o.ID, &o.Event, &o.Subject, &fact, column.Time(&o.At), &o.Attempts)
 		o.Fact = []byte(fact)
@@ -98,8 +87,8 @@ func (s *Store) DueNotices(ctx context.Context, q upkeep.DueQuery) ([]upkeep.Out
 }
 
 // SettleNotices deletes notices that were sent or never will be, and puts off others.
-func (s *Store) SettleNotices(ctx context.Context, done []int64, later []upkeep.Postponed) error {
-	return s.db.Write(ctx, func(ctx context.Context, c engine.Conn) error {
+func (x *Outbox) SettleNotices(ctx context.Context, done []int64, later []upkeep.Postponed) error {
+	return x.db.Write(ctx, func(ctx context.Context, c engine.Conn) error {
 		for _, seq := range done {
 			if err := c.Post(ctx, deleteNotice, seq); err != nil {
 				return err
@@ -116,12 +105,12 @@ func (s *Store) SettleNotices(ctx context.Context, done []int64, later []upkeep.
 
 // TrimNotices deletes what is beyond the bounds, in small steps, and returns how many
 // notices that were.
-func (s *Store) TrimNotices(ctx context.Context, b upkeep.OutboxBounds) (dropped int64, err error) {
+func (x *Outbox) TrimNotices(ctx context.Context, b upkeep.OutboxBounds) (dropped int64, err error) {
 	for _, bound := range []struct {
 		text string
 		by   any
 	}{{trimOld, column.Micros(b.Before)}, {trimMany, b.Most}} {
-		err := query.Purge(ctx, s.db, func(ctx context.Context, c engine.Conn) (int64, error) {
+		err := query.Purge(ctx, x.db, func(ctx context.Context, c engine.Conn) (int64, error) {
 			n, err := c.Exec(ctx, bound.text, b.Receiver, bound.by)
 			if err == nil {
 				dropped += n
@@ -136,21 +125,21 @@ func (s *Store) TrimNotices(ctx context.Context, b upkeep.OutboxBounds) (dropped
 }
 
 // PurgeNotices deletes what has been waiting since before an instant, in small steps.
-func (s *Store) PurgeNotices(ctx context.Context, before time.Time) error {
-	return query.Purge(ctx, s.db, query.Purging(purgeNotices, column.Micros(before)))
+func (x *Outbox) PurgeNotices(ctx context.Context, before time.Time) error {
+	return query.Purge(ctx, x.db, query.Purging(purgeNotices, column.Micros(before)))
 }
 
 // WaitingNotices counts what waits for a receiver.
-func (s *Store) WaitingNotices(ctx context.Context, receiver string, limit int) (w upkeep.Waiting, err error) {
-	err = s.db.Read(ctx, func(ctx context.Context, c engine.Conn) error {
+func (x *Outbox) WaitingNotices(ctx context.Context, receiver string, limit int) (w upkeep.Waiting, err error) {
+	err = x.db.Read(ctx, func(ctx context.Context, c engine.Conn) error {
 		return c.Row(ctx, waitingNotices, []any{receiver, limit}, &w.Count, column.Time(&w.Oldest))
 	})
 	return w, err
 }
 
 // KnownNetworks returns those of the places that SeeNetwork has stored.
-func (s *Store) KnownNetworks(ctx context.Context, places []upkeep.Place) (known []upkeep.Place, err error) {
-	err = s.db.Read(ctx, func(ctx context.Context, c engine.Conn) error {
+func (x *Outbox) KnownNetworks(ctx context.Context, places []upkeep.Place) (known []upkeep.Place, err error) {
+	err = x.db.Read(ctx, func(ctx context.Context, c engine.Conn) error {
 		known = nil
 		for _, p := range places {
 			found, err := query.Exists(ctx, c, knownNetwork, p.TokenID, p.Network)
