@@ -13,6 +13,7 @@ import (
 	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/records/op"
 	"github.com/bearerd/bearerd/internal/revocation"
+	"github.com/bearerd/bearerd/internal/store/batch"
 	"github.com/bearerd/bearerd/internal/store/engine"
 	"github.com/bearerd/bearerd/internal/store/logs"
 )
@@ -71,7 +72,7 @@ func classOf(b op.Batch) (class, error) {
 	case len(b.Ops) > mostSaved || counts && len(b.Audit) > mostSaved:
 		return byItself, nil // it is a group already
 	}
-	switch locks := locksFor(b.Ops); {
+	switch locks := batch.Locks(b.Ops); {
 	case len(locks) == 0:
 		return changing, nil
 	case locks[0] == engine.LockTokens:
@@ -286,7 +287,7 @@ func (db *postgresDB) carryOutGroup(ctx context.Context, c class, jobs []*pgJob)
 // locks that it needs.
 func (db *postgresDB) commitAlone(ctx context.Context, j *pgJob) {
 	var seq revocation.Seq
-	err := db.Write(ctx, func(ctx context.Context, c engine.Conn) error { return carryOutBatch(ctx, c, j.batch, &seq) })
+	err := db.Write(ctx, func(ctx context.Context, c engine.Conn) error { return batch.CarryOut(ctx, c, j.batch, &seq) })
 	if err != nil {
 		j.answer(0, err) // a commit that goes on may still write seq
 		return
@@ -343,7 +344,7 @@ func (c *pgConn) together(ctx context.Context, jobs []*pgJob, outcomes []outcome
 	if err := engine.SameServer(c, jobs[0].batch.Origin); err != nil {
 		return err
 	}
-	if err := lockFor(ctx, c, jobs[0].batch.Ops); err != nil {
+	if err := batch.TakeLocks(ctx, c, jobs[0].batch.Ops); err != nil {
 		return err
 	}
 	if err := c.Post(ctx, setLockTimeout, ms(groupWait)); err != nil {
@@ -374,7 +375,7 @@ func (c *pgConn) attempt(ctx context.Context, j *pgJob) (outcome, error) {
 	if err := c.Post(ctx, pgSavepoint); err != nil {
 		return outcome{}, err
 	}
-	err := engine.Guarded(func() error { return carryOutOps(ctx, c, j.batch) })
+	err := engine.Guarded(func() error { return batch.CarryOutOps(ctx, c, j.batch) })
 	if err == nil {
 		if err = c.Post(ctx, pgRelease); err == nil {
 			err = c.flush(ctx)

@@ -22,6 +22,7 @@ import (
 	"github.com/bearerd/bearerd/internal/records"
 	"github.com/bearerd/bearerd/internal/records/op"
 	"github.com/bearerd/bearerd/internal/revocation"
+	"github.com/bearerd/bearerd/internal/store/batch"
 	"github.com/bearerd/bearerd/internal/store/column"
 	"github.com/bearerd/bearerd/internal/store/engine"
 	"github.com/bearerd/bearerd/internal/store/schema"
@@ -208,7 +209,7 @@ func (db *sqliteDB) Alone(ctx context.Context, do engine.Work) error {
 // Commit implements engine.DB.
 func (db *sqliteDB) Commit(ctx context.Context, b op.Batch) (seq revocation.Seq, err error) {
 	j := &job{single: len(b.Ops)+len(b.Log) == 0 && len(b.Audit) == 1}
-	err = db.enqueue(ctx, j, func(ctx context.Context, c engine.Conn) error { return carryOutBatch(ctx, c, b, &seq) })
+	err = db.enqueue(ctx, j, func(ctx context.Context, c engine.Conn) error { return batch.CarryOut(ctx, c, b, &seq) })
 	if err != nil {
 		return 0, err
 	}

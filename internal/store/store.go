@@ -39,6 +39,8 @@ import (
 	"time"
 
 	"github.com/bearerd/bearerd/internal/records/contract"
+	"github.com/bearerd/bearerd/internal/records/op"
+	"github.com/bearerd/bearerd/internal/revocation"
 	"github.com/bearerd/bearerd/internal/store/engine"
 	"github.com/bearerd/bearerd/internal/store/logs"
 	"github.com/bearerd/bearerd/internal/store/people"
@@ -201,6 +203,17 @@ func (s *Store) prepare(ctx context.Context, o Options) error {
 		s.migrated = append(s.migrated, name)
 		s.logger.LogAttrs(ctx, slog.LevelInfo, "database migrated", slog.String("migration", name))
 	}
+}
+
+// Commit carries out a batch: its operations in their order, its audit events and its log
+// entries, all of it durably or nothing. It returns the sequence of its last log entry, 0
+// when it has none. An invalid event makes it fail.
+//
+// The error is a fault when an operation can't be done: NotFound when what it changes is
+// missing, Conflict when what it adds exists, Invalid when something else that it names
+// is missing.
+func (s *Store) Commit(ctx context.Context, b op.Batch) (revocation.Seq, error) {
+	return s.db.Commit(ctx, b)
 }
 
 // Close waits for the transactions under way and closes the database. Writes that still

@@ -1,4 +1,7 @@
-package store
+// Package batch carries out a batch within a transaction: it takes the locks that the operations
+// need, has the parts of the store do the operations, and records the events. The engines run
+// it, alone or for several batches in one transaction.
+package batch
 
 import (
 	"context"
@@ -16,32 +19,20 @@ import (
 	"github.com/bearerd/bearerd/internal/store/upkeep"
 )
 
-// Commit carries out a batch: its operations in their order, its audit events and its log
-// entries, all of it durably or nothing. It returns the sequence of its last log entry, 0
-// when it has none. An invalid event makes it fail.
-//
-// The error is a fault when an operation can't be done: NotFound when what it changes is
-// missing, Conflict when what it adds exists, Invalid when something else that it names
-// is missing.
-func (s *Store) Commit(ctx context.Context, b op.Batch) (revocation.Seq, error) {
-	return s.db.Commit(ctx, b)
-}
-
-// carryOutBatch does everything that a batch asks for, within a transaction, and puts the
+// CarryOut does everything that a batch asks for, within a transaction, and puts the
 // sequence of its last entry into seq. The log comes last, because appends wait for each
 // other.
-func carryOutBatch(ctx context.Context, c engine.Conn, b op.Batch, seq *revocation.Seq) error {
+func CarryOut(ctx context.Context, c engine.Conn, b op.Batch, seq *revocation.Seq) error {
 	*seq = 0
 	if err := engine.SameServer(c, b.Origin); err != nil {
 		return err
 	}
-	if err := lockFor(ctx, c, b.Ops); err != nil {
+	if err := TakeLocks(ctx, c, b.Ops); err != nil {
 		return err
 	}
-	if err := carryOutOps(ctx, c, b); err != nil {
+	if err := CarryOutOps(ctx, c, b); err != nil {
 		return err
 	}
-	// The log comes last, because appends wait for one another.
 	if len(b.Log) == 0 {
 		return nil
 	}
@@ -51,18 +42,18 @@ func carryOutBatch(ctx context.Context, c engine.Conn, b op.Batch, seq *revocati
 	return c.Append(ctx, b.Log, seq)
 }
 
-// carryOutOps does the operations of a batch and records its events.
-func carryOutOps(ctx context.Context, c engine.Conn, b op.Batch) error {
+// CarryOutOps does the operations of a batch and records its events.
+func CarryOutOps(ctx context.Context, c engine.Conn, b op.Batch) error {
 	for _, o := range b.Ops {
-		if err := carryOut(ctx, c, o); err != nil {
+		if err := carryOutOp(ctx, c, o); err != nil {
 			return err
 		}
 	}
 	return logs.Record(ctx, c, b.Audit)
 }
 
-// locksFor returns the locks that the operations need, in their order.
-func locksFor(ops []op.Op) []engine.Lock {
+// Locks returns the locks that the operations need, in their order.
+func Locks(ops []op.Op) []engine.Lock {
 	needed := map[engine.Lock]bool{}
 	for _, o := range ops {
 		switch o.(type) {
@@ -80,9 +71,9 @@ func locksFor(ops []op.Op) []engine.Lock {
 	return slices.Sorted(maps.Keys(needed))
 }
 
-// lockFor takes the locks that the operations need.
-func lockFor(ctx context.Context, c engine.Conn, ops []op.Op) error {
-	for _, l := range locksFor(ops) {
+// TakeLocks takes the locks that the operations need.
+func TakeLocks(ctx context.Context, c engine.Conn, ops []op.Op) error {
+	for _, l := range Locks(ops) {
 		if err := c.Lock(ctx, l); err != nil {
 			return err
 		}
@@ -90,8 +81,8 @@ func lockFor(ctx context.Context, c engine.Conn, ops []op.Op) error {
 	return nil
 }
 
-// carryOut does an operation, whichever part of the store it belongs to.
-func carryOut(ctx context.Context, c engine.Conn, o op.Op) error {
+// carryOutOp does an operation, whichever part of the store it belongs to.
+func carryOutOp(ctx context.Context, c engine.Conn, o op.Op) error {
 	if done, err := tokens.CarryOut(ctx, c, o); done {
 		return err
 	}
