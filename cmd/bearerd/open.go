@@ -12,6 +12,8 @@ import (
 	"slices"
 	"time"
 
+	"github.com/bearerd/bearerd/internal/store/postgres"
+
 	"github.com/google/uuid"
 	"github.com/spf13/cobra"
 
@@ -224,7 +226,7 @@ func openStore(ctx context.Context, c config.Config, o store.Options) (*store.St
 
 // storeOptions completes options with what the configuration says.
 func storeOptions(c config.Config, o store.Options) store.Options {
-	o.Postgres = store.Postgres{
+	o.Postgres = postgres.Limits{
 		Connections: c.Postgres.Connections, ConnectTimeout: c.Postgres.ConnectTimeout,
 		StatementTimeout: c.Postgres.StatementTimeout, Staleness: c.Revocation.MaxStaleness,
 	}

@@ -15,6 +15,7 @@ import (
 
 	"github.com/bearerd/bearerd/internal/pgtest"
 	"github.com/bearerd/bearerd/internal/store"
+	"github.com/bearerd/bearerd/internal/store/postgres"
 	"github.com/bearerd/bearerd/internal/store/storekit"
 )
 
@@ -96,7 +97,7 @@ func postgresCrowd(b *testing.B) *store.Store {
 		dsn = pgtest.Start(b, "shared_buffers=512MB", "max_wal_size=8GB").DSN()
 	}
 	// What is slow is to be seen, and not cut off.
-	s := storekit.Open(b, dsn, store.Options{Postgres: store.Postgres{StatementTimeout: 10 * time.Second}})
+	s := storekit.Open(b, dsn, store.Options{Postgres: postgres.Limits{StatementTimeout: 10 * time.Second}})
 	look := storekit.RawPostgres(b, dsn, map[string]string{"maintenance_work_mem": "1GB", "work_mem": "256MB"})
 	if storekit.Ask[bool](b, look, "SELECT EXISTS (SELECT 1 FROM users)") {
 		return s

@@ -9,12 +9,12 @@ import (
 
 	"github.com/bearerd/bearerd/internal/keyring"
 	"github.com/bearerd/bearerd/internal/revocation"
-	"github.com/bearerd/bearerd/internal/store/column"
 	"github.com/bearerd/bearerd/internal/store/engine"
 	"github.com/bearerd/bearerd/internal/store/logs"
-	"github.com/bearerd/bearerd/internal/store/query"
+	"github.com/bearerd/bearerd/internal/store/postgres"
 	"github.com/bearerd/bearerd/internal/store/registry"
 	"github.com/bearerd/bearerd/internal/store/schema"
+	"github.com/bearerd/bearerd/internal/store/sqlite"
 )
 
 // Inspection describes a database. It is read without changing anything. A connection that
@@ -59,8 +59,6 @@ const (
     (SELECT count(*) FROM pg_stat_replication), current_setting('fsync') = 'on', current_setting('full_page_writes') = 'on',
     current_user::text, has_schema_privilege(current_schema(), 'CREATE'),
     coalesce((SELECT ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid()), false)`
-
-	selectMoved = `SELECT EXISTS (SELECT 1 FROM meta WHERE name = 'origin' AND value <> ` + currentOrigin + `)`
 )
 
 // Inspect describes a database. A database that doesn't exist is an error, which is
@@ -103,9 +101,10 @@ func (in *Inspection) readState(ctx context.Context, c engine.Conn) (err error) 
 		return err
 	}
 	if in.Postgres != nil {
-		return c.Row(ctx, selectMoved, nil, &in.Moved)
+		in.Moved, err = postgres.Moved(ctx, c)
+		return err
 	}
-	in.Moved, err = query.Exists(ctx, c, selectBackupMark)
+	in.Moved, err = (*sqlite.DB)(nil).Restored(ctx, c) // which changes nothing
 	return err
 }
 
@@ -136,5 +135,6 @@ func (in *Inspection) readPostgres(ctx context.Context, c engine.Conn) error {
 		return err
 	}
 	in.Engine, in.Postgres = "PostgreSQL "+version, f
-	return c.Row(ctx, selectClock, nil, column.Time(&in.Now))
+	in.Now, err = postgres.ReadClock(ctx, c)
+	return err
 }

@@ -3,9 +3,13 @@ package store
 import (
 	"context"
 	"fmt"
+	"strings"
+	"sync/atomic"
 
 	"github.com/bearerd/bearerd/internal/store/engine"
+	"github.com/bearerd/bearerd/internal/store/postgres"
 	"github.com/bearerd/bearerd/internal/store/schema"
+	"github.com/bearerd/bearerd/internal/store/sqlite"
 )
 
 // Pending names the migrations that opening the database would run. It changes
@@ -25,9 +29,11 @@ func Pending(ctx context.Context, database string, o Options) (names []string, e
 // look reads a database in one snapshot, without changing anything.
 func look(ctx context.Context, database string, o Options, do func(context.Context, engine.Conn, engine.Dialect) error) error {
 	if isPostgres(database) {
-		return lookPostgres(ctx, database, o, func(ctx context.Context, c engine.Conn) error { return do(ctx, c, (*postgresDB)(nil).Dialect()) })
+		return postgres.Look(ctx, database, postgres.Options{Limits: o.Postgres, Bulk: o.Bulk, Queries: new(atomic.Int64)}, func(ctx context.Context, c engine.Conn) error {
+			return do(ctx, c, (*postgres.DB)(nil).Dialect())
+		})
 	}
-	return explainFile(lookSQLite(ctx, database, func(ctx context.Context, c engine.Conn) error { return do(ctx, c, (*sqliteDB)(nil).Dialect()) }))
+	return sqlite.Explain(sqlite.Look(ctx, database, func(ctx context.Context, c engine.Conn) error { return do(ctx, c, (*sqlite.DB)(nil).Dialect()) }))
 }
 
 func namesOf(todo []schema.Migration) (names []string) {
@@ -51,4 +57,16 @@ func (s *Store) migrateOne(ctx context.Context) (name string, err error) {
 		return todo[0].Run(ctx, c, dialect, s.now())
 	})
 	return name, err
+}
+
+func isPostgres(database string) bool {
+	return strings.HasPrefix(database, "postgres://") || strings.HasPrefix(database, "postgresql://")
+}
+
+// nameOf returns how messages name a database, without secrets.
+func nameOf(database string) string {
+	if isPostgres(database) {
+		return postgres.Name(database)
+	}
+	return database
 }

@@ -17,6 +17,7 @@ import (
 	"github.com/bearerd/bearerd/internal/records/op"
 	"github.com/bearerd/bearerd/internal/revocation"
 	"github.com/bearerd/bearerd/internal/store"
+	"github.com/bearerd/bearerd/internal/store/postgres"
 	"github.com/bearerd/bearerd/internal/store/storekit"
 )
 
@@ -57,7 +58,7 @@ func TestASilentClientNeverHoldsTheLog(t *testing.T) {
 			t.Parallel()
 			dsn := pgtest.New(t)
 			p, through := newProxy(t, dsn)
-			s := storekit.Open(t, through, store.Options{Postgres: store.Postgres{Connections: 1}})
+			s := storekit.Open(t, through, store.Options{Postgres: postgres.Limits{Connections: 1}})
 			look := storekit.RawPostgres(t, dsn, nil)
 			told := map[revocation.Seq]string{}
 			n := 0

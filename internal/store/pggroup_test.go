@@ -15,6 +15,7 @@ import (
 	"github.com/bearerd/bearerd/internal/records/op"
 	"github.com/bearerd/bearerd/internal/revocation"
 	"github.com/bearerd/bearerd/internal/store"
+	"github.com/bearerd/bearerd/internal/store/postgres"
 	"github.com/bearerd/bearerd/internal/store/storekit"
 )
 
@@ -70,7 +71,7 @@ func together(t *testing.T, dsn string, s *store.Store, hold string, batches []o
 // slow are options with which nothing is given up while a test prepares, and with
 // which there is one lane.
 func slow() store.Options {
-	return store.Options{Postgres: store.Postgres{Connections: 2, StatementTimeout: 20 * time.Second}}
+	return store.Options{Postgres: postgres.Limits{Connections: 2, StatementTimeout: 20 * time.Second}}
 }
 
 // wantEntries wants every batch that was done to have its sequence in the log.
@@ -221,7 +222,7 @@ func TestABatchThatWaitsForARowLeavesItsGroup(t *testing.T) {
 
 func TestARevocationThatWaitsForARowLeavesItsGroup(t *testing.T) {
 	t.Parallel()
-	dsn, s := storekit.OnPostgres(t, 1, store.Options{Postgres: store.Postgres{Connections: 2, StatementTimeout: 50 * time.Second}})
+	dsn, s := storekit.OnPostgres(t, 1, store.Options{Postgres: postgres.Limits{Connections: 2, StatementTimeout: 50 * time.Second}})
 	for _, id := range []string{"held", "free", "one", "two"} {
 		mustCommit(t, s[0], op.AddToken{Token: stored(id)})
 	}

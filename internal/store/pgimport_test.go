@@ -10,6 +10,7 @@ import (
 	"github.com/bearerd/bearerd/internal/records"
 	"github.com/bearerd/bearerd/internal/records/op"
 	"github.com/bearerd/bearerd/internal/store"
+	"github.com/bearerd/bearerd/internal/store/postgres"
 	"github.com/bearerd/bearerd/internal/store/storekit"
 	"github.com/bearerd/bearerd/internal/token"
 )
@@ -20,7 +21,7 @@ import (
 func TestADroppedImportLeavesNothingBehind(t *testing.T) {
 	t.Parallel()
 	const rows = 1200
-	dsn, stores := storekit.OnPostgres(t, 1, store.Options{Postgres: store.Postgres{StatementTimeout: 20 * time.Second}})
+	dsn, stores := storekit.OnPostgres(t, 1, store.Options{Postgres: postgres.Limits{StatementTimeout: 20 * time.Second}})
 	s := stores[0]
 	var staged []records.StoredToken
 	for i := range rows {

@@ -14,6 +14,7 @@ import (
 	"github.com/bearerd/bearerd/internal/pgtest"
 	"github.com/bearerd/bearerd/internal/records/op"
 	"github.com/bearerd/bearerd/internal/store"
+	"github.com/bearerd/bearerd/internal/store/postgres"
 	"github.com/bearerd/bearerd/internal/store/storekit"
 )
 
@@ -66,7 +67,7 @@ func newOnceRun(t *testing.T, c onceCase) *onceRun {
 	t.Helper()
 	dsn := pgtest.New(t)
 	p, through := newProxy(t, dsn)
-	s := storekit.Open(t, through, store.Options{Postgres: store.Postgres{Connections: 1, StatementTimeout: 20 * time.Second}})
+	s := storekit.Open(t, through, store.Options{Postgres: postgres.Limits{Connections: 1, StatementTimeout: 20 * time.Second}})
 	return &onceRun{onceCase: c, s: s, p: p, look: storekit.RawPostgres(t, dsn, nil), holder: storekit.RawPostgres(t, dsn, nil), told: map[string]error{}}
 }
 

@@ -16,6 +16,7 @@ import (
 	"github.com/bearerd/bearerd/internal/records/op"
 	"github.com/bearerd/bearerd/internal/revocation"
 	"github.com/bearerd/bearerd/internal/store"
+	"github.com/bearerd/bearerd/internal/store/postgres"
 	"github.com/bearerd/bearerd/internal/store/storekit"
 	"github.com/bearerd/bearerd/internal/token"
 )
@@ -151,7 +152,7 @@ func TestEverythingIsReadAndWrittenWhereTheLogIsFollowed(t *testing.T) {
 	t.Parallel()
 	former, promoted := unfenced(t)
 	p, through := newProxy(t, former)
-	s := storekit.Open(t, through, store.Options{Postgres: store.Postgres{Connections: 4}})
+	s := storekit.Open(t, through, store.Options{Postgres: postgres.Limits{Connections: 4}})
 	origin := ""
 	s.Follow(func() string { return origin })
 	for range 3 {

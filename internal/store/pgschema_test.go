@@ -74,8 +74,3 @@ WHERE table_schema = 'public' AND data_type = 'text' AND collation_name IS DISTI
 		t.Errorf("%s is not compared bytewise", c)
 	}
 }
-
-func TestPostgresLookupsHaveAnIndex(t *testing.T) {
-	t.Parallel()
-	storekit.IndexedOnPostgres(t, store.Statements())
-}

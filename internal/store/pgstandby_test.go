@@ -18,6 +18,7 @@ import (
 	"github.com/bearerd/bearerd/internal/records/op"
 	"github.com/bearerd/bearerd/internal/revocation"
 	"github.com/bearerd/bearerd/internal/store"
+	"github.com/bearerd/bearerd/internal/store/postgres"
 	"github.com/bearerd/bearerd/internal/store/storekit"
 )
 
@@ -64,7 +65,7 @@ func awaiting(t *testing.T, look *pgx.Conn) int {
 // alone: that is no success.
 func TestACommitThatNoStandbyHasIsNotAcknowledged(t *testing.T) {
 	t.Parallel()
-	s, look, answered := silentStandby(t, store.Options{Postgres: store.Postgres{StatementTimeout: 20 * time.Second}})
+	s, look, answered := silentStandby(t, store.Options{Postgres: postgres.Limits{StatementTimeout: 20 * time.Second}})
 	changed := revoked("changed")
 	changed.Ops = append(changed.Ops, op.CreateRole{Role: access.Role{Name: "changed"}})
 	for name, write := range map[string]func() error{
@@ -103,7 +104,7 @@ func TestACommitThatNoStandbyHasIsNotAcknowledged(t *testing.T) {
 // refused at once, and reading goes on.
 func TestACommitUnderWayIsNeverCancelled(t *testing.T) {
 	t.Parallel()
-	s, look, answered := silentStandby(t, store.Options{Postgres: store.Postgres{Connections: 8}})
+	s, look, answered := silentStandby(t, store.Options{Postgres: postgres.Limits{Connections: 8}})
 	gone, cancel := context.WithCancel(t.Context())
 	write := func(n int) error {
 		ctx := t.Context()

@@ -23,6 +23,7 @@ import (
 	"github.com/bearerd/bearerd/internal/records"
 	"github.com/bearerd/bearerd/internal/records/op"
 	"github.com/bearerd/bearerd/internal/store"
+	"github.com/bearerd/bearerd/internal/store/postgres"
 	"github.com/bearerd/bearerd/internal/store/storekit"
 	"github.com/bearerd/bearerd/internal/token"
 )
@@ -30,7 +31,7 @@ import (
 // refused opens a database that must not open, and returns the error's text.
 func refused(t *testing.T, dsn string) string {
 	t.Helper()
-	s, err := store.Open(t.Context(), dsn, store.Options{Now: time.Now, Postgres: store.Postgres{ConnectTimeout: time.Second}})
+	s, err := store.Open(t.Context(), dsn, store.Options{Now: time.Now, Postgres: postgres.Limits{ConnectTimeout: time.Second}})
 	if err == nil {
 		_ = s.Close()
 		t.Fatalf("%s opened", dsn)
@@ -130,30 +131,6 @@ func TestOpenNamesAMissingPrivilege(t *testing.T) {
 	}
 	if left := tables(t, dsn); len(left) != 0 {
 		t.Errorf("it left %v", left)
-	}
-}
-
-func TestOpenJudgesTheServer(t *testing.T) {
-	t.Parallel()
-	for _, c := range []struct {
-		version           int
-		encoding          string
-		standby, readOnly bool
-		want              string
-	}{
-		{150004, "UTF8", false, false, ""},
-		{130000, "UTF8", false, false, ""},
-		{120022, "UTF8", false, false, "its server is PostgreSQL 12, and the oldest that bearerd supports is 13"},
-		{90624, "UTF8", false, false, "its server is PostgreSQL 9,"},
-		{150004, "SQL_ASCII", false, false, "its encoding is SQL_ASCII"},
-		{150004, "LATIN1", false, false, "create it again with ENCODING 'UTF8'"},
-		{150004, "UTF8", true, true, "its server is a standby"},
-		{150004, "UTF8", false, true, "it is read-only"},
-	} {
-		err := store.CheckServer(c.version, c.encoding, c.standby, c.readOnly)
-		if (err == nil) != (c.want == "") || err != nil && !strings.Contains(err.Error(), c.want) {
-			t.Errorf("%+v: %v", c, err)
-		}
 	}
 }
 
@@ -326,7 +303,7 @@ func TestListenWakes(t *testing.T) {
 	t.Parallel()
 	dsn, s := storekit.OnPostgres(t, 1, store.Options{})
 	line, through := behind(t, dsn)
-	far := storekit.Open(t, through, store.Options{Postgres: store.Postgres{Staleness: 100 * time.Millisecond}})
+	far := storekit.Open(t, through, store.Options{Postgres: postgres.Limits{Staleness: 100 * time.Millisecond}})
 	woken := make(chan struct{}, 100)
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error, 1)

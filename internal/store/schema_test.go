@@ -240,10 +240,3 @@ func TestAfterCloseNothingHangs(t *testing.T) {
 		t.Errorf("closing again: %v", err)
 	}
 }
-
-func TestLookupsHaveAnIndex(t *testing.T) {
-	t.Parallel()
-	storekit.Indexed(t, store.Lookups(), func(name, detail string) bool {
-		return strings.Contains(detail, "TEMP B-TREE") && name == "trimNetworks"
-	})
-}

@@ -31,8 +31,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"os"
-	"path/filepath"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -44,7 +42,9 @@ import (
 	"github.com/bearerd/bearerd/internal/store/engine"
 	"github.com/bearerd/bearerd/internal/store/logs"
 	"github.com/bearerd/bearerd/internal/store/people"
+	"github.com/bearerd/bearerd/internal/store/postgres"
 	"github.com/bearerd/bearerd/internal/store/registry"
+	"github.com/bearerd/bearerd/internal/store/sqlite"
 	"github.com/bearerd/bearerd/internal/store/tokens"
 	"github.com/bearerd/bearerd/internal/store/upkeep"
 )
@@ -66,7 +66,8 @@ type Options struct {
 	// keeps more pages in memory (192 MiB) and copies them into the database less often.
 	Bulk bool
 
-	Postgres Postgres
+	// Postgres bounds the use of a PostgreSQL server.
+	Postgres postgres.Limits
 
 	startTimeout time.Duration // 0: the constant; tests have less
 }
@@ -112,7 +113,7 @@ func Open(ctx context.Context, database string, o Options) (*Store, error) {
 	if isPostgres(database) {
 		err = s.openPostgres(ctx, database, o)
 	} else {
-		err = explainFile(s.openSQLite(ctx, database, o))
+		err = sqlite.Explain(s.openSQLite(ctx, database, o))
 	}
 	if err != nil {
 		return nil, fmt.Errorf("opening the database %s: %w", s.name, err)
@@ -125,48 +126,37 @@ func Open(ctx context.Context, database string, o Options) (*Store, error) {
 	return s, nil
 }
 
-func (s *Store) openSQLite(ctx context.Context, path string, o Options) error {
-	// The writer doesn't run yet.
-	path, err := filepath.Abs(path)
+func (s *Store) openSQLite(ctx context.Context, path string, o Options) (err error) {
+	var db *sqlite.DB
+	err = s.within(ctx, func(ctx context.Context) error {
+		db, err = sqlite.Open(ctx, path, sqlite.Options{MustExist: o.MustExist, Bulk: o.Bulk, Queries: &s.queries})
+		return err
+	})
 	if err != nil {
-		return err
-	}
-	if err := ensureFile(path, !o.MustExist); err != nil {
-		return err
-	}
-	db := &sqliteDB{
-		path: path, queries: &s.queries, bulk: o.Bulk,
-		queue: make(chan *job, queueLength), stop: make(chan struct{}), stopped: make(chan struct{}),
-	}
-	if db.file, err = os.Stat(path); err != nil {
-		return err
-	}
-	if err := s.within(ctx, func(ctx context.Context) error {
-		return patiently(ctx, func() error { return db.connect(ctx) })
-	}); err != nil {
 		return err
 	}
 	s.db = db
 	if err := s.prepare(ctx, o); err != nil {
-		return errors.Join(err, db.disconnect())
+		return errors.Join(err, db.Disconnect())
 	}
-	go db.serve(engine.Detached(ctx))
+	db.Serve(ctx)
 	return nil
 }
 
-func (s *Store) openPostgres(ctx context.Context, dsn string, o Options) error {
-	db, err := openPostgres(dsn, o, &s.queries)
+func (s *Store) openPostgres(ctx context.Context, dsn string, o Options) (err error) {
+	var db *postgres.DB
+	err = s.within(ctx, func(ctx context.Context) error {
+		db, err = postgres.Open(ctx, dsn, postgres.Options{Limits: o.Postgres, Bulk: o.Bulk, Queries: &s.queries})
+		return err
+	})
 	if err != nil {
 		return err
 	}
 	s.db = db
-	if err := s.within(ctx, db.look); err != nil {
-		return err
-	}
 	if err := s.prepare(ctx, o); err != nil {
 		return err
 	}
-	return db.serve(ctx, func(ctx context.Context) error { return s.resume(ctx, false) })
+	return db.Serve(ctx, func(ctx context.Context) error { return s.resume(ctx, false) })
 }
 
 // startTimeout is how long each step of a start waits: for the database to answer, and for

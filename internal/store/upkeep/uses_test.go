@@ -17,6 +17,7 @@ import (
 	"github.com/bearerd/bearerd/internal/records"
 	"github.com/bearerd/bearerd/internal/records/op"
 	"github.com/bearerd/bearerd/internal/store"
+	"github.com/bearerd/bearerd/internal/store/postgres"
 	"github.com/bearerd/bearerd/internal/store/storekit"
 	"github.com/bearerd/bearerd/internal/token"
 	"github.com/bearerd/bearerd/internal/uses"
@@ -114,7 +115,7 @@ func TestALineOfUseIsSmall(t *testing.T) {
 	t.Run("PostgreSQL", func(t *testing.T) {
 		t.Parallel()
 		dsn := pgtest.Start(t, "fsync=off", "autovacuum=off").DSN()
-		s := storekit.Open(t, dsn, store.Options{Postgres: store.Postgres{StatementTimeout: time.Minute}})
+		s := storekit.Open(t, dsn, store.Options{Postgres: postgres.Limits{StatementTimeout: time.Minute}})
 		c := storekit.RawPostgres(t, dsn, nil)
 		measure(t, s, func() int64 { return storekit.Ask[int64](t, c, "SELECT pg_total_relation_size('token_uses')") }, func() {
 			storekit.MustExec(t, c, "TRUNCATE token_uses")

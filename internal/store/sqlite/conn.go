@@ -1,4 +1,4 @@
-package store
+package sqlite
 
 import (
 	"context"
@@ -13,9 +13,9 @@ import (
 	"github.com/bearerd/bearerd/internal/store/engine"
 )
 
-// sqliteConn is one connection with the statements that were prepared on it. Their
+// conn is one connection with the statements that were prepared on it. Their
 // texts are constants, so there is a bounded number of them.
-type sqliteConn struct {
+type conn struct {
 	pool  *sql.DB // of this connection alone
 	db    *sql.Conn
 	stmts map[string]*sql.Stmt
@@ -23,7 +23,7 @@ type sqliteConn struct {
 }
 
 // prepare prepares the statement, unless it is prepared.
-func (c *sqliteConn) prepare(ctx context.Context, text string) error {
+func (c *conn) prepare(ctx context.Context, text string) error {
 	c.count.Add(1)
 	if c.stmts[text] != nil {
 		return nil
@@ -36,7 +36,7 @@ func (c *sqliteConn) prepare(ctx context.Context, text string) error {
 	return nil
 }
 
-func (c *sqliteConn) Exec(ctx context.Context, text string, args ...any) (int64, error) {
+func (c *conn) Exec(ctx context.Context, text string, args ...any) (int64, error) {
 	if err := c.prepare(ctx, text); err != nil {
 		return 0, err
 	}
@@ -47,19 +47,19 @@ func (c *sqliteConn) Exec(ctx context.Context, text string, args ...any) (int64,
 	return result.RowsAffected()
 }
 
-func (c *sqliteConn) Post(ctx context.Context, text string, args ...any) error {
+func (c *conn) Post(ctx context.Context, text string, args ...any) error {
 	_, err := c.Exec(ctx, text, args...)
 	return err
 }
 
-func (c *sqliteConn) Row(ctx context.Context, text string, args []any, dest ...any) error {
+func (c *conn) Row(ctx context.Context, text string, args []any, dest ...any) error {
 	if err := c.prepare(ctx, text); err != nil {
 		return err
 	}
 	return c.stmts[text].QueryRowContext(ctx, args...).Scan(dest...)
 }
 
-func (c *sqliteConn) Each(ctx context.Context, text string, args []any, read func(engine.Scanner) error) error {
+func (c *conn) Each(ctx context.Context, text string, args []any, read func(engine.Scanner) error) error {
 	if err := c.prepare(ctx, text); err != nil {
 		return err
 	}
@@ -77,13 +77,13 @@ func (c *sqliteConn) Each(ctx context.Context, text string, args []any, read fun
 }
 
 // Script implements engine.Conn; it keeps no prepared statement.
-func (c *sqliteConn) Script(ctx context.Context, text string) error {
+func (c *conn) Script(ctx context.Context, text string) error {
 	c.count.Add(1)
 	_, err := c.db.ExecContext(ctx, text)
 	return err
 }
 
-func (c *sqliteConn) Append(ctx context.Context, entries []revocation.Entry, head *revocation.Seq) error {
+func (c *conn) Append(ctx context.Context, entries []revocation.Entry, head *revocation.Seq) error {
 	if err := c.Row(ctx, advanceHead, []any{len(entries)}, head); err != nil {
 		return err
 	}
@@ -98,12 +98,12 @@ func (c *sqliteConn) Append(ctx context.Context, entries []revocation.Entry, hea
 }
 
 // origin returns none: a file is one database.
-func (*sqliteConn) Origin() string { return "" }
+func (*conn) Origin() string { return "" }
 
 // lock does nothing: only one transaction writes at a time.
-func (*sqliteConn) Lock(context.Context, engine.Lock) error { return nil }
+func (*conn) Lock(context.Context, engine.Lock) error { return nil }
 
-func (c *sqliteConn) close() error {
+func (c *conn) close() error {
 	var errs []error
 	for _, s := range c.stmts {
 		errs = append(errs, s.Close())
@@ -111,17 +111,17 @@ func (c *sqliteConn) close() error {
 	return errors.Join(append(errs, c.db.Close(), c.pool.Close())...)
 }
 
-// sqlitePool has the connections that read and are idle. The one that was used last is
+// pool has the connections that read and are idle. The one that was used last is
 // taken next: the pages that it has read are in its cache.
-type sqlitePool struct {
+type pool struct {
 	idle chan struct{} // one for each idle connection
 
 	mu    sync.Mutex
-	conns []*sqliteConn
+	conns []*conn
 }
 
 // put adds a connection that is idle.
-func (p *sqlitePool) put(c *sqliteConn) {
+func (p *pool) put(c *conn) {
 	p.mu.Lock()
 	p.conns = append(p.conns, c)
 	p.mu.Unlock()
@@ -129,7 +129,7 @@ func (p *sqlitePool) put(c *sqliteConn) {
 }
 
 // take returns an idle connection to who has received from idle.
-func (p *sqlitePool) take() *sqliteConn {
+func (p *pool) take() *conn {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	last := len(p.conns) - 1

@@ -1,4 +1,4 @@
-package store
+package postgres
 
 import (
 	"context"
@@ -32,13 +32,13 @@ const (
 )
 
 const (
-	pgSavepoint = "SAVEPOINT job"
-	pgRelease   = "RELEASE job"
-	pgUndo      = "ROLLBACK TO job"
+	savepoint = "SAVEPOINT job"
+	release   = "RELEASE job"
+	undo      = "ROLLBACK TO job"
 )
 
 const (
-	pgQueueLength = 1024 // batches that wait, and calls that wait for a connection
+	queueLength = 1024 // batches that wait, and calls that wait for a connection
 
 	mostPlain = 1000 // batches in a group that needs no savepoints
 	mostRows  = 5000 // and the rows of it, or those of one batch
@@ -67,7 +67,7 @@ func classOf(b op.Batch) (class, error) {
 		return byItself, nil
 	case kills == len(b.Ops) && !counts && len(b.Ops)+len(b.Log) == 0:
 		return recording, nil
-	case kills == len(b.Ops) && !counts && (&pgJob{batch: b}).rows() <= mostRows:
+	case kills == len(b.Ops) && !counts && (&job{batch: b}).rows() <= mostRows:
 		return revoking, nil // one statement for all, however many they are
 	case len(b.Ops) > mostSaved || counts && len(b.Audit) > mostSaved:
 		return byItself, nil // it is a group already
@@ -106,9 +106,9 @@ func (c class) lanes(connections int) int {
 	return max(connections/2, 1)
 }
 
-// pgJob is a batch that waits for its group. Either a lane takes it and answers it, or
+// job is a batch that waits for its group. Either a lane takes it and answers it, or
 // its caller abandons it, never both.
-type pgJob struct {
+type job struct {
 	batch   op.Batch
 	plain   bool // of a class that is plain
 	settled atomic.Bool
@@ -117,15 +117,15 @@ type pgJob struct {
 	done    chan struct{} // closed when seq and err are set
 }
 
-func (j *pgJob) claim() bool { return j.settled.CompareAndSwap(false, true) }
+func (j *job) claim() bool { return j.settled.CompareAndSwap(false, true) }
 
-func (j *pgJob) answer(seq revocation.Seq, err error) {
+func (j *job) answer(seq revocation.Seq, err error) {
 	j.seq, j.err = seq, err
 	close(j.done)
 }
 
 // rows is about how many rows a batch writes.
-func (j *pgJob) rows() int {
+func (j *job) rows() int {
 	n := len(j.batch.Log) + len(j.batch.Audit)
 	for _, o := range j.batch.Ops {
 		if kill, ok := o.(op.KillTokens); ok {
@@ -139,18 +139,18 @@ func (j *pgJob) rows() int {
 // waiting batches and commit them in one transaction, and end when nothing waits. The
 // zero value with a database is ready.
 type committer struct {
-	db      *postgresDB
+	db      *DB
 	running sync.WaitGroup
 
 	mu      sync.Mutex // guards the fields below
-	waiting [classes][]*pgJob
+	waiting [classes][]*job
 	queued  int
 	lanes   [classes]int
 	closed  bool
 }
 
 // Commit implements engine.DB.
-func (db *postgresDB) Commit(ctx context.Context, b op.Batch) (revocation.Seq, error) {
+func (db *DB) Commit(ctx context.Context, b op.Batch) (revocation.Seq, error) {
 	if err := ctx.Err(); err != nil {
 		return 0, err
 	}
@@ -158,7 +158,7 @@ func (db *postgresDB) Commit(ctx context.Context, b op.Batch) (revocation.Seq, e
 	if err != nil {
 		return 0, err
 	}
-	j := &pgJob{batch: b, plain: c.plain(), done: make(chan struct{})}
+	j := &job{batch: b, plain: c.plain(), done: make(chan struct{})}
 	if c == byItself {
 		db.commitAlone(ctx, j)
 		return j.seq, j.err
@@ -170,7 +170,7 @@ func (db *postgresDB) Commit(ctx context.Context, b op.Batch) (revocation.Seq, e
 }
 
 // await waits for the outcome of a job, but no longer than a caller may have to wait.
-func (db *postgresDB) await(ctx context.Context, j *pgJob) (revocation.Seq, error) {
+func (db *DB) await(ctx context.Context, j *job) (revocation.Seq, error) {
 	timer := time.NewTimer(db.limits.StatementTimeout)
 	defer timer.Stop()
 	select {
@@ -199,7 +199,7 @@ func (db *postgresDB) await(ctx context.Context, j *pgJob) (revocation.Seq, erro
 }
 
 // add queues a job, and starts a lane for it where one is missing.
-func (g *committer) add(ctx context.Context, c class, j *pgJob) error {
+func (g *committer) add(ctx context.Context, c class, j *job) error {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	switch {
@@ -207,7 +207,7 @@ func (g *committer) add(ctx context.Context, c class, j *pgJob) error {
 		return engine.ErrClosed
 	case g.db.stuck.crowded(ctx, g.db.limits.mostStuck()):
 		return errStuck
-	case g.queued >= pgQueueLength:
+	case g.queued >= queueLength:
 		return errCrowded
 	}
 	g.enqueue(c, j)
@@ -223,7 +223,7 @@ func (g *committer) lane(ctx context.Context, c class) {
 
 // take returns the jobs of the next group, which belong to the same server; nil when
 // there is none, and the lane has ended.
-func (g *committer) take(c class) (jobs []*pgJob) {
+func (g *committer) take(c class) (jobs []*job) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	rows, n := 0, 0
@@ -249,14 +249,14 @@ func (g *committer) take(c class) (jobs []*pgJob) {
 }
 
 // apart queues a job again, to be done in a transaction of its own.
-func (g *committer) apart(j *pgJob) {
+func (g *committer) apart(j *job) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.enqueue(byItself, j)
 }
 
 // enqueue needs the mutex.
-func (g *committer) enqueue(c class, j *pgJob) {
+func (g *committer) enqueue(c class, j *job) {
 	g.waiting[c] = append(g.waiting[c], j)
 	g.queued++
 	if g.lanes[c] < c.lanes(g.db.limits.Connections) {
@@ -266,7 +266,7 @@ func (g *committer) enqueue(c class, j *pgJob) {
 }
 
 // carryOutGroup answers all jobs.
-func (db *postgresDB) carryOutGroup(ctx context.Context, c class, jobs []*pgJob) {
+func (db *DB) carryOutGroup(ctx context.Context, c class, jobs []*job) {
 	switch {
 	case db.stuck.crowded(ctx, db.limits.mostStuck()):
 		for _, j := range jobs {
@@ -285,7 +285,7 @@ func (db *postgresDB) carryOutGroup(ctx context.Context, c class, jobs []*pgJob)
 
 // commitAlone carries out one job in a transaction of its own, which waits for the
 // locks that it needs.
-func (db *postgresDB) commitAlone(ctx context.Context, j *pgJob) {
+func (db *DB) commitAlone(ctx context.Context, j *job) {
 	var seq revocation.Seq
 	err := db.Write(ctx, func(ctx context.Context, c engine.Conn) error { return batch.CarryOut(ctx, c, j.batch, &seq) })
 	if err != nil {
@@ -305,10 +305,10 @@ type outcome struct {
 // in a savepoint, then the entries of all. If one of them makes all fail, because the
 // server refused to prepare its statements before it had the savepoint, each is done
 // separately.
-func (db *postgresDB) commitTogether(ctx context.Context, jobs []*pgJob) {
+func (db *DB) commitTogether(ctx context.Context, jobs []*job) {
 	outcomes := make([]outcome, len(jobs))
 	var head revocation.Seq
-	err := db.patiently(ctx, func(ctx context.Context, c *pgConn) error {
+	err := db.patiently(ctx, func(ctx context.Context, c *conn) error {
 		c.begin(beginCommitted)
 		err := engine.Guarded(func() error { return c.together(ctx, jobs, outcomes, &head) })
 		if err == nil {
@@ -340,7 +340,7 @@ func (db *postgresDB) commitTogether(ctx context.Context, jobs []*pgJob) {
 }
 
 // together does the operations of the jobs. An error is one of the whole group.
-func (c *pgConn) together(ctx context.Context, jobs []*pgJob, outcomes []outcome, head *revocation.Seq) error {
+func (c *conn) together(ctx context.Context, jobs []*job, outcomes []outcome, head *revocation.Seq) error {
 	if err := engine.SameServer(c, jobs[0].batch.Origin); err != nil {
 		return err
 	}
@@ -371,13 +371,13 @@ func (c *pgConn) together(ctx context.Context, jobs []*pgJob, outcomes []outcome
 
 // attempt does the operations of one job so that they are rolled back when one fails. An
 // error is one of the whole group.
-func (c *pgConn) attempt(ctx context.Context, j *pgJob) (outcome, error) {
-	if err := c.Post(ctx, pgSavepoint); err != nil {
+func (c *conn) attempt(ctx context.Context, j *job) (outcome, error) {
+	if err := c.Post(ctx, savepoint); err != nil {
 		return outcome{}, err
 	}
 	err := engine.Guarded(func() error { return batch.CarryOutOps(ctx, c, j.batch) })
 	if err == nil {
-		if err = c.Post(ctx, pgRelease); err == nil {
+		if err = c.Post(ctx, release); err == nil {
 			err = c.flush(ctx)
 		}
 	}
@@ -389,15 +389,15 @@ func (c *pgConn) attempt(ctx context.Context, j *pgJob) (outcome, error) {
 	if c.c.IsClosed() || atServer && !answered {
 		return outcome{}, err
 	}
-	begun := len(c.posted) == 0 || c.posted[0].text != pgSavepoint
+	begun := len(c.posted) == 0 || c.posted[0].text != savepoint
 	c.posted = nil
 	if begun {
 		// Sent by itself: until it is done the server accepts, and prepares, nothing
 		// else.
-		if _, err := c.Exec(ctx, pgUndo); err != nil {
+		if _, err := c.Exec(ctx, undo); err != nil {
 			return outcome{}, err
 		}
-		if err := c.Post(ctx, pgRelease); err != nil {
+		if err := c.Post(ctx, release); err != nil {
 			return outcome{}, err
 		}
 	}
@@ -417,4 +417,11 @@ func contended(pg *pgconn.PgError) bool {
 // be left out.
 func shared(err error) bool {
 	return fault.Is(err, fault.Unavailable) || !errors.As(err, new(*pgconn.PgError))
+}
+
+// Queued returns how many batches wait for their group.
+func (db *DB) Queued() int {
+	db.committer.mu.Lock()
+	defer db.committer.mu.Unlock()
+	return db.committer.queued
 }

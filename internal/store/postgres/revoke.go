@@ -1,4 +1,4 @@
-package store
+package postgres
 
 import (
 	"context"
@@ -19,11 +19,11 @@ const (
 
 // revoke carries out batches that revoke and record, in one transaction and one message.
 // Those whose tokens are locked by another transaction are carried out separately.
-func (db *postgresDB) revoke(ctx context.Context, jobs []*pgJob) {
+func (db *DB) revoke(ctx context.Context, jobs []*job) {
 	head, left, err := db.callRevoke(ctx, jobs)
 	if err != nil && len(jobs) > 1 && !shared(err) {
 		for _, j := range jobs {
-			db.revoke(ctx, []*pgJob{j})
+			db.revoke(ctx, []*job{j})
 		}
 		return
 	}
@@ -45,13 +45,13 @@ func (db *postgresDB) revoke(ctx context.Context, jobs []*pgJob) {
 // revokeAlone carries out a batch whose tokens are locked by another transaction. It
 // tries several times before it waits for them, because while it waits all other
 // revocations wait too.
-func (db *postgresDB) revokeAlone(ctx context.Context, j *pgJob) {
+func (db *DB) revokeAlone(ctx context.Context, j *job) {
 	enough := time.NewTimer(db.limits.StatementTimeout / 2)
 	defer enough.Stop()
 	pause := time.NewTicker(groupWait)
 	defer pause.Stop()
 	for {
-		head, left, err := db.callRevoke(ctx, []*pgJob{j})
+		head, left, err := db.callRevoke(ctx, []*job{j})
 		if err != nil || len(left) == 0 {
 			if len(j.batch.Log) == 0 {
 				head = 0
@@ -73,13 +73,13 @@ func (db *postgresDB) revokeAlone(ctx context.Context, j *pgJob) {
 
 // callRevoke returns the last sequence, and the numbers of the jobs that were left
 // out. It is 0 when nothing was appended.
-func (db *postgresDB) callRevoke(ctx context.Context, jobs []*pgJob) (seq revocation.Seq, left []int64, err error) {
+func (db *DB) callRevoke(ctx context.Context, jobs []*job) (seq revocation.Seq, left []int64, err error) {
 	args := revokeArgs(jobs)
 	var answer struct { // a commit that goes on may still write it
 		head *revocation.Seq
 		left []int64
 	}
-	err = db.patiently(ctx, func(ctx context.Context, c *pgConn) error {
+	err = db.patiently(ctx, func(ctx context.Context, c *conn) error {
 		answer.head, answer.left = nil, nil
 		if err := engine.SameServer(c, jobs[0].batch.Origin); err != nil {
 			return err
@@ -97,7 +97,7 @@ func (db *postgresDB) callRevoke(ctx context.Context, jobs []*pgJob) (seq revoca
 
 // revokeArgs returns the arguments of callRevoke: columns, each row with the number
 // of its job.
-func revokeArgs(jobs []*pgJob) []any {
+func revokeArgs(jobs []*job) []any {
 	var kills, events, entries columns
 	for n, j := range jobs {
 		batch := int64(n)
@@ -132,7 +132,7 @@ func revokeArgs(jobs []*pgJob) []any {
 }
 
 // Touch implements engine.DB.
-func (db *postgresDB) Touch(ctx context.Context, uses []records.Use) error {
+func (db *DB) Touch(ctx context.Context, uses []records.Use) error {
 	if db.stuck.crowded(ctx, db.limits.mostStuck()) {
 		return errStuck
 	}
@@ -141,5 +141,5 @@ func (db *postgresDB) Touch(ctx context.Context, uses []records.Use) error {
 		rows.add(u.ID, column.Micros(u.At), u.Address)
 	}
 	args := rows.of(texts, integers, texts)
-	return db.patiently(ctx, func(ctx context.Context, c *pgConn) error { return c.call(ctx, callTouch, args) })
+	return db.patiently(ctx, func(ctx context.Context, c *conn) error { return c.call(ctx, callTouch, args) })
 }

@@ -1,12 +1,12 @@
-package store
+package sqlite
 
 import "testing"
 
 // TestTheConnectionUsedLastIsTakenNext: it has what was read in its cache.
 func TestTheConnectionUsedLastIsTakenNext(t *testing.T) {
 	t.Parallel()
-	p := sqlitePool{idle: make(chan struct{}, 3)}
-	conns := []*sqliteConn{{}, {}, {}}
+	p := pool{idle: make(chan struct{}, 3)}
+	conns := []*conn{{}, {}, {}}
 	for _, c := range conns {
 		p.put(c)
 	}

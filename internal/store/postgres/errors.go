@@ -1,4 +1,4 @@
-package store
+package postgres
 
 import (
 	"errors"
@@ -37,7 +37,7 @@ func (l *lost) Unwrap() error { return l.err }
 // classify turns an error of the database into a fault, whose cause names the database
 // for the operator's log and whose message has no details for the client. Every other
 // error is returned unchanged.
-func (db *postgresDB) classify(err error) error {
+func (db *DB) classify(err error) error {
 	var f *fault.Error
 	if err == nil || errors.As(err, &f) {
 		return err

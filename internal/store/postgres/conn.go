@@ -1,4 +1,4 @@
-package store
+package postgres
 
 import (
 	"context"
@@ -44,17 +44,26 @@ const (
 	timed   = `RESET statement_timeout`
 )
 
-var advisory = map[engine.Lock]string{ //nolint:gosec // locks, no credentials
-	engine.LockKeys:   `SELECT pg_advisory_xact_lock(1650815588, 1)`,
-	engine.LockPurge:  `SELECT pg_advisory_xact_lock(1650815588, 2)`,
-	engine.LockKill:   `SELECT pg_advisory_xact_lock(1650815588, 3)`,
-	engine.LockTokens: `SELECT pg_advisory_xact_lock_shared(1650815588, 3)`,
-	engine.LockUses:   `SELECT pg_advisory_xact_lock(1650815588, 4)`,
+// advisory returns the statement that takes a lock.
+func advisory(l engine.Lock) string {
+	switch l {
+	case engine.LockKeys:
+		return `SELECT pg_advisory_xact_lock(1650815588, 1)`
+	case engine.LockPurge:
+		return `SELECT pg_advisory_xact_lock(1650815588, 2)`
+	case engine.LockKill:
+		return `SELECT pg_advisory_xact_lock(1650815588, 3)`
+	case engine.LockTokens:
+		return `SELECT pg_advisory_xact_lock_shared(1650815588, 3)`
+	case engine.LockUses:
+		return `SELECT pg_advisory_xact_lock(1650815588, 4)`
+	}
+	panic(fmt.Sprintf("no lock: %d", l))
 }
 
-// pgConn is a connection and what was posted on it.
-type pgConn struct {
-	db    *postgresDB
+// conn is a connection and what was posted on it.
+type conn struct {
+	db    *DB
 	c     *pgx.Conn
 	heard func()          // is called when there was an answer; nil: not called
 	calm  func()          // ends the time-outs; nil: there are none
@@ -76,9 +85,9 @@ type statement struct {
 }
 
 // begin posts the statement that begins a transaction.
-func (c *pgConn) begin(text string) { c.posted = append(c.posted, statement{text: text}) }
+func (c *conn) begin(text string) { c.posted = append(c.posted, statement{text: text}) }
 
-func (c *pgConn) Post(_ context.Context, text string, args ...any) error {
+func (c *conn) Post(_ context.Context, text string, args ...any) error {
 	if !storable(args) {
 		return errUnstorable
 	}
@@ -86,7 +95,7 @@ func (c *pgConn) Post(_ context.Context, text string, args ...any) error {
 	return nil
 }
 
-func (c *pgConn) Exec(ctx context.Context, text string, args ...any) (int64, error) {
+func (c *conn) Exec(ctx context.Context, text string, args ...any) (int64, error) {
 	if !storable(args) {
 		return 0, errUnstorable
 	}
@@ -100,7 +109,7 @@ func (c *pgConn) Exec(ctx context.Context, text string, args ...any) (int64, err
 }
 
 // row returns sql.ErrNoRows for arguments that can't be stored.
-func (c *pgConn) Row(ctx context.Context, text string, args []any, dest ...any) error {
+func (c *conn) Row(ctx context.Context, text string, args []any, dest ...any) error {
 	if !storable(args) {
 		return sql.ErrNoRows
 	}
@@ -115,7 +124,7 @@ func (c *pgConn) Row(ctx context.Context, text string, args []any, dest ...any) 
 	})
 }
 
-func (c *pgConn) Each(ctx context.Context, text string, args []any, read func(engine.Scanner) error) error {
+func (c *conn) Each(ctx context.Context, text string, args []any, read func(engine.Scanner) error) error {
 	if !storable(args) {
 		return nil
 	}
@@ -131,7 +140,7 @@ func (c *pgConn) Each(ctx context.Context, text string, args []any, read func(en
 
 // send sends what was posted and one statement more, in one message, and reads the
 // answer to the last.
-func (c *pgConn) send(ctx context.Context, text string, args []any, read func(pgx.Rows) error) error {
+func (c *conn) send(ctx context.Context, text string, args []any, read func(pgx.Rows) error) error {
 	posted := c.posted
 	c.posted = nil
 	c.db.queries.Add(int64(len(posted)) + 1)
@@ -168,7 +177,7 @@ func (c *pgConn) send(ctx context.Context, text string, args []any, read func(pg
 }
 
 // finish reads rows to their end.
-func (c *pgConn) finish(rows pgx.Rows, read func(pgx.Rows) error) error {
+func (c *conn) finish(rows pgx.Rows, read func(pgx.Rows) error) error {
 	err := read(rows)
 	rows.Close()
 	if c.heard != nil {
@@ -182,7 +191,7 @@ func (c *pgConn) finish(rows pgx.Rows, read func(pgx.Rows) error) error {
 	return err
 }
 
-func (c *pgConn) Script(ctx context.Context, text string) error {
+func (c *conn) Script(ctx context.Context, text string) error {
 	if err := c.flush(ctx); err != nil {
 		return err
 	}
@@ -194,7 +203,7 @@ func (c *pgConn) Script(ctx context.Context, text string) error {
 }
 
 // flush sends what was posted.
-func (c *pgConn) flush(ctx context.Context) error {
+func (c *conn) flush(ctx context.Context) error {
 	if len(c.posted) == 0 {
 		return nil
 	}
@@ -204,7 +213,7 @@ func (c *pgConn) flush(ctx context.Context) error {
 	return err
 }
 
-func (c *pgConn) Append(_ context.Context, entries []revocation.Entry, head *revocation.Seq) error {
+func (c *conn) Append(_ context.Context, entries []revocation.Entry, head *revocation.Seq) error {
 	for _, e := range entries {
 		if !storable([]any{e.ID}) {
 			return errUnstorable
@@ -214,13 +223,13 @@ func (c *pgConn) Append(_ context.Context, entries []revocation.Entry, head *rev
 	return nil
 }
 
-func (c *pgConn) Origin() string { return lineOf(c.c).origin }
+func (c *conn) Origin() string { return lineOf(c.c).origin }
 
-func (c *pgConn) Lock(ctx context.Context, l engine.Lock) error { return c.Post(ctx, advisory[l]) }
+func (c *conn) Lock(ctx context.Context, l engine.Lock) error { return c.Post(ctx, advisory(l)) }
 
 // rollback rolls the transaction back, if it was begun at the server. Where that fails,
 // the connection is not used again.
-func (c *pgConn) rollback(ctx context.Context) {
+func (c *conn) rollback(ctx context.Context) {
 	c.posted, c.entries = nil, nil
 	if c.began && !c.c.IsClosed() {
 		_, _ = c.Exec(ctx, "ROLLBACK")
@@ -230,7 +239,7 @@ func (c *pgConn) rollback(ctx context.Context) {
 // commit ends the transaction. Entries of the log are staged before, so that their append
 // and the COMMIT are one message without arguments. All other posted statements are sent
 // with the COMMIT.
-func (c *pgConn) commit(ctx context.Context) error {
+func (c *conn) commit(ctx context.Context) error {
 	if !c.began && len(c.posted) == 1 && len(c.entries) == 0 {
 		c.posted = nil
 		return nil // nothing but the begin
@@ -255,7 +264,7 @@ func (c *pgConn) commit(ctx context.Context) error {
 }
 
 // sendCommit sends what was posted and the COMMIT.
-func (c *pgConn) sendCommit(ctx context.Context) error {
+func (c *conn) sendCommit(ctx context.Context) error {
 	var batch pgx.Batch
 	for _, s := range c.posted {
 		batch.Queue(s.text, s.args...)
@@ -280,7 +289,7 @@ func (c *pgConn) sendCommit(ctx context.Context) error {
 }
 
 // sendAppend sends the append of what was staged, with the COMMIT.
-func (c *pgConn) sendAppend(ctx context.Context) error {
+func (c *conn) sendAppend(ctx context.Context) error {
 	c.db.queries.Add(4)
 	results, err := c.c.PgConn().Exec(ctx, appendAndCommit).ReadAll()
 	var tag pgconn.CommandTag
@@ -294,7 +303,7 @@ func (c *pgConn) sendAppend(ctx context.Context) error {
 }
 
 // committed judges the answer to a COMMIT.
-func (c *pgConn) committed(ctx context.Context, tag pgconn.CommandTag, err error) error {
+func (c *conn) committed(ctx context.Context, tag pgconn.CommandTag, err error) error {
 	if err != nil {
 		c.began = true
 		c.rollback(ctx)
@@ -309,7 +318,7 @@ func (c *pgConn) committed(ctx context.Context, tag pgconn.CommandTag, err error
 // replicated returns an error when the server has sent a warning since conclude. At a
 // COMMIT the warning means that the server stopped waiting for a standby: what it has
 // committed may be lost with its disk.
-func (c *pgConn) replicated() error {
+func (c *conn) replicated() error {
 	if w := lineOf(c.c).warned; w != nil {
 		return &unreplicated{w}
 	}
@@ -319,7 +328,7 @@ func (c *pgConn) replicated() error {
 // conclude runs what ends in a COMMIT, without a time-out and to its end, whatever
 // happens to the caller. When the caller must have an answer before that, it returns
 // errSlow, and the connection belongs to the commit until pending has its outcome.
-func (c *pgConn) conclude(ctx context.Context, do func(context.Context) error) error {
+func (c *conn) conclude(ctx context.Context, do func(context.Context) error) error {
 	lineOf(c.c).warned = nil
 	c.committing = true
 	if c.reply == nil {
@@ -350,7 +359,7 @@ func (c *pgConn) conclude(ctx context.Context, do func(context.Context) error) e
 // call runs a procedure that commits by itself, and reads the row that it returns into
 // dest, where there are any. Arguments, procedure and COMMIT are one message: what the
 // client sends after it changes nothing.
-func (c *pgConn) call(ctx context.Context, text string, args []any, dest ...any) error {
+func (c *conn) call(ctx context.Context, text string, args []any, dest ...any) error {
 	if !storable(args) {
 		return errUnstorable
 	}
@@ -385,7 +394,7 @@ func (c *pgConn) call(ctx context.Context, text string, args []any, dest ...any)
 }
 
 // answers reads the answers to what call sends.
-func (c *pgConn) answers(p *pgconn.Pipeline, described *pgconn.StatementDescription, dest []any) error {
+func (c *conn) answers(p *pgconn.Pipeline, described *pgconn.StatementDescription, dest []any) error {
 	var failed error
 	for {
 		result, err := p.GetResults()
@@ -407,7 +416,7 @@ func (c *pgConn) answers(p *pgconn.Pipeline, described *pgconn.StatementDescript
 	}
 }
 
-func (c *pgConn) scan(described *pgconn.StatementDescription, row [][]byte, dest []any) error {
+func (c *conn) scan(described *pgconn.StatementDescription, row [][]byte, dest []any) error {
 	for i := range min(len(dest), len(row)) {
 		oid := described.Fields[i].DataTypeOID
 		if err := c.c.TypeMap().Scan(oid, c.c.TypeMap().FormatCodeForOID(oid), row[i], dest[i]); err != nil {
@@ -419,7 +428,7 @@ func (c *pgConn) scan(described *pgconn.StatementDescription, row [][]byte, dest
 
 // undone reports whether what failed with err was rolled back completely and may be done
 // again.
-func (c *pgConn) undone(err error) bool {
+func (c *conn) undone(err error) bool {
 	if c.pending != nil {
 		return false
 	}

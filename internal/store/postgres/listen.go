@@ -1,4 +1,4 @@
-package store
+package postgres
 
 import (
 	"context"
@@ -16,7 +16,7 @@ const (
 )
 
 // Listen implements engine.DB.
-func (db *postgresDB) Listen(ctx context.Context, wake func()) error {
+func (db *DB) Listen(ctx context.Context, wake func()) error {
 	pause := firstPause
 	for {
 		heard := false
@@ -40,7 +40,7 @@ func (db *postgresDB) Listen(ctx context.Context, wake func()) error {
 }
 
 // listenOnce listens on a connection of its own until that is lost.
-func (db *postgresDB) listenOnce(ctx context.Context, wake func()) error {
+func (db *DB) listenOnce(ctx context.Context, wake func()) error {
 	c, err := db.dial(ctx, nil)
 	if err != nil {
 		return err
@@ -59,14 +59,14 @@ func (db *postgresDB) listenOnce(ctx context.Context, wake func()) error {
 }
 
 // hangUp closes a connection that may be lost.
-func (db *postgresDB) hangUp(c *pgx.Conn) {
+func (db *DB) hangUp(c *pgx.Conn) {
 	ctx, cancel := context.WithTimeout(context.Background(), db.limits.StatementTimeout)
 	defer cancel()
 	_ = c.Close(ctx)
 }
 
 // notified waits for a notification, and tests from time to time that one could come.
-func (db *postgresDB) notified(ctx context.Context, c *pgx.Conn) error {
+func (db *DB) notified(ctx context.Context, c *pgx.Conn) error {
 	for {
 		waiting, cancel := context.WithTimeout(ctx, max(leastQuiet, db.limits.Staleness))
 		_, err := c.WaitForNotification(waiting)

@@ -1,4 +1,4 @@
-package store
+package postgres
 
 import (
 	"context"
@@ -20,12 +20,13 @@ const (
 
 	selectOrigin = `SELECT value <> ` + currentOrigin + ` FROM meta WHERE name = 'origin'`
 	insertOrigin = `INSERT INTO meta (name, value) VALUES ('origin', ` + currentOrigin + `) ON CONFLICT (name) DO NOTHING`
+	selectMoved  = `SELECT EXISTS (SELECT 1 FROM meta WHERE name = 'origin' AND value <> ` + currentOrigin + `)`
 	updateOrigin = `UPDATE meta SET value = ` + currentOrigin + ` WHERE name = 'origin'`
 )
 
 // Restored implements engine.DB. A database that was never used before records its present
 // place as its own.
-func (*postgresDB) Restored(ctx context.Context, c engine.Conn) (bool, error) {
+func (*DB) Restored(ctx context.Context, c engine.Conn) (bool, error) {
 	differs, known := false, false
 	err := c.Each(ctx, selectOrigin, nil, func(scan engine.Scanner) error {
 		known = true
@@ -39,11 +40,17 @@ func (*postgresDB) Restored(ctx context.Context, c engine.Conn) (bool, error) {
 
 // Adopt implements engine.DB. Nodes stay on the list, because some may be running: the
 // server may be the same, after a failover.
-func (*postgresDB) Adopt(ctx context.Context, c engine.Conn) error {
+func (*DB) Adopt(ctx context.Context, c engine.Conn) error {
 	_, err := c.Exec(ctx, updateOrigin)
 	return err
 }
 
-func (*postgresDB) Backup(context.Context, string) error {
+func (*DB) Backup(context.Context, string) error {
 	return fault.New(fault.Invalid, "the database is PostgreSQL's: make the backup with pg_dump, or with what its server offers")
+}
+
+// Moved reports whether a database was restored, or failed over, and nobody has opened it since.
+func Moved(ctx context.Context, c engine.Conn) (moved bool, err error) {
+	err = c.Row(ctx, selectMoved, nil, &moved)
+	return moved, err
 }

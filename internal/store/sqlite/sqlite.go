@@ -1,4 +1,9 @@
-package store
+// Package sqlite is the engine for SQLite (write-ahead log, synchronous=FULL).
+//
+// One goroutine does all of a process's writes. It does all waiting writes in one transaction,
+// each in a savepoint, so that a hundred of them take little longer than one. Another process
+// may write to the same file at the same time.
+package sqlite
 
 import (
 	"context"
@@ -15,10 +20,8 @@ import (
 	"sync/atomic"
 	"time"
 
-	"modernc.org/sqlite" // the driver named "sqlite"
-	sqlite3 "modernc.org/sqlite/lib"
+	// the driver named "sqlite"
 
-	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/records"
 	"github.com/bearerd/bearerd/internal/records/op"
 	"github.com/bearerd/bearerd/internal/revocation"
@@ -44,7 +47,7 @@ const (
 )
 
 // Dialect implements engine.DB.
-func (*sqliteDB) Dialect() engine.Dialect {
+func (*DB) Dialect() engine.Dialect {
 	return engine.Dialect{
 		Migrations: "migrations/sqlite",
 		Ours:       `SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = 'migrations'`,
@@ -67,9 +70,19 @@ WHERE g.text MATCH $1`,
 	}
 }
 
-// sqliteDB is an open SQLite database: one connection that writes, and some that
+// Options configure how a file is opened.
+type Options struct {
+	// MustExist makes a missing file an error instead of an empty database.
+	MustExist bool
+	// Bulk is set by a process that writes very many rows.
+	Bulk bool
+	// Queries counts the statements that are sent.
+	Queries *atomic.Int64
+}
+
+// DB is an open SQLite database: one connection that writes, and some that
 // read.
-type sqliteDB struct {
+type DB struct {
 	path    string
 	file    os.FileInfo // the file as it was opened
 	queries *atomic.Int64
@@ -79,9 +92,31 @@ type sqliteDB struct {
 	stopped chan struct{} // closed: the writer has ended
 	bulk    bool          // this process writes a very large number of rows
 
-	writer  *sqliteConn // used by the writer's goroutine alone
-	readers sqlitePool
+	writer  *conn // used by the writer's goroutine alone
+	readers pool
 }
+
+// Open opens a file. Until Serve is called only Alone may write.
+func Open(ctx context.Context, path string, o Options) (*DB, error) {
+	path, err := filepath.Abs(path)
+	if err != nil {
+		return nil, err
+	}
+	if err := ensureFile(path, !o.MustExist); err != nil {
+		return nil, err
+	}
+	db := &DB{
+		path: path, queries: o.Queries, bulk: o.Bulk,
+		queue: make(chan *job, queueLength), stop: make(chan struct{}), stopped: make(chan struct{}),
+	}
+	if db.file, err = os.Stat(path); err != nil {
+		return nil, err
+	}
+	return db, patiently(ctx, func() error { return db.connect(ctx) })
+}
+
+// Serve starts the writer.
+func (db *DB) Serve(ctx context.Context) { go db.serve(engine.Detached(ctx)) }
 
 // openTimeout is how long opening the database waits for another process that has locked
 // it: longer than any write of another bearerd.
@@ -102,9 +137,9 @@ func patiently(ctx context.Context, do func() error) error {
 
 // connect opens every connection. Before the first that may write, it checks that the
 // database may be written to.
-func (db *sqliteDB) connect(ctx context.Context) (err error) {
+func (db *DB) connect(ctx context.Context) (err error) {
 	// A database of another program, or of a later version, is left alone.
-	err = lookSQLite(ctx, db.path, func(ctx context.Context, c engine.Conn) error {
+	err = Look(ctx, db.path, func(ctx context.Context, c engine.Conn) error {
 		_, err := schema.Missing(ctx, c, db.Dialect())
 		return err
 	})
@@ -113,7 +148,7 @@ func (db *sqliteDB) connect(ctx context.Context) (err error) {
 	}
 	defer func() {
 		if err != nil {
-			err = errors.Join(err, db.disconnect())
+			err = errors.Join(err, db.Disconnect())
 		}
 	}()
 	// Its waits for a lock are short because begin tries again by itself, and more often.
@@ -136,8 +171,8 @@ func (db *sqliteDB) connect(ctx context.Context) (err error) {
 	return nil
 }
 
-// disconnect closes the idle connections.
-func (db *sqliteDB) disconnect() error {
+// Disconnect closes the connections of a database whose writer was not started.
+func (db *DB) Disconnect() error {
 	var errs []error
 	for len(db.readers.idle) > 0 {
 		<-db.readers.idle
@@ -150,7 +185,7 @@ func (db *sqliteDB) disconnect() error {
 }
 
 // close waits for those who read and for the writer.
-func (db *sqliteDB) Close() error {
+func (db *DB) Close() error {
 	close(db.stop)
 	<-db.stopped
 	errs := []error{db.writer.close()}
@@ -161,7 +196,7 @@ func (db *sqliteDB) Close() error {
 	return errors.Join(errs...)
 }
 
-func (db *sqliteDB) Read(ctx context.Context, do engine.Work) error {
+func (db *DB) Read(ctx context.Context, do engine.Work) error {
 	select {
 	case <-db.readers.idle:
 		c := db.readers.take()
@@ -177,7 +212,7 @@ func (db *sqliteDB) Read(ctx context.Context, do engine.Work) error {
 	}
 }
 
-func (db *sqliteDB) Snapshot(ctx context.Context, do engine.Work) error {
+func (db *DB) Snapshot(ctx context.Context, do engine.Work) error {
 	return db.Read(ctx, func(ctx context.Context, c engine.Conn) error {
 		if _, err := c.Exec(ctx, beginRead); err != nil {
 			return err
@@ -188,7 +223,7 @@ func (db *sqliteDB) Snapshot(ctx context.Context, do engine.Work) error {
 }
 
 // alone is for use before the writer runs.
-func (db *sqliteDB) Alone(ctx context.Context, do engine.Work) error {
+func (db *DB) Alone(ctx context.Context, do engine.Work) error {
 	c := db.writer
 	return patiently(ctx, func() error {
 		if _, err := c.Exec(ctx, beginWrite); err != nil {
@@ -207,7 +242,7 @@ func (db *sqliteDB) Alone(ctx context.Context, do engine.Work) error {
 }
 
 // Commit implements engine.DB.
-func (db *sqliteDB) Commit(ctx context.Context, b op.Batch) (seq revocation.Seq, err error) {
+func (db *DB) Commit(ctx context.Context, b op.Batch) (seq revocation.Seq, err error) {
 	j := &job{single: len(b.Ops)+len(b.Log) == 0 && len(b.Audit) == 1}
 	err = db.enqueue(ctx, j, func(ctx context.Context, c engine.Conn) error { return batch.CarryOut(ctx, c, b, &seq) })
 	if err != nil {
@@ -217,7 +252,7 @@ func (db *sqliteDB) Commit(ctx context.Context, b op.Batch) (seq revocation.Seq,
 }
 
 // Touch implements engine.DB.
-func (db *sqliteDB) Touch(ctx context.Context, uses []records.Use) error {
+func (db *DB) Touch(ctx context.Context, uses []records.Use) error {
 	return db.Write(ctx, func(ctx context.Context, c engine.Conn) error {
 		for _, u := range uses {
 			if err := c.Post(ctx, touch, u.ID, column.Micros(u.At), u.Address); err != nil {
@@ -229,12 +264,12 @@ func (db *sqliteDB) Touch(ctx context.Context, uses []records.Use) error {
 }
 
 // Clock implements engine.DB: the process is the database.
-func (*sqliteDB) Clock(context.Context) (at time.Time, ok bool, err error) {
+func (*DB) Clock(context.Context) (at time.Time, ok bool, err error) {
 	return time.Time{}, false, nil
 }
 
 // listen waits for ctx: SQLite doesn't notify anybody of what other processes do.
-func (*sqliteDB) Listen(ctx context.Context, _ func()) error {
+func (*DB) Listen(ctx context.Context, _ func()) error {
 	<-ctx.Done()
 	return ctx.Err()
 }
@@ -307,15 +342,15 @@ func syncDir(path string) error {
 	return errors.Join(d.Sync(), d.Close())
 }
 
-// lookSQLite implements look.
-func lookSQLite(ctx context.Context, path string, do engine.Work) error {
+// Look reads a file in one snapshot, without changing anything.
+func Look(ctx context.Context, path string, do engine.Work) error {
 	if err := ensureFile(path, false); err != nil {
 		return err
 	}
 	if err := checkLog(path); err != nil {
 		return err
 	}
-	db := &sqliteDB{path: path, queries: new(atomic.Int64)}
+	db := &DB{path: path, queries: new(atomic.Int64)}
 	c, err := db.dial(ctx, reading(path))
 	if err != nil {
 		return err
@@ -327,7 +362,7 @@ func lookSQLite(ctx context.Context, path string, do engine.Work) error {
 }
 
 // dial opens one connection.
-func (db *sqliteDB) dial(ctx context.Context, name string) (*sqliteConn, error) {
+func (db *DB) dial(ctx context.Context, name string) (*conn, error) {
 	pool, err := sql.Open("sqlite", name)
 	if err != nil {
 		return nil, err
@@ -336,69 +371,8 @@ func (db *sqliteDB) dial(ctx context.Context, name string) (*sqliteConn, error) 
 	if err != nil {
 		return nil, errors.Join(err, pool.Close())
 	}
-	return &sqliteConn{pool: pool, db: c, stmts: map[string]*sql.Stmt{}, count: db.queries}, nil
-}
-
-// code is SQLite's primary result code of an error; 0 when it isn't SQLite's.
-func code(err error) int {
-	var e *sqlite.Error
-	if !errors.As(err, &e) {
-		return 0
-	}
-	return e.Code() & 0xff
-}
-
-// busy reports whether another process holds a lock.
-func busy(err error) bool {
-	c := code(err)
-	return c == sqlite3.SQLITE_BUSY || c == sqlite3.SQLITE_LOCKED
-}
-
-// broken reports whether the file failed, and not the statement.
-func broken(err error) bool {
-	switch code(err) {
-	case sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_READONLY,
-		sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM, sqlite3.SQLITE_NOMEM, sqlite3.SQLITE_PROTOCOL:
-		return true
-	}
-	return errors.Is(err, errMoved)
-}
-
-// explainFile returns an error at the start with what the operator can do about it.
-func explainFile(err error) error {
-	switch code(err) {
-	case sqlite3.SQLITE_FULL:
-		return fmt.Errorf("its disk is full: %w", err)
-	case sqlite3.SQLITE_IOERR:
-		return fmt.Errorf("its disk is full, or it fails: %w", err)
-	}
-	return err
-}
-
-// errMoved is the error for a file that was moved or removed: nothing is written to it
-// any more, because the next process to open the database would not find it.
-var errMoved = errors.New("the file was moved, removed or replaced since it was opened")
-
-// classify turns an error of the database into a fault, whose cause names the file for
-// the operator's log and whose message has no details for the client. Every other error
-// is returned unchanged.
-func (db *sqliteDB) classify(err error) error {
-	var f *fault.Error
-	if err == nil || errors.As(err, &f) || !broken(err) && code(err) == 0 {
-		return err
-	}
-	cause := fmt.Errorf("database %s: %w", db.path, err)
-	message, wait := "the store can't be used now", engine.Later
-	switch {
-	case !broken(err):
-		return cause
-	case busy(err):
-		message, wait = "the store is busy", engine.Soon
-	case code(err) == sqlite3.SQLITE_FULL:
-		message = "the store's disk is full"
-	}
-	return engine.Unavailable(cause, message, wait)
+	return &conn{pool: pool, db: c, stmts: map[string]*sql.Stmt{}, count: db.queries}, nil
 }
 
 // Follow implements engine.DB: there is only one file.
-func (*sqliteDB) Follow(func() string) {}
+func (*DB) Follow(func() string) {}

@@ -1,4 +1,4 @@
-package store
+package postgres
 
 import (
 	"context"
@@ -40,13 +40,15 @@ const (
 	noTransactionTimeout = `SELECT set_config(name, '0', false) FROM pg_settings WHERE name = 'transaction_timeout' AND setting <> '0'`
 )
 
-// relied are the settings without which a connection isn't used: without the first,
+// relied returns the settings without which a connection isn't used: without the first,
 // acknowledged writes may be lost, and without the last three a disconnected or waiting
 // node blocks the others. Those of TCP are not among them: a connection through a socket
 // has none.
-var relied = []string{
-	"synchronous_commit", "default_transaction_isolation", "standard_conforming_strings", "client_encoding",
-	"idle_in_transaction_session_timeout", "statement_timeout", "lock_timeout",
+func relied() []string {
+	return []string{
+		"synchronous_commit", "default_transaction_isolation", "standard_conforming_strings", "client_encoding",
+		"idle_in_transaction_session_timeout", "statement_timeout", "lock_timeout",
+	}
 }
 
 const noPooler = "if a connection pooler such as PgBouncer stands between, name the PostgreSQL server itself"
@@ -55,7 +57,7 @@ const noPooler = "if a connection pooler such as PgBouncer stands between, name 
 // records which server it is.
 func checkServer(ctx context.Context, c *pgx.Conn, wanted map[string]string) error {
 	var s server
-	err := c.QueryRow(ctx, selectServer, relied).Scan(&s.version, &s.encoding, &s.standby, &s.readOnly, &s.settings, &s.origin)
+	err := c.QueryRow(ctx, selectServer, relied()).Scan(&s.version, &s.encoding, &s.standby, &s.readOnly, &s.settings, &s.origin)
 	if err != nil {
 		return explain(&lost{err})
 	}
@@ -81,7 +83,7 @@ func (s server) check(wanted map[string]string) error {
 	case s.readOnly:
 		return unfit("it is read-only (default_transaction_read_only)")
 	}
-	for _, name := range relied {
+	for _, name := range relied() {
 		if got, want := s.settings[name], wanted[name]; got != want {
 			return unfit(fmt.Sprintf("the setting %s is %q on the server, and bearerd asked for %q: %s", name, got, want, noPooler))
 		}

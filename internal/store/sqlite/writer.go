@@ -1,4 +1,4 @@
-package store
+package sqlite
 
 import (
 	"cmp"
@@ -33,12 +33,12 @@ func (j *job) claim() bool { return j.settled.CompareAndSwap(false, true) }
 
 // Write implements engine.DB: an error means that nothing was written. Another goroutine may
 // run do.
-func (db *sqliteDB) Write(ctx context.Context, do engine.Work) error {
+func (db *DB) Write(ctx context.Context, do engine.Work) error {
 	return db.enqueue(ctx, &job{}, do)
 }
 
 // enqueue has a job do something, and waits for its outcome.
-func (db *sqliteDB) enqueue(ctx context.Context, j *job, do engine.Work) error {
+func (db *DB) enqueue(ctx context.Context, j *job, do engine.Work) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
@@ -74,7 +74,7 @@ func (db *sqliteDB) enqueue(ctx context.Context, j *job, do engine.Work) error {
 }
 
 // serve is the writer: it carries out the jobs until the store is closed.
-func (db *sqliteDB) serve(ctx context.Context) {
+func (db *DB) serve(ctx context.Context) {
 	defer close(db.stopped)
 	for {
 		select {
@@ -88,7 +88,7 @@ func (db *sqliteDB) serve(ctx context.Context) {
 
 // group carries out a job, together with those that came in the meantime, in one
 // transaction: a commit takes as long as the disk needs, for one job and for many.
-func (db *sqliteDB) group(ctx context.Context, c *sqliteConn, first *job) {
+func (db *DB) group(ctx context.Context, c *conn, first *job) {
 	if err := db.begin(ctx, c, first); err != nil {
 		if first.claim() {
 			first.done <- err
@@ -126,7 +126,7 @@ func (db *sqliteDB) group(ctx context.Context, c *sqliteConn, first *job) {
 }
 
 // waiting returns the next job, or nil when there is none.
-func (db *sqliteDB) waiting() *job {
+func (db *DB) waiting() *job {
 	select {
 	case j := <-db.queue:
 		return j
@@ -137,7 +137,7 @@ func (db *sqliteDB) waiting() *job {
 
 // begin takes the write lock. Another process may hold it, and a busy one releases it
 // only for moments: SQLite's own way of waiting, longer each time, would miss them.
-func (db *sqliteDB) begin(ctx context.Context, c *sqliteConn, first *job) error {
+func (db *DB) begin(ctx context.Context, c *conn, first *job) error {
 	over := func() bool { return first.settled.Load() || db.closing() }
 	return retry(over, func() error {
 		// The open file must still be the one of that name.
@@ -162,7 +162,7 @@ func retry(over func() bool, do func() error) error {
 }
 
 // closing reports whether the database is closed, or being closed.
-func (db *sqliteDB) closing() bool {
+func (db *DB) closing() bool {
 	select {
 	case <-db.stop:
 		return true
@@ -173,7 +173,7 @@ func (db *sqliteDB) closing() bool {
 
 // attempt does one job so that it is rolled back when it fails. When the whole
 // transaction is lost with it, lost is the reason.
-func attempt(ctx context.Context, c *sqliteConn, j *job) (err, lost error) {
+func attempt(ctx context.Context, c *conn, j *job) (err, lost error) {
 	if j.single {
 		err = engine.Guarded(func() error { return j.do(c) })
 		if broken(err) || errors.Is(err, engine.ErrPanic) {
@@ -199,7 +199,10 @@ func attempt(ctx context.Context, c *sqliteConn, j *job) (err, lost error) {
 
 // attemptAlone does the only job of a transaction, which is lost with it. A savepoint would
 // have SQLite keep a copy of every page that the job changes, until the job has ended.
-func attemptAlone(_ context.Context, c *sqliteConn, j *job) (err, lost error) {
+func attemptAlone(_ context.Context, c *conn, j *job) (err, lost error) {
 	err = engine.Guarded(func() error { return j.do(c) })
 	return err, err
 }
+
+// Queued returns how many writes wait for their transaction.
+func (db *DB) Queued() int { return len(db.queue) }
