@@ -27,7 +27,7 @@ const module = "github.com/bearerd/bearerd"
 var (
 	domains = []string{
 		"internal/token", "internal/keyring", "internal/access",
-		"internal/identity", "internal/revocation", "internal/audit", "internal/networks", "internal/uses", "internal/fault",
+		"internal/identity", "internal/passhash", "internal/revocation", "internal/audit", "internal/networks", "internal/uses", "internal/fault",
 	}
 	// operations decide and commit; each stands on the same few packages and on none
 	// of the others.
@@ -63,7 +63,8 @@ var mayImport = map[string][]string{
 	"internal/token":            {"internal/fault", "internal/networks", "internal/strictjson"},
 	"internal/keyring":          {"internal/fault", "internal/token", "internal/strictjson"},
 	"internal/access":           {"internal/fault"},
-	"internal/identity":         {"internal/fault", "internal/token"}, // a new user's password and a client's secret are token.Secret
+	"internal/passhash":         {"internal/fault"},
+	"internal/identity":         {"internal/fault", "internal/passhash", "internal/token"}, // a new user's password and a client's secret are token.Secret
 	"internal/machine":          nil,
 	"internal/revocation":       {"internal/fault", "internal/machine"},
 	"internal/audit":            {"internal/fault", "internal/redact"},
