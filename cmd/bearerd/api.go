@@ -29,7 +29,7 @@ type apiCall struct {
 	include bool
 }
 
-func (p *program) apiCommand() *cobra.Command {
+func (p logins) apiCommand() *cobra.Command {
 	var c apiCall
 	cmd := &cobra.Command{
 		Use:   "api PATH",
@@ -50,7 +50,7 @@ If you are logged in at several servers, --issuer selects one.`,
   bearerd api users/ada -X PATCH --input change.json
   bearerd api /specimens/1`,
 		Args: takes("PATH"),
-		RunE: func(cmd *cobra.Command, args []string) error { return p.callAPI(cmd, args[0], c) },
+		RunE: func(cmd *cobra.Command, args []string) error { return p.call(cmd, args[0], c) },
 	}
 	f := cmd.Flags()
 	f.StringVarP(&c.method, "method", "X", "", "the `METHOD`, such as PATCH or DELETE")
@@ -65,7 +65,7 @@ If you are logged in at several servers, --issuer selects one.`,
 	return cmd
 }
 
-func (p *program) callAPI(cmd *cobra.Command, path string, c apiCall) error {
+func (p logins) call(cmd *cobra.Command, path string, c apiCall) error {
 	call, err := p.prepare(path, c)
 	if err != nil {
 		return err
@@ -103,7 +103,7 @@ func (p *program) callAPI(cmd *cobra.Command, path string, c apiCall) error {
 }
 
 // refreshed replaces a token that ended, and keeps the new one.
-func (p *program) refreshed(ctx context.Context, s *login.Server, folder login.Folder, l login.Login) (login.Login, error) {
+func (p logins) refreshed(ctx context.Context, s *login.Server, folder login.Folder, l login.Login) (login.Login, error) {
 	l, changed, err := s.Fresh(ctx, l)
 	if refusal, ok := errors.AsType[*login.Error](err); ok && refusal.Code == "invalid_grant" {
 		return l, hint(errors.New("the login has ended, or was revoked"), "log in again: bearerd login %s", l.Issuer)
@@ -116,7 +116,7 @@ func (p *program) refreshed(ctx context.Context, s *login.Server, folder login.F
 
 // printAnswer prints an answer: the body, and before it the status and the headers where
 // they are asked for. Control characters are not sent to a terminal.
-func (p *program) printAnswer(resp *http.Response, include bool) error {
+func (p logins) printAnswer(resp *http.Response, include bool) error {
 	body, err := io.ReadAll(resp.Body)
 	if err != nil {
 		return err
@@ -133,10 +133,10 @@ func (p *program) printAnswer(resp *http.Response, include bool) error {
 	}
 	out.Write(body)
 	text := out.Bytes()
-	if f, ok := p.stdout.(*os.File); ok && term.IsTerminal(int(f.Fd())) {
+	if f, ok := p.Stdout.(*os.File); ok && term.IsTerminal(int(f.Fd())) {
 		text = []byte(printable(strings.ReplaceAll(out.String(), "\r\n", "\n")))
 	}
-	_, err = p.stdout.Write(text)
+	_, err = p.Stdout.Write(text)
 	return err
 }
 
@@ -154,7 +154,7 @@ func indented(body []byte) []byte {
 }
 
 // prepare returns the HTTP request of a call.
-func (p *program) prepare(path string, c apiCall) (login.Call, error) {
+func (p logins) prepare(path string, c apiCall) (login.Call, error) {
 	call := login.Call{Method: strings.ToUpper(c.method), Path: path, Header: http.Header{"Accept": {"application/json, */*"}}}
 	names, values, err := c.fields()
 	if err != nil {
@@ -168,7 +168,7 @@ func (p *program) prepare(path string, c apiCall) (login.Call, error) {
 	}
 	switch {
 	case c.input != "":
-		in, err := p.source(c.input)
+		in, err := p.Open(c.input)
 		if err != nil {
 			return call, err
 		}

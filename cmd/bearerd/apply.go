@@ -24,7 +24,7 @@ import (
 	"github.com/bearerd/bearerd/internal/token"
 )
 
-func (p *program) applyCommand() *cobra.Command {
+func applyCommand(p *program) *cobra.Command {
 	var file string
 	var dryRun, prune bool
 	var from apply.Desired // the source and its ways
@@ -63,12 +63,12 @@ An error names the file and the line, and nothing is changed.`,
 			if cmd.Flags().Changed("source") && from.Source == "" {
 				return errors.New("--source needs a name")
 			}
-			return p.with(cmd, needs{creates: true, rehearses: dryRun, waits: true}, func(ctx context.Context, i *instance) error {
+			return p.With(cmd, needs{creates: true, rehearses: dryRun, waits: true}, func(ctx context.Context, i *instance) error {
 				done, receipt, err := i.Applier.Apply(ctx, caller.Operator(), desired)
 				if err != nil {
 					return atLine(err, access)
 				}
-				p.warnOfClients(desired, done)
+				warnOfClients(p, desired, done)
 				changes := make([]change, len(done))
 				verb := ""
 				if dryRun {
@@ -76,19 +76,19 @@ An error names the file and the line, and nothing is changed.`,
 				}
 				for n, d := range done {
 					changes[n] = change{d.Action, d.Target}
-					p.say("%s%s", verb, inWords(d))
+					p.Say("%s%s", verb, inWords(d))
 				}
 				switch {
 				case len(done) == 0:
-					p.say("nothing to change")
+					p.Say("nothing to change")
 				case dryRun:
-					p.say("%s, not applied: this was a dry run", count(len(done), "change"))
+					p.Say("%s, not applied: this was a dry run", count(len(done), "change"))
 				case receipt.Revoked:
-					p.say("%s applied; %s", count(len(done), "change"), i.reach(receipt))
+					p.Say("%s applied; %s", count(len(done), "change"), i.reach(receipt))
 				default:
-					p.say("%s applied", count(len(done), "change"))
+					p.Say("%s applied", count(len(done), "change"))
 				}
-				return p.show(struct {
+				return p.Show(struct {
 					Changes []change `json:"changes"`
 					DryRun  bool     `json:"dry_run"`
 				}{changes, dryRun}, silent)
@@ -114,12 +114,12 @@ type change struct {
 
 // warnOfClients warns of changed clients whose id or secret can't be sent by every client
 // library.
-func (p *program) warnOfClients(desired apply.Desired, done []apply.Applied) {
+func warnOfClients(p *program, desired apply.Desired, done []apply.Applied) {
 	for _, n := range desired.Clients {
 		if slices.ContainsFunc(done, func(d apply.Applied) bool {
 			return d.Target == n.ID && (d.Action == audit.ClientCreate || d.Action == audit.ClientUpdate)
 		}) {
-			p.warnOfBasic(n.ID, n.Secret)
+			warnOfBasic(p, n.ID, n.Secret)
 		}
 	}
 }

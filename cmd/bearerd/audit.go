@@ -14,7 +14,7 @@ import (
 	"github.com/bearerd/bearerd/internal/caller"
 )
 
-func (p *program) auditCommand() *cobra.Command {
+func auditCommand(p *program) *cobra.Command {
 	var f audit.Filter
 	var since, until string
 	limit := audit.DefaultLimit
@@ -36,10 +36,10 @@ minute with their number.`,
 		Args: takes(),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			var err error
-			if f.Since, err = p.parseInstant("since", since); err != nil {
+			if f.Since, err = p.Instant("since", since); err != nil {
 				return err
 			}
-			if f.Until, err = p.parseInstant("until", until); err != nil {
+			if f.Until, err = p.Instant("until", until); err != nil {
 				return err
 			}
 			if limit < 1 {
@@ -51,7 +51,7 @@ minute with their number.`,
 			if err := oneOf("outcome", f.Outcome, outcomes()); err != nil {
 				return err
 			}
-			return p.with(cmd, needs{}, func(ctx context.Context, i *instance) error {
+			return p.With(cmd, needs{}, func(ctx context.Context, i *instance) error {
 				var all []audit.Event
 				for len(all) < limit {
 					f.Limit = min(limit-len(all), audit.MaxLimit)
@@ -65,7 +65,7 @@ minute with their number.`,
 					}
 					f.Cursor = page.Next
 				}
-				return p.showEvents(ctx, i, all)
+				return showEvents(ctx, p, i, all)
 			})
 		},
 	}
@@ -86,8 +86,8 @@ minute with their number.`,
 
 func outcomes() []string { return []string{audit.OK, audit.Refused} }
 
-// parseInstant reads a time, or a duration before now.
-func (p *program) parseInstant(flag, s string) (time.Time, error) {
+// Instant reads a time, or a duration before now.
+func (p *program) Instant(flag, s string) (time.Time, error) {
 	if s == "" {
 		return time.Time{}, nil
 	}
@@ -95,12 +95,12 @@ func (p *program) parseInstant(flag, s string) (time.Time, error) {
 		return t, nil
 	}
 	if d, err := time.ParseDuration(s); err == nil && d > 0 {
-		return p.now().Add(-d), nil
+		return p.Now().Add(-d), nil
 	}
 	return time.Time{}, fmt.Errorf("--%s: %q is neither a time, such as 2026-05-04T12:00:00Z, nor a duration, such as 24h", flag, s)
 }
 
-func (p *program) showEvents(ctx context.Context, i *instance, events []audit.Event) error {
+func showEvents(ctx context.Context, p *program, i *instance, events []audit.Event) error {
 	var subjects []string
 	for _, e := range events {
 		subjects = append(subjects, e.Actor, e.Target)
@@ -110,7 +110,7 @@ func (p *program) showEvents(ctx context.Context, i *instance, events []audit.Ev
 	if err != nil {
 		return err
 	}
-	return p.show(listed(events), func(w io.Writer) { eventTable(w, events, names) })
+	return p.Show(listed(events), func(w io.Writer) { eventTable(w, events, names) })
 }
 
 func eventTable(w io.Writer, all []audit.Event, names map[string]string) {

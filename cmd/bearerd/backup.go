@@ -12,7 +12,7 @@ import (
 	"github.com/bearerd/bearerd/internal/store"
 )
 
-func (p *program) backupCommand() *cobra.Command {
+func backupCommand(p *program) *cobra.Command {
 	return &cobra.Command{
 		Use:   "backup FILE",
 		Short: "Write a copy of the database, beside a running server",
@@ -26,14 +26,14 @@ The copy contains the signing keys, encrypted with the master key. Keep a copy o
 the master key too, in another place.`,
 		Args: takes("FILE"),
 		RunE: func(cmd *cobra.Command, args []string) (err error) {
-			c, err := p.loadConfig(cmd)
+			c, err := p.LoadConfig(cmd)
 			if err != nil {
 				return err
 			}
 			if c.Database.IsPostgres() {
 				return hint(errors.New("back up a PostgreSQL database with PostgreSQL's own tools"), "use pg_dump, or what the server's host offers")
 			}
-			s, err := openStore(cmd.Context(), c, store.Options{Now: p.now, MustExist: true})
+			s, err := openStore(cmd.Context(), c, store.Options{Now: p.Now, MustExist: true})
 			if err != nil {
 				return err
 			}
@@ -46,13 +46,13 @@ the master key too, in another place.`,
 				return err
 			}
 			_, err = s.Commit(cmd.Context(), records.Batch{Audit: []audit.Event{audit.Event{
-				At: p.now(), Actor: audit.ActorCLI, Action: audit.Backup, Target: args[0], Outcome: audit.OK,
+				At: p.Now(), Actor: audit.ActorCLI, Action: audit.Backup, Target: args[0], Outcome: audit.OK,
 			}.Clean()}})
 			if err != nil {
 				return err
 			}
-			p.say("wrote %s; the master key %s is not in it", args[0], c.MasterKeyPath())
-			return p.show(map[string]string{"file": args[0]}, silent)
+			p.Say("wrote %s; the master key %s is not in it", args[0], c.MasterKeyPath())
+			return p.Show(map[string]string{"file": args[0]}, silent)
 		},
 	}
 }

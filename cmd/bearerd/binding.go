@@ -14,11 +14,14 @@ import (
 	"github.com/bearerd/bearerd/internal/records"
 )
 
-func (p *program) bindingCommands() *cobra.Command {
+// bindings are the commands about bindings.
+type bindings struct{ *program }
+
+func (p bindings) commands() *cobra.Command {
 	return group("binding", "List, create and delete bindings",
 		`List, create and delete bindings. A binding grants a user or a group a role or a
 permission at a path, and at everything beneath it.`,
-		p.bindingListCommand(), p.bindingShowCommand(), p.bindingCreateCommand(), p.bindingDeleteCommand())
+		p.list(), p.show(), p.create(), p.delete())
 }
 
 // describeBinding returns in words what a binding grants.
@@ -59,22 +62,22 @@ func bindingRow(b adminapi.Binding) []string {
 	return []string{who, what, string(b.Path), b.Owner, b.ID}
 }
 
-func (p *program) bindingListCommand() *cobra.Command {
+func (p bindings) list() *cobra.Command {
 	var q records.BindingQuery
 	cmd := &cobra.Command{
 		Use:   "list",
 		Short: "List bindings",
 		Args:  takes(),
-		RunE: p.onDatabase(needs{}, func(ctx context.Context, i *instance, _ []string) error {
+		RunE: p.OnDatabase(needs{}, func(ctx context.Context, i *instance, _ []string) error {
 			list, err := i.Directory.BindingList(ctx, caller.Operator(), q)
 			if err != nil {
-				return p.aboutFlag(ctx, i, nounUser, q.User, err)
+				return p.AboutFlag(ctx, i, nounUser, q.User, err)
 			}
 			all, err := bindingsOf(ctx, i, list)
 			if err != nil {
 				return err
 			}
-			return p.show(listed(all), func(w io.Writer) {
+			return p.Show(listed(all), func(w io.Writer) {
 				table(w, "WHO\tMAY\tAT\tOWNER\tID", rendered(all, bindingRow))
 			})
 		}),
@@ -82,38 +85,38 @@ func (p *program) bindingListCommand() *cobra.Command {
 	cmd.Flags().StringVar(&q.User, "user", "", "only those of this `USER`")
 	cmd.Flags().StringVar(&q.Group, "group", "", "only those of this `GROUP`")
 	cmd.MarkFlagsMutuallyExclusive("user", "group")
-	p.flagAbout(cmd, "user", nounUser)
-	p.flagAbout(cmd, "group", nounGroup)
+	p.FlagAbout(cmd, "user", nounUser)
+	p.FlagAbout(cmd, "group", nounGroup)
 	return cmd
 }
 
-func (p *program) bindingShowCommand() *cobra.Command {
-	return p.about(nounBinding, &cobra.Command{
+func (p bindings) show() *cobra.Command {
+	return p.About(nounBinding, &cobra.Command{
 		Use:   "show BINDING",
 		Short: "Show one binding",
 		Args:  takes("BINDING"),
-		RunE: p.onDatabase(needs{}, func(ctx context.Context, i *instance, args []string) error {
+		RunE: p.OnDatabase(needs{}, func(ctx context.Context, i *instance, args []string) error {
 			b, err := i.Directory.Binding(ctx, caller.Operator(), args[0])
 			if err != nil {
 				return err
 			}
-			return p.showBinding(ctx, i, b)
+			return p.print(ctx, i, b)
 		}),
 	})
 }
 
-func (p *program) showBinding(ctx context.Context, i *instance, b access.Binding) error {
+func (p bindings) print(ctx context.Context, i *instance, b access.Binding) error {
 	all, err := bindingsOf(ctx, i, []access.Binding{b})
 	if err != nil {
 		return err
 	}
 	row := bindingRow(all[0])
-	return p.show(all[0], func(w io.Writer) {
+	return p.Show(all[0], func(w io.Writer) {
 		fields(w, "who", row[0], "may", row[1], "at", row[2], "owner", row[3], "id", row[4])
 	})
 }
 
-func (p *program) bindingCreateCommand() *cobra.Command {
+func (p bindings) create() *cobra.Command {
 	var b access.Binding
 	var permissions []access.Permission
 	path := string(access.Root)
@@ -126,7 +129,7 @@ it. The id of the binding is printed to standard output.`,
   bearerd binding create --group curators --permission "access /collections/4"
   bearerd binding create --user ada --permission "* /"`,
 		Args: takes(),
-		RunE: p.onDatabase(needs{creates: true}, func(ctx context.Context, i *instance, _ []string) error {
+		RunE: p.OnDatabase(needs{creates: true}, func(ctx context.Context, i *instance, _ []string) error {
 			if len(permissions) > 1 {
 				return hint(errors.New("a binding grants one permission"), "create a role of several, or several bindings")
 			}
@@ -146,8 +149,8 @@ it. The id of the binding is printed to standard output.`,
 				return err
 			}
 			row := bindingRow(all[0])
-			p.say("%s has %s at %s", row[0], row[1], row[2])
-			return p.show(all[0], func(w io.Writer) { _, _ = fmt.Fprintln(w, made.ID) })
+			p.Say("%s has %s at %s", row[0], row[1], row[2])
+			return p.Show(all[0], func(w io.Writer) { _, _ = fmt.Fprintln(w, made.ID) })
 		}),
 	}
 	f := cmd.Flags()
@@ -160,14 +163,14 @@ it. The id of the binding is printed to standard output.`,
 	cmd.MarkFlagsMutuallyExclusive("user", "group")
 	cmd.MarkFlagsOneRequired("role", "permission")
 	cmd.MarkFlagsMutuallyExclusive("role", "permission")
-	p.flagAbout(cmd, "user", nounUser)
-	p.flagAbout(cmd, "group", nounGroup)
-	p.flagAbout(cmd, "role", nounRole)
+	p.FlagAbout(cmd, "user", nounUser)
+	p.FlagAbout(cmd, "group", nounGroup)
+	p.FlagAbout(cmd, "role", nounRole)
 	return cmd
 }
 
-func (p *program) bindingDeleteCommand() *cobra.Command {
-	return p.revocation(p.about(nounBinding, &cobra.Command{
+func (p bindings) delete() *cobra.Command {
+	return p.Revocation(p.About(nounBinding, &cobra.Command{
 		Use:        "delete BINDING",
 		Short:      "Delete a binding",
 		Long:       `Delete a binding. What it granted is refused at once. BINDING is its id.`,

@@ -15,25 +15,28 @@ import (
 	"github.com/bearerd/bearerd/internal/token"
 )
 
-func (p *program) clientCommands() *cobra.Command {
+// clients are the commands about OAuth clients.
+type clients struct{ *program }
+
+func (p clients) commands() *cobra.Command {
 	return group("client", "List, create and delete OAuth clients",
 		`List, create and delete OAuth clients. bearerd creates a client's secret and shows
 it only once, or reads it from a file; it is never an argument.`,
-		p.clientListCommand(), p.clientShowCommand(), p.clientCreateCommand(), p.clientSecretCommand(), p.clientDeleteCommand())
+		p.list(), p.show(), p.create(), p.secret(), p.delete())
 }
 
-func (p *program) clientListCommand() *cobra.Command {
+func (p clients) list() *cobra.Command {
 	return &cobra.Command{
 		Use:   "list",
 		Short: "List OAuth clients",
 		Args:  takes(),
-		RunE: p.onDatabase(needs{}, func(ctx context.Context, i *instance, _ []string) error {
+		RunE: p.OnDatabase(needs{}, func(ctx context.Context, i *instance, _ []string) error {
 			clients, err := i.Directory.ClientList(ctx, caller.Operator())
 			if err != nil {
 				return err
 			}
 			all := rendered(clients, func(c identity.Client) adminapi.Client { return adminapi.ClientOf(c, i.now()) })
-			return p.show(listed(all), func(w io.Writer) {
+			return p.Show(listed(all), func(w io.Writer) {
 				rows := make([][]string, len(all))
 				for i, c := range all {
 					rows[i] = []string{
@@ -46,18 +49,18 @@ func (p *program) clientListCommand() *cobra.Command {
 	}
 }
 
-func (p *program) clientShowCommand() *cobra.Command {
-	return p.about(nounClient, &cobra.Command{
+func (p clients) show() *cobra.Command {
+	return p.About(nounClient, &cobra.Command{
 		Use:   "show CLIENT",
 		Short: "Show one OAuth client",
 		Args:  takes("CLIENT"),
-		RunE: p.onDatabase(needs{}, func(ctx context.Context, i *instance, args []string) error {
+		RunE: p.OnDatabase(needs{}, func(ctx context.Context, i *instance, args []string) error {
 			found, err := i.Directory.Client(ctx, caller.Operator(), args[0])
 			if err != nil {
 				return err
 			}
 			c := adminapi.ClientOf(found, i.now())
-			return p.show(c, func(w io.Writer) {
+			return p.Show(c, func(w io.Writer) {
 				fields(w, "id", c.ID, "kind", kindOfClient(c), "name", c.Name, "grants", strings.Join(c.Grants, " "), "scopes", strings.Join(c.Scopes, " "),
 					"audiences", strings.Join(c.Audiences, " "), "redirect URIs", strings.Join(c.RedirectURIs, " "),
 					"exchanges tokens of", strings.Join(c.ExchangeFrom, " "), "owner", c.Owner)
@@ -81,7 +84,7 @@ func kindOfClient(c adminapi.Client) string {
 	return kind
 }
 
-func (p *program) clientCreateCommand() *cobra.Command {
+func (p clients) create() *cobra.Command {
 	var n identity.NewClient
 	var public bool
 	var file, keys string
@@ -98,7 +101,7 @@ of its own (private_key_jwt).`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			n.ID = args[0]
 			if file != "" {
-				secret, err := p.readSecret("client secret", file)
+				secret, err := p.ReadSecret("client secret", file)
 				if err != nil {
 					return err
 				}
@@ -111,14 +114,14 @@ of its own (private_key_jwt).`,
 				}
 				n.Keys.JWKS = set
 			}
-			return p.with(cmd, needs{creates: true}, func(ctx context.Context, i *instance) error {
+			return p.With(cmd, needs{creates: true}, func(ctx context.Context, i *instance) error {
 				c, made, err := i.Directory.CreateClient(ctx, caller.Operator(), n, !public)
 				if err != nil {
 					return err
 				}
-				p.say("client %s is created", c.ID)
-				p.warnOfBasic(c.ID, n.Secret)
-				return p.showClient(adminapi.ClientOf(c, i.now()), made)
+				p.Say("client %s is created", c.ID)
+				warnOfBasic(p.program, c.ID, n.Secret)
+				return p.print(adminapi.ClientOf(c, i.now()), made)
 			})
 		},
 	}
@@ -135,14 +138,14 @@ of its own (private_key_jwt).`,
 	clientSecretFlag(cmd, &file)
 	cmd.MarkFlagsMutuallyExclusive("public", "secret-file", "jwks", "jwks-uri")
 	flagValues(cmd, "grant", identity.GrantTypes()...)
-	p.flagAbout(cmd, "scope", nounScope)
-	p.flagAbout(cmd, "exchange-from", nounClient)
+	p.FlagAbout(cmd, "scope", nounScope)
+	p.FlagAbout(cmd, "exchange-from", nounClient)
 	return cmd
 }
 
 // readKeySet reads a JWK Set from a file, or from standard input.
-func (p *program) readKeySet(file string) (string, error) {
-	in, err := p.source(file)
+func (p clients) readKeySet(file string) (string, error) {
+	in, err := p.Open(file)
 	if err != nil {
 		return "", fmt.Errorf("reading the JWK Set: %w", err)
 	}
@@ -159,27 +162,27 @@ func clientSecretFlag(cmd *cobra.Command, file *string) {
 
 // warnOfBasic says where a client's id or the secret given for it can't be sent by every
 // client.
-func (p *program) warnOfBasic(id string, given token.Secret) {
+func warnOfBasic(p *program, id string, given token.Secret) {
 	if warning := identity.BasicWarning(id, given.Reveal()); warning != "" {
-		p.say("client %s: %s", id, warning)
+		p.Say("client %s: %s", id, warning)
 	}
 }
 
-// showClient prints a secret that was made, alone, or the client as JSON.
-func (p *program) showClient(out adminapi.Client, made token.Secret) error {
+// print prints a secret that was made, alone, or the client as JSON.
+func (p clients) print(out adminapi.Client, made token.Secret) error {
 	out.Secret = made.Reveal()
-	return p.show(out, func(w io.Writer) {
+	return p.Show(out, func(w io.Writer) {
 		if out.Secret != "" {
 			_, _ = fmt.Fprintln(w, out.Secret)
 		}
 	})
 }
 
-func (p *program) clientSecretCommand() *cobra.Command {
+func (p clients) secret() *cobra.Command {
 	var file string
 	var overlap time.Duration
 	x := identity.Rotation{}
-	cmd := p.about(nounClient, &cobra.Command{
+	cmd := p.About(nounClient, &cobra.Command{
 		Use:   "secret CLIENT",
 		Short: "Create a new client secret",
 		Long: `Create a new secret for an OAuth client and print it to standard output, only
@@ -199,11 +202,11 @@ after a leak.`,
 			}
 			if file != "" {
 				var err error
-				if x.Secret, err = p.readSecret("client secret", file); err != nil {
+				if x.Secret, err = p.ReadSecret("client secret", file); err != nil {
 					return err
 				}
 			}
-			return p.with(cmd, needs{waits: true}, func(ctx context.Context, i *instance) error { return p.rotateSecret(ctx, i, x) })
+			return p.With(cmd, needs{waits: true}, func(ctx context.Context, i *instance) error { return p.rotate(ctx, i, x) })
 		},
 	})
 	cmd.Flags().DurationVar(&overlap, "overlap", 0, "let the old secret work beside the new one for this `TIME`, 90 days at most")
@@ -213,7 +216,7 @@ after a leak.`,
 	return cmd
 }
 
-func (p *program) rotateSecret(ctx context.Context, i *instance, x identity.Rotation) error {
+func (p clients) rotate(ctx context.Context, i *instance, x identity.Rotation) error {
 	secret, c, err := i.Directory.RotateSecret(ctx, caller.Operator(), x)
 	if err != nil {
 		return err
@@ -226,16 +229,16 @@ func (p *program) rotateSecret(ctx context.Context, i *instance, x identity.Rota
 	if x.Revoke {
 		issued = "what was issued to it is revoked"
 	}
-	p.say("client %s has a new secret; %s; %s", c.ID, old, issued)
-	p.warnOfBasic(c.ID, x.Secret)
+	p.Say("client %s has a new secret; %s; %s", c.ID, old, issued)
+	warnOfBasic(p.program, c.ID, x.Secret)
 	if x.Secret != "" {
 		secret = "" // it was given, and is not shown
 	}
-	return p.showClient(out, secret)
+	return p.print(out, secret)
 }
 
-func (p *program) clientDeleteCommand() *cobra.Command {
-	return p.revocation(p.about(nounClient, &cobra.Command{
+func (p clients) delete() *cobra.Command {
+	return p.Revocation(p.About(nounClient, &cobra.Command{
 		Use:        "delete CLIENT",
 		Short:      "Delete an OAuth client, and revoke its tokens",
 		Args:       takes("CLIENT"),

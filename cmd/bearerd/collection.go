@@ -16,24 +16,27 @@ import (
 	"github.com/bearerd/bearerd/internal/revocation"
 )
 
-func (p *program) collectionCommands() *cobra.Command {
+// collections are the commands about collections.
+type collections struct{ *program }
+
+func (p collections) commands() *cobra.Command {
 	return group("collection", "List, create, rename and delete collections",
 		`List, create, rename and delete collections. A collection is what a token can be
 limited to; access to it is bound at the path /collections/ID.`,
-		p.collectionListCommand(), p.collectionShowCommand(), p.collectionCreateCommand(), p.collectionRenameCommand(), p.collectionDeleteCommand())
+		p.list(), p.show(), p.create(), p.rename(), p.delete())
 }
 
-func (p *program) collectionListCommand() *cobra.Command {
+func (p collections) list() *cobra.Command {
 	return &cobra.Command{
 		Use:   "list",
 		Short: "List collections",
 		Args:  takes(),
-		RunE: p.onDatabase(needs{}, func(ctx context.Context, i *instance, _ []string) error {
+		RunE: p.OnDatabase(needs{}, func(ctx context.Context, i *instance, _ []string) error {
 			all, err := i.Directory.CollectionList(ctx, caller.Operator())
 			if err != nil {
 				return err
 			}
-			return p.show(listed(rendered(all, adminapi.CollectionOf)), func(w io.Writer) {
+			return p.Show(listed(rendered(all, adminapi.CollectionOf)), func(w io.Writer) {
 				rows := make([][]string, len(all))
 				for i, c := range all {
 					rows[i] = []string{strconv.FormatInt(c.ID, 10), c.Name, c.Owner}
@@ -44,21 +47,21 @@ func (p *program) collectionListCommand() *cobra.Command {
 	}
 }
 
-func (p *program) collectionShowCommand() *cobra.Command {
-	return p.about(nounCollection, &cobra.Command{
+func (p collections) show() *cobra.Command {
+	return p.About(nounCollection, &cobra.Command{
 		Use:   "show COLLECTION",
 		Short: "Show one collection",
 		Args:  takes("COLLECTION"),
-		RunE: p.onDatabase(needs{}, func(ctx context.Context, i *instance, args []string) error {
+		RunE: p.OnDatabase(needs{}, func(ctx context.Context, i *instance, args []string) error {
 			all, err := i.Directory.CollectionList(ctx, caller.Operator())
 			if err != nil {
 				return err
 			}
 			at := slices.IndexFunc(all, func(c records.Collection) bool { return strconv.FormatInt(c.ID, 10) == args[0] })
 			if at < 0 {
-				return p.missing(ctx, i, nounCollection, args[0])
+				return p.Missing(ctx, i, nounCollection, args[0])
 			}
-			return p.show(adminapi.CollectionOf(all[at]), func(w io.Writer) {
+			return p.Show(adminapi.CollectionOf(all[at]), func(w io.Writer) {
 				fields(w, "id", strconv.FormatInt(all[at].ID, 10), "name", all[at].Name, "owner", all[at].Owner)
 			})
 		}),
@@ -74,13 +77,13 @@ func collectionID(text string) (int64, error) {
 	return id, nil
 }
 
-func (p *program) collectionCreateCommand() *cobra.Command {
+func (p collections) create() *cobra.Command {
 	return &cobra.Command{
 		Use:     "create ID NAME",
 		Short:   "Create a collection",
 		Example: `  bearerd collection create 4 "KU Fish Voucher Collection"`,
 		Args:    takes("ID", "NAME"),
-		RunE: p.onDatabase(needs{creates: true}, func(ctx context.Context, i *instance, args []string) error {
+		RunE: p.OnDatabase(needs{creates: true}, func(ctx context.Context, i *instance, args []string) error {
 			id, err := collectionID(args[0])
 			if err != nil {
 				return err
@@ -89,18 +92,18 @@ func (p *program) collectionCreateCommand() *cobra.Command {
 			if err := i.Directory.CreateCollection(ctx, caller.Operator(), c); err != nil {
 				return err
 			}
-			p.say("collection %d is created: %s", c.ID, c.Name)
-			return p.show(adminapi.CollectionOf(c), silent)
+			p.Say("collection %d is created: %s", c.ID, c.Name)
+			return p.Show(adminapi.CollectionOf(c), silent)
 		}),
 	}
 }
 
-func (p *program) collectionRenameCommand() *cobra.Command {
-	return p.about(nounCollection, &cobra.Command{
+func (p collections) rename() *cobra.Command {
+	return p.About(nounCollection, &cobra.Command{
 		Use:   "rename COLLECTION NAME",
 		Short: "Change the name of a collection",
 		Args:  takes("COLLECTION", "NAME"),
-		RunE: p.onDatabase(needs{}, func(ctx context.Context, i *instance, args []string) error {
+		RunE: p.OnDatabase(needs{}, func(ctx context.Context, i *instance, args []string) error {
 			id, err := collectionID(args[0])
 			if err != nil {
 				return err
@@ -108,14 +111,14 @@ func (p *program) collectionRenameCommand() *cobra.Command {
 			if err := i.Directory.UpdateCollection(ctx, caller.Operator(), records.Collection{ID: id, Name: args[1]}); err != nil {
 				return err
 			}
-			p.say("collection %d is called %s", id, args[1])
-			return p.show(map[string]any{"id": id, "name": args[1]}, silent)
+			p.Say("collection %d is called %s", id, args[1])
+			return p.Show(map[string]any{"id": id, "name": args[1]}, silent)
 		}),
 	})
 }
 
-func (p *program) collectionDeleteCommand() *cobra.Command {
-	return p.revocation(p.about(nounCollection, &cobra.Command{
+func (p collections) delete() *cobra.Command {
+	return p.Revocation(p.About(nounCollection, &cobra.Command{
 		Use:        "delete COLLECTION",
 		Short:      "Delete a collection, with every binding about it alone",
 		Long:       `Delete a collection, with every binding about it alone. Its tokens are refused.`,

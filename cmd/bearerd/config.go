@@ -20,11 +20,14 @@ import (
 	"github.com/bearerd/bearerd/internal/token"
 )
 
-func (p *program) configCommands() *cobra.Command {
+// checks are the commands that check an installation.
+type checks struct{ *program }
+
+func (p checks) configCommands() *cobra.Command {
 	return group("config", "Check the configuration", "Check the configuration.", p.configCheckCommand())
 }
 
-func (p *program) configCheckCommand() *cobra.Command {
+func (p checks) configCheckCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "check",
 		Short: "Check the configuration and the files that it names",
@@ -38,29 +41,29 @@ A port that is in use is no error, because the server itself may run; see
 		Example: `  bearerd config check --config /etc/bearerd/bearerd.yaml`,
 		Args:    takes(),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			c, err := p.loadConfig(cmd)
+			c, err := p.LoadConfig(cmd)
 			if err != nil {
 				return err
 			}
 			for _, warning := range c.Warnings() {
-				p.say("warning: %s", warning)
+				p.Say("warning: %s", warning)
 			}
 			if err := p.checkConfig(cmd.Context(), c); err != nil {
 				return err
 			}
-			p.say("the configuration is valid")
-			return p.show(map[string]bool{"ok": true}, silent)
+			p.Say("the configuration is valid")
+			return p.Show(map[string]bool{"ok": true}, silent)
 		},
 	}
 }
 
 // checkConfig returns everything that would stop a server with this configuration.
-func (p *program) checkConfig(ctx context.Context, c config.Config) error {
+func (p checks) checkConfig(ctx context.Context, c config.Config) error {
 	in, errDatabase := inspectDatabase(ctx, c)
 	var secrets secretfile.Set
-	_, errNotices := readReceivers(c, &secrets, p.now)
+	_, errNotices := readReceivers(c, &secrets, p.Now)
 	_, errLogo := readLogo(c)
-	_, errWays := wayReader{c, &secrets, p.now}.read(ctx)
+	_, errWays := wayReader{c, &secrets, p.Now}.read(ctx)
 	_, errTLS := server.TLS{CertFile: c.TLS.CertFile, KeyFile: c.TLS.KeyFile}.Load()
 	if errTLS != nil {
 		errTLS = fmt.Errorf("tls: %w", errTLS)
@@ -140,7 +143,7 @@ func writable(dir string) error {
 }
 
 // checkAddresses opens the listeners for a moment.
-func (p *program) checkAddresses(ctx context.Context, c config.Config) error {
+func (p checks) checkAddresses(ctx context.Context, c config.Config) error {
 	var errs []error
 	for _, l := range []struct{ key, address string }{
 		{"listen", c.Listen}, {"ops_listen", c.OpsListen}, {"gen3.denylist_listen", c.Gen3.DenylistListen},
@@ -151,7 +154,7 @@ func (p *program) checkAddresses(ctx context.Context, c config.Config) error {
 		listener, err := new(net.ListenConfig).Listen(ctx, "tcp", l.address)
 		switch {
 		case errors.Is(err, syscall.EADDRINUSE):
-			p.say("warning: %s: %s is in use; that is as it should be if this server runs", l.key, l.address)
+			p.Say("warning: %s: %s is in use; that is as it should be if this server runs", l.key, l.address)
 		case err != nil:
 			errs = append(errs, hint(fmt.Errorf("%s: %w", l.key, err), "choose an address of this machine, and a port from 1024 up unless bearerd may use lower ones"))
 		default:
@@ -163,7 +166,7 @@ func (p *program) checkAddresses(ctx context.Context, c config.Config) error {
 
 // checkVerifyListen opens the listener for proxies for a moment. A socket that a server left
 // behind is removed, as a start would do.
-func (p *program) checkVerifyListen(ctx context.Context, c config.Config) error {
+func (p checks) checkVerifyListen(ctx context.Context, c config.Config) error {
 	const key = "verify_listen"
 	if c.VerifyListen == "" {
 		return nil
@@ -175,7 +178,7 @@ func (p *program) checkVerifyListen(ctx context.Context, c config.Config) error 
 	listener, err := address.Listen(ctx)
 	switch {
 	case errors.Is(err, syscall.EADDRINUSE):
-		p.say("warning: %s: %s is in use; that is as it should be if this server runs", key, address)
+		p.Say("warning: %s: %s is in use; that is as it should be if this server runs", key, address)
 		return nil
 	case err != nil:
 		return hint(fmt.Errorf("%s: %w", key, err), "name a file in a folder that the user that bearerd runs as may write to, or another port on loopback")
@@ -185,18 +188,18 @@ func (p *program) checkVerifyListen(ctx context.Context, c config.Config) error 
 
 // rehearse puts a whole server together on an empty database of its own, without
 // listening: what else would stop it is found by doing it.
-func (p *program) rehearse(ctx context.Context, c config.Config) (err error) {
+func (p checks) rehearse(ctx context.Context, c config.Config) (err error) {
 	if c, err = elsewhere(c); err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(filepath.Dir(c.Database.Reveal()))) }()
-	s, err := openStore(ctx, c, store.Options{Now: p.now})
+	s, err := openStore(ctx, c, store.Options{Now: p.Now})
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, s.Close()) }()
 	logger := silentLog()
-	i, err := assemble(ctx, parts{config: c, store: s, log: s, serves: true, meter: server.NewMetrics(), now: p.now, logger: logger})
+	i, err := assemble(ctx, parts{config: c, store: s, log: s, serves: true, meter: server.NewMetrics(), now: p.Now, logger: logger})
 	if err != nil {
 		return err
 	}

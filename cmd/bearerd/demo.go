@@ -42,7 +42,7 @@ type demo struct {
 
 func (d *demo) path(name string) string { return filepath.Join(d.Dir, name) }
 
-func (p *program) demoCommand() *cobra.Command {
+func demoCommand(p *program) *cobra.Command {
 	var dir, listen, ops string
 	cmd := &cobra.Command{
 		Use:   "demo",
@@ -63,7 +63,7 @@ kept, and its configuration and access file are examples to start from.`,
 				}
 				defer func() { err = errors.Join(err, os.RemoveAll(d.Dir)) }()
 			}
-			return p.runDemo(cmd.Context(), d)
+			return runDemo(cmd.Context(), p, d)
 		},
 	}
 	cmd.Flags().StringVar(&dir, "dir", "", "keep everything in this `FOLDER`")
@@ -72,7 +72,7 @@ kept, and its configuration and access file are examples to start from.`,
 	return cmd
 }
 
-func (p *program) runDemo(ctx context.Context, d *demo) error {
+func runDemo(ctx context.Context, p *program, d *demo) error {
 	api, err := startSampleAPI(ctx)
 	if err != nil {
 		return err
@@ -100,7 +100,7 @@ func (p *program) runDemo(ctx context.Context, d *demo) error {
 	if err != nil {
 		return err
 	}
-	if err := p.applySample(ctx, d, c); err != nil {
+	if err := applySample(ctx, p, d, c); err != nil {
 		return err
 	}
 	log, err := os.OpenFile(d.path("bearerd.log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
@@ -108,7 +108,7 @@ func (p *program) runDemo(ctx context.Context, d *demo) error {
 		return err
 	}
 	defer func() { _ = log.Close() }()
-	return p.serve(ctx, service{config: c, log: slog.New(slog.NewJSONHandler(log, nil)), ready: func() { p.printGuide(d) }})
+	return serve(ctx, p, service{config: c, log: slog.New(slog.NewJSONHandler(log, nil)), ready: func() { printGuide(p, d) }})
 }
 
 // findPlace finds a folder, the path of this program, and free ports for the demo.
@@ -166,7 +166,7 @@ func (d *demo) fill(text string) (string, error) {
 }
 
 // applySample does the same as `bearerd apply -f access.yaml`.
-func (p *program) applySample(ctx context.Context, d *demo, c config.Config) (err error) {
+func applySample(ctx context.Context, p *program, d *demo, c config.Config) (err error) {
 	file, err := config.LoadAccess(d.path("access.yaml"))
 	if err != nil {
 		return err
@@ -175,12 +175,12 @@ func (p *program) applySample(ctx context.Context, d *demo, c config.Config) (er
 	if err != nil {
 		return err
 	}
-	s, err := openStore(ctx, c, store.Options{Now: p.now})
+	s, err := openStore(ctx, c, store.Options{Now: p.Now})
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, s.Close()) }()
-	i, err := assemble(ctx, parts{config: c, store: s, log: &readOnlyLog{Store: s}, now: p.now, logger: silentLog()})
+	i, err := assemble(ctx, parts{config: c, store: s, log: &readOnlyLog{Store: s}, now: p.Now, logger: silentLog()})
 	if err != nil {
 		return err
 	}
@@ -188,16 +188,16 @@ func (p *program) applySample(ctx context.Context, d *demo, c config.Config) (er
 	return atLine(err, file)
 }
 
-func (p *program) printGuide(d *demo) {
+func printGuide(p *program, d *demo) {
 	guide, err := d.fill(sampleGuide)
 	if err != nil {
-		p.complain(err)
+		p.Complain(err)
 		return
 	}
-	p.say("a server is running at http://%s, in front of a small API of specimens", d.Listen)
-	p.say("its configuration, access file and log are in %s", d.Dir)
-	p.say("its users are admin (password admin#password), spadmin and jthomas (test#password)")
-	p.say("its pages are at http://%s/auth/", d.Listen)
-	p.say("paste this into another shell; press Ctrl-C here to stop the server")
-	_, _ = fmt.Fprintf(p.stdout, "\n%s", guide)
+	p.Say("a server is running at http://%s, in front of a small API of specimens", d.Listen)
+	p.Say("its configuration, access file and log are in %s", d.Dir)
+	p.Say("its users are admin (password admin#password), spadmin and jthomas (test#password)")
+	p.Say("its pages are at http://%s/auth/", d.Listen)
+	p.Say("paste this into another shell; press Ctrl-C here to stop the server")
+	_, _ = fmt.Fprintf(p.Stdout, "\n%s", guide)
 }

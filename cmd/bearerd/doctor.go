@@ -23,7 +23,7 @@ import (
 	"github.com/bearerd/bearerd/internal/token"
 )
 
-func (p *program) doctorCommand() *cobra.Command {
+func (p checks) doctorCommand() *cobra.Command {
 	var local bool
 	var caFile string
 	wait := 10 * time.Second
@@ -47,11 +47,11 @@ a warning is about something that works but should be changed.`,
   bearerd doctor --local --output json`,
 		Args: takes(),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			c, err := p.loadConfig(cmd)
+			c, err := p.LoadConfig(cmd)
 			if err != nil {
 				return err
 			}
-			w := &doctor.Way{Issuer: c.Issuer, Ops: c.OpsListen, TLS: c.TLS != (config.TLS{}), Paths: pathsOf(c), Now: p.now, Wait: wait}
+			w := &doctor.Way{Issuer: c.Issuer, Ops: c.OpsListen, TLS: c.TLS != (config.TLS{}), Paths: pathsOf(c), Now: p.Now, Wait: wait}
 			if caFile != "" {
 				if w.Roots, err = readRoots(caFile); err != nil {
 					return err
@@ -80,11 +80,11 @@ func readRoots(file string) (*x509.CertPool, error) {
 }
 
 // examine makes every check.
-func (p *program) examine(ctx context.Context, c config.Config, w *doctor.Way, local bool) doctor.Report {
+func (p checks) examine(ctx context.Context, c config.Config, w *doctor.Way, local bool) doctor.Report {
 	var r doctor.Report
-	asked := p.now()
+	asked := p.Now()
 	in, errDatabase := inspectDatabase(ctx, c)
-	took := p.now().Sub(asked)
+	took := p.Now().Sub(asked)
 	p.examineConfig(ctx, c, &r)
 	p.examineKeys(c, in, w, &r)
 	switch {
@@ -125,12 +125,12 @@ func isHere(raw string) bool {
 
 // examineConfig checks what would stop the next start, but for the database and the keys,
 // which have checks of their own.
-func (p *program) examineConfig(ctx context.Context, c config.Config, r *doctor.Report) {
+func (p checks) examineConfig(ctx context.Context, c config.Config, r *doctor.Report) {
 	const name = "configuration"
 	var secrets secretfile.Set
-	_, errNotices := readReceivers(c, &secrets, p.now)
+	_, errNotices := readReceivers(c, &secrets, p.Now)
 	_, errLogo := readLogo(c)
-	_, errWays := wayReader{c, &secrets, p.now}.read(ctx)
+	_, errWays := wayReader{c, &secrets, p.Now}.read(ctx)
 	_, errTLS := server.TLS{CertFile: c.TLS.CertFile, KeyFile: c.TLS.KeyFile}.Load()
 	_, errForms := tokenForms(c)
 	errs := []error{errNotices, errWays, errLogo, errTLS, errForms}
@@ -150,7 +150,7 @@ func (p *program) examineConfig(ctx context.Context, c config.Config, r *doctor.
 		r.Warn(name, route+" is not enforced: nothing is refused there", `once "bearerd shadow" shows no difference, remove its "enforce: false"`)
 	}
 	if len(*r) == before {
-		file := p.configFile
+		file := p.ConfigFile
 		if file == "" {
 			file = "the defaults and the variables"
 		}
@@ -160,7 +160,7 @@ func (p *program) examineConfig(ctx context.Context, c config.Config, r *doctor.
 
 // examineKeys checks the master key or the secret, and derives from it the key that
 // authenticates the requests to the server.
-func (p *program) examineKeys(c config.Config, in *store.Inspection, w *doctor.Way, r *doctor.Report) {
+func (p checks) examineKeys(c config.Config, in *store.Inspection, w *doctor.Way, r *doctor.Report) {
 	name := "master key"
 	hs256 := token.Algorithm(c.Signing.Algorithm) == token.HS256
 	if hs256 {
@@ -209,9 +209,9 @@ func adviceOf(err error, usual string) string {
 // oneLine returns the text of an error without line breaks.
 func oneLine(err error) string { return strings.Join(strings.Fields(err.Error()), " ") }
 
-func (p *program) showReport(r doctor.Report) error {
+func (p checks) showReport(r doctor.Report) error {
 	failed, warnings := r.Count(doctor.Failed), r.Count(doctor.Warning)
-	err := p.show(struct {
+	err := p.Show(struct {
 		OK     bool           `json:"ok"`
 		Checks []doctor.Check `json:"checks"`
 	}{failed == 0, r}, func(w io.Writer) {
@@ -228,9 +228,9 @@ func (p *program) showReport(r doctor.Report) error {
 	case failed > 0:
 		return fmt.Errorf("%s failed", count(failed, "check"))
 	case warnings > 0:
-		p.say("nothing failed; %s", count(warnings, "warning"))
+		p.Say("nothing failed; %s", count(warnings, "warning"))
 	default:
-		p.say("all is well")
+		p.Say("all is well")
 	}
 	return nil
 }

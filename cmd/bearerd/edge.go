@@ -27,7 +27,7 @@ import (
 // checkTimeout is how long an edge waits at its start for the first answers of the issuer.
 const checkTimeout = 3 * time.Second
 
-func (p *program) edgeCommand() *cobra.Command {
+func edgeCommand(p *program) *cobra.Command {
 	check := false
 	cmd := &cobra.Command{
 		Use:   "edge",
@@ -45,14 +45,14 @@ introspect and revocations. The keys of its configuration are in the handbook,
   bearerd edge --config edge.yaml`,
 		Args: takes(),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			c, err := p.loadEdge(cmd, "listen", "ops_listen")
+			c, err := loadEdge(p, cmd, "listen", "ops_listen")
 			if err != nil {
 				return err
 			}
 			if check {
-				return p.checkEdge(cmd.Context(), c)
+				return checkEdge(cmd.Context(), p, c)
 			}
-			return p.serveEdge(cmd.Context(), c)
+			return serveEdge(cmd.Context(), p, c)
 		},
 	}
 	cmd.Flags().String("listen", "", "the `ADDRESS` of the endpoints, instead of the configuration's; port 0 picks a free one")
@@ -61,16 +61,16 @@ introspect and revocations. The keys of its configuration are in the handbook,
 	return cmd
 }
 
-func (p *program) loadEdge(cmd *cobra.Command, more ...string) (config.Edge, error) {
-	return config.LoadEdge(p.configFile, p.env, changedFlags(cmd, more...))
+func loadEdge(p *program, cmd *cobra.Command, more ...string) (config.Edge, error) {
+	return config.LoadEdge(p.ConfigFile, p.Env, changedFlags(cmd, more...))
 }
 
 // newEdge returns the verifier of an edge. It sends no request yet.
-func (p *program) newEdge(ctx context.Context, c config.Edge, metrics *server.Metrics, logger *slog.Logger) (*edge.Edge, error) {
+func newEdge(ctx context.Context, p *program, c config.Edge, metrics *server.Metrics, logger *slog.Logger) (*edge.Edge, error) {
 	return edge.New(ctx, edge.Config{
 		Label:  edgeLabel(),
 		Issuer: c.Issuer, Audience: c.Config().DefaultAudience(), ClientID: c.ClientID, ClientSecretFile: c.ClientSecretFile,
-		CAFile: c.CAFile, SecretFile: c.Signing.SecretFile, Scopes: askedScopes(c), CacheBytes: int64(c.Verify.Cache), Meter: metrics, Now: p.now, Log: logger,
+		CAFile: c.CAFile, SecretFile: c.Signing.SecretFile, Scopes: askedScopes(c), CacheBytes: int64(c.Verify.Cache), Meter: metrics, Now: p.Now, Log: logger,
 	})
 }
 
@@ -109,14 +109,14 @@ func askedScopes(c config.Edge) []string {
 }
 
 // checkEdge looks at the configuration and the issuer, and serves nothing.
-func (p *program) checkEdge(ctx context.Context, c config.Edge) error {
-	e, err := p.newEdge(ctx, c, server.NewMetrics(), silentLog())
+func checkEdge(ctx context.Context, p *program, c config.Edge) error {
+	e, err := newEdge(ctx, p, c, server.NewMetrics(), silentLog())
 	if err != nil {
 		return err
 	}
 	defer e.Close()
-	_, errServer := p.edgeServer(c, e, edgeParts{metrics: server.NewMetrics(), log: silentLog()})
-	errAddresses := p.checkAddresses(ctx, c.Config())
+	_, errServer := edgeServer(p, c, e, edgeParts{metrics: server.NewMetrics(), log: silentLog()})
+	errAddresses := checks{p}.checkAddresses(ctx, c.Config())
 	ctx, cancel := context.WithTimeout(ctx, 4*checkTimeout)
 	defer cancel()
 	errs := []error{errServer, errAddresses}
@@ -126,8 +126,8 @@ func (p *program) checkEdge(ctx context.Context, c config.Edge) error {
 	if err := errors.Join(errs...); err != nil {
 		return err
 	}
-	p.say("the configuration is valid, and the issuer %s takes this edge for its client", c.Issuer)
-	return p.show(map[string]bool{"ok": true}, silent)
+	p.Say("the configuration is valid, and the issuer %s takes this edge for its client", c.Issuer)
+	return p.Show(map[string]bool{"ok": true}, silent)
 }
 
 // edgeParts is what the server of an edge is assembled from.
@@ -138,11 +138,11 @@ type edgeParts struct {
 }
 
 // serveEdge runs an edge until ctx ends.
-func (p *program) serveEdge(ctx context.Context, c config.Edge) error {
-	logger := slog.New(slog.NewJSONHandler(p.stderr, nil))
+func serveEdge(ctx context.Context, p *program, c config.Edge) error {
+	logger := slog.New(slog.NewJSONHandler(p.Stderr, nil))
 	metrics := server.NewMetrics()
 	metrics.SetReportOnly(len(c.Config().ReportOnly()))
-	e, err := p.newEdge(ctx, c, metrics, logger)
+	e, err := newEdge(ctx, p, c, metrics, logger)
 	if err != nil {
 		return err
 	}
@@ -154,9 +154,9 @@ func (p *program) serveEdge(ctx context.Context, c config.Edge) error {
 	signal.Notify(hangups, syscall.SIGHUP)
 	defer signal.Stop(hangups)
 	var srv *server.Server
-	srv, err = p.edgeServer(c, e, edgeParts{metrics: metrics, log: logger, loops: []server.Loop{
+	srv, err = edgeServer(p, c, e, edgeParts{metrics: metrics, log: logger, loops: []server.Loop{
 		{Name: "looking at the issuer", Run: func(ctx context.Context) error { return e.Watch(ctx, found) }},
-		{Name: "tuning the garbage collector", Run: p.tuneCollector},
+		{Name: "tuning the garbage collector", Run: func(ctx context.Context) error { return tuneCollector(ctx, p.Env) }},
 		{Name: "waiting for SIGHUP", Run: func(ctx context.Context) error { return reloadCertificate(ctx, hangups, srv, logger) }},
 	}})
 	if err != nil {
@@ -169,7 +169,7 @@ func (p *program) serveEdge(ctx context.Context, c config.Edge) error {
 	if err != nil {
 		return err
 	}
-	if err := p.tellManager(ctx, "READY=1"); err != nil {
+	if err := tellManager(ctx, p.Env, "READY=1"); err != nil {
 		logger.LogAttrs(ctx, slog.LevelWarn, "not ready for the service manager", slog.Any("error", err))
 	}
 	if err := srv.Run(ctx); err != nil {
@@ -194,7 +194,7 @@ func reloadCertificate(ctx context.Context, hangups <-chan os.Signal, srv *serve
 }
 
 // edgeServer mounts the gateway on an edge.
-func (p *program) edgeServer(c config.Edge, e *edge.Edge, parts edgeParts) (*server.Server, error) {
+func edgeServer(p *program, c config.Edge, e *edge.Edge, parts edgeParts) (*server.Server, error) {
 	crossOrigin, err := httpkit.NewCrossOrigin(c.Issuer)
 	if err != nil {
 		return nil, err
@@ -202,20 +202,20 @@ func (p *program) edgeServer(c config.Edge, e *edge.Edge, parts edgeParts) (*ser
 	like := c.Config()
 	g, err := mountGateway(like, gatewayParts{
 		gate: gateway.Gate{
-			Verifier: e.Decision(), Now: p.now, CrossOrigin: crossOrigin, Finders: edgeFinders(c, e), LooksLikeToken: e.LooksLikeToken, MetadataOf: e.MetadataOf,
+			Verifier: e.Decision(), Now: p.Now, CrossOrigin: crossOrigin, Finders: edgeFinders(c, e), LooksLikeToken: e.LooksLikeToken, MetadataOf: e.MetadataOf,
 			Challenge:  httpkit.Challenge{Realm: c.Issuer, ResourceMetadata: c.Issuer + resourcePath},
 			TokensPage: c.Issuer + "/auth/tokens",
 		},
-		now: p.now, staleness: e.Staleness, log: parts.log,
+		now: p.Now, staleness: e.Staleness, log: parts.log,
 	})
 	if err != nil {
 		return nil, err
 	}
 	return server.New(server.Config{
-		Node: edgeNode{e}, Unready: e.Unready, Metrics: parts.metrics, Build: metricsBuild(), Issuer: c.Issuer, Now: p.now, Log: parts.log,
+		Node: edgeNode{e}, Unready: e.Unready, Metrics: parts.metrics, Build: metricsBuild(), Issuer: c.Issuer, Now: p.Now, Log: parts.log,
 		Listen: c.Listen, OpsListen: c.OpsListen, TLS: server.TLS{CertFile: c.TLS.CertFile, KeyFile: c.TLS.KeyFile},
 		Gateway: g.edges, Verify: g.verify, Loops: append(parts.loops, g.loops...),
-		CORS: c.CORS.Origins, Proxies: httpkit.Proxies(c.TrustedProxies), Notice: like.Shutdown.Notice.For(p.env),
+		CORS: c.CORS.Origins, Proxies: httpkit.Proxies(c.TrustedProxies), Notice: like.Shutdown.Notice.For(p.Env),
 	})
 }
 

@@ -77,7 +77,7 @@ func TestCheckSeesAClockThatIsOff(t *testing.T) {
 		0: "takes this edge for its client", 24 * time.Hour: " ahead of that of the issuer", -24 * time.Hour: " behind that of the issuer",
 	} {
 		var out bytes.Buffer
-		p := &program{stdout: &out, stderr: &out, now: func() time.Time { return time.Now().Add(off) }}
+		p := &program{Stdout: &out, Stderr: &out, Now: func() time.Time { return time.Now().Add(off) }}
 		code := p.run(t.Context(), []string{"edge", "--config", file, "--check"})
 		text := out.String()
 		if code != 0 != (off != 0) || !strings.Contains(text, says) || off != 0 && !strings.Contains(text, "set both by NTP") || strings.Contains(text, "listening") {

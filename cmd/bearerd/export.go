@@ -15,7 +15,7 @@ import (
 	"github.com/bearerd/bearerd/internal/export"
 )
 
-func (p *program) exportCommand() *cobra.Command {
+func exportCommand(p *program) *cobra.Command {
 	var o export.Options
 	var file string
 	cmd := &cobra.Command{
@@ -38,19 +38,19 @@ to administrators, until the source is applied with --adopt.`,
   bearerd export --with-hashes --file access.yaml
   bearerd apply -f access.yaml --database postgres://bearerd@db/bearerd`,
 		Args: takes(),
-		RunE: p.onDatabase(needs{}, func(ctx context.Context, i *instance, _ []string) error {
+		RunE: p.OnDatabase(needs{}, func(ctx context.Context, i *instance, _ []string) error {
 			var text bytes.Buffer
 			sum, err := export.Write(ctx, &text, i.Directory, caller.Operator(), o)
 			if err != nil {
 				return err
 			}
-			if err := p.deliver(file, text.Bytes()); err != nil {
+			if err := deliver(p, file, text.Bytes()); err != nil {
 				return err
 			}
-			p.say("%s, %s, %s, %s, %s, %s", count(sum.Collections, "collection"), count(sum.Roles, "role"), count(sum.Users, "user"),
+			p.Say("%s, %s, %s, %s, %s, %s", count(sum.Collections, "collection"), count(sum.Roles, "role"), count(sum.Users, "user"),
 				count(sum.Bindings, "binding"), count(sum.Clients, "client"), count(sum.Issuers, "issuer"))
 			if n := len(sum.Without); n > 0 {
-				p.say("the file doesn't have the secret of %s; in another database set one, or use --with-hashes", count(n, "client"))
+				p.Say("the file doesn't have the secret of %s; in another database set one, or use --with-hashes", count(n, "client"))
 			}
 			return nil
 		}),
@@ -61,9 +61,9 @@ to administrators, until the source is applied with --adopt.`,
 }
 
 // deliver writes a result to standard output, or to a new file that only its owner may read.
-func (p *program) deliver(file string, text []byte) error {
+func deliver(p *program, file string, text []byte) error {
 	if file == "" || file == "-" {
-		_, err := p.stdout.Write(text)
+		_, err := p.Stdout.Write(text)
 		return err
 	}
 	err := writeNewFile(file, text)

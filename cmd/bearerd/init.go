@@ -40,7 +40,10 @@ type wishes struct {
 	password token.Secret
 }
 
-func (p *program) initCommand() *cobra.Command {
+// beginning is the command that begins an installation.
+type beginning struct{ *program }
+
+func (p beginning) initCommand() *cobra.Command {
 	var w wishes
 	cmd := &cobra.Command{
 		Use:   "init",
@@ -89,15 +92,15 @@ func dialectNames() []string {
 	return names
 }
 
-func (p *program) initialize(cmd *cobra.Command, w *wishes) error {
-	if p.configFile != "" {
+func (p beginning) initialize(cmd *cobra.Command, w *wishes) error {
+	if p.ConfigFile != "" {
 		return hint(errors.New("--config names a configuration that exists, and init writes a new one"), "name the new file with -o")
 	}
 	if _, err := os.Lstat(w.file); err == nil {
 		return hint(fmt.Errorf("%s exists already, and was not changed", w.file),
 			"name another file with -o, or check this one with \"bearerd config check --config %s\"", w.file)
 	}
-	if p.interactive() {
+	if p.Interactive() {
 		if err := p.askWishes(cmd, w); err != nil {
 			return err
 		}
@@ -119,14 +122,14 @@ func (p *program) initialize(cmd *cobra.Command, w *wishes) error {
 	if err := writeNewFile(w.file, []byte(text)); err != nil {
 		return fmt.Errorf("writing the configuration: %w", err)
 	}
-	p.say("wrote the configuration %s", w.file)
+	p.Say("wrote the configuration %s", w.file)
 	p.warnAfter(c)
 	return p.showNext(c, w)
 }
 
 // askWishes asks for what no flag says.
-func (p *program) askWishes(cmd *cobra.Command, w *wishes) error {
-	p.say("an empty answer takes the value in brackets")
+func (p beginning) askWishes(cmd *cobra.Command, w *wishes) error {
+	p.Say("an empty answer takes the value in brackets")
 	var names string
 	for _, q := range []struct {
 		flag, question, usual string
@@ -144,7 +147,7 @@ func (p *program) askWishes(cmd *cobra.Command, w *wishes) error {
 		if cmd.Flags().Changed(q.flag) {
 			continue
 		}
-		if err := p.ask(q.question, q.usual, q.answer, q.check); err != nil {
+		if err := p.Ask(q.question, q.usual, q.answer, q.check); err != nil {
 			return err
 		}
 	}
@@ -291,7 +294,7 @@ func (w *wishes) settings(c config.Config) []setup.Setting {
 }
 
 // checkWishes returns everything that is in the way, before anything is written.
-func (p *program) checkWishes(ctx context.Context, c config.Config, w *wishes) error {
+func (p beginning) checkWishes(ctx context.Context, c config.Config, w *wishes) error {
 	in, errDatabase := inspectDatabase(ctx, c)
 	if errDatabase != nil && c.Database.IsPostgres() {
 		errDatabase = hint(errDatabase, "check host, port, name, user and password in --database; create the database with: createdb -E UTF8 NAME")
@@ -327,14 +330,14 @@ func checkFree(ctx context.Context, flag, address string) error {
 }
 
 // checkAdmin reads the administrator's password, and judges it.
-func (p *program) checkAdmin(c config.Config, w *wishes) error {
+func (p beginning) checkAdmin(c config.Config, w *wishes) error {
 	if err := identity.ValidateUsername(w.admin); err != nil {
 		return fmt.Errorf("--admin: %w", err)
 	}
 	rule := identity.PasswordRule{Min: c.SignIn.MinPassword}
 	for {
 		var err error
-		if w.password, err = p.readNewPassword(w.passwordFile); err == nil {
+		if w.password, err = p.ReadNewPassword(w.passwordFile); err == nil {
 			err = rule.Check(w.password.Reveal(), w.admin)
 		}
 		if err == nil {
@@ -343,44 +346,44 @@ func (p *program) checkAdmin(c config.Config, w *wishes) error {
 		if fault.Is(err, fault.Invalid) {
 			err = hint(err, "choose a longer one, such as four or five words that have nothing to do with each other")
 		}
-		if w.passwordFile != "" || !p.interactive() || !fault.Is(err, fault.Invalid) {
+		if w.passwordFile != "" || !p.Interactive() || !fault.Is(err, fault.Invalid) {
 			return err
 		}
-		p.complain(err)
+		p.Complain(err)
 	}
 }
 
 // begin creates the master key, the database and the administrator.
-func (p *program) begin(ctx context.Context, c config.Config, w *wishes) (err error) {
+func (p beginning) begin(ctx context.Context, c config.Config, w *wishes) (err error) {
 	if token.Algorithm(c.Signing.Algorithm) != token.HS256 {
 		switch _, err := keyring.MakeMaster(c.MasterKeyPath()); {
 		case err == nil:
-			p.say("created the master key %s; keep a copy of it apart from the backups", c.MasterKeyPath())
+			p.Say("created the master key %s; keep a copy of it apart from the backups", c.MasterKeyPath())
 		case errors.Is(err, os.ErrExist):
-			p.say("using the master key %s, which exists already", c.MasterKeyPath())
+			p.Say("using the master key %s, which exists already", c.MasterKeyPath())
 		default:
 			return err
 		}
 	}
-	s, err := openStore(ctx, c, store.Options{Now: p.now})
+	s, err := openStore(ctx, c, store.Options{Now: p.Now})
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, s.Close()) }()
-	p.warnOfRestore(s)
+	p.WarnOfRestore(s)
 	if len(s.Migrated()) > 0 {
-		p.say("created the database %s", c.Database)
+		p.Say("created the database %s", c.Database)
 	} else {
-		p.say("using the database %s, which exists already", c.Database)
+		p.Say("using the database %s, which exists already", c.Database)
 	}
-	i, err := assemble(ctx, parts{config: c, store: s, log: &readOnlyLog{Store: s}, now: p.now, logger: silentLog()})
+	i, err := assemble(ctx, parts{config: c, store: s, log: &readOnlyLog{Store: s}, now: p.Now, logger: silentLog()})
 	if err != nil {
 		return err
 	}
 	_, _, err = i.Directory.CreateClient(ctx, caller.Operator(), identity.NewClient{ID: cliClient, Name: "bearerd on the command line", Grants: cliGrants()}, false)
 	switch {
 	case err == nil:
-		p.say("created the client %s, with which people log in by \"bearerd login\"", cliClient)
+		p.Say("created the client %s, with which people log in by \"bearerd login\"", cliClient)
 	case !fault.Is(err, fault.Conflict):
 		return fmt.Errorf("creating the client %s: %w", cliClient, err)
 	}
@@ -394,25 +397,25 @@ func (p *program) begin(ctx context.Context, c config.Config, w *wishes) (err er
 	if err != nil {
 		return fmt.Errorf("creating the administrator: %w", err)
 	}
-	p.say("created the administrator %s", u.Username)
+	p.Say("created the administrator %s", u.Username)
 	return nil
 }
 
 // warnAfter warns of what works but shouldn't stay.
-func (p *program) warnAfter(c config.Config) {
+func (p beginning) warnAfter(c config.Config) {
 	for _, warning := range c.Warnings() {
-		p.say("warning: %s", warning)
+		p.Say("warning: %s", warning)
 	}
-	for _, variable := range p.env {
+	for _, variable := range p.Env {
 		name, _, _ := strings.Cut(variable, "=")
 		if strings.HasPrefix(name, "BEARERD_") && name != "BEARERD_CONFIG" && !strings.HasPrefix(name, "BEARERD_TEST_") {
-			p.say("warning: the variable %s is set here, and counts in place of what the file says", name)
+			p.Say("warning: the variable %s is set here, and counts in place of what the file says", name)
 		}
 	}
 }
 
 // showNext prints what to do now.
-func (p *program) showNext(c config.Config, w *wishes) error {
+func (p beginning) showNext(c config.Config, w *wishes) error {
 	flag := "--config " + w.file
 	if strings.ContainsAny(w.file, " '\"$\\") {
 		flag = "--config '" + strings.ReplaceAll(w.file, "'", `'\''`) + "'"
@@ -434,7 +437,7 @@ func (p *program) showNext(c config.Config, w *wishes) error {
 		"Create a first token there, or here, and use it:",
 		"TOKEN=$(bearerd token create "+user+" --name first "+flag+")",
 		"curl -i -H \"Authorization: Bearer $TOKEN\" "+c.Issuer+"/auth/verify")
-	_, err := io.WriteString(p.stdout, nextText(steps))
+	_, err := io.WriteString(p.Stdout, nextText(steps))
 	return err
 }
 

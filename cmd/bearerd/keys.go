@@ -14,27 +14,30 @@ import (
 	"github.com/bearerd/bearerd/internal/keyring"
 )
 
-func (p *program) keysCommands() *cobra.Command {
+// keys are the commands about signing keys.
+type keys struct{ *program }
+
+func (p keys) commands() *cobra.Command {
 	return group("keys", "List, rotate and retire signing keys",
 		`List, rotate and retire signing keys, and create a master key.
 
 A key is "next" while it is only published in the JWK Set, "active" while it signs,
 "retired" until its last token has expired, and then "gone". Keys rotate
 automatically (signing.rotate_every).`,
-		p.keysListCommand(), p.keysRotateCommand(), p.keysRetireCommand(), p.keysMasterCommand())
+		p.list(), p.rotate(), p.retire(), p.master())
 }
 
-func (p *program) keysListCommand() *cobra.Command {
+func (p keys) list() *cobra.Command {
 	return &cobra.Command{
 		Use:   "list",
 		Short: "List signing keys, the active one first",
 		Args:  takes(),
-		RunE: p.onDatabase(needs{}, func(ctx context.Context, i *instance, _ []string) error {
+		RunE: p.OnDatabase(needs{}, func(ctx context.Context, i *instance, _ []string) error {
 			keys, err := i.Directory.KeyList(ctx, caller.Operator())
 			if err != nil {
 				return err
 			}
-			return p.show(listed(rendered(keys, adminapi.KeyOf)), func(w io.Writer) {
+			return p.Show(listed(rendered(keys, adminapi.KeyOf)), func(w io.Writer) {
 				rows := make([][]string, len(keys))
 				for i, k := range keys {
 					state := string(k.State)
@@ -49,7 +52,7 @@ func (p *program) keysListCommand() *cobra.Command {
 	}
 }
 
-func (p *program) keysRotateCommand() *cobra.Command {
+func (p keys) rotate() *cobra.Command {
 	var now bool
 	cmd := &cobra.Command{
 		Use:   "rotate",
@@ -60,7 +63,7 @@ cached copy of the set has expired, so that no verifier sees an unknown key; wit
 
 To revoke the tokens of an old key, see "bearerd keys retire".`,
 		Args: takes(),
-		RunE: p.onDatabase(needs{waits: true}, func(ctx context.Context, i *instance, _ []string) error {
+		RunE: p.OnDatabase(needs{waits: true}, func(ctx context.Context, i *instance, _ []string) error {
 			if err := i.Directory.RotateKeys(ctx, caller.Operator(), now); err != nil {
 				return err
 			}
@@ -71,13 +74,13 @@ To revoke the tokens of an old key, see "bearerd keys retire".`,
 			for _, k := range keys {
 				switch k.State {
 				case keyring.Active:
-					p.say("key %s signs", k.KID)
+					p.Say("key %s signs", k.KID)
 				case keyring.Next:
-					p.say("key %s is published, and signs from %s", k.KID, clock(k.ActiveAt))
+					p.Say("key %s is published, and signs from %s", k.KID, clock(k.ActiveAt))
 				case keyring.Retired, keyring.Gone:
 				}
 			}
-			return p.show(listed(rendered(keys, adminapi.KeyOf)), silent)
+			return p.Show(listed(rendered(keys, adminapi.KeyOf)), silent)
 		}),
 	}
 	cmd.Flags().BoolVar(&now, "now", false, "sign with the new key at once")
@@ -85,8 +88,8 @@ To revoke the tokens of an old key, see "bearerd keys retire".`,
 	return cmd
 }
 
-func (p *program) keysRetireCommand() *cobra.Command {
-	return p.revocation(p.about(nounKey, &cobra.Command{
+func (p keys) retire() *cobra.Command {
+	return p.Revocation(p.About(nounKey, &cobra.Command{
 		Use:   "retire KID",
 		Short: "Retire a signing key, and revoke every token that it signed",
 		Long: `Revoke a signing key, with every token that it signed and all that was made from
@@ -95,7 +98,7 @@ those. When it was the active one the next key signs at once.`,
 	}), "key %s is revoked, with every token that it signed; %s", func(i *instance) revokes { return i.Directory.RetireKey })
 }
 
-func (p *program) keysMasterCommand() *cobra.Command {
+func (p keys) master() *cobra.Command {
 	return &cobra.Command{
 		Use:   "master FILE",
 		Short: "Create a master key",
@@ -112,8 +115,8 @@ this command to keep it in another place.`,
 			if err != nil {
 				return err
 			}
-			p.say("created the master key %s; keep a copy of it apart from the backups", args[0])
-			return p.show(map[string]string{"file": args[0]}, silent)
+			p.Say("created the master key %s; keep a copy of it apart from the backups", args[0])
+			return p.Show(map[string]string{"file": args[0]}, silent)
 		},
 	}
 }

@@ -40,7 +40,10 @@ func loginOf(l login.Login) loginJSON {
 	return loginJSON{l.Issuer, l.Username, nonNil(strings.Fields(l.Scope)), instantOf(l.ExpiresAt), l.Refresh != ""}
 }
 
-func (p *program) loginCommand() *cobra.Command {
+// logins are the commands that use a server on another machine.
+type logins struct{ *program }
+
+func (p logins) loginCommand() *cobra.Command {
 	var clientID, scope, caFile string
 	var withToken bool
 	cmd := &cobra.Command{
@@ -89,8 +92,8 @@ standard input or asked for.`,
 }
 
 // connect finds out about a server.
-func (p *program) connect(ctx context.Context, issuer, caFile string) (*login.Server, error) {
-	s, err := login.Connect(ctx, login.Server{Issuer: issuer, Now: p.now, Sleep: sleep}, caFile)
+func (p logins) connect(ctx context.Context, issuer, caFile string) (*login.Server, error) {
+	s, err := login.Connect(ctx, login.Server{Issuer: issuer, Now: p.Now, Sleep: sleep}, caFile)
 	if err != nil {
 		return nil, hint(err, "name the issuer's URL, such as https://auth.example.org; for a certificate of your own authority see --ca-file of \"bearerd login\"")
 	}
@@ -109,15 +112,15 @@ func sleep(ctx context.Context, d time.Duration) error {
 	}
 }
 
-func (p *program) loginWithToken(s *login.Server, caFile string) (login.Login, error) {
-	value, err := p.readSecret("token", "")
+func (p logins) loginWithToken(s *login.Server, caFile string) (login.Login, error) {
+	value, err := p.ReadSecret("token", "")
 	if err != nil {
 		return login.Login{}, err
 	}
 	return login.Login{Issuer: s.Issuer, Token: strings.TrimSpace(value.Reveal()), CAFile: caFile}, nil
 }
 
-func (p *program) loginByDevice(ctx context.Context, s *login.Server, clientID, scope string) (login.Login, error) {
+func (p logins) loginByDevice(ctx context.Context, s *login.Server, clientID, scope string) (login.Login, error) {
 	names := strings.Fields(scope)
 	d, err := s.Begin(ctx, clientID, strings.Join(append(names, identity.ScopeOfflineAccess), " "))
 	if refusal, ok := errors.AsType[*login.Error](err); ok {
@@ -132,8 +135,8 @@ func (p *program) loginByDevice(ctx context.Context, s *login.Server, clientID, 
 	if err != nil {
 		return login.Login{}, err
 	}
-	p.say("open %s", cmp.Or(d.Link, d.Page))
-	p.say("and see whether it shows the code %s", d.UserCode)
+	p.Say("open %s", cmp.Or(d.Link, d.Page))
+	p.Say("and see whether it shows the code %s", d.UserCode)
 	l, err := s.Wait(ctx, d)
 	if refusal, ok := errors.AsType[*login.Error](err); ok {
 		switch refusal.Code {
@@ -147,7 +150,7 @@ func (p *program) loginByDevice(ctx context.Context, s *login.Server, clientID, 
 }
 
 // keepLogin asks whose token it is, and stores it.
-func (p *program) keepLogin(ctx context.Context, s *login.Server, l login.Login) error {
+func (p logins) keepLogin(ctx context.Context, s *login.Server, l login.Login) error {
 	resp, err := s.Do(ctx, l, login.Call{Method: http.MethodGet, Path: "me"})
 	if err != nil {
 		return err
@@ -172,12 +175,12 @@ func (p *program) keepLogin(ctx context.Context, s *login.Server, l login.Login)
 	if err := folder.Save(l); err != nil {
 		return fmt.Errorf("storing the login: %w", err)
 	}
-	p.say("logged in at %s as %s", l.Issuer, cmp.Or(l.Username, "somebody whose name this token doesn't show"))
-	return p.show(loginOf(l), silent)
+	p.Say("logged in at %s as %s", l.Issuer, cmp.Or(l.Username, "somebody whose name this token doesn't show"))
+	return p.Show(loginOf(l), silent)
 }
 
 // logins returns where logins are kept.
-func (p *program) logins() (login.Folder, error) {
+func (p logins) logins() (login.Folder, error) {
 	folder, err := login.UserFolder()
 	if err != nil {
 		return "", hint(err, "set HOME, or XDG_CONFIG_HOME")
@@ -186,7 +189,7 @@ func (p *program) logins() (login.Folder, error) {
 }
 
 // loggedIn returns the login of an issuer; without one, the only login that there is.
-func (p *program) loggedIn(issuer string) (login.Folder, login.Login, error) {
+func (p logins) loggedIn(issuer string) (login.Folder, login.Login, error) {
 	folder, err := p.logins()
 	if err != nil {
 		return "", login.Login{}, err
@@ -215,7 +218,7 @@ func (p *program) loggedIn(issuer string) (login.Folder, login.Login, error) {
 	return folder, l, err
 }
 
-func (p *program) logoutCommand() *cobra.Command {
+func (p logins) logoutCommand() *cobra.Command {
 	var force bool
 	cmd := &cobra.Command{
 		Use:   "logout [ISSUER]",
@@ -238,15 +241,15 @@ ISSUER may be left out if there is one login.`,
 			if err := folder.Remove(l.Issuer); err != nil {
 				return err
 			}
-			p.say("logged out at %s", l.Issuer)
-			return p.show(map[string]string{"issuer": l.Issuer}, silent)
+			p.Say("logged out at %s", l.Issuer)
+			return p.Show(map[string]string{"issuer": l.Issuer}, silent)
 		},
 	}
 	cmd.Flags().BoolVar(&force, "force", false, "forget the login although its token can't be revoked")
 	return cmd
 }
 
-func (p *program) revokeLogin(ctx context.Context, l login.Login) error {
+func (p logins) revokeLogin(ctx context.Context, l login.Login) error {
 	s, err := p.connect(ctx, l.Issuer, l.CAFile)
 	if err != nil {
 		return err
@@ -255,7 +258,7 @@ func (p *program) revokeLogin(ctx context.Context, l login.Login) error {
 }
 
 // issuersLoggedIn completes the name of an issuer.
-func (p *program) issuersLoggedIn() []string {
+func (p logins) issuersLoggedIn() []string {
 	folder, err := login.UserFolder()
 	if err != nil {
 		return nil

@@ -12,7 +12,7 @@ import (
 
 // moreCommands are those of the binary that writes the manual pages of a release. Only
 // that binary contains what turns help into manual pages; nobody else runs it.
-func (p *program) moreCommands() []*cobra.Command {
+func moreCommands(p *program) []*cobra.Command {
 	return []*cobra.Command{{
 		Use:    "manual DIRECTORY",
 		Short:  "Write the manual pages",

@@ -5,4 +5,4 @@ package main
 import "github.com/spf13/cobra"
 
 // moreCommands are none but in the binary that releases are made with.
-func (*program) moreCommands() []*cobra.Command { return nil }
+func moreCommands(p *program) []*cobra.Command { return nil }

@@ -12,7 +12,7 @@ import (
 	"github.com/bearerd/bearerd/internal/store"
 )
 
-func (p *program) migrateCommand() *cobra.Command {
+func migrateCommand(p *program) *cobra.Command {
 	var dryRun bool
 	var mode restoring
 	cmd := &cobra.Command{
@@ -43,33 +43,33 @@ verified without the revocation log.`,
 				return hint(errors.New("--revoke-all needs --restored: it is for a restored database"),
 					`to revoke everything of one user, see "bearerd revoke-all --help"`)
 			}
-			c, err := p.loadConfig(cmd)
+			c, err := p.LoadConfig(cmd)
 			if err != nil {
 				return err
 			}
-			names, err := store.Pending(cmd.Context(), c.Database.Reveal(), storeOptions(c, store.Options{Now: p.now}))
+			names, err := store.Pending(cmd.Context(), c.Database.Reveal(), storeOptions(c, store.Options{Now: p.Now}))
 			if err != nil && !isMissing(err) {
 				return err
 			}
 			if isMissing(err) {
-				p.say("there is no database yet")
+				p.Say("there is no database yet")
 			} else if len(names) == 0 {
-				p.say("the schema is up to date")
+				p.Say("the schema is up to date")
 			}
 			out := migrated{Migrations: nonNil(names), DryRun: dryRun}
 			if !dryRun {
-				if err := p.migrate(cmd.Context(), c, mode, &out); err != nil {
+				if err := migrate(cmd.Context(), p, c, mode, &out); err != nil {
 					return err
 				}
 			}
 			for _, name := range out.Migrations {
 				if out.DryRun {
-					p.say("would run %s", name)
+					p.Say("would run %s", name)
 				} else {
-					p.say("ran %s", name)
+					p.Say("ran %s", name)
 				}
 			}
-			return p.show(out, silent)
+			return p.Show(out, silent)
 		},
 	}
 	cmd.Flags().BoolVar(&dryRun, "dry-run", false, "show what would be done, and do nothing")
@@ -97,19 +97,19 @@ type revokedEverything struct {
 
 // migrate opens the database, which brings its schema up to date, and revokes everything
 // where that is asked for.
-func (p *program) migrate(ctx context.Context, c config.Config, mode restoring, out *migrated) (err error) {
-	s, err := openStore(ctx, c, store.Options{Now: p.now, MustExist: mode.restored, Restored: mode.restored})
+func migrate(ctx context.Context, p *program, c config.Config, mode restoring, out *migrated) (err error) {
+	s, err := openStore(ctx, c, store.Options{Now: p.Now, MustExist: mode.restored, Restored: mode.restored})
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, s.Close()) }()
 	if s.Restored() {
-		p.say("the revocation log continues at a higher sequence")
+		p.Say("the revocation log continues at a higher sequence")
 	}
 	if !mode.revokeAll {
 		return nil
 	}
-	i, err := assemble(ctx, parts{config: c, store: s, log: &readOnlyLog{Store: s}, now: p.now, logger: silentLog()})
+	i, err := assemble(ctx, parts{config: c, store: s, log: &readOnlyLog{Store: s}, now: p.Now, logger: silentLog()})
 	if err != nil {
 		return hint(fmt.Errorf("it is not certain that anything was revoked: %w", err), "run the same command again before a node starts")
 	}
@@ -117,9 +117,9 @@ func (p *program) migrate(ctx context.Context, c config.Config, mode restoring, 
 	if err != nil {
 		return hint(fmt.Errorf("it is not certain that anything was revoked: %w", err), "run the same command again before a node starts")
 	}
-	p.say("every token, session and device code issued until now is revoked; %s", i.reach(e.Receipt))
+	p.Say("every token, session and device code issued until now is revoked; %s", i.reach(e.Receipt))
 	for _, kid := range e.Keys {
-		p.say("the signing key %s is revoked", kid)
+		p.Say("the signing key %s is revoked", kid)
 	}
 	out.RevokedAll = &revokedEverything{acknowledgement: acknowledged(e.Receipt), Keys: nonNil(e.Keys)}
 	return nil

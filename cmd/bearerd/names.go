@@ -45,8 +45,8 @@ var (
 	nounToken      = &noun{"token", "tokens", "token list", tokenNames}
 )
 
-// about makes the first argument of a command the name of a thing.
-func (p *program) about(n *noun, cmd *cobra.Command) *cobra.Command {
+// About makes the first argument of a command the name of a thing.
+func (p *program) About(n *noun, cmd *cobra.Command) *cobra.Command {
 	p.nouns[cmd] = n
 	cmd.ValidArgsFunction = func(cmd *cobra.Command, args []string, begin string) ([]string, cobra.ShellCompDirective) {
 		if len(args) > 0 && n != nounToken {
@@ -57,8 +57,8 @@ func (p *program) about(n *noun, cmd *cobra.Command) *cobra.Command {
 	return cmd
 }
 
-// flagAbout makes the value of a flag the name of a thing.
-func (p *program) flagAbout(cmd *cobra.Command, flag string, n *noun) {
+// FlagAbout makes the value of a flag the name of a thing.
+func (p *program) FlagAbout(cmd *cobra.Command, flag string, n *noun) {
 	p.flagNouns[cmd.Flag(flag)] = n
 	_ = cmd.RegisterFlagCompletionFunc(flag, func(cmd *cobra.Command, _ []string, begin string) ([]string, cobra.ShellCompDirective) {
 		return p.complete(cmd, n, begin)
@@ -88,15 +88,15 @@ func (p *program) complete(cmd *cobra.Command, n *noun, begin string) ([]string,
 	const none = cobra.ShellCompDirectiveNoFileComp
 	ctx, cancel := context.WithTimeout(cmd.Context(), completionTimeout)
 	defer cancel()
-	c, err := p.loadConfig(cmd)
+	c, err := p.LoadConfig(cmd)
 	if err != nil {
 		return nil, none
 	}
-	in, err := store.Inspect(ctx, c.Database.Reveal(), storeOptions(c, store.Options{Now: p.now}))
+	in, err := store.Inspect(ctx, c.Database.Reveal(), storeOptions(c, store.Options{Now: p.Now}))
 	if err != nil || len(in.Pending) > 0 || in.Moved {
 		return nil, none
 	}
-	s, err := openStore(ctx, c, store.Options{Now: p.now, MustExist: true})
+	s, err := openStore(ctx, c, store.Options{Now: p.Now, MustExist: true})
 	if err != nil {
 		return nil, none
 	}
@@ -122,7 +122,7 @@ func (p *program) named(ctx context.Context, cmd *cobra.Command, i *instance, er
 	}
 	if n := p.nouns[cmd]; n != nil && fault.Is(err, fault.NotFound) && cmd.Flags().NArg() > 0 {
 		if name := cmd.Flags().Arg(0); !n.has(ctx, i, name) {
-			return p.missing(ctx, i, n, name)
+			return p.Missing(ctx, i, n, name)
 		}
 	}
 	field := strings.TrimSuffix(fault.FieldOf(err), "s")
@@ -137,10 +137,10 @@ func (p *program) named(ctx context.Context, cmd *cobra.Command, i *instance, er
 	return err
 }
 
-// aboutFlag returns the error of an operation on a thing that a flag names.
-func (p *program) aboutFlag(ctx context.Context, i *instance, n *noun, name string, err error) error {
+// AboutFlag returns the error of an operation on a thing that a flag names.
+func (p *program) AboutFlag(ctx context.Context, i *instance, n *noun, name string, err error) error {
 	if fault.Is(err, fault.NotFound) && !n.has(ctx, i, name) {
-		return p.missing(ctx, i, n, name)
+		return p.Missing(ctx, i, n, name)
 	}
 	return err
 }
@@ -156,8 +156,8 @@ func flagWords(f *pflag.Flag) []string {
 	return []string{f.Value.String()}
 }
 
-// missing returns the error about a thing that doesn't exist.
-func (p *program) missing(ctx context.Context, i *instance, n *noun, name string) error {
+// Missing returns the error about a thing that doesn't exist.
+func (p *program) Missing(ctx context.Context, i *instance, n *noun, name string) error {
 	return hint(fmt.Errorf("there is no %s %q", n.one, name), "%s", p.instead(ctx, i, n, name))
 }
 

@@ -79,9 +79,9 @@ type needs struct {
 // than a server's, because no client is waiting that could try again.
 const commandTimeout = 10 * time.Second
 
-// with opens the database for a command, and closes it when do is done.
-func (p *program) with(cmd *cobra.Command, need needs, do func(context.Context, *instance) error) (err error) {
-	c, err := p.loadConfig(cmd)
+// With opens the database for a command, and closes it when do is done.
+func (p *program) With(cmd *cobra.Command, need needs, do func(context.Context, *instance) error) (err error) {
+	c, err := p.LoadConfig(cmd)
 	if err != nil {
 		return err
 	}
@@ -97,14 +97,14 @@ func (p *program) with(cmd *cobra.Command, need needs, do func(context.Context, 
 	if f := cmd.Flag("wait"); need.waits && f != nil && f.Changed {
 		c.Revocation.Wait = config.Wait(f.Value.String())
 	}
-	s, err := openStore(cmd.Context(), c, store.Options{Now: p.now, MustExist: !need.creates, Bulk: need.bulk})
+	s, err := openStore(cmd.Context(), c, store.Options{Now: p.Now, MustExist: !need.creates, Bulk: need.bulk})
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, s.Close()) }()
-	p.warnOfRestore(s)
+	p.WarnOfRestore(s)
 	i, err := assemble(cmd.Context(), parts{
-		config: c, store: s, log: &readOnlyLog{Store: s, all: need.judges}, now: p.now, logger: silentLog(),
+		config: c, store: s, log: &readOnlyLog{Store: s, all: need.judges}, now: p.Now, logger: silentLog(),
 	})
 	if err != nil {
 		return err
@@ -113,32 +113,32 @@ func (p *program) with(cmd *cobra.Command, need needs, do func(context.Context, 
 	return errors.Join(err, i.Journal.FlushRefusals(cmd.Context(), true))
 }
 
-// warnOfRestore warns that the database was restored. Only the first command that opens
+// WarnOfRestore warns that the database was restored. Only the first command that opens
 // it can detect that.
-func (p *program) warnOfRestore(s *store.Store) {
+func (p *program) WarnOfRestore(s *store.Store) {
 	if s.Restored() {
-		p.say("warning: the database was restored from a backup, or its server failed over; what was revoked in between may be accepted again")
-		p.say("hint: to be certain, stop every server and run \"bearerd migrate --restored --revoke-all\"")
+		p.Say("warning: the database was restored from a backup, or its server failed over; what was revoked in between may be accepted again")
+		p.Say("hint: to be certain, stop every server and run \"bearerd migrate --restored --revoke-all\"")
 	}
 }
 
-// onDatabase returns the RunE of a command that does nothing without the database.
-func (p *program) onDatabase(need needs, do func(context.Context, *instance, []string) error) func(*cobra.Command, []string) error {
+// OnDatabase returns the RunE of a command that does nothing without the database.
+func (p *program) OnDatabase(need needs, do func(context.Context, *instance, []string) error) func(*cobra.Command, []string) error {
 	return func(cmd *cobra.Command, args []string) error {
-		return p.with(cmd, need, func(ctx context.Context, i *instance) error { return do(ctx, i, args) })
+		return p.With(cmd, need, func(ctx context.Context, i *instance) error { return do(ctx, i, args) })
 	}
 }
 
-// revocation completes a command that revokes or removes what its one argument names, and
+// Revocation completes a command that revokes or removes what its one argument names, and
 // then prints done with the argument and how far the revocation has reached.
-func (p *program) revocation(cmd *cobra.Command, done string, operation func(*instance) revokes) *cobra.Command {
-	cmd.RunE = p.onDatabase(needs{waits: true}, func(ctx context.Context, i *instance, args []string) error {
+func (p *program) Revocation(cmd *cobra.Command, done string, operation func(*instance) revokes) *cobra.Command {
+	cmd.RunE = p.OnDatabase(needs{waits: true}, func(ctx context.Context, i *instance, args []string) error {
 		r, err := operation(i)(ctx, caller.Operator(), args[0])
 		if err != nil {
 			return err
 		}
-		p.say(done, args[0], i.reach(r))
-		return p.show(acknowledged(r), silent)
+		p.Say(done, args[0], i.reach(r))
+		return p.Show(acknowledged(r), silent)
 	})
 	waitFlag(cmd)
 	return cmd
@@ -156,7 +156,7 @@ func (p *program) empty(ctx context.Context, c config.Config, need needs) (bool,
 		_, err := os.Stat(c.Database.Reveal())
 		return isMissing(err), nil
 	}
-	in, err := store.Inspect(ctx, c.Database.Reveal(), storeOptions(c, store.Options{Now: p.now}))
+	in, err := store.Inspect(ctx, c.Database.Reveal(), storeOptions(c, store.Options{Now: p.Now}))
 	return err == nil && in.New, err
 }
 

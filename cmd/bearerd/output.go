@@ -22,25 +22,25 @@ import (
 
 const prefix = "bearerd: "
 
-// say prints a message on standard error, made printable.
-func (p *program) say(text string, args ...any) {
+// Say prints a message on standard error, made printable.
+func (p *program) Say(text string, args ...any) {
 	for line := range strings.SplitSeq(printable(fmt.Sprintf(text, args...)), "\n") {
-		_, _ = fmt.Fprintln(p.stderr, prefix+strings.TrimSpace(line))
+		_, _ = fmt.Fprintln(p.Stderr, prefix+strings.TrimSpace(line))
 	}
 }
 
-// complain prints why a command failed. Of several errors that were joined, each has its
+// Complain prints why a command failed. Of several errors that were joined, each has its
 // own hint.
-func (p *program) complain(err error) {
+func (p *program) Complain(err error) {
 	if several, ok := err.(interface{ Unwrap() []error }); ok && errors.Join(several.Unwrap()...).Error() == err.Error() {
 		for _, one := range several.Unwrap() {
-			p.complain(one)
+			p.Complain(one)
 		}
 		return
 	}
-	p.say("%s", err)
+	p.Say("%s", err)
 	if h, ok := errors.AsType[*hintedError](err); ok {
-		p.say("hint: %s", h.hint)
+		p.Say("hint: %s", h.hint)
 	}
 }
 
@@ -85,13 +85,13 @@ func (f *format) Set(s string) error {
 // Type names the flag's value in usage lines.
 func (f *format) Type() string { return "FORMAT" }
 
-// show prints a result: v as JSON, or what text writes.
-func (p *program) show(v any, text func(w io.Writer)) error {
+// Show prints a result: v as JSON, or what text writes.
+func (p *program) Show(v any, text func(w io.Writer)) error {
 	if p.output != formatJSON {
-		text(p.stdout)
+		text(p.Stdout)
 		return nil
 	}
-	e := json.NewEncoder(p.stdout)
+	e := json.NewEncoder(p.Stdout)
 	e.SetEscapeHTML(false)
 	e.SetIndent("", "  ")
 	return e.Encode(v)

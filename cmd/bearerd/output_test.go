@@ -13,9 +13,9 @@ func TestMessagesArePrintable(t *testing.T) {
 	t.Parallel()
 	const name = "a\x1b]0;title\ab\u009b31m\u202ec"
 	var said bytes.Buffer
-	p := &program{stderr: &said}
-	p.say("create user %s", name)
-	p.complain(hint(errors.New("there is no user "+name), "did you mean %s?", name))
+	p := &program{Stderr: &said}
+	p.Say("create user %s", name)
+	p.Complain(hint(errors.New("there is no user "+name), "did you mean %s?", name))
 	if strings.ContainsAny(said.String(), "\x1b\a\u009b\u202e") || strings.Count(said.String(), "\n") != 3 {
 		t.Errorf("%q", said.String())
 	}

@@ -21,12 +21,12 @@ import (
 // program is one run of bearerd: its streams, its environment, and the flags that
 // every command has.
 type program struct {
-	stdin          *os.File
-	stdout, stderr io.Writer
-	env            []string
-	now            func() time.Time
+	Stdin          *os.File
+	Stdout, Stderr io.Writer
+	Env            []string
+	Now            func() time.Time
 
-	configFile string
+	ConfigFile string
 	output     format
 
 	insecureDocuments []string // of the flag insecureClientMetadata
@@ -55,14 +55,14 @@ var errRefused = errors.New("refused")
 func (p *program) run(ctx context.Context, args []string) int {
 	root := p.root()
 	root.SetArgs(args)
-	root.SetIn(p.stdin)
-	root.SetOut(p.stdout)
-	root.SetErr(p.stderr)
+	root.SetIn(p.Stdin)
+	root.SetOut(p.Stdout)
+	root.SetErr(p.Stderr)
 	switch err := root.ExecuteContext(ctx); {
 	case errors.Is(err, errRefused):
 		return exitRefused
 	case err != nil:
-		p.complain(err)
+		p.Complain(err)
 		return 1
 	}
 	return 0
@@ -95,28 +95,28 @@ isn't.`,
 	root.SetVersionTemplate("bearerd {{.Version}}\n")
 	root.SetFlagErrorFunc(badFlag)
 	flags := root.PersistentFlags()
-	flags.StringVar(&p.configFile, "config", "", "the configuration `FILE` (BEARERD_CONFIG)")
+	flags.StringVar(&p.ConfigFile, "config", "", "the configuration `FILE` (BEARERD_CONFIG)")
 	flags.VarP(&p.output, "output", "o", "print results as `FORMAT`: text or json")
 	flagValues(root, "output", string(formatText), string(formatJSON))
 	for _, o := range overrides {
 		flags.String(o.flag, "", o.usage+", instead of the configuration's")
 	}
 	root.AddCommand(
-		p.initCommand(), p.serveCommand(), p.edgeCommand(), p.demoCommand(), p.applyCommand(), p.exportCommand(),
-		p.userCommands(), p.roleCommands(), p.bindingCommands(), p.collectionCommands(), p.clientCommands(),
-		p.tokenCommands(), p.revokeAllCommand(), p.keysCommands(),
-		p.auditCommand(), p.shadowCommand(), p.backupCommand(), p.migrateCommand(),
-		p.configCommands(), p.doctorCommand(), p.loginCommand(), p.apiCommand(), p.logoutCommand(),
-		p.versionCommand(),
+		beginning{p}.initCommand(), serveCommand(p), edgeCommand(p), demoCommand(p), applyCommand(p), exportCommand(p),
+		users{p}.commands(), roles{p}.commands(), bindings{p}.commands(), collections{p}.commands(), clients{p}.commands(),
+		tokens{p}.commands(), revokeAllCommand(p), keys{p}.commands(),
+		auditCommand(p), shadowCommand(p), backupCommand(p), migrateCommand(p),
+		checks{p}.configCommands(), checks{p}.doctorCommand(), logins{p}.loginCommand(), logins{p}.apiCommand(), logins{p}.logoutCommand(),
+		versionCommand(p),
 	)
-	root.AddCommand(p.moreCommands()...)
+	root.AddCommand(moreCommands(p)...)
 	return root
 }
 
-// loadConfig returns the configuration with the flags of cmd over it. Flags that
+// LoadConfig returns the configuration with the flags of cmd over it. Flags that
 // only this command has are named in more, by key.
-func (p *program) loadConfig(cmd *cobra.Command, more ...string) (config.Config, error) {
-	return config.Load(p.configFile, p.env, changedFlags(cmd, more...))
+func (p *program) LoadConfig(cmd *cobra.Command, more ...string) (config.Config, error) {
+	return config.Load(p.ConfigFile, p.Env, changedFlags(cmd, more...))
 }
 
 // changedFlags returns the values of the flags of cmd that stand for keys, by key.

@@ -4,8 +4,8 @@ import (
 	"github.com/spf13/cobra"
 )
 
-func (p *program) revokeAllCommand() *cobra.Command {
-	return p.revocation(p.about(nounUser, &cobra.Command{
+func revokeAllCommand(p *program) *cobra.Command {
+	return p.Revocation(p.About(nounUser, &cobra.Command{
 		Use:   "revoke-all USER",
 		Short: "Revoke every token and session of a user",
 		Long: `Revoke every token and session of a user that was issued until now. The user can

@@ -14,11 +14,14 @@ import (
 	"github.com/bearerd/bearerd/internal/caller"
 )
 
-func (p *program) roleCommands() *cobra.Command {
+// roles are the commands about roles.
+type roles struct{ *program }
+
+func (p roles) commands() *cobra.Command {
 	return group("role", "List, create, change and delete roles",
 		`List, create, change and delete roles. A role is a named set of permissions; a
 binding grants it to a user or a group (see "bearerd binding").`,
-		p.roleListCommand(), p.roleShowCommand(), p.roleCreateCommand(), p.roleUpdateCommand(), p.roleDeleteCommand())
+		p.list(), p.show(), p.create(), p.update(), p.delete())
 }
 
 // permissionFlag reads permissions, each written as an action and a path.
@@ -61,17 +64,17 @@ func permissionsFlag(cmd *cobra.Command, list *[]access.Permission) {
 	cmd.Flags().Var(permissionFlag{list}, "permission", "a `PERMISSION`: an action and a path, such as \"access /\"; can be repeated")
 }
 
-func (p *program) roleListCommand() *cobra.Command {
+func (p roles) list() *cobra.Command {
 	return &cobra.Command{
 		Use:   "list",
 		Short: "List roles",
 		Args:  takes(),
-		RunE: p.onDatabase(needs{}, func(ctx context.Context, i *instance, _ []string) error {
+		RunE: p.OnDatabase(needs{}, func(ctx context.Context, i *instance, _ []string) error {
 			roles, err := i.Directory.RoleList(ctx, caller.Operator())
 			if err != nil {
 				return err
 			}
-			return p.show(listed(rendered(roles, adminapi.RoleOf)), func(w io.Writer) {
+			return p.Show(listed(rendered(roles, adminapi.RoleOf)), func(w io.Writer) {
 				rows := make([][]string, len(roles))
 				for i, r := range roles {
 					rows[i] = []string{r.Name, permissionsText(r.Permissions), r.Owner}
@@ -82,41 +85,41 @@ func (p *program) roleListCommand() *cobra.Command {
 	}
 }
 
-// role returns the role of that name.
-func (p *program) role(ctx context.Context, i *instance, name string) (access.Role, error) {
+// find returns the role of that name.
+func (p roles) find(ctx context.Context, i *instance, name string) (access.Role, error) {
 	roles, err := i.Directory.RoleList(ctx, caller.Operator())
 	if err != nil {
 		return access.Role{}, err
 	}
 	at := slices.IndexFunc(roles, func(r access.Role) bool { return r.Name == name })
 	if at < 0 {
-		return access.Role{}, p.missing(ctx, i, nounRole, name)
+		return access.Role{}, p.Missing(ctx, i, nounRole, name)
 	}
 	return roles[at], nil
 }
 
-func (p *program) roleShowCommand() *cobra.Command {
-	return p.about(nounRole, &cobra.Command{
+func (p roles) show() *cobra.Command {
+	return p.About(nounRole, &cobra.Command{
 		Use:   "show ROLE",
 		Short: "Show one role",
 		Args:  takes("ROLE"),
-		RunE: p.onDatabase(needs{}, func(ctx context.Context, i *instance, args []string) error {
-			r, err := p.role(ctx, i, args[0])
+		RunE: p.OnDatabase(needs{}, func(ctx context.Context, i *instance, args []string) error {
+			r, err := p.find(ctx, i, args[0])
 			if err != nil {
 				return err
 			}
-			return p.showRole(r)
+			return p.print(r)
 		}),
 	})
 }
 
-func (p *program) showRole(r access.Role) error {
-	return p.show(adminapi.RoleOf(r), func(w io.Writer) {
+func (p roles) print(r access.Role) error {
+	return p.Show(adminapi.RoleOf(r), func(w io.Writer) {
 		fields(w, "name", r.Name, "permissions", orDash(permissionsText(r.Permissions)), "owner", r.Owner)
 	})
 }
 
-func (p *program) roleCreateCommand() *cobra.Command {
+func (p roles) create() *cobra.Command {
 	var r access.Role
 	cmd := &cobra.Command{
 		Use:   "create NAME --permission \"ACTION PATH\"…",
@@ -127,13 +130,13 @@ collection.`,
 		Example: `  bearerd role create reader --permission "access /"
   bearerd role create batch --permission "access /collections/4" --permission "create /task-tokens/TES"`,
 		Args: takes("NAME"),
-		RunE: p.onDatabase(needs{creates: true}, func(ctx context.Context, i *instance, args []string) error {
+		RunE: p.OnDatabase(needs{creates: true}, func(ctx context.Context, i *instance, args []string) error {
 			r.Name = args[0]
 			if err := i.Directory.CreateRole(ctx, caller.Operator(), r); err != nil {
 				return err
 			}
-			p.say("role %s is created", r.Name)
-			return p.show(adminapi.RoleOf(r), silent)
+			p.Say("role %s is created", r.Name)
+			return p.Show(adminapi.RoleOf(r), silent)
 		}),
 	}
 	permissionsFlag(cmd, &r.Permissions)
@@ -141,17 +144,17 @@ collection.`,
 	return cmd
 }
 
-func (p *program) roleUpdateCommand() *cobra.Command {
+func (p roles) update() *cobra.Command {
 	var permissions []access.Permission
-	cmd := p.about(nounRole, &cobra.Command{
+	cmd := p.About(nounRole, &cobra.Command{
 		Use:   "update ROLE --permission \"ACTION PATH\"…",
 		Short: "Replace the permissions of a role",
 		Long: `Replace the permissions of a role. Everyone who has the role has the new ones at
 once, and no longer those that are left out.`,
 		Example: `  bearerd role update reader --permission "access /" --permission "read /"`,
 		Args:    takes("ROLE"),
-		RunE: p.onDatabase(needs{waits: true}, func(ctx context.Context, i *instance, args []string) error {
-			r, err := p.role(ctx, i, args[0])
+		RunE: p.OnDatabase(needs{waits: true}, func(ctx context.Context, i *instance, args []string) error {
+			r, err := p.find(ctx, i, args[0])
 			if err != nil {
 				return err
 			}
@@ -159,8 +162,8 @@ once, and no longer those that are left out.`,
 			if err := i.Directory.UpdateRole(ctx, caller.Operator(), r); err != nil {
 				return err
 			}
-			p.say("role %s has new permissions", r.Name)
-			return p.show(adminapi.RoleOf(r), silent)
+			p.Say("role %s has new permissions", r.Name)
+			return p.Show(adminapi.RoleOf(r), silent)
 		}),
 	})
 	permissionsFlag(cmd, &permissions)
@@ -169,8 +172,8 @@ once, and no longer those that are left out.`,
 	return cmd
 }
 
-func (p *program) roleDeleteCommand() *cobra.Command {
-	return p.revocation(p.about(nounRole, &cobra.Command{
+func (p roles) delete() *cobra.Command {
+	return p.Revocation(p.About(nounRole, &cobra.Command{
 		Use:        "delete ROLE",
 		Short:      "Delete a role, with the bindings that grant it",
 		Args:       takes("ROLE"),

@@ -17,14 +17,14 @@ import (
 // maxSecretBytes bounds what is read as one secret.
 const maxSecretBytes = 64 << 10
 
-// readSecret reads a password, client secret or token: from the file, "-" being
+// ReadSecret reads a password, client secret or token: from the file, "-" being
 // standard input; without a file from a prompt, or from standard input where that
 // is no terminal. One trailing newline doesn't count.
-func (p *program) readSecret(what, file string) (token.Secret, error) {
-	if file == "" && p.interactive() {
-		return p.prompt(what)
+func (p *program) ReadSecret(what, file string) (token.Secret, error) {
+	if file == "" && p.Interactive() {
+		return p.Prompt(what)
 	}
-	in, err := p.source(file)
+	in, err := p.Open(file)
 	if err != nil {
 		return "", fmt.Errorf("reading the %s: %w", what, err)
 	}
@@ -38,13 +38,13 @@ func (p *program) readSecret(what, file string) (token.Secret, error) {
 	return token.Secret(text), nil
 }
 
-// readNewPassword reads a new password: at a prompt, twice.
-func (p *program) readNewPassword(file string) (token.Secret, error) {
-	password, err := p.readSecret("new password", file)
-	if err != nil || file != "" || !p.interactive() {
+// ReadNewPassword reads a new password: at a prompt, twice.
+func (p *program) ReadNewPassword(file string) (token.Secret, error) {
+	password, err := p.ReadSecret("new password", file)
+	if err != nil || file != "" || !p.Interactive() {
 		return password, err
 	}
-	again, err := p.prompt("new password again")
+	again, err := p.Prompt("new password again")
 	if err != nil {
 		return "", err
 	}
@@ -54,14 +54,14 @@ func (p *program) readNewPassword(file string) (token.Secret, error) {
 	return password, nil
 }
 
-// interactive reports whether standard input is a terminal.
-func (p *program) interactive() bool { return term.IsTerminal(int(p.stdin.Fd())) }
+// Interactive reports whether standard input is a terminal.
+func (p *program) Interactive() bool { return term.IsTerminal(int(p.Stdin.Fd())) }
 
-// prompt asks at the terminal without showing what is typed.
-func (p *program) prompt(what string) (token.Secret, error) {
-	_, _ = fmt.Fprint(p.stderr, prefix+what+": ")
-	text, err := term.ReadPassword(int(p.stdin.Fd()))
-	_, _ = fmt.Fprintln(p.stderr)
+// Prompt asks at the terminal without showing what is typed.
+func (p *program) Prompt(what string) (token.Secret, error) {
+	_, _ = fmt.Fprint(p.Stderr, prefix+what+": ")
+	text, err := term.ReadPassword(int(p.Stdin.Fd()))
+	_, _ = fmt.Fprintln(p.Stderr)
 	if err != nil {
 		return "", fmt.Errorf("reading the %s: %w", what, err)
 	}
@@ -71,10 +71,10 @@ func (p *program) prompt(what string) (token.Secret, error) {
 	return token.Secret(text), nil
 }
 
-// ask asks at the terminal until the answer is valid. An empty answer means the default.
-func (p *program) ask(question, usual string, answer *string, check func(string) error) error {
+// Ask asks at the terminal until the answer is valid. An empty answer means the default.
+func (p *program) Ask(question, usual string, answer *string, check func(string) error) error {
 	for {
-		_, _ = fmt.Fprintf(p.stderr, "%s%s [%s]: ", prefix, question, usual)
+		_, _ = fmt.Fprintf(p.Stderr, "%s%s [%s]: ", prefix, question, usual)
 		line, err := p.readLine()
 		if err != nil {
 			return fmt.Errorf("reading the answer: %w", err)
@@ -83,7 +83,7 @@ func (p *program) ask(question, usual string, answer *string, check func(string)
 		if err = check(*answer); err == nil {
 			return nil
 		}
-		p.complain(err)
+		p.Complain(err)
 	}
 }
 
@@ -92,7 +92,7 @@ func (p *program) ask(question, usual string, answer *string, check func(string)
 func (p *program) readLine() (string, error) {
 	var line []byte
 	for one := make([]byte, 1); len(line) <= maxSecretBytes; {
-		n, err := p.stdin.Read(one)
+		n, err := p.Stdin.Read(one)
 		switch {
 		case n == 1 && one[0] == '\n':
 			return string(line), nil
@@ -105,10 +105,10 @@ func (p *program) readLine() (string, error) {
 	return "", fmt.Errorf("more than %d bytes", maxSecretBytes)
 }
 
-// source opens the file; "" and "-" are standard input.
-func (p *program) source(file string) (io.ReadCloser, error) {
+// Open opens the file; "" and "-" are standard input.
+func (p *program) Open(file string) (io.ReadCloser, error) {
 	if file == "" || file == "-" {
-		return io.NopCloser(p.stdin), nil
+		return io.NopCloser(p.Stdin), nil
 	}
 	return os.Open(file) //nolint:gosec // the operator names the file
 }

@@ -21,7 +21,7 @@ import (
 	"github.com/bearerd/bearerd/internal/token"
 )
 
-func (p *program) serveCommand() *cobra.Command {
+func serveCommand(p *program) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "serve",
 		Short: "Run the server",
@@ -35,20 +35,20 @@ The log is JSON on standard error; "listening" has the address of each listener.
   bearerd serve --listen 127.0.0.1:0`,
 		Args: takes(),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			c, err := p.loadConfig(cmd, "listen", "ops_listen")
+			c, err := p.LoadConfig(cmd, "listen", "ops_listen")
 			if err != nil {
 				return err
 			}
 			level := &slog.LevelVar{}
 			level.Set(c.Log.Level.Slog())
-			logger := slog.New(slog.NewJSONHandler(p.stderr, &slog.HandlerOptions{Level: level}))
+			logger := slog.New(slog.NewJSONHandler(p.Stderr, &slog.HandlerOptions{Level: level}))
 			reloader := &reloader{
 				config: c, level: level, log: logger,
-				read: func() (config.Config, error) { return p.loadConfig(cmd, "listen", "ops_listen") },
+				read: func() (config.Config, error) { return p.LoadConfig(cmd, "listen", "ops_listen") },
 			}
 			defer reloader.listen()()
-			return p.serve(cmd.Context(), service{config: c, log: logger, reloader: reloader, ready: func() {
-				if err := p.tellManager(cmd.Context(), "READY=1"); err != nil {
+			return serve(cmd.Context(), p, service{config: c, log: logger, reloader: reloader, ready: func() {
+				if err := tellManager(cmd.Context(), p.Env, "READY=1"); err != nil {
 					logger.LogAttrs(cmd.Context(), slog.LevelWarn, "not ready for the service manager", slog.Any("error", err))
 				}
 			}})
@@ -71,9 +71,9 @@ type service struct {
 }
 
 // serve runs the server until ctx ends.
-func (p *program) serve(ctx context.Context, sv service) (err error) {
+func serve(ctx context.Context, p *program, sv service) (err error) {
 	c, logger := sv.config, sv.log
-	s, err := openStore(ctx, c, store.Options{Now: p.now, Logger: logger})
+	s, err := openStore(ctx, c, store.Options{Now: p.Now, Logger: logger})
 	if err != nil {
 		return err
 	}
@@ -84,7 +84,7 @@ func (p *program) serve(ctx context.Context, sv service) (err error) {
 	}
 	metrics := server.NewMetrics()
 	metrics.SetReportOnly(len(c.ReportOnly()))
-	i, err := assemble(ctx, parts{config: c, store: s, log: s, shared: c.Database.IsPostgres(), serves: true, instead: instead, meter: metrics, now: p.now, logger: logger})
+	i, err := assemble(ctx, parts{config: c, store: s, log: s, shared: c.Database.IsPostgres(), serves: true, instead: instead, meter: metrics, now: p.Now, logger: logger})
 	if err != nil {
 		return err
 	}
@@ -111,7 +111,7 @@ func (p *program) serve(ctx context.Context, sv service) (err error) {
 		return err
 	}
 	loops = append(loops, sending...)
-	loops = append(append(loops, e.loops...), server.Loop{Name: "tuning the garbage collector", Run: p.tuneCollector})
+	loops = append(append(loops, e.loops...), server.Loop{Name: "tuning the garbage collector", Run: func(ctx context.Context) error { return tuneCollector(ctx, p.Env) }})
 	if sv.reloader != nil {
 		sv.reloader.secrets = i.secrets
 		loops = append(loops, server.Loop{Name: "waiting for SIGHUP", Run: sv.reloader.run})
@@ -120,7 +120,7 @@ func (p *program) serve(ctx context.Context, sv service) (err error) {
 		Node: i.Node, Metrics: metrics, Build: metricsBuild(), Issuer: c.Issuer, Now: i.now, Log: logger, Listen: c.Listen, OpsListen: c.OpsListen,
 		TLS:   server.TLS{CertFile: c.TLS.CertFile, KeyFile: c.TLS.KeyFile},
 		Edges: e.own, Gateway: e.gateway, Inner: e.inner, Verify: e.verify, Loops: loops, Refuse: e.refuse, Probe: e.probe,
-		CORS: c.CORS.Origins, Proxies: httpkit.Proxies(c.TrustedProxies), Notice: c.Shutdown.Notice.For(p.env),
+		CORS: c.CORS.Origins, Proxies: httpkit.Proxies(c.TrustedProxies), Notice: c.Shutdown.Notice.For(p.Env),
 	})
 	if err != nil {
 		return err
@@ -148,8 +148,8 @@ func (p *program) serve(ctx context.Context, sv service) (err error) {
 
 // tellManager notifies the service manager of the state of this process, as sd_notify(3)
 // describes. It does nothing if no service manager asked for that.
-func (p *program) tellManager(ctx context.Context, state string) error {
-	for _, variable := range p.env {
+func tellManager(ctx context.Context, env []string, state string) error {
+	for _, variable := range env {
 		socket, asked := strings.CutPrefix(variable, "NOTIFY_SOCKET=")
 		if !asked {
 			continue

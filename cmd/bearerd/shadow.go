@@ -13,7 +13,7 @@ import (
 	"github.com/bearerd/bearerd/internal/caller"
 )
 
-func (p *program) shadowCommand() *cobra.Command {
+func shadowCommand(p *program) *cobra.Command {
 	var since string
 	cmd := &cobra.Command{
 		Use:   "shadow",
@@ -28,18 +28,18 @@ deleted.`,
   bearerd shadow --since 24h --output json`,
 		Args: takes(),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			from, err := p.parseInstant("since", since)
+			from, err := p.Instant("since", since)
 			if err != nil {
 				return err
 			}
-			return p.with(cmd, needs{}, func(ctx context.Context, i *instance) error { return p.showShadow(ctx, i, from) })
+			return p.With(cmd, needs{}, func(ctx context.Context, i *instance) error { return showShadow(ctx, p, i, from) })
 		},
 	}
 	cmd.Flags().StringVar(&since, "since", "", "only what was seen from this `TIME` on: RFC 3339, or a duration ago such as 24h")
 	return cmd
 }
 
-func (p *program) showShadow(ctx context.Context, i *instance, from time.Time) error {
+func showShadow(ctx context.Context, p *program, i *instance, from time.Time) error {
 	all := []adminapi.Shadow{}
 	var rows [][]string
 	for after := ""; ; {
@@ -64,5 +64,5 @@ func (p *program) showShadow(ctx context.Context, i *instance, from time.Time) e
 			break
 		}
 	}
-	return p.show(listed(all), func(w io.Writer) { table(w, "ROUTE\tREASON\tTOKEN\tCOUNT\tAGREED\tDISAGREED\tLAST\tEXAMPLE", rows) })
+	return p.Show(listed(all), func(w io.Writer) { table(w, "ROUTE\tREASON\tTOKEN\tCOUNT\tAGREED\tDISAGREED\tLAST\tEXAMPLE", rows) })
 }

@@ -11,13 +11,16 @@ import (
 	"github.com/spf13/cobra"
 )
 
-func (p *program) tokenCommands() *cobra.Command {
+// tokens are the commands about tokens.
+type tokens struct{ *program }
+
+func (p tokens) commands() *cobra.Command {
 	return group("token", "Issue, examine and revoke tokens",
 		`Issue, examine and revoke tokens. The value of a token is never an argument,
 where others could see it: bearerd prompts for it at a terminal, and otherwise
 reads it from standard input or a file.`,
-		p.tokenIssueCommand(), p.tokenCreateCommand(), p.tokenListCommand(), p.tokenUsesCommand(), p.tokenImportCommand(), p.tokenExportCommand(), p.tokenInspectCommand(),
-		p.tokenExplainCommand(), p.tokenRevokeCommand())
+		p.issueCommand(), p.createCommand(), p.listCommand(), p.usesCommand(), p.importCommand(), p.exportCommand(), p.inspectCommand(),
+		p.explainCommand(), p.revokeCommand())
 }
 
 func fileFlag(cmd *cobra.Command, file *string) {

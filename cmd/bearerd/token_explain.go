@@ -57,7 +57,7 @@ func (a *asked) demand(cmd *cobra.Command) (d verification.Requirements, err err
 	return d, err
 }
 
-func (p *program) tokenExplainCommand() *cobra.Command {
+func (p tokens) explainCommand() *cobra.Command {
 	var a asked
 	var file string
 	cmd := &cobra.Command{
@@ -74,16 +74,16 @@ access. The exit code is 0 when the token is accepted, and 3 when it is refused.
 			if err != nil {
 				return err
 			}
-			value, err := p.readSecret("token", file)
+			value, err := p.ReadSecret("token", file)
 			if err != nil {
 				return err
 			}
-			return p.with(cmd, needs{judges: true}, func(ctx context.Context, i *instance) error {
+			return p.With(cmd, needs{judges: true}, func(ctx context.Context, i *instance) error {
 				x, err := i.Explainer.ExplainToken(ctx, caller.Operator(), value.Reveal(), d)
 				if err != nil {
 					return err
 				}
-				return p.showExplanation(ctx, i, x)
+				return showExplanation(ctx, p.program, i, x)
 			})
 		},
 	}
@@ -96,12 +96,12 @@ access. The exit code is 0 when the token is accepted, and 3 when it is refused.
 	f.StringVar(&a.path, "path", "", "the `PATH` of the required action")
 	cmd.MarkFlagsRequiredTogether("action", "path")
 	fileFlag(cmd, &file)
-	p.flagAbout(cmd, "scope", nounScope)
-	p.flagAbout(cmd, "collection", nounCollection)
+	p.FlagAbout(cmd, "scope", nounScope)
+	p.FlagAbout(cmd, "collection", nounCollection)
 	return cmd
 }
 
-func (p *program) showExplanation(ctx context.Context, i *instance, x *explain.Explanation) error {
+func showExplanation(ctx context.Context, p *program, i *instance, x *explain.Explanation) error {
 	out := explanationJSON{
 		Allowed: x.Allowed, Checks: rendered(x.Checks, func(c verification.CheckResult) adminapi.Check { return adminapi.Check(c) }),
 		Bindings: grantsOf(x.Grants), Token: tokenOf(x.Token), Revoked: adminapi.UndoingOf(x.Revoked), Seq: x.Seq,
@@ -114,7 +114,7 @@ func (p *program) showExplanation(ctx context.Context, i *instance, x *explain.E
 		}
 		by = names[x.Revoked.By]
 	}
-	err := p.show(out, func(w io.Writer) {
+	err := p.Show(out, func(w io.Writer) {
 		rows := make([][]string, len(out.Checks))
 		for n, c := range out.Checks {
 			rows[n] = []string{c.Check, verdictOf(c), c.Detail}

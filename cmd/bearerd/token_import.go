@@ -14,7 +14,7 @@ import (
 	"github.com/bearerd/bearerd/internal/importing"
 )
 
-func (p *program) tokenImportCommand() *cobra.Command {
+func (p tokens) importCommand() *cobra.Command {
 	var dryRun bool
 	cmd := &cobra.Command{
 		Use:   "import FILE",
@@ -41,8 +41,8 @@ Running servers accept the tokens at once; a value that was refused within the l
   bearerd token import tokens.csv`,
 		Args: takes("FILE"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return p.with(cmd, needs{bulk: true}, func(ctx context.Context, i *instance) error {
-				return p.importTokens(ctx, i, args[0], dryRun)
+			return p.With(cmd, needs{bulk: true}, func(ctx context.Context, i *instance) error {
+				return p.importFile(ctx, i, args[0], dryRun)
 			})
 		},
 	}
@@ -70,8 +70,8 @@ func pause(ctx context.Context, d time.Duration) error {
 	}
 }
 
-func (p *program) importTokens(ctx context.Context, i *instance, file string, dryRun bool) (err error) {
-	var input io.Reader = p.stdin
+func (p tokens) importFile(ctx context.Context, i *instance, file string, dryRun bool) (err error) {
+	var input io.Reader = p.Stdin
 	if file != "-" {
 		f, err := os.Open(file) //nolint:gosec // the operator names it
 		if err != nil {
@@ -92,23 +92,23 @@ func (p *program) importTokens(ctx context.Context, i *instance, file string, dr
 	if dryRun {
 		verb = "would be imported"
 	}
-	p.say("%d lines: %d %s, %d are here already, %d have expired and are left out", r.Lines, r.Imported, verb, r.Known, r.Expired)
+	p.Say("%d lines: %d %s, %d are here already, %d have expired and are left out", r.Lines, r.Imported, verb, r.Known, r.Expired)
 	if r.Disabled > 0 {
-		p.say("%d are of disabled users and are left out: import the file again once those are enabled", r.Disabled)
+		p.Say("%d are of disabled users and are left out: import the file again once those are enabled", r.Disabled)
 	}
 	if r.Shortened > 0 {
-		p.say("%d have no end or none that api_token.max_ttl allows, and end after %s", r.Shortened, i.config.APIToken.MaxTTL)
+		p.Say("%d have no end or none that api_token.max_ttl allows, and end after %s", r.Shortened, i.config.APIToken.MaxTTL)
 	}
 	if r.Digests > 0 {
-		p.say("%d came as digests, whose shape can't be checked: try one of these tokens; it must match foreign_tokens", r.Digests)
+		p.Say("%d came as digests, whose shape can't be checked: try one of these tokens; it must match foreign_tokens", r.Digests)
 	}
 	if r.Unchecked {
-		p.say("the file has too many lines to look for repeated ones without storing any")
+		p.Say("the file has too many lines to look for repeated ones without storing any")
 	}
-	return p.show(r, silent)
+	return p.Show(r, silent)
 }
 
-func (p *program) tokenExportCommand() *cobra.Command {
+func (p tokens) exportCommand() *cobra.Command {
 	var asCSV bool
 	cmd := &cobra.Command{
 		Use:   "export",
@@ -120,14 +120,14 @@ scope, which can't be imported, is left out, and so is what a token was made fro
 		Example: `  bearerd token export >tokens.jsonl
   bearerd token export --csv >tokens.csv`,
 		Args: takes(),
-		RunE: p.onDatabase(needs{}, func(ctx context.Context, i *instance, _ []string) error {
+		RunE: p.OnDatabase(needs{}, func(ctx context.Context, i *instance, _ []string) error {
 			importer, err := i.importer()
 			if err != nil {
 				return err
 			}
-			n, err := importer.Export(ctx, caller.Operator(), p.stdout, asCSV)
+			n, err := importer.Export(ctx, caller.Operator(), p.Stdout, asCSV)
 			if err == nil {
-				p.say("%d tokens exported", n)
+				p.Say("%d tokens exported", n)
 			}
 			return err
 		}),

@@ -34,7 +34,7 @@ type unverifiedParts struct {
 	Payload map[string]any `json:"payload"`
 }
 
-func (p *program) tokenInspectCommand() *cobra.Command {
+func (p tokens) inspectCommand() *cobra.Command {
 	var file string
 	cmd := &cobra.Command{
 		Use:   "inspect",
@@ -46,11 +46,11 @@ For the reason why a token is refused, see "bearerd token explain".`,
 		Example: `  bearerd token inspect < token.txt`,
 		Args:    takes(),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			value, err := p.readSecret("token", file)
+			value, err := p.ReadSecret("token", file)
 			if err != nil {
 				return err
 			}
-			return p.with(cmd, needs{judges: true}, func(ctx context.Context, i *instance) error {
+			return p.With(cmd, needs{judges: true}, func(ctx context.Context, i *instance) error {
 				x, err := i.Explainer.ExplainToken(ctx, caller.Operator(), value.Reveal(), verification.Requirements{AnyAudience: true, AnyNetwork: true})
 				if err != nil {
 					return err
@@ -76,8 +76,8 @@ func inspect(x *explain.Explanation, value token.Secret) inspection {
 	return in
 }
 
-func (p *program) showInspection(in inspection) error {
-	return p.show(in, func(w io.Writer) {
+func (p tokens) showInspection(in inspection) error {
+	return p.Show(in, func(w io.Writer) {
 		switch {
 		case in.Verified && in.Usable:
 			_, _ = fmt.Fprintln(w, "VERIFIED: this is a token of ours, and can be used")

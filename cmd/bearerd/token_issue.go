@@ -15,9 +15,9 @@ import (
 	"github.com/bearerd/bearerd/internal/token"
 )
 
-func (p *program) tokenIssueCommand() *cobra.Command {
+func (p tokens) issueCommand() *cobra.Command {
 	var n wanted
-	cmd := p.about(nounUser, &cobra.Command{
+	cmd := p.About(nounUser, &cobra.Command{
 		Use:   "issue USER",
 		Short: "Issue an access token for a user",
 		Long: `Issue an access token for a user, under the same rules as when the user requests it.
@@ -30,13 +30,13 @@ It is printed to standard output, only once.`,
 			if err != nil {
 				return err
 			}
-			return p.with(cmd, needs{}, func(ctx context.Context, i *instance) error {
+			return p.With(cmd, needs{}, func(ctx context.Context, i *instance) error {
 				return p.issue(ctx, i, args[0], r)
 			})
 		},
 	})
 	n.flags(cmd)
-	p.tokenFlags(cmd)
+	p.nounFlags(cmd)
 	return cmd
 }
 
@@ -55,10 +55,10 @@ func (n *wanted) flags(cmd *cobra.Command) {
 	f.StringVar(&n.expires, "expires-in", "", "its lifetime: `SECONDS`, or a duration such as 5m")
 }
 
-// tokenFlags completes the values of these flags.
-func (p *program) tokenFlags(cmd *cobra.Command) {
-	p.flagAbout(cmd, "scope", nounScope)
-	p.flagAbout(cmd, "collection", nounCollection)
+// nounFlags completes the values of these flags.
+func (p tokens) nounFlags(cmd *cobra.Command) {
+	p.FlagAbout(cmd, "scope", nounScope)
+	p.FlagAbout(cmd, "collection", nounCollection)
 }
 
 func (n *wanted) request(cmd *cobra.Command, kind token.Kind) (*issuance.Request, error) {
@@ -94,7 +94,7 @@ type issuedJSON struct {
 	ExpiresIn  *int64   `json:"expires_in"` // seconds; null: never
 }
 
-func (p *program) issue(ctx context.Context, i *instance, ref string, r *issuance.Request) error {
+func (p tokens) issue(ctx context.Context, i *instance, ref string, r *issuance.Request) error {
 	issued, err := i.Issuance.IssueFor(ctx, caller.Operator(), ref, r)
 	if err != nil {
 		return err
@@ -108,14 +108,14 @@ func (p *program) issue(ctx context.Context, i *instance, ref string, r *issuanc
 		out.ExpiresIn = &issued.Lifetime
 		until = "it expires at " + clock(issued.Expiry)
 	}
-	p.say("token %s for %s; %s", issued.ID, ref, until)
-	return p.show(out, func(w io.Writer) { _, _ = fmt.Fprintln(w, out.Token) })
+	p.Say("token %s for %s; %s", issued.ID, ref, until)
+	return p.Show(out, func(w io.Writer) { _, _ = fmt.Fprintln(w, out.Token) })
 }
 
-func (p *program) tokenCreateCommand() *cobra.Command {
+func (p tokens) createCommand() *cobra.Command {
 	var n wanted
 	var name, description string
-	cmd := p.about(nounUser, &cobra.Command{
+	cmd := p.About(nounUser, &cobra.Command{
 		Use:   "create USER --name NAME",
 		Short: "Create an API token for a user",
 		Long: `Create an API token for a user: an opaque token that is valid until it is revoked or
@@ -131,13 +131,13 @@ expires. It is printed to standard output, only once.`,
 			if err := records.ValidateDescription(description); err != nil {
 				return err
 			}
-			return p.with(cmd, needs{}, func(ctx context.Context, i *instance) error {
+			return p.With(cmd, needs{}, func(ctx context.Context, i *instance) error {
 				return p.issue(ctx, i, args[0], r)
 			})
 		},
 	})
 	n.flags(cmd)
-	p.tokenFlags(cmd)
+	p.nounFlags(cmd)
 	cmd.Flags().StringVar(&name, "name", "", "the token's `NAME`, shown to its owner")
 	cmd.Flags().StringVar(&description, "description", "", "what the token is for, as `TEXT`")
 	_ = cmd.MarkFlagRequired("name")

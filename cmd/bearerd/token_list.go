@@ -57,9 +57,9 @@ type tokenFilter struct {
 	unused    bool // with scopes that nothing asked for, which are shown alone
 }
 
-func (p *program) tokenListCommand() *cobra.Command {
+func (p tokens) listCommand() *cobra.Command {
 	var f tokenFilter
-	cmd := p.about(nounUser, &cobra.Command{
+	cmd := p.About(nounUser, &cobra.Command{
 		Use:   "list USER|--all",
 		Short: "List the stored tokens of a user, or of all, newest first",
 		Long: `List the stored tokens of a user, newest first: API tokens, API keys, refresh
@@ -80,11 +80,11 @@ first come first.`,
 			return takes("USER")(cmd, args)
 		},
 		RunE: func(cmd *cobra.Command, args []string) error {
-			q, err := f.query(p.now())
+			q, err := f.query(p.Now())
 			if err != nil {
 				return err
 			}
-			return p.with(cmd, needs{}, func(ctx context.Context, i *instance) error {
+			return p.With(cmd, needs{}, func(ctx context.Context, i *instance) error {
 				if !f.all {
 					u, err := i.Directory.User(ctx, caller.Operator(), args[0])
 					if err != nil {
@@ -92,7 +92,7 @@ first come first.`,
 					}
 					q.Owner = u.ID
 				}
-				return p.listTokens(ctx, i, q, f.unused)
+				return p.list(ctx, i, q, f.unused)
 			})
 		},
 	})
@@ -104,7 +104,7 @@ first come first.`,
 	flags.StringVar(&f.scope, "scope", "", "only those that have this `SCOPE`")
 	flags.BoolVar(&f.unused, "unused-scopes", false, "only those with scopes that nothing asked for within 90 days, and these scopes alone")
 	flagValues(cmd, "kind", storedKinds()...)
-	p.flagAbout(cmd, "scope", nounScope)
+	p.FlagAbout(cmd, "scope", nounScope)
 	return cmd
 }
 
@@ -144,8 +144,8 @@ func parseDays(s string) (time.Duration, error) {
 	return 0, fmt.Errorf("%q is neither days, such as 7d, nor a duration such as 12h", s)
 }
 
-// listTokens shows the tokens of a query.
-func (p *program) listTokens(ctx context.Context, i *instance, q records.TokenQuery, unused bool) error {
+// list shows the tokens of a query.
+func (p tokens) list(ctx context.Context, i *instance, q records.TokenQuery, unused bool) error {
 	everybody := q.Owner == ""
 	names := map[string]string{}
 	all := []storedJSON{}
@@ -173,7 +173,7 @@ func (p *program) listTokens(ctx context.Context, i *instance, q records.TokenQu
 				}
 				names[t.Owner] = found[t.Owner]
 			}
-			row := p.tokenRow(t)
+			row := p.row(t)
 			if everybody {
 				row = append([]string{names[t.Owner]}, row...)
 			}
@@ -187,15 +187,15 @@ func (p *program) listTokens(ctx context.Context, i *instance, q records.TokenQu
 	if everybody {
 		header = "USER\t" + header
 	}
-	return p.show(listed(all), func(w io.Writer) { table(w, header, rows) })
+	return p.Show(listed(all), func(w io.Writer) { table(w, header, rows) })
 }
 
-func (p *program) tokenRow(t records.StoredToken) []string {
+func (p tokens) row(t records.StoredToken) []string {
 	state := "valid"
 	if !t.ExpiresAt.IsZero() {
 		state = "until " + clock(t.ExpiresAt)
 	}
-	if at, reason, ended := t.End(p.now()); ended {
+	if at, reason, ended := t.End(p.Now()); ended {
 		state = "ended " + clock(at) + ": " + reason
 	}
 	value := ""

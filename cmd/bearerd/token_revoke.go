@@ -19,10 +19,10 @@ import (
 	"github.com/bearerd/bearerd/internal/token"
 )
 
-func (p *program) tokenRevokeCommand() *cobra.Command {
+func (p tokens) revokeCommand() *cobra.Command {
 	var file string
 	var skip bool
-	cmd := p.about(nounToken, &cobra.Command{
+	cmd := p.About(nounToken, &cobra.Command{
 		Use:   "revoke [ID…]",
 		Short: "Revoke tokens, with every token that was created from them",
 		Long: `Revoke tokens, with every token that was created from them. Name a token by its
@@ -37,7 +37,7 @@ transaction. The command waits until every running server refuses them, unless
 		Example: `  bearerd token revoke 2f1c6a52-7a0e-4a1b-9f0c-5d0a6b1f3c11
   bearerd token revoke < token.txt
   bearerd token revoke --file leaked.txt`,
-		RunE: p.onDatabase(needs{waits: true}, func(ctx context.Context, i *instance, args []string) error {
+		RunE: p.OnDatabase(needs{waits: true}, func(ctx context.Context, i *instance, args []string) error {
 			found, err := p.findRevocable(ctx, i, args, file, skip)
 			if err != nil {
 				return err
@@ -60,11 +60,11 @@ transaction. The command waits until every running server refuses them, unless
 				}
 			}
 			if len(found) == 1 {
-				p.say("token %s is revoked; %s", found[0].ID(), i.reach(r))
+				p.Say("token %s is revoked; %s", found[0].ID(), i.reach(r))
 			} else {
-				p.say("%d tokens are revoked; %s", len(found), i.reach(r))
+				p.Say("%d tokens are revoked; %s", len(found), i.reach(r))
 			}
-			return p.show(struct {
+			return p.Show(struct {
 				acknowledgement
 
 				Tokens int `json:"tokens"`
@@ -78,8 +78,8 @@ transaction. The command waits until every running server refuses them, unless
 }
 
 // findRevocable finds every token that the arguments or the input name.
-func (p *program) findRevocable(ctx context.Context, i *instance, args []string, file string, skip bool) ([]revoking.Revocable, error) {
-	s := &search{program: p, instance: i, skip: skip}
+func (p tokens) findRevocable(ctx context.Context, i *instance, args []string, file string, skip bool) ([]revoking.Revocable, error) {
+	s := &search{tokens: p, instance: i, skip: skip}
 	switch {
 	case len(args) > 0 && file != "":
 		return nil, errors.New("name tokens by arguments or by --file, not both")
@@ -96,14 +96,14 @@ func (p *program) findRevocable(ctx context.Context, i *instance, args []string,
 			s.found = append(s.found, r)
 		}
 		return s.found, nil
-	case file == "" && p.interactive():
-		value, err := p.prompt("token or id")
+	case file == "" && p.Interactive():
+		value, err := p.Prompt("token or id")
 		if err != nil {
 			return nil, err
 		}
 		return s.lines(ctx, "the terminal", strings.NewReader(value.Reveal()))
 	}
-	in, err := p.source(file)
+	in, err := p.Open(file)
 	if err != nil {
 		return nil, err
 	}
@@ -116,7 +116,7 @@ func (p *program) findRevocable(ctx context.Context, i *instance, args []string,
 
 // search finds tokens to revoke, before any is.
 type search struct {
-	*program
+	tokens
 	*instance
 
 	skip    bool
@@ -196,7 +196,7 @@ func (s *search) complete(name string) error {
 	}
 	switch {
 	case s.skip && len(s.found) > 0:
-		s.say("%s", what)
+		s.Say("%s", what)
 		return nil
 	case len(s.found) == 0:
 		return errors.New(what)

@@ -13,8 +13,8 @@ import (
 	"github.com/bearerd/bearerd/internal/caller"
 )
 
-func (p *program) tokenUsesCommand() *cobra.Command {
-	return p.about(nounToken, &cobra.Command{
+func (p tokens) usesCommand() *cobra.Command {
+	return p.About(nounToken, &cobra.Command{
 		Use:   "uses ID",
 		Short: "Show what a stored token was used for",
 		Long: `Show what an API token, an API key or a connected application was used for
@@ -24,13 +24,13 @@ last minute may be missing.`,
 		Example: `  bearerd token uses 7c8de6f0-31d5-4f4b-a6c2-93a1b1b0f0a4`,
 		Args:    takes("ID"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return p.with(cmd, needs{}, func(ctx context.Context, i *instance) error {
+			return p.With(cmd, needs{}, func(ctx context.Context, i *instance) error {
 				report, err := i.Usage.Of(ctx, caller.Operator(), args[0])
 				if err != nil {
 					return err
 				}
 				out := adminapi.UsesOf(report)
-				return p.show(out, func(w io.Writer) {
+				return p.Show(out, func(w io.Writer) {
 					rows := make([][]string, len(out.Items))
 					for n, u := range out.Items {
 						rows[n] = []string{

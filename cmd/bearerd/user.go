@@ -25,24 +25,27 @@ func stateOf(u identity.User) string {
 	return "enabled"
 }
 
-func (p *program) userCommands() *cobra.Command {
+// users are the commands about users.
+type users struct{ *program }
+
+func (p users) commands() *cobra.Command {
 	return group("user", "List, create, change and delete users",
 		`List, create, change and delete users. USER is a username, in any spelling, or a
 subject id.
 
 For many users at once see "bearerd apply".`,
-		p.userListCommand(), p.userShowCommand(), p.userCreateCommand(), p.userRenameCommand(), p.userPasswordCommand(),
-		p.userPasswordLinkCommand(), p.userLinkCommand(), p.userUnlinkCommand(),
-		p.userDisableCommand(), p.userEnableCommand(), p.userUnlockCommand(), p.userDeleteCommand(), p.userAccessCommand())
+		p.list(), p.show(), p.create(), p.rename(), p.password(),
+		p.passwordLink(), p.link(), p.unlink(),
+		p.disable(), p.enable(), p.unlock(), p.delete(), p.access())
 }
 
-func (p *program) userListCommand() *cobra.Command {
+func (p users) list() *cobra.Command {
 	var search string
 	cmd := &cobra.Command{
 		Use:   "list",
 		Short: "List users by username",
 		Args:  takes(),
-		RunE: p.onDatabase(needs{}, func(ctx context.Context, i *instance, _ []string) error {
+		RunE: p.OnDatabase(needs{}, func(ctx context.Context, i *instance, _ []string) error {
 			var all []identity.User
 			for q := (records.UserQuery{Search: search, Limit: 500}); ; {
 				page, err := i.Directory.UserList(ctx, caller.Operator(), q)
@@ -54,7 +57,7 @@ func (p *program) userListCommand() *cobra.Command {
 					break
 				}
 			}
-			return p.show(listed(rendered(all, adminapi.UserOf)), func(w io.Writer) {
+			return p.Show(listed(rendered(all, adminapi.UserOf)), func(w io.Writer) {
 				rows := make([][]string, len(all))
 				for i, u := range all {
 					rows[i] = []string{u.Username, stateOf(u), u.Name, u.Email, strings.Join(u.Groups, ","), u.Owner, u.ID}
@@ -67,12 +70,12 @@ func (p *program) userListCommand() *cobra.Command {
 	return cmd
 }
 
-func (p *program) userShowCommand() *cobra.Command {
-	return p.about(nounUser, &cobra.Command{
+func (p users) show() *cobra.Command {
+	return p.About(nounUser, &cobra.Command{
 		Use:   "show USER",
 		Short: "Show one user and what they may do",
 		Args:  takes("USER"),
-		RunE: p.onDatabase(needs{}, func(ctx context.Context, i *instance, args []string) error {
+		RunE: p.OnDatabase(needs{}, func(ctx context.Context, i *instance, args []string) error {
 			u, err := i.Directory.User(ctx, caller.Operator(), args[0])
 			if err != nil {
 				return err
@@ -95,7 +98,7 @@ func (p *program) userShowCommand() *cobra.Command {
 				Links  []adminapi.Link `json:"links"`
 				Access []grantJSON     `json:"access"`
 			}{adminapi.UserOf(u), locked(lock), rendered(links, adminapi.LinkOf), grantsOf(grants)}
-			return p.show(out, func(w io.Writer) {
+			return p.Show(out, func(w io.Writer) {
 				fields(w, "username", u.Username, "state", stateOf(u), "locked", out.Locked, "name", u.Name, "email", u.Email,
 					"groups", strings.Join(u.Groups, ", "), "owner", u.Owner, "links", linksText(links), "id", u.ID)
 				_, _ = fmt.Fprintln(w)
@@ -151,7 +154,7 @@ func grantTable(w io.Writer, grants []access.Grant) {
 	table(w, "MAY\tAT\tVIA\tROLE\tBINDING", rows)
 }
 
-func (p *program) userCreateCommand() *cobra.Command {
+func (p users) create() *cobra.Command {
 	var n identity.NewUser
 	var file string
 	var none bool
@@ -168,13 +171,13 @@ With --admin the user is an administrator: bound to "* /", which is everything.`
 		RunE: func(cmd *cobra.Command, args []string) error {
 			n.Username = args[0]
 			if !none {
-				password, err := p.readNewPassword(file)
+				password, err := p.ReadNewPassword(file)
 				if err != nil {
 					return err
 				}
 				n.Password = password
 			}
-			return p.with(cmd, needs{creates: true}, func(ctx context.Context, i *instance) error {
+			return p.With(cmd, needs{creates: true}, func(ctx context.Context, i *instance) error {
 				u, err := i.Directory.CreateUser(ctx, caller.Operator(), n)
 				if err != nil {
 					return err
@@ -183,8 +186,8 @@ With --admin the user is an administrator: bound to "* /", which is everything.`
 				if n.Administrator {
 					what = "administrator"
 				}
-				p.say("%s %s is created, with the id %s", what, u.Username, u.ID)
-				return p.show(adminapi.UserOf(u), silent)
+				p.Say("%s %s is created, with the id %s", what, u.Username, u.ID)
+				return p.Show(adminapi.UserOf(u), silent)
 			})
 		},
 	}
@@ -195,19 +198,19 @@ With --admin the user is an administrator: bound to "* /", which is everything.`
 	cmd.Flags().BoolVar(&none, "no-password", false, "create a user who can't sign in with a password")
 	passwordFlag(cmd, &file)
 	cmd.MarkFlagsMutuallyExclusive("no-password", "password-file")
-	p.flagAbout(cmd, "group", nounGroup)
+	p.FlagAbout(cmd, "group", nounGroup)
 	return cmd
 }
 
-func (p *program) userRenameCommand() *cobra.Command {
-	return p.about(nounUser, &cobra.Command{
+func (p users) rename() *cobra.Command {
+	return p.About(nounUser, &cobra.Command{
 		Use:   "rename USER USERNAME",
 		Short: "Give a user another username",
 		Long: `Give a user another username, or another spelling of it. Subject, tokens, sessions
 and bindings stay. Applications receive the new name with the next request.`,
 		Args: takes("USER", "USERNAME"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return p.changeUser(cmd, args[0], identity.UserPatch{Username: &args[1]}, "was "+args[0]+" until now")
+			return p.change(cmd, args[0], identity.UserPatch{Username: &args[1]}, "was "+args[0]+" until now")
 		},
 	})
 }
@@ -216,9 +219,9 @@ func passwordFlag(cmd *cobra.Command, file *string) {
 	cmd.Flags().StringVar(file, "password-file", "", "read the password from this `FILE`, - for standard input")
 }
 
-func (p *program) userPasswordCommand() *cobra.Command {
+func (p users) password() *cobra.Command {
 	var file string
-	cmd := p.about(nounUser, &cobra.Command{
+	cmd := p.About(nounUser, &cobra.Command{
 		Use:   "password USER",
 		Short: "Change a user's password, and revoke their tokens",
 		Long: `Change a user's password. All tokens and sessions of the user are revoked at once.
@@ -226,11 +229,11 @@ bearerd prompts twice for the password at a terminal, and otherwise reads it fro
 standard input or a file.`,
 		Args: takes("USER"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			password, err := p.readNewPassword(file)
+			password, err := p.ReadNewPassword(file)
 			if err != nil {
 				return err
 			}
-			return p.changeUser(cmd, args[0], identity.UserPatch{Password: &password}, "has a new password; their tokens and sessions are revoked")
+			return p.change(cmd, args[0], identity.UserPatch{Password: &password}, "has a new password; their tokens and sessions are revoked")
 		},
 	})
 	passwordFlag(cmd, &file)
@@ -238,63 +241,63 @@ standard input or a file.`,
 	return cmd
 }
 
-func (p *program) userDisableCommand() *cobra.Command {
-	cmd := p.about(nounUser, &cobra.Command{
+func (p users) disable() *cobra.Command {
+	cmd := p.About(nounUser, &cobra.Command{
 		Use:   "disable USER",
 		Short: "Disable a user, and revoke their tokens",
 		Args:  takes("USER"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			yes := true
-			return p.changeUser(cmd, args[0], identity.UserPatch{Disabled: &yes}, "is disabled; their tokens and sessions are revoked")
+			return p.change(cmd, args[0], identity.UserPatch{Disabled: &yes}, "is disabled; their tokens and sessions are revoked")
 		},
 	})
 	waitFlag(cmd)
 	return cmd
 }
 
-func (p *program) userEnableCommand() *cobra.Command {
-	return p.about(nounUser, &cobra.Command{
+func (p users) enable() *cobra.Command {
+	return p.About(nounUser, &cobra.Command{
 		Use:   "enable USER",
 		Short: "Enable a disabled user",
 		Long:  `Enable a disabled user. Tokens that were issued before stay revoked.`,
 		Args:  takes("USER"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			no := false
-			return p.changeUser(cmd, args[0], identity.UserPatch{Disabled: &no}, "is enabled")
+			return p.change(cmd, args[0], identity.UserPatch{Disabled: &no}, "is enabled")
 		},
 	})
 }
 
-func (p *program) userUnlockCommand() *cobra.Command {
-	return p.about(nounUser, &cobra.Command{
+func (p users) unlock() *cobra.Command {
+	return p.About(nounUser, &cobra.Command{
 		Use:   "unlock USER",
 		Short: "Reset a user's failed sign-ins",
 		Long: `Reset a user's failed sign-ins, so that the user can sign in again before
 login.window has passed. An address with failures at many accounts stays limited.`,
 		Args: takes("USER"),
-		RunE: p.onDatabase(needs{}, func(ctx context.Context, i *instance, args []string) error {
+		RunE: p.OnDatabase(needs{}, func(ctx context.Context, i *instance, args []string) error {
 			if err := i.Accounts.Unlock(ctx, caller.Operator(), args[0]); err != nil {
 				return err
 			}
-			p.say("user %s can sign in again", args[0])
+			p.Say("user %s can sign in again", args[0])
 			return nil
 		}),
 	})
 }
 
-func (p *program) changeUser(cmd *cobra.Command, ref string, patch identity.UserPatch, done string) error {
-	return p.with(cmd, needs{waits: true}, func(ctx context.Context, i *instance) error {
+func (p users) change(cmd *cobra.Command, ref string, patch identity.UserPatch, done string) error {
+	return p.With(cmd, needs{waits: true}, func(ctx context.Context, i *instance) error {
 		u, err := i.Directory.UpdateUser(ctx, caller.Operator(), ref, patch)
 		if err != nil {
 			return err
 		}
-		p.say("user %s %s", u.Username, done)
-		return p.show(adminapi.UserOf(u), silent)
+		p.Say("user %s %s", u.Username, done)
+		return p.Show(adminapi.UserOf(u), silent)
 	})
 }
 
-func (p *program) userDeleteCommand() *cobra.Command {
-	return p.revocation(p.about(nounUser, &cobra.Command{
+func (p users) delete() *cobra.Command {
+	return p.Revocation(p.About(nounUser, &cobra.Command{
 		Use:        "delete USER",
 		Short:      "Delete a user with their bindings, and revoke their tokens",
 		Args:       takes("USER"),

@@ -11,9 +11,9 @@ import (
 	"github.com/bearerd/bearerd/internal/caller"
 )
 
-func (p *program) userAccessCommand() *cobra.Command {
+func (p users) access() *cobra.Command {
 	var action, path, remove string
-	cmd := p.about(nounUser, &cobra.Command{
+	cmd := p.About(nounUser, &cobra.Command{
 		Use:   "access USER",
 		Short: "Show what a user may do and why, or remove access",
 		Long: `Show what a user may do, and the binding that each permission comes from.
@@ -27,7 +27,7 @@ binding at a wider path.`,
   bearerd user access spadmin --action access --path /collections/4
   bearerd user access spadmin --remove /collections/4`,
 		Args: takes("USER"),
-		RunE: p.onDatabase(needs{waits: true}, func(ctx context.Context, i *instance, args []string) error {
+		RunE: p.OnDatabase(needs{waits: true}, func(ctx context.Context, i *instance, args []string) error {
 			switch {
 			case remove != "":
 				ref := args[0]
@@ -40,13 +40,13 @@ binding at a wider path.`,
 					return err
 				}
 				for _, b := range removed {
-					p.say("removed %s", describeBinding(b))
+					p.Say("removed %s", describeBinding(b))
 				}
 				if len(removed) == 0 {
-					p.say("%s has no direct binding at or beneath %s", ref, at)
+					p.Say("%s has no direct binding at or beneath %s", ref, at)
 				}
 				for _, b := range remaining {
-					p.say("still granted: %s", describeBinding(b))
+					p.Say("still granted: %s", describeBinding(b))
 				}
 				return p.showRemoved(ctx, i, removed, remaining)
 			case action != "":
@@ -62,13 +62,13 @@ binding at a wider path.`,
 				if err != nil {
 					return err
 				}
-				return p.showExplanation(ctx, i, x)
+				return showExplanation(ctx, p.program, i, x)
 			}
 			grants, err := i.Directory.UserAccess(ctx, caller.Operator(), args[0])
 			if err != nil {
 				return err
 			}
-			return p.show(listed(grantsOf(grants)), func(w io.Writer) { grantTable(w, grants) })
+			return p.Show(listed(grantsOf(grants)), func(w io.Writer) { grantTable(w, grants) })
 		}),
 	})
 	cmd.Flags().StringVar(&action, "action", "", "the `ACTION` to check")
@@ -82,7 +82,7 @@ binding at a wider path.`,
 
 // showRemoved shows which bindings were removed and which still grant something there, as the
 // management API does.
-func (p *program) showRemoved(ctx context.Context, i *instance, removed, remaining []access.Binding) error {
+func (p users) showRemoved(ctx context.Context, i *instance, removed, remaining []access.Binding) error {
 	var out struct {
 		Removed   []adminapi.Binding `json:"removed"`
 		Remaining []adminapi.Binding `json:"remaining"`
@@ -94,5 +94,5 @@ func (p *program) showRemoved(ctx context.Context, i *instance, removed, remaini
 	if out.Remaining, err = bindingsOf(ctx, i, remaining); err != nil {
 		return err
 	}
-	return p.show(out, silent)
+	return p.Show(out, silent)
 }

@@ -13,35 +13,35 @@ import (
 	"github.com/bearerd/bearerd/internal/records"
 )
 
-func (p *program) userLinkCommand() *cobra.Command {
-	return p.about(nounUser, &cobra.Command{
+func (p users) link() *cobra.Command {
+	return p.About(nounUser, &cobra.Command{
 		Use:   "link USER SOURCE EXTERNAL_ID",
 		Short: "Link a user to who they are for a sign-in source",
 		Long: `Link a user to who they are for a sign-in source. Anyone whom the source vouches for
 by that id signs in as the user from then on.`,
 		Args: takes("USER", "SOURCE", "EXTERNAL_ID"),
-		RunE: p.onDatabase(needs{}, func(ctx context.Context, i *instance, args []string) error {
+		RunE: p.OnDatabase(needs{}, func(ctx context.Context, i *instance, args []string) error {
 			link, err := i.Directory.LinkUser(ctx, caller.Operator(), args[0], args[1], args[2])
 			if err != nil {
 				return err
 			}
-			p.say("user %s is linked to %s %s", args[0], link.Source, link.ExternalID)
-			return p.show(adminapi.LinkOf(link), silent)
+			p.Say("user %s is linked to %s %s", args[0], link.Source, link.ExternalID)
+			return p.Show(adminapi.LinkOf(link), silent)
 		}),
 	})
 }
 
-func (p *program) userUnlinkCommand() *cobra.Command {
-	cmd := p.about(nounUser, &cobra.Command{
+func (p users) unlink() *cobra.Command {
+	cmd := p.About(nounUser, &cobra.Command{
 		Use:   "unlink USER SOURCE EXTERNAL_ID",
 		Short: "Remove a link of a user, and end the sessions that began by it",
 		Args:  takes("USER", "SOURCE", "EXTERNAL_ID"),
-		RunE: p.onDatabase(needs{waits: true}, func(ctx context.Context, i *instance, args []string) error {
+		RunE: p.OnDatabase(needs{waits: true}, func(ctx context.Context, i *instance, args []string) error {
 			_, err := i.Directory.UnlinkUser(ctx, caller.Operator(), args[0], records.Link{Source: args[1], ExternalID: args[2]})
 			if err != nil {
 				return err
 			}
-			p.say("user %s is no longer linked to %s %s", args[0], args[1], args[2])
+			p.Say("user %s is no longer linked to %s %s", args[0], args[1], args[2])
 			return nil
 		}),
 	})
@@ -49,15 +49,15 @@ func (p *program) userUnlinkCommand() *cobra.Command {
 	return cmd
 }
 
-func (p *program) userPasswordLinkCommand() *cobra.Command {
-	return p.about(nounUser, &cobra.Command{
+func (p users) passwordLink() *cobra.Command {
+	return p.About(nounUser, &cobra.Command{
 		Use:   "password-link USER",
 		Short: "Create a link with which a user sets a password",
 		Long: `Create a link with which a user sets a password, once, within 24 hours. A newer link
 ends it. Send it by a way that nobody else reads: anyone who opens it can set the
 password. What the user had before, tokens and sessions, is revoked then.`,
 		Args: takes("USER"),
-		RunE: p.onDatabase(needs{}, func(ctx context.Context, i *instance, args []string) error {
+		RunE: p.OnDatabase(needs{}, func(ctx context.Context, i *instance, args []string) error {
 			link, err := i.Accounts.CreatePasswordLink(ctx, caller.Operator(), args[0])
 			if err != nil {
 				return err
@@ -66,8 +66,8 @@ password. What the user had before, tokens and sessions, is revoked then.`,
 				URL       string    `json:"url"`
 				ExpiresAt time.Time `json:"expires_at"`
 			}{link.URL(i.config.Issuer), link.ExpiresAt.UTC().Truncate(time.Second)}
-			p.say("the link for user %s can be used once, until %s", link.Username, out.ExpiresAt.Format(time.RFC3339))
-			return p.show(out, func(w io.Writer) { _, _ = fmt.Fprintln(w, out.URL) })
+			p.Say("the link for user %s can be used once, until %s", link.Username, out.ExpiresAt.Format(time.RFC3339))
+			return p.Show(out, func(w io.Writer) { _, _ = fmt.Fprintln(w, out.URL) })
 		}),
 	})
 }

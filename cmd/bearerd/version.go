@@ -20,14 +20,14 @@ type build struct {
 	Platform string `json:"platform"`
 }
 
-func (p *program) versionCommand() *cobra.Command {
+func versionCommand(p *program) *cobra.Command {
 	return &cobra.Command{
 		Use:   "version",
 		Short: "Show the version",
 		Args:  takes(),
 		RunE: func(*cobra.Command, []string) error {
 			b := thisBuild()
-			return p.show(b, func(w io.Writer) {
+			return p.Show(b, func(w io.Writer) {
 				from := ""
 				if b.Revision != "" {
 					from = " from " + b.Revision
