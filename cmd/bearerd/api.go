@@ -16,6 +16,7 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
 
+	"github.com/bearerd/bearerd/internal/hint"
 	"github.com/bearerd/bearerd/internal/login"
 )
 
@@ -94,10 +95,10 @@ func (p logins) call(cmd *cobra.Command, path string, c apiCall) error {
 	}
 	err = fmt.Errorf("the server answered with %s", resp.Status)
 	if resp.StatusCode == http.StatusUnauthorized {
-		return hint(err, "log in again: bearerd login %s", l.Issuer)
+		return hint.Add(err, "log in again: bearerd login %s", l.Issuer)
 	}
 	if strings.Contains(resp.Header.Get("WWW-Authenticate"), "insufficient_scope") {
-		return hint(err, "log in again with the scope that is needed: bearerd login %s --scope SCOPE", l.Issuer)
+		return hint.Add(err, "log in again with the scope that is needed: bearerd login %s --scope SCOPE", l.Issuer)
 	}
 	return err
 }
@@ -106,7 +107,7 @@ func (p logins) call(cmd *cobra.Command, path string, c apiCall) error {
 func (p logins) refreshed(ctx context.Context, s *login.Server, folder login.Folder, l login.Login) (login.Login, error) {
 	l, changed, err := s.Fresh(ctx, l)
 	if refusal, ok := errors.AsType[*login.Error](err); ok && refusal.Code == "invalid_grant" {
-		return l, hint(errors.New("the login has ended, or was revoked"), "log in again: bearerd login %s", l.Issuer)
+		return l, hint.Add(errors.New("the login has ended, or was revoked"), "log in again: bearerd login %s", l.Issuer)
 	}
 	if err != nil || !changed {
 		return l, err

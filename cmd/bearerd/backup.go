@@ -8,6 +8,7 @@ import (
 
 	"github.com/bearerd/bearerd/internal/audit"
 	"github.com/bearerd/bearerd/internal/fault"
+	"github.com/bearerd/bearerd/internal/hint"
 	"github.com/bearerd/bearerd/internal/records"
 	"github.com/bearerd/bearerd/internal/store"
 )
@@ -31,7 +32,7 @@ the master key too, in another place.`,
 				return err
 			}
 			if c.Database.IsPostgres() {
-				return hint(errors.New("back up a PostgreSQL database with PostgreSQL's own tools"), "use pg_dump, or what the server's host offers")
+				return hint.Add(errors.New("back up a PostgreSQL database with PostgreSQL's own tools"), "use pg_dump, or what the server's host offers")
 			}
 			s, err := openStore(cmd.Context(), c, store.Options{Now: p.Now, MustExist: true})
 			if err != nil {
@@ -40,7 +41,7 @@ the master key too, in another place.`,
 			defer func() { err = errors.Join(err, s.Close()) }()
 			err = s.Backup(cmd.Context(), args[0])
 			if fault.Is(err, fault.Conflict) {
-				return hint(fmt.Errorf("%s exists already, and was not changed", args[0]), "name another file, or remove that one first")
+				return hint.Add(fmt.Errorf("%s exists already, and was not changed", args[0]), "name another file, or remove that one first")
 			}
 			if err != nil {
 				return err

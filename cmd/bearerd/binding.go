@@ -11,6 +11,7 @@ import (
 	"github.com/bearerd/bearerd/internal/access"
 	"github.com/bearerd/bearerd/internal/adminapi"
 	"github.com/bearerd/bearerd/internal/caller"
+	"github.com/bearerd/bearerd/internal/hint"
 	"github.com/bearerd/bearerd/internal/records"
 )
 
@@ -49,13 +50,21 @@ func bindingsOf(ctx context.Context, i *instance, list []access.Binding) ([]admi
 	return rendered(list, func(b access.Binding) adminapi.Binding { return adminapi.BindingOf(b, names) }), err
 }
 
+// text returns the text of a member, and "" for null.
+func text(member *string) string {
+	if member == nil {
+		return ""
+	}
+	return *member
+}
+
 // bindingRow returns a binding as a line of a table.
 func bindingRow(b adminapi.Binding) []string {
-	who := "group " + orZero(b.Group)
+	who := "group " + text(b.Group)
 	if b.UserID != nil {
-		who = "user " + orZero(b.User)
+		who = "user " + text(b.User)
 	}
-	what := "role " + orZero(b.Role)
+	what := "role " + text(b.Role)
 	if b.Permission != nil {
 		what = b.Permission.Action + " " + string(b.Permission.Path)
 	}
@@ -131,7 +140,7 @@ it. The id of the binding is printed to standard output.`,
 		Args: takes(),
 		RunE: p.OnDatabase(needs{creates: true}, func(ctx context.Context, i *instance, _ []string) error {
 			if len(permissions) > 1 {
-				return hint(errors.New("a binding grants one permission"), "create a role of several, or several bindings")
+				return hint.Add(errors.New("a binding grants one permission"), "create a role of several, or several bindings")
 			}
 			for k := range permissions {
 				b.Permission = &permissions[k]

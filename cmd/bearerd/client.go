@@ -12,6 +12,7 @@ import (
 	"github.com/bearerd/bearerd/internal/adminapi"
 	"github.com/bearerd/bearerd/internal/caller"
 	"github.com/bearerd/bearerd/internal/identity"
+	"github.com/bearerd/bearerd/internal/secretfile"
 	"github.com/bearerd/bearerd/internal/token"
 )
 
@@ -149,7 +150,7 @@ func (p clients) readKeySet(file string) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("reading the JWK Set: %w", err)
 	}
-	set, err := readAll(in)
+	set, err := secretfile.Read(in)
 	if err != nil {
 		return "", fmt.Errorf("reading the JWK Set: %w", err)
 	}

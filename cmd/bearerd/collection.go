@@ -12,6 +12,7 @@ import (
 	"github.com/bearerd/bearerd/internal/access"
 	"github.com/bearerd/bearerd/internal/adminapi"
 	"github.com/bearerd/bearerd/internal/caller"
+	"github.com/bearerd/bearerd/internal/hint"
 	"github.com/bearerd/bearerd/internal/records"
 	"github.com/bearerd/bearerd/internal/revocation"
 )
@@ -72,7 +73,7 @@ func (p collections) show() *cobra.Command {
 func collectionID(text string) (int64, error) {
 	id, err := access.ParseCollection(text)
 	if err != nil {
-		return 0, hint(fmt.Errorf("%q is not the id of a collection, which is a number", text), `see "bearerd collection list"`)
+		return 0, hint.Add(fmt.Errorf("%q is not the id of a collection, which is a number", text), `see "bearerd collection list"`)
 	}
 	return id, nil
 }

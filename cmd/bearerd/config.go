@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/bearerd/bearerd/internal/config"
+	"github.com/bearerd/bearerd/internal/hint"
 	"github.com/bearerd/bearerd/internal/keyring"
 	"github.com/bearerd/bearerd/internal/localaddr"
 	"github.com/bearerd/bearerd/internal/secretfile"
@@ -97,7 +98,7 @@ func checkSecrets(c config.Config, in *store.Inspection) error {
 	}
 	for _, k := range in.Keys {
 		if err := master.Opens(k); err != nil {
-			return hint(err, "name the master key that belongs to this database in master_key_file")
+			return hint.Add(err, "name the master key that belongs to this database in master_key_file")
 		}
 	}
 	return nil
@@ -121,14 +122,14 @@ func checkFolder(dir, key string) error {
 	info, err := os.Stat(dir)
 	switch {
 	case isMissing(err):
-		return hint(fmt.Errorf("%s: there is no folder %s", key, dir), "create the folder, for the user that bearerd runs as")
+		return hint.Add(fmt.Errorf("%s: there is no folder %s", key, dir), "create the folder, for the user that bearerd runs as")
 	case err != nil:
 		return fmt.Errorf("%s: %w", key, err)
 	case !info.IsDir():
 		return fmt.Errorf("%s: %s is not a folder", key, dir)
 	}
 	if err := writable(dir); err != nil {
-		return hint(fmt.Errorf("%s: no file can be created in %s: %w", key, dir, err), "let the user that bearerd runs as write there")
+		return hint.Add(fmt.Errorf("%s: no file can be created in %s: %w", key, dir, err), "let the user that bearerd runs as write there")
 	}
 	return nil
 }
@@ -156,7 +157,7 @@ func (p checks) checkAddresses(ctx context.Context, c config.Config) error {
 		case errors.Is(err, syscall.EADDRINUSE):
 			p.Say("warning: %s: %s is in use; that is as it should be if this server runs", l.key, l.address)
 		case err != nil:
-			errs = append(errs, hint(fmt.Errorf("%s: %w", l.key, err), "choose an address of this machine, and a port from 1024 up unless bearerd may use lower ones"))
+			errs = append(errs, hint.Add(fmt.Errorf("%s: %w", l.key, err), "choose an address of this machine, and a port from 1024 up unless bearerd may use lower ones"))
 		default:
 			errs = append(errs, listener.Close())
 		}
@@ -181,7 +182,7 @@ func (p checks) checkVerifyListen(ctx context.Context, c config.Config) error {
 		p.Say("warning: %s: %s is in use; that is as it should be if this server runs", key, address)
 		return nil
 	case err != nil:
-		return hint(fmt.Errorf("%s: %w", key, err), "name a file in a folder that the user that bearerd runs as may write to, or another port on loopback")
+		return hint.Add(fmt.Errorf("%s: %w", key, err), "name a file in a folder that the user that bearerd runs as may write to, or another port on loopback")
 	}
 	return listener.Close()
 }

@@ -15,6 +15,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/bearerd/bearerd/internal/accessfile"
 	"github.com/bearerd/bearerd/internal/caller"
 	"github.com/bearerd/bearerd/internal/config"
 	"github.com/bearerd/bearerd/internal/store"
@@ -167,11 +168,7 @@ func (d *demo) fill(text string) (string, error) {
 
 // applySample does the same as `bearerd apply -f access.yaml`.
 func applySample(ctx context.Context, p *program, d *demo, c config.Config) (err error) {
-	file, err := config.LoadAccess(d.path("access.yaml"))
-	if err != nil {
-		return err
-	}
-	desired, err := desiredOf(file)
+	file, err := accessfile.Load(d.path("access.yaml"))
 	if err != nil {
 		return err
 	}
@@ -184,8 +181,8 @@ func applySample(ctx context.Context, p *program, d *demo, c config.Config) (err
 	if err != nil {
 		return err
 	}
-	_, _, err = i.Applier.Apply(ctx, caller.Operator(), desired)
-	return atLine(err, file)
+	_, _, err = i.Applier.Apply(ctx, caller.Operator(), file.Desired)
+	return file.AtLine(err)
 }
 
 func printGuide(p *program, d *demo) {

@@ -1,9 +1,9 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"crypto/x509"
-	"errors"
 	"fmt"
 	"io"
 	"net/url"
@@ -16,6 +16,7 @@ import (
 	"github.com/bearerd/bearerd/internal/config"
 	"github.com/bearerd/bearerd/internal/doctor"
 	"github.com/bearerd/bearerd/internal/echo"
+	"github.com/bearerd/bearerd/internal/hint"
 	"github.com/bearerd/bearerd/internal/keyring"
 	"github.com/bearerd/bearerd/internal/secretfile"
 	"github.com/bearerd/bearerd/internal/server"
@@ -199,12 +200,7 @@ func (p checks) examineKeys(c config.Config, in *store.Inspection, w *doctor.Way
 }
 
 // adviceOf returns the hint of an error or, without one, the default advice.
-func adviceOf(err error, usual string) string {
-	if h, ok := errors.AsType[*hintedError](err); ok {
-		return h.hint
-	}
-	return usual
-}
+func adviceOf(err error, usual string) string { return cmp.Or(hint.Of(err), usual) }
 
 // oneLine returns the text of an error without line breaks.
 func oneLine(err error) string { return strings.Join(strings.Fields(err.Error()), " ") }

@@ -19,6 +19,7 @@ import (
 	"github.com/bearerd/bearerd/internal/dialect/specify"
 	"github.com/bearerd/bearerd/internal/edge"
 	"github.com/bearerd/bearerd/internal/gateway"
+	"github.com/bearerd/bearerd/internal/hint"
 	"github.com/bearerd/bearerd/internal/httpkit"
 	"github.com/bearerd/bearerd/internal/node"
 	"github.com/bearerd/bearerd/internal/server"
@@ -121,7 +122,7 @@ func checkEdge(ctx context.Context, p *program, c config.Edge) error {
 	defer cancel()
 	errs := []error{errServer, errAddresses}
 	for _, f := range e.Check(ctx).Findings {
-		errs = append(errs, hint(errors.New(f.Problem), "%s", f.Do))
+		errs = append(errs, hint.Add(errors.New(f.Problem), "%s", f.Do))
 	}
 	if err := errors.Join(errs...); err != nil {
 		return err
@@ -164,7 +165,7 @@ func serveEdge(ctx context.Context, p *program, c config.Edge) error {
 	}
 	err = srv.Listen(ctx)
 	if errors.Is(err, syscall.EADDRINUSE) {
-		return hint(err, "another program uses this address, perhaps another bearerd; choose other addresses in listen, ops_listen and verify_listen")
+		return hint.Add(err, "another program uses this address, perhaps another bearerd; choose other addresses in listen, ops_listen and verify_listen")
 	}
 	if err != nil {
 		return err

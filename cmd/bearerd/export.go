@@ -13,6 +13,7 @@ import (
 
 	"github.com/bearerd/bearerd/internal/caller"
 	"github.com/bearerd/bearerd/internal/export"
+	"github.com/bearerd/bearerd/internal/hint"
 )
 
 func exportCommand(p *program) *cobra.Command {
@@ -68,7 +69,7 @@ func deliver(p *program, file string, text []byte) error {
 	}
 	err := writeNewFile(file, text)
 	if errors.Is(err, fs.ErrExist) {
-		return hint(fmt.Errorf("%s exists already, and was not changed", file), "remove it, or name another file")
+		return hint.Add(fmt.Errorf("%s exists already, and was not changed", file), "remove it, or name another file")
 	}
 	return err
 }

@@ -18,6 +18,7 @@ import (
 	"github.com/bearerd/bearerd/internal/caller"
 	"github.com/bearerd/bearerd/internal/config"
 	"github.com/bearerd/bearerd/internal/fault"
+	"github.com/bearerd/bearerd/internal/hint"
 	"github.com/bearerd/bearerd/internal/identity"
 	"github.com/bearerd/bearerd/internal/keyring"
 	"github.com/bearerd/bearerd/internal/setup"
@@ -94,10 +95,10 @@ func dialectNames() []string {
 
 func (p beginning) initialize(cmd *cobra.Command, w *wishes) error {
 	if p.ConfigFile != "" {
-		return hint(errors.New("--config names a configuration that exists, and init writes a new one"), "name the new file with -o")
+		return hint.Add(errors.New("--config names a configuration that exists, and init writes a new one"), "name the new file with -o")
 	}
 	if _, err := os.Lstat(w.file); err == nil {
-		return hint(fmt.Errorf("%s exists already, and was not changed", w.file),
+		return hint.Add(fmt.Errorf("%s exists already, and was not changed", w.file),
 			"name another file with -o, or check this one with \"bearerd config check --config %s\"", w.file)
 	}
 	if p.Interactive() {
@@ -179,7 +180,7 @@ func plain(err error) error {
 			all[i] = fmt.Errorf("%s: %s", one.Where, one.Message)
 		}
 		if one.Hint != "" {
-			all[i] = hint(all[i], "%s", one.Hint)
+			all[i] = hint.Add(all[i], "%s", one.Hint)
 		}
 	}
 	return errors.Join(all...)
@@ -201,7 +202,7 @@ func parseDialects(s string) ([]string, error) {
 func checkDialects(list []string) error {
 	for _, name := range list {
 		if !slices.Contains(dialectNames(), name) {
-			return hint(fmt.Errorf("--dialects: unknown dialect %q", name), "%s", suggest.Instead("dialects", name, dialectNames(), false))
+			return hint.Add(fmt.Errorf("--dialects: unknown dialect %q", name), "%s", suggest.Instead("dialects", name, dialectNames(), false))
 		}
 	}
 	return nil
@@ -297,7 +298,7 @@ func (w *wishes) settings(c config.Config) []setup.Setting {
 func (p beginning) checkWishes(ctx context.Context, c config.Config, w *wishes) error {
 	in, errDatabase := inspectDatabase(ctx, c)
 	if errDatabase != nil && c.Database.IsPostgres() {
-		errDatabase = hint(errDatabase, "check host, port, name, user and password in --database; create the database with: createdb -E UTF8 NAME")
+		errDatabase = hint.Add(errDatabase, "check host, port, name, user and password in --database; create the database with: createdb -E UTF8 NAME")
 	}
 	var errMaster error
 	if _, err := os.Stat(c.MasterKeyPath()); err == nil || in != nil && len(in.Keys) > 0 {
@@ -321,10 +322,10 @@ func checkFree(ctx context.Context, flag, address string) error {
 	l, err := new(net.ListenConfig).Listen(ctx, "tcp", address)
 	switch {
 	case errors.Is(err, syscall.EADDRINUSE):
-		return hint(fmt.Errorf("--%s: %s is used by another program", flag, address),
+		return hint.Add(fmt.Errorf("--%s: %s is used by another program", flag, address),
 			"stop that program, or choose another port with --%s, and name it in --issuer where no proxy stands in front", flag)
 	case err != nil:
-		return hint(fmt.Errorf("--%s: %w", flag, err), "choose an address of this machine, and a port from 1024 up unless bearerd may use lower ones")
+		return hint.Add(fmt.Errorf("--%s: %w", flag, err), "choose an address of this machine, and a port from 1024 up unless bearerd may use lower ones")
 	}
 	return l.Close()
 }
@@ -344,7 +345,7 @@ func (p beginning) checkAdmin(c config.Config, w *wishes) error {
 			return nil
 		}
 		if fault.Is(err, fault.Invalid) {
-			err = hint(err, "choose a longer one, such as four or five words that have nothing to do with each other")
+			err = hint.Add(err, "choose a longer one, such as four or five words that have nothing to do with each other")
 		}
 		if w.passwordFile != "" || !p.Interactive() || !fault.Is(err, fault.Invalid) {
 			return err
@@ -392,7 +393,7 @@ func (p beginning) begin(ctx context.Context, c config.Config, w *wishes) (err e
 	}
 	u, err := i.Directory.CreateUser(ctx, caller.Operator(), identity.NewUser{Username: w.admin, Password: w.password, Administrator: true})
 	if fault.Is(err, fault.Conflict) {
-		return hint(fmt.Errorf("creating the administrator %s: %w", w.admin, err), "leave --admin out; \"bearerd binding create --user %s --permission '* /'\" makes that user an administrator", w.admin)
+		return hint.Add(fmt.Errorf("creating the administrator %s: %w", w.admin, err), "leave --admin out; \"bearerd binding create --user %s --permission '* /'\" makes that user an administrator", w.admin)
 	}
 	if err != nil {
 		return fmt.Errorf("creating the administrator: %w", err)

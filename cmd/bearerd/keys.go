@@ -11,6 +11,7 @@ import (
 
 	"github.com/bearerd/bearerd/internal/adminapi"
 	"github.com/bearerd/bearerd/internal/caller"
+	"github.com/bearerd/bearerd/internal/hint"
 	"github.com/bearerd/bearerd/internal/keyring"
 )
 
@@ -109,7 +110,7 @@ this command to keep it in another place.`,
 		RunE: func(_ *cobra.Command, args []string) error {
 			_, err := keyring.MakeMaster(args[0])
 			if errors.Is(err, fs.ErrExist) {
-				return hint(fmt.Errorf("%s exists already, and was not changed", args[0]),
+				return hint.Add(fmt.Errorf("%s exists already, and was not changed", args[0]),
 					"to replace a master key is to lose every signing key that it sealed")
 			}
 			if err != nil {

@@ -13,8 +13,10 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/bearerd/bearerd/internal/hint"
 	"github.com/bearerd/bearerd/internal/identity"
 	"github.com/bearerd/bearerd/internal/login"
+	"github.com/bearerd/bearerd/internal/secretfile"
 	"github.com/bearerd/bearerd/internal/suggest"
 )
 
@@ -95,7 +97,7 @@ standard input or asked for.`,
 func (p logins) connect(ctx context.Context, issuer, caFile string) (*login.Server, error) {
 	s, err := login.Connect(ctx, login.Server{Issuer: issuer, Now: p.Now, Sleep: sleep}, caFile)
 	if err != nil {
-		return nil, hint(err, "name the issuer's URL, such as https://auth.example.org; for a certificate of your own authority see --ca-file of \"bearerd login\"")
+		return nil, hint.Add(err, "name the issuer's URL, such as https://auth.example.org; for a certificate of your own authority see --ca-file of \"bearerd login\"")
 	}
 	return s, nil
 }
@@ -126,10 +128,10 @@ func (p logins) loginByDevice(ctx context.Context, s *login.Server, clientID, sc
 	if refusal, ok := errors.AsType[*login.Error](err); ok {
 		switch refusal.Code {
 		case "invalid_client", "unauthorized_client":
-			return login.Login{}, hint(err, "an administrator can allow this kind of login: bearerd client create %s --public --grant %s; or use --with-token",
+			return login.Login{}, hint.Add(err, "an administrator can allow this kind of login: bearerd client create %s --public --grant %s; or use --with-token",
 				clientID, strings.Join(cliGrants(), " --grant "))
 		case "invalid_scope":
-			return login.Login{}, hint(err, "the scopes that you can have are on the page %s/auth/tokens", s.Issuer)
+			return login.Login{}, hint.Add(err, "the scopes that you can have are on the page %s/auth/tokens", s.Issuer)
 		}
 	}
 	if err != nil {
@@ -143,7 +145,7 @@ func (p logins) loginByDevice(ctx context.Context, s *login.Server, clientID, sc
 		case "access_denied":
 			return l, fmt.Errorf("you are not logged in: it was denied on that page (%w)", err)
 		case "expired_token":
-			return l, hint(err, "run this again, and allow it within ten minutes")
+			return l, hint.Add(err, "run this again, and allow it within ten minutes")
 		}
 	}
 	return l, err
@@ -161,7 +163,7 @@ func (p logins) keepLogin(ctx context.Context, s *login.Server, l login.Login) e
 	}
 	switch resp.StatusCode {
 	case http.StatusOK:
-		if err := json.NewDecoder(io.LimitReader(resp.Body, maxSecretBytes)).Decode(&me); err != nil {
+		if err := json.NewDecoder(io.LimitReader(resp.Body, secretfile.MaxBytes)).Decode(&me); err != nil {
 			return fmt.Errorf("asking who you are: %w", err)
 		}
 	case http.StatusUnauthorized:
@@ -183,7 +185,7 @@ func (p logins) keepLogin(ctx context.Context, s *login.Server, l login.Login) e
 func (p logins) logins() (login.Folder, error) {
 	folder, err := login.UserFolder()
 	if err != nil {
-		return "", hint(err, "set HOME, or XDG_CONFIG_HOME")
+		return "", hint.Add(err, "set HOME, or XDG_CONFIG_HOME")
 	}
 	return folder, nil
 }
@@ -201,9 +203,9 @@ func (p logins) loggedIn(issuer string) (login.Folder, login.Login, error) {
 	issuer = strings.TrimSuffix(issuer, "/")
 	switch {
 	case issuer == "" && len(all) == 0:
-		return "", login.Login{}, hint(login.ErrNone, "bearerd login ISSUER")
+		return "", login.Login{}, hint.Add(login.ErrNone, "bearerd login ISSUER")
 	case issuer == "" && len(all) > 1:
-		return "", login.Login{}, hint(errors.New("you are logged in at several servers"), "say which one: %s", strings.Join(all, ", "))
+		return "", login.Login{}, hint.Add(errors.New("you are logged in at several servers"), "say which one: %s", strings.Join(all, ", "))
 	case issuer == "":
 		issuer = all[0]
 	}
@@ -213,7 +215,7 @@ func (p logins) loggedIn(issuer string) (login.Folder, login.Login, error) {
 		if len(all) > 0 {
 			text = suggest.Instead("logins", issuer, all, false)
 		}
-		return "", l, hint(fmt.Errorf("%w at %s", err, issuer), "%s", text)
+		return "", l, hint.Add(fmt.Errorf("%w at %s", err, issuer), "%s", text)
 	}
 	return folder, l, err
 }
@@ -235,7 +237,7 @@ ISSUER may be left out if there is one login.`,
 				return err
 			}
 			if err := p.revokeLogin(cmd.Context(), l); err != nil && !force {
-				return hint(fmt.Errorf("the token is not revoked, and the login is kept: %w", err),
+				return hint.Add(fmt.Errorf("the token is not revoked, and the login is kept: %w", err),
 					"try again; --force forgets it, and the token stays valid: revoke it at %s/auth/tokens", l.Issuer)
 			}
 			if err := folder.Remove(l.Issuer); err != nil {

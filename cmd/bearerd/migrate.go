@@ -9,6 +9,7 @@ import (
 
 	"github.com/bearerd/bearerd/internal/caller"
 	"github.com/bearerd/bearerd/internal/config"
+	"github.com/bearerd/bearerd/internal/hint"
 	"github.com/bearerd/bearerd/internal/store"
 )
 
@@ -40,7 +41,7 @@ verified without the revocation log.`,
 		Args: takes(),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if mode.revokeAll && !mode.restored {
-				return hint(errors.New("--revoke-all needs --restored: it is for a restored database"),
+				return hint.Add(errors.New("--revoke-all needs --restored: it is for a restored database"),
 					`to revoke everything of one user, see "bearerd revoke-all --help"`)
 			}
 			c, err := p.LoadConfig(cmd)
@@ -111,11 +112,11 @@ func migrate(ctx context.Context, p *program, c config.Config, mode restoring, o
 	}
 	i, err := assemble(ctx, parts{config: c, store: s, log: &readOnlyLog{Store: s}, now: p.Now, logger: silentLog()})
 	if err != nil {
-		return hint(fmt.Errorf("it is not certain that anything was revoked: %w", err), "run the same command again before a node starts")
+		return hint.Add(fmt.Errorf("it is not certain that anything was revoked: %w", err), "run the same command again before a node starts")
 	}
 	e, err := i.Revoker.RevokeEverything(ctx, caller.Operator())
 	if err != nil {
-		return hint(fmt.Errorf("it is not certain that anything was revoked: %w", err), "run the same command again before a node starts")
+		return hint.Add(fmt.Errorf("it is not certain that anything was revoked: %w", err), "run the same command again before a node starts")
 	}
 	p.Say("every token, session and device code issued until now is revoked; %s", i.reach(e.Receipt))
 	for _, kid := range e.Keys {

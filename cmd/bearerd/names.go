@@ -14,6 +14,7 @@ import (
 	"github.com/bearerd/bearerd/internal/caller"
 	"github.com/bearerd/bearerd/internal/config"
 	"github.com/bearerd/bearerd/internal/fault"
+	"github.com/bearerd/bearerd/internal/hint"
 	"github.com/bearerd/bearerd/internal/identity"
 	"github.com/bearerd/bearerd/internal/keyring"
 	"github.com/bearerd/bearerd/internal/records"
@@ -75,7 +76,7 @@ func oneOf(flag, value string, values []string) error {
 	if value == "" || slices.Contains(values, value) {
 		return nil
 	}
-	return hint(fmt.Errorf("--%s: there is no %s %q", flag, flag, value), "%s", suggest.Instead(flag+"s", value, values, false))
+	return hint.Add(fmt.Errorf("--%s: there is no %s %q", flag, flag, value), "%s", suggest.Instead(flag+"s", value, values, false))
 }
 
 // completionTimeout is how long a person waits for a completion at most.
@@ -130,7 +131,7 @@ func (p *program) named(ctx context.Context, cmd *cobra.Command, i *instance, er
 	if n := p.flagNouns[flag]; flag != nil && n != nil {
 		for _, name := range flagWords(flag) {
 			if !n.has(ctx, i, name) {
-				return hint(fmt.Errorf("--%s: there is no %s %q", field, n.one, name), "%s", p.instead(ctx, i, n, name))
+				return hint.Add(fmt.Errorf("--%s: there is no %s %q", field, n.one, name), "%s", p.instead(ctx, i, n, name))
 			}
 		}
 	}
@@ -158,7 +159,7 @@ func flagWords(f *pflag.Flag) []string {
 
 // Missing returns the error about a thing that doesn't exist.
 func (p *program) Missing(ctx context.Context, i *instance, n *noun, name string) error {
-	return hint(fmt.Errorf("there is no %s %q", n.one, name), "%s", p.instead(ctx, i, n, name))
+	return hint.Add(fmt.Errorf("there is no %s %q", n.one, name), "%s", p.instead(ctx, i, n, name))
 }
 
 // instead lists what exists in place of a thing that doesn't.

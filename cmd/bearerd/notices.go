@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -90,8 +91,8 @@ func readSecretFile(key, file string) ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", key, err)
 	}
-	secret, err := readAll(f)
-	if err == nil && len(secret) == 0 {
+	secret, err := secretfile.Read(f)
+	if err == nil && len(bytes.TrimSpace(secret)) == 0 {
 		err = errors.New("it is empty")
 	}
 	if err != nil {

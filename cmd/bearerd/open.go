@@ -22,6 +22,7 @@ import (
 	"github.com/bearerd/bearerd/internal/dialect/hypothesis"
 	"github.com/bearerd/bearerd/internal/feed"
 	"github.com/bearerd/bearerd/internal/foreign"
+	"github.com/bearerd/bearerd/internal/hint"
 	"github.com/bearerd/bearerd/internal/identity"
 	"github.com/bearerd/bearerd/internal/issuance"
 	"github.com/bearerd/bearerd/internal/keyring"
@@ -217,7 +218,7 @@ func openStore(ctx context.Context, c config.Config, o store.Options) (*store.St
 	o.Now = revocation.NewWallClock(o.Now)
 	s, err := store.Open(ctx, c.Database.Reveal(), storeOptions(c, o))
 	if isMissing(err) && o.MustExist {
-		return nil, hint(err, `check database in the configuration; "bearerd serve" and "bearerd apply" make a new one`)
+		return nil, hint.Add(err, `check database in the configuration; "bearerd serve" and "bearerd apply" make a new one`)
 	}
 	return s, err
 }
@@ -412,13 +413,13 @@ func masterKey(ctx context.Context, p parts) (keyring.Master, error) {
 
 // lostMaster is the error for a database whose signing keys can't be opened.
 func lostMaster(err error) error {
-	return hint(fmt.Errorf("the master key is missing, and the database has signing keys that only it opens: %w", err),
+	return hint.Add(fmt.Errorf("the master key is missing, and the database has signing keys that only it opens: %w", err),
 		"put the file back from where you keep it safe, or name it in master_key_file")
 }
 
 // noSharedMaster is the error for a database of many nodes, where none of them may create
 // a master key of its own.
 func noSharedMaster(path string, err error) error {
-	return hint(fmt.Errorf("the master key is missing, and all nodes of a PostgreSQL database need the same: %w", err),
+	return hint.Add(fmt.Errorf("the master key is missing, and all nodes of a PostgreSQL database need the same: %w", err),
 		"create one with \"bearerd keys master %s\", once, and copy it to every node", path)
 }

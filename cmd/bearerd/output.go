@@ -12,6 +12,7 @@ import (
 	"unicode"
 	"unicode/utf8"
 
+	"github.com/bearerd/bearerd/internal/hint"
 	"github.com/bearerd/bearerd/internal/revocation"
 )
 
@@ -39,22 +40,9 @@ func (p *program) Complain(err error) {
 		return
 	}
 	p.Say("%s", err)
-	if h, ok := errors.AsType[*hintedError](err); ok {
-		p.Say("hint: %s", h.hint)
+	if advice := hint.Of(err); advice != "" {
+		p.Say("hint: %s", advice)
 	}
-}
-
-// hintedError is an error with advice.
-type hintedError struct {
-	error
-	hint string
-}
-
-func (e *hintedError) Unwrap() error { return e.error }
-
-// hint adds to an error what to do about it.
-func hint(err error, text string, args ...any) error {
-	return &hintedError{error: err, hint: fmt.Sprintf(text, args...)}
 }
 
 // format is how results are printed.

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"strings"
 	"testing"
+
+	"github.com/bearerd/bearerd/internal/hint"
 )
 
 // A name that others chose reaches the terminal without what could make it do something, in
@@ -15,7 +17,7 @@ func TestMessagesArePrintable(t *testing.T) {
 	var said bytes.Buffer
 	p := &program{Stderr: &said}
 	p.Say("create user %s", name)
-	p.Complain(hint(errors.New("there is no user "+name), "did you mean %s?", name))
+	p.Complain(hint.Add(errors.New("there is no user "+name), "did you mean %s?", name))
 	if strings.ContainsAny(said.String(), "\x1b\a\u009b\u202e") || strings.Count(said.String(), "\n") != 3 {
 		t.Errorf("%q", said.String())
 	}

@@ -15,6 +15,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/bearerd/bearerd/internal/config"
+	"github.com/bearerd/bearerd/internal/hint"
 	"github.com/bearerd/bearerd/internal/suggest"
 )
 
@@ -160,7 +161,7 @@ func noSuchCommand(cmd *cobra.Command, args []string) error {
 	if meant = cmp.Or(meant, suggest.Closest(args[0], names)); meant != "" {
 		meant = fmt.Sprintf("did you mean %q? ", cmd.CommandPath()+" "+meant)
 	}
-	return hint(fmt.Errorf("unknown command %q", cmd.CommandPath()+" "+args[0]), "%ssee %s --help", meant, cmd.CommandPath())
+	return hint.Add(fmt.Errorf("unknown command %q", cmd.CommandPath()+" "+args[0]), "%ssee %s --help", meant, cmd.CommandPath())
 }
 
 // badFlag adds to the error about an unknown flag the one that was probably meant.
@@ -177,7 +178,7 @@ func badFlag(cmd *cobra.Command, err error) error {
 			meant = "did you mean --" + meant + "? "
 		}
 	}
-	return hint(err, "%ssee %s --help", meant, cmd.CommandPath())
+	return hint.Add(err, "%ssee %s --help", meant, cmd.CommandPath())
 }
 
 // takes checks the arguments of a command. A surplus argument isn't repeated in the
@@ -186,11 +187,11 @@ func takes(names ...string) cobra.PositionalArgs {
 	return func(cmd *cobra.Command, args []string) error {
 		switch {
 		case len(args) < len(names):
-			return hint(fmt.Errorf("%s is missing", names[len(args)]), "see %s --help", cmd.CommandPath())
+			return hint.Add(fmt.Errorf("%s is missing", names[len(args)]), "see %s --help", cmd.CommandPath())
 		case len(args) > len(names) && len(names) == 0:
-			return hint(errors.New("this command takes no arguments"), "see %s --help", cmd.CommandPath())
+			return hint.Add(errors.New("this command takes no arguments"), "see %s --help", cmd.CommandPath())
 		case len(args) > len(names):
-			return hint(fmt.Errorf("too many arguments after %s", names[len(names)-1]), "see %s --help", cmd.CommandPath())
+			return hint.Add(fmt.Errorf("too many arguments after %s", names[len(names)-1]), "see %s --help", cmd.CommandPath())
 		}
 		return nil
 	}

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"cmp"
 	"errors"
 	"fmt"
@@ -11,11 +10,9 @@ import (
 
 	"golang.org/x/term"
 
+	"github.com/bearerd/bearerd/internal/secretfile"
 	"github.com/bearerd/bearerd/internal/token"
 )
-
-// maxSecretBytes bounds what is read as one secret.
-const maxSecretBytes = 64 << 10
 
 // ReadSecret reads a password, client secret or token: from the file, "-" being
 // standard input; without a file from a prompt, or from standard input where that
@@ -28,7 +25,7 @@ func (p *program) ReadSecret(what, file string) (token.Secret, error) {
 	if err != nil {
 		return "", fmt.Errorf("reading the %s: %w", what, err)
 	}
-	text, err := readAll(in)
+	text, err := secretfile.Read(in)
 	if err != nil {
 		return "", fmt.Errorf("reading the %s: %w", what, err)
 	}
@@ -91,7 +88,7 @@ func (p *program) Ask(question, usual string, answer *string, check func(string)
 // password, which is read without being shown.
 func (p *program) readLine() (string, error) {
 	var line []byte
-	for one := make([]byte, 1); len(line) <= maxSecretBytes; {
+	for one := make([]byte, 1); len(line) <= secretfile.MaxBytes; {
 		n, err := p.Stdin.Read(one)
 		switch {
 		case n == 1 && one[0] == '\n':
@@ -102,7 +99,7 @@ func (p *program) readLine() (string, error) {
 			return "", err
 		}
 	}
-	return "", fmt.Errorf("more than %d bytes", maxSecretBytes)
+	return "", fmt.Errorf("more than %d bytes", secretfile.MaxBytes)
 }
 
 // Open opens the file; "" and "-" are standard input.
@@ -111,17 +108,4 @@ func (p *program) Open(file string) (io.ReadCloser, error) {
 		return io.NopCloser(p.Stdin), nil
 	}
 	return os.Open(file) //nolint:gosec // the operator names the file
-}
-
-// readAll reads a secret and closes where it came from. One trailing newline
-// doesn't count.
-func readAll(in io.ReadCloser) ([]byte, error) {
-	text, err := io.ReadAll(io.LimitReader(in, maxSecretBytes+1))
-	if err = errors.Join(err, in.Close()); err != nil {
-		return nil, err
-	}
-	if len(text) > maxSecretBytes {
-		return nil, fmt.Errorf("more than %d bytes", maxSecretBytes)
-	}
-	return bytes.TrimSuffix(bytes.TrimSuffix(text, []byte("\n")), []byte("\r")), nil
 }

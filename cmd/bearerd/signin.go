@@ -3,11 +3,9 @@ package main
 import (
 	"bytes"
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
-	"os"
 	"slices"
 	"strings"
 	"time"
@@ -125,7 +123,7 @@ func (w wayReader) provider(key string, s config.SignInSource) (*sso.Provider, e
 	if err != nil {
 		return nil, fmt.Errorf("%s.%w", key, err)
 	}
-	secret, err := w.clientSecret(key, s)
+	secret, err := openSecretFile(w.secrets, key+".client_secret_file", s.ClientSecretFile)
 	if err != nil {
 		return nil, err
 	}
@@ -138,29 +136,6 @@ func (w wayReader) provider(key string, s config.SignInSource) (*sso.Provider, e
 		return nil, fmt.Errorf("%s: %w", key, err)
 	}
 	return &sso.Provider{Provider: provider, Claims: claims, LogoutAll: s.Logout == config.LogoutAll}, nil
-}
-
-// clientSecret reads the client secret for a provider; a client without one is public.
-func (w wayReader) clientSecret(key string, s config.SignInSource) (*secretfile.Secret, error) {
-	if s.ClientSecretFile == "" {
-		return nil, nil
-	}
-	return w.secrets.Open(func() ([]byte, error) { return readClientSecret(key, s) })
-}
-
-func readClientSecret(key string, s config.SignInSource) ([]byte, error) {
-	f, err := os.Open(s.ClientSecretFile)
-	if err != nil {
-		return nil, fmt.Errorf("%s.client_secret_file: %w", key, err)
-	}
-	secret, err := readAll(f)
-	if err == nil && len(bytes.TrimSpace(secret)) == 0 {
-		err = errors.New("it is empty")
-	}
-	if err != nil {
-		return nil, fmt.Errorf("%s.client_secret_file: %s: %w", key, s.ClientSecretFile, err)
-	}
-	return secret, nil
 }
 
 func (w wayReader) header(key string, s config.SignInSource) (*sso.Header, error) {

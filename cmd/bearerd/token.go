@@ -5,10 +5,10 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/spf13/cobra"
+
 	"github.com/bearerd/bearerd/internal/issuance"
 	"github.com/bearerd/bearerd/internal/verification"
-
-	"github.com/spf13/cobra"
 )
 
 // tokens are the commands about tokens.

@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/bearerd/bearerd/internal/caller"
+	"github.com/bearerd/bearerd/internal/hint"
 	"github.com/bearerd/bearerd/internal/records"
 	"github.com/bearerd/bearerd/internal/suggest"
 	"github.com/bearerd/bearerd/internal/token"
@@ -117,7 +118,7 @@ func (f *tokenFilter) query(now time.Time) (records.TokenQuery, error) {
 	if f.kind != "" {
 		k, known := token.ParseKind(f.kind)
 		if !known {
-			return q, hint(fmt.Errorf("--kind: %q is not a kind of token", f.kind), "%s", suggest.Instead("kinds", f.kind, storedKinds(), false))
+			return q, hint.Add(fmt.Errorf("--kind: %q is not a kind of token", f.kind), "%s", suggest.Instead("kinds", f.kind, storedKinds(), false))
 		}
 		q.Kinds = []token.Kind{k}
 	}

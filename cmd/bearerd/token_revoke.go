@@ -14,6 +14,7 @@ import (
 
 	"github.com/bearerd/bearerd/internal/caller"
 	"github.com/bearerd/bearerd/internal/fault"
+	"github.com/bearerd/bearerd/internal/hint"
 	"github.com/bearerd/bearerd/internal/revocation"
 	"github.com/bearerd/bearerd/internal/revoking"
 	"github.com/bearerd/bearerd/internal/token"
@@ -54,7 +55,7 @@ transaction. The command waits until every running server refuses them, unless
 				var err error
 				if r, err = i.Revoker.RevokeTokens(ctx, by, batch); err != nil {
 					if done > 0 {
-						return hint(err, "the first %d of %d are revoked; run it again, which is safe", done, len(found))
+						return hint.Add(err, "the first %d of %d are revoked; run it again, which is safe", done, len(found))
 					}
 					return err
 				}
@@ -86,7 +87,7 @@ func (p tokens) findRevocable(ctx context.Context, i *instance, args []string, f
 	case len(args) > 0:
 		for n, id := range args {
 			if known, err := uuid.Parse(id); err != nil || len(id) != len(known.String()) {
-				return nil, hint(fmt.Errorf("argument %d is not an id", n+1),
+				return nil, hint.Add(fmt.Errorf("argument %d is not an id", n+1),
 					"a token's value can't be an argument, where others could see it: use standard input or --file")
 			}
 			r, err := s.Revoker.FindRevocable(ctx, caller.Operator(), id)
@@ -201,5 +202,5 @@ func (s *search) complete(name string) error {
 	case len(s.found) == 0:
 		return errors.New(what)
 	}
-	return hint(errors.New(what), "nothing was revoked; --skip-unknown revokes the others")
+	return hint.Add(errors.New(what), "nothing was revoked; --skip-unknown revokes the others")
 }
