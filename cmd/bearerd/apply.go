@@ -13,6 +13,7 @@ import (
 	"github.com/bearerd/bearerd/internal/apply"
 	"github.com/bearerd/bearerd/internal/audit"
 	"github.com/bearerd/bearerd/internal/caller"
+	"github.com/bearerd/bearerd/internal/wiring"
 )
 
 func applyCommand(p *program) *cobra.Command {
@@ -51,7 +52,7 @@ An error names the file and the line, and nothing is changed.`,
 			if cmd.Flags().Changed("source") && from.Source == "" {
 				return errors.New("--source needs a name")
 			}
-			return p.With(cmd, needs{creates: true, rehearses: dryRun, waits: true}, func(ctx context.Context, i *instance) error {
+			return p.With(cmd, needs{creates: true, rehearses: dryRun, waits: true}, func(ctx context.Context, i *wiring.Instance) error {
 				done, receipt, err := i.Applier.Apply(ctx, caller.Operator(), desired)
 				if err != nil {
 					return access.AtLine(err)
@@ -72,7 +73,7 @@ An error names the file and the line, and nothing is changed.`,
 				case dryRun:
 					p.Say("%s, not applied: this was a dry run", count(len(done), "change"))
 				case receipt.Revoked:
-					p.Say("%s applied; %s", count(len(done), "change"), i.reach(receipt))
+					p.Say("%s applied; %s", count(len(done), "change"), reach(i, receipt))
 				default:
 					p.Say("%s applied", count(len(done), "change"))
 				}

@@ -12,6 +12,7 @@ import (
 
 	"github.com/bearerd/bearerd/internal/audit"
 	"github.com/bearerd/bearerd/internal/caller"
+	"github.com/bearerd/bearerd/internal/wiring"
 )
 
 func auditCommand(p *program) *cobra.Command {
@@ -51,7 +52,7 @@ minute with their number.`,
 			if err := oneOf("outcome", f.Outcome, outcomes()); err != nil {
 				return err
 			}
-			return p.With(cmd, needs{}, func(ctx context.Context, i *instance) error {
+			return p.With(cmd, needs{}, func(ctx context.Context, i *wiring.Instance) error {
 				var all []audit.Event
 				for len(all) < limit {
 					f.Limit = min(limit-len(all), audit.MaxLimit)
@@ -100,7 +101,7 @@ func (p *program) Instant(flag, s string) (time.Time, error) {
 	return time.Time{}, fmt.Errorf("--%s: %q is neither a time, such as 2026-05-04T12:00:00Z, nor a duration, such as 24h", flag, s)
 }
 
-func showEvents(ctx context.Context, p *program, i *instance, events []audit.Event) error {
+func showEvents(ctx context.Context, p *program, i *wiring.Instance, events []audit.Event) error {
 	var subjects []string
 	for _, e := range events {
 		subjects = append(subjects, e.Actor, e.Target)

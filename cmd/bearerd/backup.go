@@ -11,6 +11,7 @@ import (
 	"github.com/bearerd/bearerd/internal/hint"
 	"github.com/bearerd/bearerd/internal/records"
 	"github.com/bearerd/bearerd/internal/store"
+	"github.com/bearerd/bearerd/internal/wiring"
 )
 
 func backupCommand(p *program) *cobra.Command {
@@ -34,7 +35,7 @@ the master key too, in another place.`,
 			if c.Database.IsPostgres() {
 				return hint.Add(errors.New("back up a PostgreSQL database with PostgreSQL's own tools"), "use pg_dump, or what the server's host offers")
 			}
-			s, err := openStore(cmd.Context(), c, store.Options{Now: p.Now, MustExist: true})
+			s, err := wiring.OpenStore(cmd.Context(), c, store.Options{Now: p.Now, MustExist: true})
 			if err != nil {
 				return err
 			}

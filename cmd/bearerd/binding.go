@@ -13,6 +13,7 @@ import (
 	"github.com/bearerd/bearerd/internal/caller"
 	"github.com/bearerd/bearerd/internal/hint"
 	"github.com/bearerd/bearerd/internal/records"
+	"github.com/bearerd/bearerd/internal/wiring"
 )
 
 // bindings are the commands about bindings.
@@ -39,7 +40,7 @@ func describeBinding(b access.Binding) string {
 }
 
 // bindingsOf returns bindings as the management API shows them.
-func bindingsOf(ctx context.Context, i *instance, list []access.Binding) ([]adminapi.Binding, error) {
+func bindingsOf(ctx context.Context, i *wiring.Instance, list []access.Binding) ([]adminapi.Binding, error) {
 	var subjects []string
 	for _, b := range list {
 		if b.User != "" {
@@ -77,7 +78,7 @@ func (p bindings) list() *cobra.Command {
 		Use:   "list",
 		Short: "List bindings",
 		Args:  takes(),
-		RunE: p.OnDatabase(needs{}, func(ctx context.Context, i *instance, _ []string) error {
+		RunE: p.OnDatabase(needs{}, func(ctx context.Context, i *wiring.Instance, _ []string) error {
 			list, err := i.Directory.BindingList(ctx, caller.Operator(), q)
 			if err != nil {
 				return p.AboutFlag(ctx, i, nounUser, q.User, err)
@@ -104,7 +105,7 @@ func (p bindings) show() *cobra.Command {
 		Use:   "show BINDING",
 		Short: "Show one binding",
 		Args:  takes("BINDING"),
-		RunE: p.OnDatabase(needs{}, func(ctx context.Context, i *instance, args []string) error {
+		RunE: p.OnDatabase(needs{}, func(ctx context.Context, i *wiring.Instance, args []string) error {
 			b, err := i.Directory.Binding(ctx, caller.Operator(), args[0])
 			if err != nil {
 				return err
@@ -114,7 +115,7 @@ func (p bindings) show() *cobra.Command {
 	})
 }
 
-func (p bindings) print(ctx context.Context, i *instance, b access.Binding) error {
+func (p bindings) print(ctx context.Context, i *wiring.Instance, b access.Binding) error {
 	all, err := bindingsOf(ctx, i, []access.Binding{b})
 	if err != nil {
 		return err
@@ -138,7 +139,7 @@ it. The id of the binding is printed to standard output.`,
   bearerd binding create --group curators --permission "access /collections/4"
   bearerd binding create --user ada --permission "* /"`,
 		Args: takes(),
-		RunE: p.OnDatabase(needs{creates: true}, func(ctx context.Context, i *instance, _ []string) error {
+		RunE: p.OnDatabase(needs{creates: true}, func(ctx context.Context, i *wiring.Instance, _ []string) error {
 			if len(permissions) > 1 {
 				return hint.Add(errors.New("a binding grants one permission"), "create a role of several, or several bindings")
 			}
@@ -185,5 +186,5 @@ func (p bindings) delete() *cobra.Command {
 		Long:       `Delete a binding. What it granted is refused at once. BINDING is its id.`,
 		Args:       takes("BINDING"),
 		SuggestFor: []string{"remove", "rm"},
-	}), "binding %s is deleted; %s", func(i *instance) revokes { return i.Directory.RemoveBinding })
+	}), "binding %s is deleted; %s", func(i *wiring.Instance) revokes { return i.Directory.RemoveBinding })
 }

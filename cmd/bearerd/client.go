@@ -14,6 +14,7 @@ import (
 	"github.com/bearerd/bearerd/internal/identity"
 	"github.com/bearerd/bearerd/internal/secretfile"
 	"github.com/bearerd/bearerd/internal/token"
+	"github.com/bearerd/bearerd/internal/wiring"
 )
 
 // clients are the commands about OAuth clients.
@@ -31,12 +32,12 @@ func (p clients) list() *cobra.Command {
 		Use:   "list",
 		Short: "List OAuth clients",
 		Args:  takes(),
-		RunE: p.OnDatabase(needs{}, func(ctx context.Context, i *instance, _ []string) error {
+		RunE: p.OnDatabase(needs{}, func(ctx context.Context, i *wiring.Instance, _ []string) error {
 			clients, err := i.Directory.ClientList(ctx, caller.Operator())
 			if err != nil {
 				return err
 			}
-			all := rendered(clients, func(c identity.Client) adminapi.Client { return adminapi.ClientOf(c, i.now()) })
+			all := rendered(clients, func(c identity.Client) adminapi.Client { return adminapi.ClientOf(c, i.Now()) })
 			return p.Show(listed(all), func(w io.Writer) {
 				rows := make([][]string, len(all))
 				for i, c := range all {
@@ -55,12 +56,12 @@ func (p clients) show() *cobra.Command {
 		Use:   "show CLIENT",
 		Short: "Show one OAuth client",
 		Args:  takes("CLIENT"),
-		RunE: p.OnDatabase(needs{}, func(ctx context.Context, i *instance, args []string) error {
+		RunE: p.OnDatabase(needs{}, func(ctx context.Context, i *wiring.Instance, args []string) error {
 			found, err := i.Directory.Client(ctx, caller.Operator(), args[0])
 			if err != nil {
 				return err
 			}
-			c := adminapi.ClientOf(found, i.now())
+			c := adminapi.ClientOf(found, i.Now())
 			return p.Show(c, func(w io.Writer) {
 				fields(w, "id", c.ID, "kind", kindOfClient(c), "name", c.Name, "grants", strings.Join(c.Grants, " "), "scopes", strings.Join(c.Scopes, " "),
 					"audiences", strings.Join(c.Audiences, " "), "redirect URIs", strings.Join(c.RedirectURIs, " "),
@@ -115,14 +116,14 @@ of its own (private_key_jwt).`,
 				}
 				n.Keys.JWKS = set
 			}
-			return p.With(cmd, needs{creates: true}, func(ctx context.Context, i *instance) error {
+			return p.With(cmd, needs{creates: true}, func(ctx context.Context, i *wiring.Instance) error {
 				c, made, err := i.Directory.CreateClient(ctx, caller.Operator(), n, !public)
 				if err != nil {
 					return err
 				}
 				p.Say("client %s is created", c.ID)
 				warnOfBasic(p.program, c.ID, n.Secret)
-				return p.print(adminapi.ClientOf(c, i.now()), made)
+				return p.print(adminapi.ClientOf(c, i.Now()), made)
 			})
 		},
 	}
@@ -207,7 +208,7 @@ after a leak.`,
 					return err
 				}
 			}
-			return p.With(cmd, needs{waits: true}, func(ctx context.Context, i *instance) error { return p.rotate(ctx, i, x) })
+			return p.With(cmd, needs{waits: true}, func(ctx context.Context, i *wiring.Instance) error { return p.rotate(ctx, i, x) })
 		},
 	})
 	cmd.Flags().DurationVar(&overlap, "overlap", 0, "let the old secret work beside the new one for this `TIME`, 90 days at most")
@@ -217,12 +218,12 @@ after a leak.`,
 	return cmd
 }
 
-func (p clients) rotate(ctx context.Context, i *instance, x identity.Rotation) error {
+func (p clients) rotate(ctx context.Context, i *wiring.Instance, x identity.Rotation) error {
 	secret, c, err := i.Directory.RotateSecret(ctx, caller.Operator(), x)
 	if err != nil {
 		return err
 	}
-	out := adminapi.ClientOf(c, i.now())
+	out := adminapi.ClientOf(c, i.Now())
 	old, issued := "the old one no longer works", "what was issued to it stays valid"
 	if out.OldSecretUntil != nil {
 		old = "the old one works until " + out.OldSecretUntil.Format(time.RFC3339)
@@ -244,5 +245,5 @@ func (p clients) delete() *cobra.Command {
 		Short:      "Delete an OAuth client, and revoke its tokens",
 		Args:       takes("CLIENT"),
 		SuggestFor: []string{"remove", "rm"},
-	}), "client %s is deleted, and its tokens are revoked; %s", func(i *instance) revokes { return i.Directory.RemoveClient })
+	}), "client %s is deleted, and its tokens are revoked; %s", func(i *wiring.Instance) revokes { return i.Directory.RemoveClient })
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/bearerd/bearerd/internal/hint"
 	"github.com/bearerd/bearerd/internal/records"
 	"github.com/bearerd/bearerd/internal/revocation"
+	"github.com/bearerd/bearerd/internal/wiring"
 )
 
 // collections are the commands about collections.
@@ -32,7 +33,7 @@ func (p collections) list() *cobra.Command {
 		Use:   "list",
 		Short: "List collections",
 		Args:  takes(),
-		RunE: p.OnDatabase(needs{}, func(ctx context.Context, i *instance, _ []string) error {
+		RunE: p.OnDatabase(needs{}, func(ctx context.Context, i *wiring.Instance, _ []string) error {
 			all, err := i.Directory.CollectionList(ctx, caller.Operator())
 			if err != nil {
 				return err
@@ -53,7 +54,7 @@ func (p collections) show() *cobra.Command {
 		Use:   "show COLLECTION",
 		Short: "Show one collection",
 		Args:  takes("COLLECTION"),
-		RunE: p.OnDatabase(needs{}, func(ctx context.Context, i *instance, args []string) error {
+		RunE: p.OnDatabase(needs{}, func(ctx context.Context, i *wiring.Instance, args []string) error {
 			all, err := i.Directory.CollectionList(ctx, caller.Operator())
 			if err != nil {
 				return err
@@ -84,7 +85,7 @@ func (p collections) create() *cobra.Command {
 		Short:   "Create a collection",
 		Example: `  bearerd collection create 4 "KU Fish Voucher Collection"`,
 		Args:    takes("ID", "NAME"),
-		RunE: p.OnDatabase(needs{creates: true}, func(ctx context.Context, i *instance, args []string) error {
+		RunE: p.OnDatabase(needs{creates: true}, func(ctx context.Context, i *wiring.Instance, args []string) error {
 			id, err := collectionID(args[0])
 			if err != nil {
 				return err
@@ -104,7 +105,7 @@ func (p collections) rename() *cobra.Command {
 		Use:   "rename COLLECTION NAME",
 		Short: "Change the name of a collection",
 		Args:  takes("COLLECTION", "NAME"),
-		RunE: p.OnDatabase(needs{}, func(ctx context.Context, i *instance, args []string) error {
+		RunE: p.OnDatabase(needs{}, func(ctx context.Context, i *wiring.Instance, args []string) error {
 			id, err := collectionID(args[0])
 			if err != nil {
 				return err
@@ -125,7 +126,7 @@ func (p collections) delete() *cobra.Command {
 		Long:       `Delete a collection, with every binding about it alone. Its tokens are refused.`,
 		Args:       takes("COLLECTION"),
 		SuggestFor: []string{"remove", "rm"},
-	}), "collection %s is deleted, and its tokens are refused; %s", func(i *instance) revokes {
+	}), "collection %s is deleted, and its tokens are refused; %s", func(i *wiring.Instance) revokes {
 		return func(ctx context.Context, c *caller.Caller, ref string) (revocation.Receipt, error) {
 			id, err := collectionID(ref)
 			if err != nil {

@@ -15,10 +15,9 @@ import (
 	"github.com/bearerd/bearerd/internal/hint"
 	"github.com/bearerd/bearerd/internal/keyring"
 	"github.com/bearerd/bearerd/internal/localaddr"
-	"github.com/bearerd/bearerd/internal/secretfile"
-	"github.com/bearerd/bearerd/internal/server"
 	"github.com/bearerd/bearerd/internal/store"
 	"github.com/bearerd/bearerd/internal/token"
+	"github.com/bearerd/bearerd/internal/wiring"
 )
 
 // checks are the commands that check an installation.
@@ -61,21 +60,16 @@ A port that is in use is no error, because the server itself may run; see
 // checkConfig returns everything that would stop a server with this configuration.
 func (p checks) checkConfig(ctx context.Context, c config.Config) error {
 	in, errDatabase := inspectDatabase(ctx, c)
-	var secrets secretfile.Set
-	_, errNotices := readReceivers(c, &secrets, p.Now)
-	_, errLogo := readLogo(c)
-	_, errWays := wayReader{c, &secrets, p.Now}.read(ctx)
-	_, errTLS := server.TLS{CertFile: c.TLS.CertFile, KeyFile: c.TLS.KeyFile}.Load()
-	if errTLS != nil {
-		errTLS = fmt.Errorf("tls: %w", errTLS)
+	files := wiring.CheckFiles(ctx, c, p.Now)
+	if files.TLS != nil {
+		files.TLS = fmt.Errorf("tls: %w", files.TLS)
 	}
-	_, errForms := tokenForms(c)
 	errSecrets := checkSecrets(c, in)
 	var errRest error
-	if errWays == nil && errForms == nil && errLogo == nil && (errSecrets == nil || token.Algorithm(c.Signing.Algorithm) != token.HS256) {
-		errRest = p.rehearse(ctx, c)
+	if !files.StopsRehearsal() && (errSecrets == nil || token.Algorithm(c.Signing.Algorithm) != token.HS256) {
+		errRest = wiring.Rehearse(ctx, c, p.Now)
 	}
-	return errors.Join(errSecrets, errWays, errNotices, errLogo, errTLS, errForms, errDatabase, p.checkAddresses(ctx, c), errRest)
+	return errors.Join(errSecrets, files.Ways, files.Notices, files.Logo, files.TLS, files.Forms, errDatabase, p.checkAddresses(ctx, c), errRest)
 }
 
 // checkSecrets reads the secret or the master key, which the first start makes, and opens
@@ -87,11 +81,14 @@ func checkSecrets(c config.Config, in *store.Inspection) error {
 	}
 	master, err := keyring.ReadMaster(c.MasterKeyPath())
 	switch {
-	case isMissing(err) && c.Database.IsPostgres():
-		return noSharedMaster(c.MasterKeyPath(), err)
-	case isMissing(err) && in != nil && len(in.Keys) > 0:
-		return lostMaster(err)
 	case isMissing(err):
+		var keys []keyring.Key
+		if in != nil {
+			keys = in.Keys
+		}
+		if err := wiring.MissingMaster(c, keys, err); err != nil {
+			return err
+		}
 		return checkFolder(filepath.Dir(c.MasterKeyPath()), "master_key_file")
 	case err != nil || in == nil:
 		return err
@@ -107,7 +104,7 @@ func checkSecrets(c config.Config, in *store.Inspection) error {
 // inspectDatabase reads the database; the first start makes an SQLite file, for which there
 // is nothing to read.
 func inspectDatabase(ctx context.Context, c config.Config) (*store.Inspection, error) {
-	in, err := store.Inspect(ctx, c.Database.Reveal(), storeOptions(c, store.Options{}))
+	in, err := store.Inspect(ctx, c.Database.Reveal(), wiring.StoreOptions(c, store.Options{}))
 	if isMissing(err) {
 		return nil, checkFolder(filepath.Dir(c.Database.Reveal()), "database")
 	}
@@ -185,25 +182,4 @@ func (p checks) checkVerifyListen(ctx context.Context, c config.Config) error {
 		return hint.Add(fmt.Errorf("%s: %w", key, err), "name a file in a folder that the user that bearerd runs as may write to, or another port on loopback")
 	}
 	return listener.Close()
-}
-
-// rehearse puts a whole server together on an empty database of its own, without
-// listening: what else would stop it is found by doing it.
-func (p checks) rehearse(ctx context.Context, c config.Config) (err error) {
-	if c, err = elsewhere(c); err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, os.RemoveAll(filepath.Dir(c.Database.Reveal()))) }()
-	s, err := openStore(ctx, c, store.Options{Now: p.Now})
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, s.Close()) }()
-	logger := silentLog()
-	i, err := assemble(ctx, parts{config: c, store: s, log: s, serves: true, meter: server.NewMetrics(), now: p.Now, logger: logger})
-	if err != nil {
-		return err
-	}
-	_, err = i.edges(logger)
-	return err
 }

@@ -19,6 +19,7 @@ import (
 	"github.com/bearerd/bearerd/internal/caller"
 	"github.com/bearerd/bearerd/internal/config"
 	"github.com/bearerd/bearerd/internal/store"
+	"github.com/bearerd/bearerd/internal/wiring"
 )
 
 // The files that the demo writes, and the commands that it prints.
@@ -127,13 +128,9 @@ func (d *demo) findPlace(ctx context.Context) (err error) {
 		return err
 	}
 	d.Ops, err = freeAddress(ctx, d.Ops)
-	names := make([]string, 0, len(dialects))
-	for _, name := range []config.Dialect{
-		config.DialectSpecify, config.DialectSenaite, config.DialectHypothesis, config.DialectGen3,
-	} {
-		if _, known := dialects[name]; known {
-			names = append(names, string(name))
-		}
+	var names []string
+	for _, name := range wiring.Dialects() {
+		names = append(names, string(name))
 	}
 	d.Dialects = strings.Join(names, ", ")
 	return err
@@ -172,12 +169,12 @@ func applySample(ctx context.Context, p *program, d *demo, c config.Config) (err
 	if err != nil {
 		return err
 	}
-	s, err := openStore(ctx, c, store.Options{Now: p.Now})
+	s, err := wiring.OpenStore(ctx, c, store.Options{Now: p.Now})
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, s.Close()) }()
-	i, err := assemble(ctx, parts{config: c, store: s, log: &readOnlyLog{Store: s}, now: p.Now, logger: silentLog()})
+	i, err := wiring.ForCommand(ctx, wiring.CommandParts{Config: c, Store: s, Now: p.Now})
 	if err != nil {
 		return err
 	}

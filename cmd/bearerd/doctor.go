@@ -18,10 +18,9 @@ import (
 	"github.com/bearerd/bearerd/internal/echo"
 	"github.com/bearerd/bearerd/internal/hint"
 	"github.com/bearerd/bearerd/internal/keyring"
-	"github.com/bearerd/bearerd/internal/secretfile"
-	"github.com/bearerd/bearerd/internal/server"
 	"github.com/bearerd/bearerd/internal/store"
 	"github.com/bearerd/bearerd/internal/token"
+	"github.com/bearerd/bearerd/internal/wiring"
 )
 
 func (p checks) doctorCommand() *cobra.Command {
@@ -52,7 +51,7 @@ a warning is about something that works but should be changed.`,
 			if err != nil {
 				return err
 			}
-			w := &doctor.Way{Issuer: c.Issuer, Ops: c.OpsListen, TLS: c.TLS != (config.TLS{}), Paths: pathsOf(c), Now: p.Now, Wait: wait}
+			w := &doctor.Way{Issuer: c.Issuer, Ops: c.OpsListen, TLS: c.TLS != (config.TLS{}), Paths: wiring.DialectPaths(c), Now: p.Now, Wait: wait}
 			if caFile != "" {
 				if w.Roots, err = readRoots(caFile); err != nil {
 					return err
@@ -128,15 +127,10 @@ func isHere(raw string) bool {
 // which have checks of their own.
 func (p checks) examineConfig(ctx context.Context, c config.Config, r *doctor.Report) {
 	const name = "configuration"
-	var secrets secretfile.Set
-	_, errNotices := readReceivers(c, &secrets, p.Now)
-	_, errLogo := readLogo(c)
-	_, errWays := wayReader{c, &secrets, p.Now}.read(ctx)
-	_, errTLS := server.TLS{CertFile: c.TLS.CertFile, KeyFile: c.TLS.KeyFile}.Load()
-	_, errForms := tokenForms(c)
-	errs := []error{errNotices, errWays, errLogo, errTLS, errForms}
-	if errWays == nil && errForms == nil && errLogo == nil && token.Algorithm(c.Signing.Algorithm) != token.HS256 {
-		errs = append(errs, p.rehearse(ctx, c))
+	files := wiring.CheckFiles(ctx, c, p.Now)
+	errs := []error{files.Notices, files.Ways, files.Logo, files.TLS, files.Forms}
+	if !files.StopsRehearsal() && token.Algorithm(c.Signing.Algorithm) != token.HS256 {
+		errs = append(errs, wiring.Rehearse(ctx, c, p.Now))
 	}
 	before := len(*r)
 	for _, err := range errs {

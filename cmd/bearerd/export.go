@@ -14,6 +14,7 @@ import (
 	"github.com/bearerd/bearerd/internal/caller"
 	"github.com/bearerd/bearerd/internal/export"
 	"github.com/bearerd/bearerd/internal/hint"
+	"github.com/bearerd/bearerd/internal/wiring"
 )
 
 func exportCommand(p *program) *cobra.Command {
@@ -39,7 +40,7 @@ to administrators, until the source is applied with --adopt.`,
   bearerd export --with-hashes --file access.yaml
   bearerd apply -f access.yaml --database postgres://bearerd@db/bearerd`,
 		Args: takes(),
-		RunE: p.OnDatabase(needs{}, func(ctx context.Context, i *instance, _ []string) error {
+		RunE: p.OnDatabase(needs{}, func(ctx context.Context, i *wiring.Instance, _ []string) error {
 			var text bytes.Buffer
 			sum, err := export.Write(ctx, &text, i.Directory, caller.Operator(), o)
 			if err != nil {

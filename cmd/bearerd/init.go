@@ -25,6 +25,7 @@ import (
 	"github.com/bearerd/bearerd/internal/store"
 	"github.com/bearerd/bearerd/internal/suggest"
 	"github.com/bearerd/bearerd/internal/token"
+	"github.com/bearerd/bearerd/internal/wiring"
 )
 
 // wishes are the settings of a new installation.
@@ -85,8 +86,8 @@ func flagValue(cmd *cobra.Command, name string) string {
 }
 
 func dialectNames() []string {
-	names := make([]string, 0, len(dialects))
-	for name := range dialects {
+	var names []string
+	for _, name := range wiring.Dialects() {
 		names = append(names, string(name))
 	}
 	slices.Sort(names)
@@ -366,7 +367,7 @@ func (p beginning) begin(ctx context.Context, c config.Config, w *wishes) (err e
 			return err
 		}
 	}
-	s, err := openStore(ctx, c, store.Options{Now: p.Now})
+	s, err := wiring.OpenStore(ctx, c, store.Options{Now: p.Now})
 	if err != nil {
 		return err
 	}
@@ -377,7 +378,7 @@ func (p beginning) begin(ctx context.Context, c config.Config, w *wishes) (err e
 	} else {
 		p.Say("using the database %s, which exists already", c.Database)
 	}
-	i, err := assemble(ctx, parts{config: c, store: s, log: &readOnlyLog{Store: s}, now: p.Now, logger: silentLog()})
+	i, err := wiring.ForCommand(ctx, wiring.CommandParts{Config: c, Store: s, Now: p.Now})
 	if err != nil {
 		return err
 	}

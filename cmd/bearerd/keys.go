@@ -13,6 +13,7 @@ import (
 	"github.com/bearerd/bearerd/internal/caller"
 	"github.com/bearerd/bearerd/internal/hint"
 	"github.com/bearerd/bearerd/internal/keyring"
+	"github.com/bearerd/bearerd/internal/wiring"
 )
 
 // keys are the commands about signing keys.
@@ -33,7 +34,7 @@ func (p keys) list() *cobra.Command {
 		Use:   "list",
 		Short: "List signing keys, the active one first",
 		Args:  takes(),
-		RunE: p.OnDatabase(needs{}, func(ctx context.Context, i *instance, _ []string) error {
+		RunE: p.OnDatabase(needs{}, func(ctx context.Context, i *wiring.Instance, _ []string) error {
 			keys, err := i.Directory.KeyList(ctx, caller.Operator())
 			if err != nil {
 				return err
@@ -64,7 +65,7 @@ cached copy of the set has expired, so that no verifier sees an unknown key; wit
 
 To revoke the tokens of an old key, see "bearerd keys retire".`,
 		Args: takes(),
-		RunE: p.OnDatabase(needs{waits: true}, func(ctx context.Context, i *instance, _ []string) error {
+		RunE: p.OnDatabase(needs{waits: true}, func(ctx context.Context, i *wiring.Instance, _ []string) error {
 			if err := i.Directory.RotateKeys(ctx, caller.Operator(), now); err != nil {
 				return err
 			}
@@ -96,7 +97,7 @@ func (p keys) retire() *cobra.Command {
 		Long: `Revoke a signing key, with every token that it signed and all that was made from
 those. When it was the active one the next key signs at once.`,
 		Args: takes("KID"),
-	}), "key %s is revoked, with every token that it signed; %s", func(i *instance) revokes { return i.Directory.RetireKey })
+	}), "key %s is revoked, with every token that it signed; %s", func(i *wiring.Instance) revokes { return i.Directory.RetireKey })
 }
 
 func (p keys) master() *cobra.Command {

@@ -11,6 +11,7 @@ import (
 	"github.com/bearerd/bearerd/internal/config"
 	"github.com/bearerd/bearerd/internal/hint"
 	"github.com/bearerd/bearerd/internal/store"
+	"github.com/bearerd/bearerd/internal/wiring"
 )
 
 func migrateCommand(p *program) *cobra.Command {
@@ -48,7 +49,7 @@ verified without the revocation log.`,
 			if err != nil {
 				return err
 			}
-			names, err := store.Pending(cmd.Context(), c.Database.Reveal(), storeOptions(c, store.Options{Now: p.Now}))
+			names, err := store.Pending(cmd.Context(), c.Database.Reveal(), wiring.StoreOptions(c, store.Options{Now: p.Now}))
 			if err != nil && !isMissing(err) {
 				return err
 			}
@@ -99,7 +100,7 @@ type revokedEverything struct {
 // migrate opens the database, which brings its schema up to date, and revokes everything
 // where that is asked for.
 func migrate(ctx context.Context, p *program, c config.Config, mode restoring, out *migrated) (err error) {
-	s, err := openStore(ctx, c, store.Options{Now: p.Now, MustExist: mode.restored, Restored: mode.restored})
+	s, err := wiring.OpenStore(ctx, c, store.Options{Now: p.Now, MustExist: mode.restored, Restored: mode.restored})
 	if err != nil {
 		return err
 	}
@@ -110,7 +111,7 @@ func migrate(ctx context.Context, p *program, c config.Config, mode restoring, o
 	if !mode.revokeAll {
 		return nil
 	}
-	i, err := assemble(ctx, parts{config: c, store: s, log: &readOnlyLog{Store: s}, now: p.Now, logger: silentLog()})
+	i, err := wiring.ForCommand(ctx, wiring.CommandParts{Config: c, Store: s, Now: p.Now})
 	if err != nil {
 		return hint.Add(fmt.Errorf("it is not certain that anything was revoked: %w", err), "run the same command again before a node starts")
 	}
@@ -118,7 +119,7 @@ func migrate(ctx context.Context, p *program, c config.Config, mode restoring, o
 	if err != nil {
 		return hint.Add(fmt.Errorf("it is not certain that anything was revoked: %w", err), "run the same command again before a node starts")
 	}
-	p.Say("every token, session and device code issued until now is revoked; %s", i.reach(e.Receipt))
+	p.Say("every token, session and device code issued until now is revoked; %s", reach(i, e.Receipt))
 	for _, kid := range e.Keys {
 		p.Say("the signing key %s is revoked", kid)
 	}

@@ -20,6 +20,7 @@ import (
 	"github.com/bearerd/bearerd/internal/records"
 	"github.com/bearerd/bearerd/internal/store"
 	"github.com/bearerd/bearerd/internal/suggest"
+	"github.com/bearerd/bearerd/internal/wiring"
 )
 
 // noun is a kind of thing that commands name in their arguments and flags. The shell
@@ -93,11 +94,11 @@ func (p *program) complete(cmd *cobra.Command, n *noun, begin string) ([]string,
 	if err != nil {
 		return nil, none
 	}
-	in, err := store.Inspect(ctx, c.Database.Reveal(), storeOptions(c, store.Options{Now: p.Now}))
+	in, err := store.Inspect(ctx, c.Database.Reveal(), wiring.StoreOptions(c, store.Options{Now: p.Now}))
 	if err != nil || len(in.Pending) > 0 || in.Moved {
 		return nil, none
 	}
-	s, err := openStore(ctx, c, store.Options{Now: p.Now, MustExist: true})
+	s, err := wiring.OpenStore(ctx, c, store.Options{Now: p.Now, MustExist: true})
 	if err != nil {
 		return nil, none
 	}
@@ -117,7 +118,7 @@ func bare(name string) string {
 
 // named adds to the error of a command the name of what doesn't exist, and the names that
 // do exist.
-func (p *program) named(ctx context.Context, cmd *cobra.Command, i *instance, err error) error {
+func (p *program) named(ctx context.Context, cmd *cobra.Command, i *wiring.Instance, err error) error {
 	if err == nil {
 		return nil
 	}
@@ -139,7 +140,7 @@ func (p *program) named(ctx context.Context, cmd *cobra.Command, i *instance, er
 }
 
 // AboutFlag returns the error of an operation on a thing that a flag names.
-func (p *program) AboutFlag(ctx context.Context, i *instance, n *noun, name string, err error) error {
+func (p *program) AboutFlag(ctx context.Context, i *wiring.Instance, n *noun, name string, err error) error {
 	if fault.Is(err, fault.NotFound) && !n.has(ctx, i, name) {
 		return p.Missing(ctx, i, n, name)
 	}
@@ -158,17 +159,17 @@ func flagWords(f *pflag.Flag) []string {
 }
 
 // Missing returns the error about a thing that doesn't exist.
-func (p *program) Missing(ctx context.Context, i *instance, n *noun, name string) error {
+func (p *program) Missing(ctx context.Context, i *wiring.Instance, n *noun, name string) error {
 	return hint.Add(fmt.Errorf("there is no %s %q", n.one, name), "%s", p.instead(ctx, i, n, name))
 }
 
 // instead lists what exists in place of a thing that doesn't.
-func (p *program) instead(ctx context.Context, i *instance, n *noun, name string) string {
-	names, err := n.names(ctx, i.store, i.config, "")
+func (p *program) instead(ctx context.Context, i *wiring.Instance, n *noun, name string) string {
+	names, err := n.names(ctx, i.Store, i.Config, "")
 	if err == nil && len(names) >= mostNames {
 		// There are too many to read all: those with the same beginning.
 		begin := []rune(name)
-		names, err = n.names(ctx, i.store, i.config, string(begin[:min(len(begin), 3)]))
+		names, err = n.names(ctx, i.Store, i.Config, string(begin[:min(len(begin), 3)]))
 	}
 	see := ""
 	if n.command != "" {
@@ -192,16 +193,16 @@ func (p *program) instead(ctx context.Context, i *instance, n *noun, name string
 }
 
 // has reports whether there is a thing of that name.
-func (n *noun) has(ctx context.Context, i *instance, name string) bool {
+func (n *noun) has(ctx context.Context, i *wiring.Instance, name string) bool {
 	switch n {
 	case nounUser:
 		_, err := i.Directory.User(ctx, caller.Operator(), name)
 		return err == nil
 	case nounToken:
-		_, _, err := i.store.TokenByID(ctx, name)
+		_, _, err := i.Store.TokenByID(ctx, name)
 		return err == nil
 	}
-	names, err := n.names(ctx, i.store, i.config, "")
+	names, err := n.names(ctx, i.Store, i.Config, "")
 	return err != nil || slices.ContainsFunc(names, func(have string) bool { return bare(have) == name })
 }
 

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"log/slog"
 	"strings"
 	"text/tabwriter"
 	"unicode"
@@ -14,6 +13,7 @@ import (
 
 	"github.com/bearerd/bearerd/internal/hint"
 	"github.com/bearerd/bearerd/internal/revocation"
+	"github.com/bearerd/bearerd/internal/wiring"
 )
 
 // The rules of messages. Only results and secrets go to standard output; everything else
@@ -175,8 +175,8 @@ func acknowledged(r revocation.Receipt) acknowledgement {
 }
 
 // reach returns in words how far a revocation has reached.
-func (i *instance) reach(r revocation.Receipt) string {
-	text := i.reachOfNodes(r)
+func reach(i *wiring.Instance, r revocation.Receipt) string {
+	text := reachOfNodes(i, r)
 	if r.Nodes == nil || r.Nodes.Verifiers == nil {
 		return text
 	}
@@ -189,10 +189,10 @@ func (i *instance) reach(r revocation.Receipt) string {
 	return text
 }
 
-func (i *instance) reachOfNodes(r revocation.Receipt) string {
+func reachOfNodes(i *wiring.Instance, r revocation.Receipt) string {
 	switch n := r.Nodes; {
 	case n == nil:
-		return fmt.Sprintf("every server refuses it within %s", i.config.Revocation.MaxStaleness)
+		return fmt.Sprintf("every server refuses it within %s", i.Config.Revocation.MaxStaleness)
 	case n.Nodes == 0:
 		return "no server is running"
 	case n.Expired > 0:
@@ -206,6 +206,3 @@ func (i *instance) reachOfNodes(r revocation.Receipt) string {
 
 // isMissing reports whether err is that of a file that isn't there.
 func isMissing(err error) bool { return errors.Is(err, fs.ErrNotExist) }
-
-// silentLog is the log of a command: the command prints by itself what matters.
-func silentLog() *slog.Logger { return slog.New(slog.DiscardHandler) }

@@ -30,8 +30,6 @@ type program struct {
 	ConfigFile string
 	output     format
 
-	insecureDocuments []string // of the flag insecureClientMetadata
-
 	nouns     map[*cobra.Command]*noun // what the first argument of a command names
 	flagNouns map[*pflag.Flag]*noun    // what the value of a flag names
 }

@@ -2,6 +2,8 @@ package main
 
 import (
 	"github.com/spf13/cobra"
+
+	"github.com/bearerd/bearerd/internal/wiring"
 )
 
 func revokeAllCommand(p *program) *cobra.Command {
@@ -11,5 +13,5 @@ func revokeAllCommand(p *program) *cobra.Command {
 		Long: `Revoke every token and session of a user that was issued until now. The user can
 sign in again at once; to prevent that, see "bearerd user disable".`,
 		Args: takes("USER"),
-	}), "every token and session of %s is revoked; %s", func(i *instance) revokes { return i.Revoker.RevokeAllOf })
+	}), "every token and session of %s is revoked; %s", func(i *wiring.Instance) revokes { return i.Revoker.RevokeAllOf })
 }

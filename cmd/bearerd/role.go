@@ -12,6 +12,7 @@ import (
 	"github.com/bearerd/bearerd/internal/access"
 	"github.com/bearerd/bearerd/internal/adminapi"
 	"github.com/bearerd/bearerd/internal/caller"
+	"github.com/bearerd/bearerd/internal/wiring"
 )
 
 // roles are the commands about roles.
@@ -69,7 +70,7 @@ func (p roles) list() *cobra.Command {
 		Use:   "list",
 		Short: "List roles",
 		Args:  takes(),
-		RunE: p.OnDatabase(needs{}, func(ctx context.Context, i *instance, _ []string) error {
+		RunE: p.OnDatabase(needs{}, func(ctx context.Context, i *wiring.Instance, _ []string) error {
 			roles, err := i.Directory.RoleList(ctx, caller.Operator())
 			if err != nil {
 				return err
@@ -86,7 +87,7 @@ func (p roles) list() *cobra.Command {
 }
 
 // find returns the role of that name.
-func (p roles) find(ctx context.Context, i *instance, name string) (access.Role, error) {
+func (p roles) find(ctx context.Context, i *wiring.Instance, name string) (access.Role, error) {
 	roles, err := i.Directory.RoleList(ctx, caller.Operator())
 	if err != nil {
 		return access.Role{}, err
@@ -103,7 +104,7 @@ func (p roles) show() *cobra.Command {
 		Use:   "show ROLE",
 		Short: "Show one role",
 		Args:  takes("ROLE"),
-		RunE: p.OnDatabase(needs{}, func(ctx context.Context, i *instance, args []string) error {
+		RunE: p.OnDatabase(needs{}, func(ctx context.Context, i *wiring.Instance, args []string) error {
 			r, err := p.find(ctx, i, args[0])
 			if err != nil {
 				return err
@@ -130,7 +131,7 @@ collection.`,
 		Example: `  bearerd role create reader --permission "access /"
   bearerd role create batch --permission "access /collections/4" --permission "create /task-tokens/TES"`,
 		Args: takes("NAME"),
-		RunE: p.OnDatabase(needs{creates: true}, func(ctx context.Context, i *instance, args []string) error {
+		RunE: p.OnDatabase(needs{creates: true}, func(ctx context.Context, i *wiring.Instance, args []string) error {
 			r.Name = args[0]
 			if err := i.Directory.CreateRole(ctx, caller.Operator(), r); err != nil {
 				return err
@@ -153,7 +154,7 @@ func (p roles) update() *cobra.Command {
 once, and no longer those that are left out.`,
 		Example: `  bearerd role update reader --permission "access /" --permission "read /"`,
 		Args:    takes("ROLE"),
-		RunE: p.OnDatabase(needs{waits: true}, func(ctx context.Context, i *instance, args []string) error {
+		RunE: p.OnDatabase(needs{waits: true}, func(ctx context.Context, i *wiring.Instance, args []string) error {
 			r, err := p.find(ctx, i, args[0])
 			if err != nil {
 				return err
@@ -178,5 +179,5 @@ func (p roles) delete() *cobra.Command {
 		Short:      "Delete a role, with the bindings that grant it",
 		Args:       takes("ROLE"),
 		SuggestFor: []string{"remove", "rm"},
-	}), "role %s is deleted, with the bindings that granted it; %s", func(i *instance) revokes { return i.Directory.RemoveRole })
+	}), "role %s is deleted, with the bindings that granted it; %s", func(i *wiring.Instance) revokes { return i.Directory.RemoveRole })
 }

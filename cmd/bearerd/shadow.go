@@ -11,6 +11,7 @@ import (
 
 	"github.com/bearerd/bearerd/internal/adminapi"
 	"github.com/bearerd/bearerd/internal/caller"
+	"github.com/bearerd/bearerd/internal/wiring"
 )
 
 func shadowCommand(p *program) *cobra.Command {
@@ -32,18 +33,18 @@ deleted.`,
 			if err != nil {
 				return err
 			}
-			return p.With(cmd, needs{}, func(ctx context.Context, i *instance) error { return showShadow(ctx, p, i, from) })
+			return p.With(cmd, needs{}, func(ctx context.Context, i *wiring.Instance) error { return showShadow(ctx, p, i, from) })
 		},
 	}
 	cmd.Flags().StringVar(&since, "since", "", "only what was seen from this `TIME` on: RFC 3339, or a duration ago such as 24h")
 	return cmd
 }
 
-func showShadow(ctx context.Context, p *program, i *instance, from time.Time) error {
+func showShadow(ctx context.Context, p *program, i *wiring.Instance, from time.Time) error {
 	all := []adminapi.Shadow{}
 	var rows [][]string
 	for after := ""; ; {
-		page, err := i.shadow.List(ctx, caller.Operator(), after, 500)
+		page, err := i.Shadow.List(ctx, caller.Operator(), after, 500)
 		if err != nil {
 			return err
 		}

@@ -16,6 +16,7 @@ import (
 	"github.com/bearerd/bearerd/internal/explain"
 	"github.com/bearerd/bearerd/internal/identity"
 	"github.com/bearerd/bearerd/internal/verification"
+	"github.com/bearerd/bearerd/internal/wiring"
 )
 
 // explanationJSON is an explanation in the format of the management API.
@@ -78,7 +79,7 @@ access. The exit code is 0 when the token is accepted, and 3 when it is refused.
 			if err != nil {
 				return err
 			}
-			return p.With(cmd, needs{judges: true}, func(ctx context.Context, i *instance) error {
+			return p.With(cmd, needs{judges: true}, func(ctx context.Context, i *wiring.Instance) error {
 				x, err := i.Explainer.ExplainToken(ctx, caller.Operator(), value.Reveal(), d)
 				if err != nil {
 					return err
@@ -101,7 +102,7 @@ access. The exit code is 0 when the token is accepted, and 3 when it is refused.
 	return cmd
 }
 
-func showExplanation(ctx context.Context, p *program, i *instance, x *explain.Explanation) error {
+func showExplanation(ctx context.Context, p *program, i *wiring.Instance, x *explain.Explanation) error {
 	out := explanationJSON{
 		Allowed: x.Allowed, Checks: rendered(x.Checks, func(c verification.CheckResult) adminapi.Check { return adminapi.Check(c) }),
 		Bindings: grantsOf(x.Grants), Token: tokenOf(x.Token), Revoked: adminapi.UndoingOf(x.Revoked), Seq: x.Seq,

@@ -6,12 +6,12 @@ import (
 	"io"
 	"os"
 	"path/filepath"
-	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/bearerd/bearerd/internal/caller"
 	"github.com/bearerd/bearerd/internal/importing"
+	"github.com/bearerd/bearerd/internal/wiring"
 )
 
 func (p tokens) importCommand() *cobra.Command {
@@ -41,7 +41,7 @@ Running servers accept the tokens at once; a value that was refused within the l
   bearerd token import tokens.csv`,
 		Args: takes("FILE"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return p.With(cmd, needs{bulk: true}, func(ctx context.Context, i *instance) error {
+			return p.With(cmd, needs{bulk: true}, func(ctx context.Context, i *wiring.Instance) error {
 				return p.importFile(ctx, i, args[0], dryRun)
 			})
 		},
@@ -50,27 +50,15 @@ Running servers accept the tokens at once; a value that was refused within the l
 	return cmd
 }
 
-// importer returns what imports and exports tokens.
-func (i *instance) importer() (*importing.Importer, error) {
+// newImporter returns what imports and exports tokens.
+func newImporter(i *wiring.Instance) (*importing.Importer, error) {
 	return importing.New(importing.Config{
-		Store: i.store, Journal: i.Journal, Forms: i.forms, MaxTTL: i.config.APIToken.MaxTTL, Scopes: i.config.Scopes,
-		Now: i.now, Pause: pause,
+		Store: i.Store, Journal: i.Journal, Forms: i.Forms, MaxTTL: i.Config.APIToken.MaxTTL, Scopes: i.Config.Scopes,
+		Now: i.Now, Pause: sleep,
 	})
 }
 
-// pause waits, or until ctx ends.
-func pause(ctx context.Context, d time.Duration) error {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
-}
-
-func (p tokens) importFile(ctx context.Context, i *instance, file string, dryRun bool) (err error) {
+func (p tokens) importFile(ctx context.Context, i *wiring.Instance, file string, dryRun bool) (err error) {
 	var input io.Reader = p.Stdin
 	if file != "-" {
 		f, err := os.Open(file) //nolint:gosec // the operator names it
@@ -80,7 +68,7 @@ func (p tokens) importFile(ctx context.Context, i *instance, file string, dryRun
 		defer func() { _ = f.Close() }() // it was read
 		input = f
 	}
-	importer, err := i.importer()
+	importer, err := newImporter(i)
 	if err != nil {
 		return err
 	}
@@ -97,7 +85,7 @@ func (p tokens) importFile(ctx context.Context, i *instance, file string, dryRun
 		p.Say("%d are of disabled users and are left out: import the file again once those are enabled", r.Disabled)
 	}
 	if r.Shortened > 0 {
-		p.Say("%d have no end or none that api_token.max_ttl allows, and end after %s", r.Shortened, i.config.APIToken.MaxTTL)
+		p.Say("%d have no end or none that api_token.max_ttl allows, and end after %s", r.Shortened, i.Config.APIToken.MaxTTL)
 	}
 	if r.Digests > 0 {
 		p.Say("%d came as digests, whose shape can't be checked: try one of these tokens; it must match foreign_tokens", r.Digests)
@@ -120,8 +108,8 @@ scope, which can't be imported, is left out, and so is what a token was made fro
 		Example: `  bearerd token export >tokens.jsonl
   bearerd token export --csv >tokens.csv`,
 		Args: takes(),
-		RunE: p.OnDatabase(needs{}, func(ctx context.Context, i *instance, _ []string) error {
-			importer, err := i.importer()
+		RunE: p.OnDatabase(needs{}, func(ctx context.Context, i *wiring.Instance, _ []string) error {
+			importer, err := newImporter(i)
 			if err != nil {
 				return err
 			}

@@ -16,6 +16,7 @@ import (
 	"github.com/bearerd/bearerd/internal/explain"
 	"github.com/bearerd/bearerd/internal/token"
 	"github.com/bearerd/bearerd/internal/verification"
+	"github.com/bearerd/bearerd/internal/wiring"
 )
 
 // inspection is what a token says. Token is set when it is genuine, Unverified when
@@ -50,7 +51,7 @@ For the reason why a token is refused, see "bearerd token explain".`,
 			if err != nil {
 				return err
 			}
-			return p.With(cmd, needs{judges: true}, func(ctx context.Context, i *instance) error {
+			return p.With(cmd, needs{judges: true}, func(ctx context.Context, i *wiring.Instance) error {
 				x, err := i.Explainer.ExplainToken(ctx, caller.Operator(), value.Reveal(), verification.Requirements{AnyAudience: true, AnyNetwork: true})
 				if err != nil {
 					return err

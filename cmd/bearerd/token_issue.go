@@ -13,6 +13,7 @@ import (
 	"github.com/bearerd/bearerd/internal/networks"
 	"github.com/bearerd/bearerd/internal/records"
 	"github.com/bearerd/bearerd/internal/token"
+	"github.com/bearerd/bearerd/internal/wiring"
 )
 
 func (p tokens) issueCommand() *cobra.Command {
@@ -30,7 +31,7 @@ It is printed to standard output, only once.`,
 			if err != nil {
 				return err
 			}
-			return p.With(cmd, needs{}, func(ctx context.Context, i *instance) error {
+			return p.With(cmd, needs{}, func(ctx context.Context, i *wiring.Instance) error {
 				return p.issue(ctx, i, args[0], r)
 			})
 		},
@@ -94,7 +95,7 @@ type issuedJSON struct {
 	ExpiresIn  *int64   `json:"expires_in"` // seconds; null: never
 }
 
-func (p tokens) issue(ctx context.Context, i *instance, ref string, r *issuance.Request) error {
+func (p tokens) issue(ctx context.Context, i *wiring.Instance, ref string, r *issuance.Request) error {
 	issued, err := i.Issuance.IssueFor(ctx, caller.Operator(), ref, r)
 	if err != nil {
 		return err
@@ -131,7 +132,7 @@ expires. It is printed to standard output, only once.`,
 			if err := records.ValidateDescription(description); err != nil {
 				return err
 			}
-			return p.With(cmd, needs{}, func(ctx context.Context, i *instance) error {
+			return p.With(cmd, needs{}, func(ctx context.Context, i *wiring.Instance) error {
 				return p.issue(ctx, i, args[0], r)
 			})
 		},

@@ -16,6 +16,7 @@ import (
 	"github.com/bearerd/bearerd/internal/records"
 	"github.com/bearerd/bearerd/internal/suggest"
 	"github.com/bearerd/bearerd/internal/token"
+	"github.com/bearerd/bearerd/internal/wiring"
 )
 
 // storedJSON is a stored token as the management API lists it.
@@ -85,7 +86,7 @@ first come first.`,
 			if err != nil {
 				return err
 			}
-			return p.With(cmd, needs{}, func(ctx context.Context, i *instance) error {
+			return p.With(cmd, needs{}, func(ctx context.Context, i *wiring.Instance) error {
 				if !f.all {
 					u, err := i.Directory.User(ctx, caller.Operator(), args[0])
 					if err != nil {
@@ -146,7 +147,7 @@ func parseDays(s string) (time.Duration, error) {
 }
 
 // list shows the tokens of a query.
-func (p tokens) list(ctx context.Context, i *instance, q records.TokenQuery, unused bool) error {
+func (p tokens) list(ctx context.Context, i *wiring.Instance, q records.TokenQuery, unused bool) error {
 	everybody := q.Owner == ""
 	names := map[string]string{}
 	all := []storedJSON{}

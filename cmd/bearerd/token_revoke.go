@@ -18,6 +18,7 @@ import (
 	"github.com/bearerd/bearerd/internal/revocation"
 	"github.com/bearerd/bearerd/internal/revoking"
 	"github.com/bearerd/bearerd/internal/token"
+	"github.com/bearerd/bearerd/internal/wiring"
 )
 
 func (p tokens) revokeCommand() *cobra.Command {
@@ -38,7 +39,7 @@ transaction. The command waits until every running server refuses them, unless
 		Example: `  bearerd token revoke 2f1c6a52-7a0e-4a1b-9f0c-5d0a6b1f3c11
   bearerd token revoke < token.txt
   bearerd token revoke --file leaked.txt`,
-		RunE: p.OnDatabase(needs{waits: true}, func(ctx context.Context, i *instance, args []string) error {
+		RunE: p.OnDatabase(needs{waits: true}, func(ctx context.Context, i *wiring.Instance, args []string) error {
 			found, err := p.findRevocable(ctx, i, args, file, skip)
 			if err != nil {
 				return err
@@ -61,9 +62,9 @@ transaction. The command waits until every running server refuses them, unless
 				}
 			}
 			if len(found) == 1 {
-				p.Say("token %s is revoked; %s", found[0].ID(), i.reach(r))
+				p.Say("token %s is revoked; %s", found[0].ID(), reach(i, r))
 			} else {
-				p.Say("%d tokens are revoked; %s", len(found), i.reach(r))
+				p.Say("%d tokens are revoked; %s", len(found), reach(i, r))
 			}
 			return p.Show(struct {
 				acknowledgement
@@ -79,8 +80,8 @@ transaction. The command waits until every running server refuses them, unless
 }
 
 // findRevocable finds every token that the arguments or the input name.
-func (p tokens) findRevocable(ctx context.Context, i *instance, args []string, file string, skip bool) ([]revoking.Revocable, error) {
-	s := &search{tokens: p, instance: i, skip: skip}
+func (p tokens) findRevocable(ctx context.Context, i *wiring.Instance, args []string, file string, skip bool) ([]revoking.Revocable, error) {
+	s := &search{tokens: p, Instance: i, skip: skip}
 	switch {
 	case len(args) > 0 && file != "":
 		return nil, errors.New("name tokens by arguments or by --file, not both")
@@ -118,7 +119,7 @@ func (p tokens) findRevocable(ctx context.Context, i *instance, args []string, f
 // search finds tokens to revoke, before any is.
 type search struct {
 	tokens
-	*instance
+	*wiring.Instance
 
 	skip    bool
 	ids     []string // that are yet to be looked up, together
@@ -136,7 +137,7 @@ func (s *search) lines(ctx context.Context, name string, in io.Reader) ([]revoki
 		if ref == "" || ref[0] == '#' {
 			continue
 		}
-		if id, err := uuid.Parse(ref); err == nil && !s.forms.Opaque(ref) {
+		if id, err := uuid.Parse(ref); err == nil && !s.Forms.Opaque(ref) {
 			if err := s.id(ctx, id.String()); err != nil {
 				return nil, fmt.Errorf("%s, line %d: %w", name, number, err)
 			}

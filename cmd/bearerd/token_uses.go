@@ -11,6 +11,7 @@ import (
 
 	"github.com/bearerd/bearerd/internal/adminapi"
 	"github.com/bearerd/bearerd/internal/caller"
+	"github.com/bearerd/bearerd/internal/wiring"
 )
 
 func (p tokens) usesCommand() *cobra.Command {
@@ -24,7 +25,7 @@ last minute may be missing.`,
 		Example: `  bearerd token uses 7c8de6f0-31d5-4f4b-a6c2-93a1b1b0f0a4`,
 		Args:    takes("ID"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return p.With(cmd, needs{}, func(ctx context.Context, i *instance) error {
+			return p.With(cmd, needs{}, func(ctx context.Context, i *wiring.Instance) error {
 				report, err := i.Usage.Of(ctx, caller.Operator(), args[0])
 				if err != nil {
 					return err

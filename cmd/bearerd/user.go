@@ -16,6 +16,7 @@ import (
 	"github.com/bearerd/bearerd/internal/caller"
 	"github.com/bearerd/bearerd/internal/identity"
 	"github.com/bearerd/bearerd/internal/records"
+	"github.com/bearerd/bearerd/internal/wiring"
 )
 
 func stateOf(u identity.User) string {
@@ -45,7 +46,7 @@ func (p users) list() *cobra.Command {
 		Use:   "list",
 		Short: "List users by username",
 		Args:  takes(),
-		RunE: p.OnDatabase(needs{}, func(ctx context.Context, i *instance, _ []string) error {
+		RunE: p.OnDatabase(needs{}, func(ctx context.Context, i *wiring.Instance, _ []string) error {
 			var all []identity.User
 			for q := (records.UserQuery{Search: search, Limit: 500}); ; {
 				page, err := i.Directory.UserList(ctx, caller.Operator(), q)
@@ -75,7 +76,7 @@ func (p users) show() *cobra.Command {
 		Use:   "show USER",
 		Short: "Show one user and what they may do",
 		Args:  takes("USER"),
-		RunE: p.OnDatabase(needs{}, func(ctx context.Context, i *instance, args []string) error {
+		RunE: p.OnDatabase(needs{}, func(ctx context.Context, i *wiring.Instance, args []string) error {
 			u, err := i.Directory.User(ctx, caller.Operator(), args[0])
 			if err != nil {
 				return err
@@ -177,7 +178,7 @@ With --admin the user is an administrator: bound to "* /", which is everything.`
 				}
 				n.Password = password
 			}
-			return p.With(cmd, needs{creates: true}, func(ctx context.Context, i *instance) error {
+			return p.With(cmd, needs{creates: true}, func(ctx context.Context, i *wiring.Instance) error {
 				u, err := i.Directory.CreateUser(ctx, caller.Operator(), n)
 				if err != nil {
 					return err
@@ -275,7 +276,7 @@ func (p users) unlock() *cobra.Command {
 		Long: `Reset a user's failed sign-ins, so that the user can sign in again before
 login.window has passed. An address with failures at many accounts stays limited.`,
 		Args: takes("USER"),
-		RunE: p.OnDatabase(needs{}, func(ctx context.Context, i *instance, args []string) error {
+		RunE: p.OnDatabase(needs{}, func(ctx context.Context, i *wiring.Instance, args []string) error {
 			if err := i.Accounts.Unlock(ctx, caller.Operator(), args[0]); err != nil {
 				return err
 			}
@@ -286,7 +287,7 @@ login.window has passed. An address with failures at many accounts stays limited
 }
 
 func (p users) change(cmd *cobra.Command, ref string, patch identity.UserPatch, done string) error {
-	return p.With(cmd, needs{waits: true}, func(ctx context.Context, i *instance) error {
+	return p.With(cmd, needs{waits: true}, func(ctx context.Context, i *wiring.Instance) error {
 		u, err := i.Directory.UpdateUser(ctx, caller.Operator(), ref, patch)
 		if err != nil {
 			return err
@@ -302,5 +303,5 @@ func (p users) delete() *cobra.Command {
 		Short:      "Delete a user with their bindings, and revoke their tokens",
 		Args:       takes("USER"),
 		SuggestFor: []string{"remove", "rm"},
-	}), "user %s is deleted, and their tokens and sessions are revoked; %s", func(i *instance) revokes { return i.Directory.RemoveUser })
+	}), "user %s is deleted, and their tokens and sessions are revoked; %s", func(i *wiring.Instance) revokes { return i.Directory.RemoveUser })
 }

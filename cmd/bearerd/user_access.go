@@ -9,6 +9,7 @@ import (
 	"github.com/bearerd/bearerd/internal/access"
 	"github.com/bearerd/bearerd/internal/adminapi"
 	"github.com/bearerd/bearerd/internal/caller"
+	"github.com/bearerd/bearerd/internal/wiring"
 )
 
 func (p users) access() *cobra.Command {
@@ -27,7 +28,7 @@ binding at a wider path.`,
   bearerd user access spadmin --action access --path /collections/4
   bearerd user access spadmin --remove /collections/4`,
 		Args: takes("USER"),
-		RunE: p.OnDatabase(needs{waits: true}, func(ctx context.Context, i *instance, args []string) error {
+		RunE: p.OnDatabase(needs{waits: true}, func(ctx context.Context, i *wiring.Instance, args []string) error {
 			switch {
 			case remove != "":
 				ref := args[0]
@@ -82,7 +83,7 @@ binding at a wider path.`,
 
 // showRemoved shows which bindings were removed and which still grant something there, as the
 // management API does.
-func (p users) showRemoved(ctx context.Context, i *instance, removed, remaining []access.Binding) error {
+func (p users) showRemoved(ctx context.Context, i *wiring.Instance, removed, remaining []access.Binding) error {
 	var out struct {
 		Removed   []adminapi.Binding `json:"removed"`
 		Remaining []adminapi.Binding `json:"remaining"`

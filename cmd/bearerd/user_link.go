@@ -11,6 +11,7 @@ import (
 	"github.com/bearerd/bearerd/internal/adminapi"
 	"github.com/bearerd/bearerd/internal/caller"
 	"github.com/bearerd/bearerd/internal/records"
+	"github.com/bearerd/bearerd/internal/wiring"
 )
 
 func (p users) link() *cobra.Command {
@@ -20,7 +21,7 @@ func (p users) link() *cobra.Command {
 		Long: `Link a user to who they are for a sign-in source. Anyone whom the source vouches for
 by that id signs in as the user from then on.`,
 		Args: takes("USER", "SOURCE", "EXTERNAL_ID"),
-		RunE: p.OnDatabase(needs{}, func(ctx context.Context, i *instance, args []string) error {
+		RunE: p.OnDatabase(needs{}, func(ctx context.Context, i *wiring.Instance, args []string) error {
 			link, err := i.Directory.LinkUser(ctx, caller.Operator(), args[0], args[1], args[2])
 			if err != nil {
 				return err
@@ -36,7 +37,7 @@ func (p users) unlink() *cobra.Command {
 		Use:   "unlink USER SOURCE EXTERNAL_ID",
 		Short: "Remove a link of a user, and end the sessions that began by it",
 		Args:  takes("USER", "SOURCE", "EXTERNAL_ID"),
-		RunE: p.OnDatabase(needs{waits: true}, func(ctx context.Context, i *instance, args []string) error {
+		RunE: p.OnDatabase(needs{waits: true}, func(ctx context.Context, i *wiring.Instance, args []string) error {
 			_, err := i.Directory.UnlinkUser(ctx, caller.Operator(), args[0], records.Link{Source: args[1], ExternalID: args[2]})
 			if err != nil {
 				return err
@@ -57,7 +58,7 @@ func (p users) passwordLink() *cobra.Command {
 ends it. Send it by a way that nobody else reads: anyone who opens it can set the
 password. What the user had before, tokens and sessions, is revoked then.`,
 		Args: takes("USER"),
-		RunE: p.OnDatabase(needs{}, func(ctx context.Context, i *instance, args []string) error {
+		RunE: p.OnDatabase(needs{}, func(ctx context.Context, i *wiring.Instance, args []string) error {
 			link, err := i.Accounts.CreatePasswordLink(ctx, caller.Operator(), args[0])
 			if err != nil {
 				return err
@@ -65,7 +66,7 @@ password. What the user had before, tokens and sessions, is revoked then.`,
 			out := struct {
 				URL       string    `json:"url"`
 				ExpiresAt time.Time `json:"expires_at"`
-			}{link.URL(i.config.Issuer), link.ExpiresAt.UTC().Truncate(time.Second)}
+			}{link.URL(i.Config.Issuer), link.ExpiresAt.UTC().Truncate(time.Second)}
 			p.Say("the link for user %s can be used once, until %s", link.Username, out.ExpiresAt.Format(time.RFC3339))
 			return p.Show(out, func(w io.Writer) { _, _ = fmt.Fprintln(w, out.URL) })
 		}),

@@ -1,7 +1,9 @@
-package main
+package wiring
 
 import (
 	"context"
+	"fmt"
+	"slices"
 
 	"github.com/bearerd/bearerd/internal/config"
 	"github.com/bearerd/bearerd/internal/dialect/gen3"
@@ -13,31 +15,39 @@ import (
 	"github.com/bearerd/bearerd/internal/server"
 )
 
-// dialects mount the endpoints of each system that bearerd speaks for.
-var dialects = map[config.Dialect]func(*shared, *edges){
-	config.DialectSpecify:    (*shared).addSpecify,
-	config.DialectSenaite:    (*shared).addSenaite,
-	config.DialectHypothesis: (*shared).addHypothesis,
-	config.DialectGen3:       (*shared).addGen3,
+// Dialects returns the systems that bearerd speaks for.
+func Dialects() []config.Dialect {
+	return []config.Dialect{config.DialectSpecify, config.DialectSenaite, config.DialectHypothesis, config.DialectGen3}
 }
 
-// profiles are what a dialect adds to every JWT, for the verifiers of that system.
-var profiles = map[config.Dialect]func() issuance.Profile{
-	config.DialectGen3: gen3.Profile,
+// addDialect mounts the endpoints of a system.
+func (s *shared) addDialect(name config.Dialect, e *edges) error {
+	switch name {
+	case config.DialectSpecify:
+		s.addSpecify(e)
+	case config.DialectSenaite:
+		s.addSenaite(e)
+	case config.DialectHypothesis:
+		s.addHypothesis(e)
+	case config.DialectGen3:
+		s.addGen3(e)
+	default:
+		return fmt.Errorf("dialects: this version has no dialect %s", name)
+	}
+	return nil
 }
 
-// profileOf returns the profile of the dialects that are on.
+// profileOf returns what the dialects that are on add to every JWT, for the verifiers of
+// their systems.
 func profileOf(c config.Config) issuance.Profile {
-	for _, name := range c.Dialects {
-		if profile, ok := profiles[name]; ok {
-			return profile()
-		}
+	if slices.Contains(c.Dialects, config.DialectGen3) {
+		return gen3.Profile()
 	}
 	return issuance.Profile{}
 }
 
-// pathsOf returns the paths that a proxy in front must pass on for the dialects that are on.
-func pathsOf(c config.Config) []doctor.Paths {
+// DialectPaths returns the paths that a proxy in front must pass on for the dialects that are on.
+func DialectPaths(c config.Config) []doctor.Paths {
 	var all []doctor.Paths
 	for _, name := range c.Dialects {
 		var on []server.Dialect
@@ -68,10 +78,10 @@ func pathsOf(c config.Config) []doctor.Paths {
 
 func (s *shared) addSpecify(e *edges) {
 	e.own = append(e.own, &specify.Dialect{
-		SignIn: s.SignIn, Issuance: s.Issuance, Revoker: s.Revoker, Directory: s.Directory, Login: s.config.Specify.Login, Cookies: s.cookies, CrossOrigin: s.crossOrigin,
+		SignIn: s.SignIn, Issuance: s.Issuance, Revoker: s.Revoker, Directory: s.Directory, Login: s.Config.Specify.Login, Cookies: s.cookies, CrossOrigin: s.crossOrigin,
 		SessionCookies: s.sessionCookies, Challenge: s.challenge,
 	})
-	if s.config.Specify.Login {
+	if s.Config.Specify.Login {
 		s.finders = append(s.finders, &specify.Sessions{Check: func(ctx context.Context, raw string) error {
 			_, err := s.SignIn.Session(ctx, raw)
 			return err
@@ -81,18 +91,18 @@ func (s *shared) addSpecify(e *edges) {
 
 func (s *shared) addSenaite(e *edges) {
 	e.own = append(e.own, &senaite.Dialect{
-		SignIn: s.SignIn, Issuance: s.Issuance, Revoker: s.Revoker, Directory: s.Directory, Issuer: s.config.Issuer, Now: s.now, Prefixes: s.config.Senaite.Prefixes, LoginInQuery: s.config.Senaite.LoginInQuery, SessionCookies: s.sessionCookies,
+		SignIn: s.SignIn, Issuance: s.Issuance, Revoker: s.Revoker, Directory: s.Directory, Issuer: s.Config.Issuer, Now: s.Now, Prefixes: s.Config.Senaite.Prefixes, LoginInQuery: s.Config.Senaite.LoginInQuery, SessionCookies: s.sessionCookies,
 		Cookies: s.cookies, CrossOrigin: s.crossOrigin, Challenge: s.challenge,
 	})
-	s.finders = append(s.finders, senaite.NewCredentials(s.SignIn, s.Issuance, s.now))
+	s.finders = append(s.finders, senaite.NewCredentials(s.SignIn, s.Issuance, s.Now))
 }
 
 // addHypothesis mounts the dialect's endpoints; its page is one of the web pages.
 func (s *shared) addHypothesis(e *edges) {
 	s.developerPrefix = hypothesis.TokenPrefix
 	e.own = append(e.own, &hypothesis.Dialect{
-		SignIn: s.SignIn, Issuance: s.Issuance, Revoker: s.Revoker, Issuer: s.config.Issuer, Domain: s.config.Authority(),
-		Forms: s.forms, Token: s.oauth.TokenEndpoint(), Application: s.application(),
+		SignIn: s.SignIn, Issuance: s.Issuance, Revoker: s.Revoker, Issuer: s.Config.Issuer, Domain: s.Config.Authority(),
+		Forms: s.Forms, Token: s.oauth.TokenEndpoint(), Application: s.application(),
 		SessionCookies: s.sessionCookies, Challenge: s.challenge,
 	})
 }
@@ -102,14 +112,14 @@ func (s *shared) addHypothesis(e *edges) {
 func (s *shared) addGen3(e *edges) {
 	e.own = append(e.own, &gen3.Dialect{
 		SignIn: s.SignIn, Issuance: s.Issuance, Assertions: s.Assertions, Tokens: s.Tokens, Revoker: s.Revoker, Verifier: s.Verifier, PublicKeys: s.Directory.PublicKeys,
-		Now: s.now, SessionCookies: s.sessionCookies, CrossOrigin: s.crossOrigin,
+		Now: s.Now, SessionCookies: s.sessionCookies, CrossOrigin: s.crossOrigin,
 		Challenge: s.challenge, CacheTime: jwksLife,
 	})
 	s.oauth.TokenInQuery = true // the ecosystem's SDK sends no body
 	denylist := &gen3.Denylist{Verifier: s.Verifier}
-	if s.config.Gen3.DenylistListen == "" {
+	if s.Config.Gen3.DenylistListen == "" {
 		e.own = append(e.own, denylist)
 		return
 	}
-	e.inner = append(e.inner, server.Inner{Listen: s.config.Gen3.DenylistListen, Edges: []server.Edge{denylist}})
+	e.inner = append(e.inner, server.Inner{Listen: s.Config.Gen3.DenylistListen, Edges: []server.Edge{denylist}})
 }

@@ -1,9 +1,8 @@
-package main
+package wiring
 
 import (
 	"fmt"
 	"log/slog"
-	"maps"
 	"net/http"
 	"path/filepath"
 	"slices"
@@ -25,7 +24,7 @@ var pages = []string{"*gateway.Proxy", "*webui.Pages", "*echo.Edge"}
 func TestEveryRouteIsDescribed(t *testing.T) {
 	t.Parallel()
 	for name, change := range map[string]func(*config.Config){
-		"everything": func(c *config.Config) { c.Dialects = slices.Sorted(maps.Keys(dialects)) },
+		"everything": func(c *config.Config) { c.Dialects = slices.Sorted(slices.Values(Dialects())) },
 		"no dialect": func(*config.Config) {},
 		"application signs in": func(c *config.Config) {
 			c.Dialects, c.Specify.Login = []config.Dialect{config.DialectSpecify}, false

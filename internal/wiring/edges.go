@@ -1,4 +1,4 @@
-package main
+package wiring
 
 import (
 	"context"
@@ -41,7 +41,7 @@ type edges struct {
 
 // shared is what several edges are assembled from.
 type shared struct {
-	*instance
+	*assembly
 
 	cookies        httpkit.Cookies
 	crossOrigin    *httpkit.CrossOrigin
@@ -56,25 +56,25 @@ type shared struct {
 	logger          *slog.Logger
 }
 
-func (i *instance) edges(logger *slog.Logger) (edges, error) {
-	crossOrigin, err := httpkit.NewCrossOrigin(i.config.Issuer)
+func (i *assembly) edges(logger *slog.Logger) (edges, error) {
+	crossOrigin, err := httpkit.NewCrossOrigin(i.Config.Issuer)
 	if err != nil {
 		return edges{}, err
 	}
 	s := &shared{
-		instance: i, cookies: httpkit.NewCookies(i.config.Issuer), crossOrigin: crossOrigin,
-		sessionCookies: sessionCookies(i.config), logger: logger,
-		challenge: httpkit.Challenge{Realm: i.config.Issuer, ResourceMetadata: i.config.Issuer + resourcePath},
+		assembly: i, cookies: httpkit.NewCookies(i.Config.Issuer), crossOrigin: crossOrigin,
+		sessionCookies: sessionCookies(i.Config), logger: logger,
+		challenge: httpkit.Challenge{Realm: i.Config.Issuer, ResourceMetadata: i.Config.Issuer + resourcePath},
 		oauth: &oauth.Edge{
 			SignIn: i.SignIn, ClientAuth: i.ClientAuth, Issuance: i.Issuance, Flows: i.Flows, Assertions: i.Assertions, Revoker: i.Revoker, Verifier: i.Verifier,
-			Applied: i.follower.Ledger().Applied, JWKS: i.Directory.JWKS, SignedBy: i.Directory.Algorithms, Quota: i.Quota, Now: i.now, CacheTime: jwksLife,
+			Applied: i.follower.Ledger().Applied, JWKS: i.Directory.JWKS, SignedBy: i.Directory.Algorithms, Quota: i.Quota, Now: i.Now, CacheTime: jwksLife,
 			Site: oauth.Site{
-				Issuer: i.config.Issuer, DefaultAudience: i.config.DefaultAudience(), Scopes: i.config.Scopes,
-				Staleness: i.config.Revocation.MaxStaleness, ClientURLs: takesClientURLs(i.config), Resources: siteResources(i.config),
+				Issuer: i.Config.Issuer, DefaultAudience: i.Config.DefaultAudience(), Scopes: i.Config.Scopes,
+				Staleness: i.Config.Revocation.MaxStaleness, ClientURLs: takesClientURLs(i.Config), Resources: siteResources(i.Config),
 			},
 		},
 	}
-	settings, err := edgeSettings(i.config)
+	settings, err := edgeSettings(i.Config)
 	if err != nil {
 		return edges{}, err
 	}
@@ -82,27 +82,25 @@ func (i *instance) edges(logger *slog.Logger) (edges, error) {
 	if err != nil {
 		return edges{}, err
 	}
-	probe := &echo.Edge{Key: doctor, Proxies: httpkit.Proxies(i.config.TrustedProxies), Now: i.now}
+	probe := &echo.Edge{Key: doctor, Proxies: httpkit.Proxies(i.Config.TrustedProxies), Now: i.Now}
 	e := edges{probe: probe, own: []server.Edge{
 		s.oauth,
 		probe,
 		&feed.Edge{
-			Verifier: i.Verifier, Log: i.follower, Tail: i.tail, Issuer: i.config.Issuer,
-			Staleness: i.config.Revocation.MaxStaleness, Clock: revocation.BootClock, Confirming: i.room, Settings: settings,
+			Verifier: i.Verifier, Log: i.follower, Tail: i.tail, Issuer: i.Config.Issuer,
+			Staleness: i.Config.Revocation.MaxStaleness, Clock: revocation.BootClock, Confirming: i.room, Settings: settings,
 		},
-		&scim.Edge{SignIn: i.SignIn, Directory: i.Provisioner, Issuer: i.config.Issuer},
+		&scim.Edge{SignIn: i.SignIn, Directory: i.Provisioner, Issuer: i.Config.Issuer},
 		&adminapi.API{
 			SignIn: i.SignIn, Accounts: i.Accounts, Issuance: i.Issuance, Tokens: i.Tokens, Usage: i.Usage, Revoker: i.Revoker, Directory: i.Directory, Provisioner: i.Provisioner, Explainer: i.Explainer,
-			Status: i.follower.Status, Policy: policyOf(i.config), Now: i.now,
-			CrossOrigin: crossOrigin, Cookies: s.cookies, SessionCookies: s.sessionCookies, Challenge: s.challenge, Traffic: i.traffic, Shadow: i.shadow,
+			Status: i.follower.Status, Policy: policyOf(i.Config), Now: i.Now,
+			CrossOrigin: crossOrigin, Cookies: s.cookies, SessionCookies: s.sessionCookies, Challenge: s.challenge, Traffic: i.traffic, Shadow: i.Shadow,
 		},
 	}}
-	for _, name := range i.config.Dialects {
-		add, known := dialects[name]
-		if !known {
-			return edges{}, fmt.Errorf("dialects: this version has no dialect %s", name)
+	for _, name := range i.Config.Dialects {
+		if err := s.addDialect(name, &e); err != nil {
+			return edges{}, err
 		}
-		add(s, &e)
 	}
 	if err := s.addGateway(&e); err != nil {
 		return edges{}, err
@@ -114,19 +112,19 @@ func (i *instance) edges(logger *slog.Logger) (edges, error) {
 	if len(i.ways) > 0 {
 		e.loops = append(e.loops, askWays(i.ways, logger))
 	}
-	logo, err := readLogo(i.config)
+	logo, err := readLogo(i.Config)
 	if err != nil {
 		return edges{}, err
 	}
 	pages := &webui.Pages{ // after what programs use, in the description too
 		SignIn: i.SignIn, Accounts: i.Accounts, Issuance: i.Issuance, Tokens: i.Tokens, Usage: i.Usage, Flows: i.Flows, Revoker: i.Revoker, Directory: i.Directory, Explainer: i.Explainer,
-		Status: i.follower.Status, Policy: policyOf(i.config), Now: i.now,
+		Status: i.follower.Status, Policy: policyOf(i.Config), Now: i.Now,
 		CrossOrigin: crossOrigin, Cookies: s.cookies, SessionCookies: s.sessionCookies,
-		Passwords: takesPasswords(i.config), Ways: ways, Documents: i.documents,
-		Challenge: s.challenge, Overlap: i.config.APIToken.Overlap,
-		DeveloperPrefix: s.developerPrefix, Traffic: i.traffic, Cluster: i.cluster(), Shadow: i.shadow, ReportOnly: i.config.ReportOnly(),
+		Passwords: takesPasswords(i.Config), Ways: ways, Documents: i.documents,
+		Challenge: s.challenge, Overlap: i.Config.APIToken.Overlap,
+		DeveloperPrefix: s.developerPrefix, Traffic: i.traffic, Cluster: i.cluster(), Shadow: i.Shadow, ReportOnly: i.Config.ReportOnly(),
 		Explorer: func() []byte { return s.description.JSON() },
-		Name:     i.config.Site.Name, Logo: logo, Front: i.config.Upstream.URL == "",
+		Name:     i.Config.Site.Name, Logo: logo, Front: i.Config.Upstream.URL == "",
 	}
 	e.own, e.refuse = append(e.own, pages), pages.Refuse
 	return e, s.addDescription(&e)
@@ -144,20 +142,20 @@ func sessionCookies(c config.Config) []string {
 
 // addGateway mounts forward auth and, where there is an upstream, the proxy.
 func (s *shared) addGateway(e *edges) error {
-	resources := metadataOf(s.config)
+	resources := metadataOf(s.Config)
 	parts := gatewayParts{
 		gate: gateway.Gate{
-			Verifier: s.Verifier, Now: s.now, Challenge: s.challenge, CrossOrigin: s.crossOrigin, Finders: s.finders, LooksLikeToken: s.forms.LooksLikeToken, Shadow: s.shadow,
-			MetadataOf: func(audience string) string { return resources[audience] }, TokensPage: s.config.Issuer + "/auth/tokens",
+			Verifier: s.Verifier, Now: s.Now, Challenge: s.challenge, CrossOrigin: s.crossOrigin, Finders: s.finders, LooksLikeToken: s.Forms.LooksLikeToken, Shadow: s.Shadow,
+			MetadataOf: func(audience string) string { return resources[audience] }, TokensPage: s.Config.Issuer + "/auth/tokens",
 		},
-		now: s.now, staleness: func() time.Duration { return s.config.Revocation.MaxStaleness }, log: s.logger,
+		now: s.Now, staleness: func() time.Duration { return s.Config.Revocation.MaxStaleness }, log: s.logger,
 	}
-	if audience := s.config.Upstream.AssertionAudience; audience != "" {
+	if audience := s.Config.Upstream.AssertionAudience; audience != "" {
 		parts.assert = func(ctx context.Context, id *verification.Identity) (string, error) {
 			return s.Issuance.Assert(ctx, id, audience)
 		}
 	}
-	g, err := mountGateway(s.config, parts)
+	g, err := mountGateway(s.Config, parts)
 	if err != nil {
 		return err
 	}
@@ -166,7 +164,7 @@ func (s *shared) addGateway(e *edges) error {
 	}
 	e.verify = g.verify
 	e.gateway = append(e.gateway, g.edges...)
-	e.loops = append(append(e.loops, server.Loop{Name: "writing what would have been refused", Run: s.shadow.Run}), g.loops...)
+	e.loops = append(append(e.loops, server.Loop{Name: "writing what would have been refused", Run: s.Shadow.Run}), g.loops...)
 	return nil
 }
 
@@ -188,7 +186,7 @@ func requirementsOf(c config.Config) map[string]gateway.NamedRequirement {
 // application returns what serves a request that a dialect leaves to the application
 // behind, by the routes; nil when there is none.
 func (s *shared) application() http.Handler {
-	if s.config.Upstream.URL == "" {
+	if s.Config.Upstream.URL == "" {
 		return nil
 	}
 	return httpkit.NotOwn(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { s.proxy.ServeHTTP(w, r) }))
@@ -214,7 +212,7 @@ func (s *shared) addDescription(e *edges) error {
 		}
 	}
 	d, err := adminapi.Describe(adminapi.Sources{
-		Issuer: s.config.Issuer, Version: version, SessionCookie: s.sessionCookies[0], Edges: described,
+		Issuer: s.Config.Issuer, Version: s.version, SessionCookie: s.sessionCookies[0], Edges: described,
 	})
 	if err != nil {
 		return fmt.Errorf("describing the API: %w", err)

@@ -1,4 +1,4 @@
-package main
+package wiring
 
 import (
 	"bytes"
@@ -102,11 +102,11 @@ func readSecretFile(key, file string) ([]byte, error) {
 }
 
 // noticeLoops returns the loops that send what waits for the receivers.
-func (i *instance) noticeLoops(meter notice.Meter, log *slog.Logger) ([]server.Loop, error) {
-	if len(interests(i.config)) == 0 {
+func (i *assembly) noticeLoops(meter notice.Meter, log *slog.Logger) ([]server.Loop, error) {
+	if len(interests(i.Config)) == 0 {
 		return nil, nil
 	}
-	r, err := readReceivers(i.config, i.secrets, i.now)
+	r, err := readReceivers(i.Config, i.secrets, i.Now)
 	if err != nil {
 		return nil, err
 	}
@@ -123,25 +123,25 @@ func (i *instance) noticeLoops(meter notice.Meter, log *slog.Logger) ([]server.L
 	}
 	node := uuid.NewString()
 	var loops []server.Loop
-	for _, one := range interests(i.config) {
+	for _, one := range interests(i.Config) {
 		o, err := notice.NewOutbox(notice.Config{
-			Store: i.store, Receiver: one.Receiver, Send: all[one.Receiver], Node: node, Meter: meter, Now: i.now, Jitter: rand.Float64, Log: log,
+			Store: i.Store, Receiver: one.Receiver, Send: all[one.Receiver], Node: node, Meter: meter, Now: i.Now, Jitter: rand.Float64, Log: log,
 		})
 		if err != nil {
 			return nil, err
 		}
-		i.outboxes = append(i.outboxes, o)
+		i.figures.outboxes = append(i.figures.outboxes, o)
 		loops = append(loops, server.Loop{Name: "sending notices to " + one.Receiver, Run: o.Run})
 	}
-	expiring := &notice.Expiring{Store: i.store, Journal: i.Journal, Announcer: i.Announcer, Now: i.now}
+	expiring := &notice.Expiring{Store: i.Store, Journal: i.Journal, Announcer: i.Announcer, Now: i.Now}
 	return append(loops, server.Loop{
 		Name: "announcing tokens that expire soon",
-		Run:  func(ctx context.Context) error { return expiring.Run(ctx, i.store.PurgeNotices, log) },
+		Run:  func(ctx context.Context) error { return expiring.Run(ctx, i.Store.PurgeNotices, log) },
 	}), nil
 }
 
 // signingKey returns the key that signs now.
-func (i *instance) signingKey(ctx context.Context) (token.SigningKey, error) {
+func (i *assembly) signingKey(ctx context.Context) (token.SigningKey, error) {
 	key, err := i.ring.Signing()
 	if err != nil && i.ring.Refresh(ctx) == nil {
 		key, err = i.ring.Signing()

@@ -1,4 +1,4 @@
-package main
+package wiring
 
 import (
 	"bytes"
@@ -164,7 +164,7 @@ func readProxySecret(key string, s config.SignInSource) ([]byte, error) {
 }
 
 // pageWays returns the ways to sign in as the pages offer them.
-func (i *instance) pageWays(cookies httpkit.Cookies) (login.Ways, error) {
+func (i *assembly) pageWays(cookies httpkit.Cookies) (login.Ways, error) {
 	if len(i.ways) == 0 {
 		return login.Ways{}, nil
 	}
@@ -172,8 +172,8 @@ func (i *instance) pageWays(cookies httpkit.Cookies) (login.Ways, error) {
 	if err != nil {
 		return login.Ways{}, err
 	}
-	requests, err := sso.NewRequests(key, cookies, i.now)
-	return login.Ways{Sources: i.ways, Requests: requests, Fresh: i.config.SignIn.Fresh}, err
+	requests, err := sso.NewRequests(key, cookies, i.Now)
+	return login.Ways{Sources: i.ways, Requests: requests, Fresh: i.Config.SignIn.Fresh}, err
 }
 
 // readLogo reads the logo of the web pages; nil when there is none.

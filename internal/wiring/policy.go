@@ -1,21 +1,21 @@
-package main
+package wiring
 
 import (
 	"context"
-	"crypto/tls"
-	"crypto/x509"
 	"fmt"
+	"maps"
 	"net/http"
-	"net/netip"
-	"os"
-	"strings"
+	"slices"
 	"time"
 
 	"github.com/bearerd/bearerd/internal/clientdoc"
 	"github.com/bearerd/bearerd/internal/config"
+	"github.com/bearerd/bearerd/internal/dialect/hypothesis"
 	"github.com/bearerd/bearerd/internal/feed"
+	"github.com/bearerd/bearerd/internal/foreign"
 	"github.com/bearerd/bearerd/internal/issuance"
 	"github.com/bearerd/bearerd/internal/oauth"
+	"github.com/bearerd/bearerd/internal/token"
 )
 
 // resourcesOf returns the protected resources of the configuration.
@@ -94,35 +94,33 @@ func edgeSettings(c config.Config) (feed.Settings, error) {
 	return s, s.Check()
 }
 
-// insecureClientMetadata is the flag of tests that reads the documents of clients at another
-// address than their host's, which need not be a public one. Nothing else lifts that rule.
-const insecureClientMetadata = "insecure-client-metadata"
+// ownForms returns what bearerd's own tokens look like.
+func ownForms(forms token.Forms) []foreign.Own {
+	var own []foreign.Own
+	patterns := forms.OwnPatterns()
+	for _, prefix := range slices.Sorted(maps.Keys(patterns)) {
+		own = append(own, foreign.Own{Name: "a token of bearerd's, " + prefix + "…,", Pattern: patterns[prefix]})
+	}
+	return own
+}
 
-// insecureDocuments reads the values of the flag, each HOST=ADDR:PORT,CA_FILE: documents of
-// that host are read at the address, and its certificate, like every other host's, must then
-// be of one of the files.
-func insecureDocuments(values []string) (clientdoc.Config, error) {
-	if len(values) == 0 {
-		return clientdoc.Config{}, nil
+// tokenForms returns what opaque tokens look like.
+func tokenForms(c config.Config) (token.Forms, error) {
+	forms, err := token.NewForms(c.APIToken.Prefix, hypothesis.TokenPrefix) // its tokens are read without the dialect, too
+	if err != nil {
+		return forms, fmt.Errorf("api_token.prefix: %w", err)
 	}
-	c := clientdoc.Config{
-		Instead: map[string]netip.AddrPort{}, TLS: &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: x509.NewCertPool()},
+	shapes, err := c.ForeignShapes(ownForms(forms)...)
+	return forms.WithForeign(shapes), err
+}
+
+func policyOf(c config.Config) issuance.Policy {
+	return issuance.Policy{
+		Issuer: c.Issuer, DefaultAudience: c.DefaultAudience(),
+		AccessTTL: c.AccessToken.TTL, AccessMax: c.AccessToken.MaxTTL,
+		ExchangeKeyMax: c.APIKey.MaxTTL, APITokenMax: c.APIToken.MaxTTL, APITokenOverlap: c.APIToken.Overlap,
+		RefreshIdle: c.RefreshToken.IdleTTL, RefreshGrace: c.RefreshToken.Grace,
+		SessionMax: sessionLife, Fresh: c.SignIn.Fresh, AuthorizationMax: c.Authorization.MaxTTL, Resources: resourcesOf(c), TaskMax: c.TaskCeilings(), Scopes: c.Scopes,
+		Profile: profileOf(c),
 	}
-	for _, value := range values {
-		host, rest, _ := strings.Cut(value, "=")
-		at, file, _ := strings.Cut(rest, ",")
-		address, err := netip.ParseAddrPort(at)
-		if err != nil || host == "" || file == "" {
-			return c, fmt.Errorf("--%s is HOST=ADDR:PORT,CA_FILE, not %q", insecureClientMetadata, value)
-		}
-		pem, err := os.ReadFile(file) //nolint:gosec // the operator names the file
-		if err != nil {
-			return c, fmt.Errorf("--%s: %w", insecureClientMetadata, err)
-		}
-		if !c.TLS.RootCAs.AppendCertsFromPEM(pem) {
-			return c, fmt.Errorf("--%s: %s has no certificate", insecureClientMetadata, file)
-		}
-		c.Instead[host] = address
-	}
-	return c, nil
 }

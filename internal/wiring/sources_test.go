@@ -1,4 +1,4 @@
-package main
+package wiring
 
 import (
 	"os"
@@ -18,7 +18,9 @@ func TestTheSecretOfAProxyFitsAHeader(t *testing.T) {
 		good: true, good + "\n": true, good + "\r\n": false, good + " ": false, "n7Uq2xPz9LmW4cVb\n8RtY1kJh5GfD3sAo": false,
 		"n7Uq2xPz9LmW4cVb 8RtY1kJh5GfD3sAo": false, "n7Uq2xPz9LmW4cVb\u00e48RtY1kJh5GfD3sAo": false, "too short": false, "": false,
 	} {
-		must(t, os.WriteFile(path, []byte(text), 0o600))
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
 		secret, err := readProxySecret("sign_in.sources[0]", config.SignInSource{Name: "sso", SecretFile: path})
 		if usable != (err == nil) || usable && string(secret) != good {
 			t.Errorf("%q: %v", text, err)
