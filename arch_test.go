@@ -159,7 +159,9 @@ var mayImport = map[string][]string{
 	"internal/wiring": and(and(and(edge, edges...), pages...), "internal/assertion", "internal/census", "internal/clientdoc", "internal/config", "internal/confirming", "internal/doctor", "internal/echo",
 		"internal/edge", "internal/foreign", "internal/hint", "internal/localaddr", "internal/mail", "internal/node", "internal/notice", "internal/openid", "internal/remote", "internal/secretfile", "internal/server",
 		"internal/shadow", "internal/sso", "internal/store", "internal/webui/admin", "internal/webui/kit", "internal/webui/login"),
-	"cmd/bearerd": and(domains, "internal/accessfile", "internal/adminapi", "internal/apply", "internal/caller", "internal/clientdoc", "internal/config", "internal/doctor", "internal/echo", "internal/explain", "internal/export",
+	"internal/cli":       {"internal/config", "internal/hint", "internal/secretfile", "internal/suggest", "internal/token"},
+	"internal/cli/local": and(domains, "internal/caller", "internal/cli", "internal/config", "internal/hint", "internal/records", "internal/store", "internal/suggest", "internal/wiring"),
+	"cmd/bearerd": and(domains, "internal/cli", "internal/cli/local", "internal/accessfile", "internal/adminapi", "internal/apply", "internal/caller", "internal/clientdoc", "internal/config", "internal/doctor", "internal/echo", "internal/explain", "internal/export",
 		"internal/account", "internal/hint", "internal/importing", "internal/issuance", "internal/localaddr", "internal/login", "internal/records", "internal/revoking", "internal/secretfile", "internal/server", "internal/setup", "internal/store",
 		"internal/suggest", "internal/verification", "internal/wiring"),
 }

@@ -16,6 +16,7 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
 
+	"github.com/bearerd/bearerd/internal/cli"
 	"github.com/bearerd/bearerd/internal/hint"
 	"github.com/bearerd/bearerd/internal/login"
 )
@@ -50,7 +51,7 @@ If you are logged in at several servers, --issuer selects one.`,
   bearerd api users -X GET -f search=ada
   bearerd api users/ada -X PATCH --input change.json
   bearerd api /specimens/1`,
-		Args: takes("PATH"),
+		Args: cli.Takes("PATH"),
 		RunE: func(cmd *cobra.Command, args []string) error { return p.call(cmd, args[0], c) },
 	}
 	f := cmd.Flags()
@@ -62,7 +63,7 @@ If you are logged in at several servers, --issuer selects one.`,
 	f.BoolVarP(&c.include, "include", "i", false, "print status and headers too")
 	cmd.MarkFlagsMutuallyExclusive("input", "raw-field")
 	cmd.MarkFlagsMutuallyExclusive("input", "field")
-	flagValues(cmd, "method", http.MethodGet, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete)
+	cli.FlagValues(cmd, "method", http.MethodGet, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete)
 	return cmd
 }
 
@@ -71,7 +72,7 @@ func (p logins) call(cmd *cobra.Command, path string, c apiCall) error {
 	if err != nil {
 		return err
 	}
-	folder, l, err := p.loggedIn(flagValue(cmd, "issuer"))
+	folder, l, err := p.loggedIn(cli.FlagValue(cmd, "issuer"))
 	if err != nil {
 		return err
 	}
@@ -135,7 +136,7 @@ func (p logins) printAnswer(resp *http.Response, include bool) error {
 	out.Write(body)
 	text := out.Bytes()
 	if f, ok := p.Stdout.(*os.File); ok && term.IsTerminal(int(f.Fd())) {
-		text = []byte(printable(strings.ReplaceAll(out.String(), "\r\n", "\n")))
+		text = []byte(cli.Printable(strings.ReplaceAll(out.String(), "\r\n", "\n")))
 	}
 	_, err = p.Stdout.Write(text)
 	return err

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
 	"slices"
 	"strings"
 
@@ -13,10 +12,12 @@ import (
 	"github.com/bearerd/bearerd/internal/apply"
 	"github.com/bearerd/bearerd/internal/audit"
 	"github.com/bearerd/bearerd/internal/caller"
+	"github.com/bearerd/bearerd/internal/cli"
+	"github.com/bearerd/bearerd/internal/cli/local"
 	"github.com/bearerd/bearerd/internal/wiring"
 )
 
-func applyCommand(p *program) *cobra.Command {
+func applyCommand(p *local.Database) *cobra.Command {
 	var file string
 	var dryRun, prune bool
 	var from apply.Desired // the source and its ways
@@ -40,7 +41,7 @@ An error names the file and the line, and nothing is changed.`,
 		Example: `  bearerd apply -f access.yaml --dry-run
   bearerd apply -f access.yaml
   bearerd apply -f from-django.yaml --source django --prune`,
-		Args: takes(),
+		Args: cli.Takes(),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			access, err := accessfile.Load(file)
 			if err != nil {
@@ -52,7 +53,7 @@ An error names the file and the line, and nothing is changed.`,
 			if cmd.Flags().Changed("source") && from.Source == "" {
 				return errors.New("--source needs a name")
 			}
-			return p.With(cmd, needs{creates: true, rehearses: dryRun, waits: true}, func(ctx context.Context, i *wiring.Instance) error {
+			return p.With(cmd, local.Needs{Creates: true, Rehearses: dryRun, Waits: true}, func(ctx context.Context, i *wiring.Instance) error {
 				done, receipt, err := i.Applier.Apply(ctx, caller.Operator(), desired)
 				if err != nil {
 					return access.AtLine(err)
@@ -71,16 +72,16 @@ An error names the file and the line, and nothing is changed.`,
 				case len(done) == 0:
 					p.Say("nothing to change")
 				case dryRun:
-					p.Say("%s, not applied: this was a dry run", count(len(done), "change"))
+					p.Say("%s, not applied: this was a dry run", cli.Count(len(done), "change"))
 				case receipt.Revoked:
-					p.Say("%s applied; %s", count(len(done), "change"), reach(i, receipt))
+					p.Say("%s applied; %s", cli.Count(len(done), "change"), local.Reach(i, receipt))
 				default:
-					p.Say("%s applied", count(len(done), "change"))
+					p.Say("%s applied", cli.Count(len(done), "change"))
 				}
 				return p.Show(struct {
 					Changes []change `json:"changes"`
 					DryRun  bool     `json:"dry_run"`
-				}{changes, dryRun}, silent)
+				}{changes, dryRun}, cli.Silent)
 			})
 		},
 	}
@@ -91,7 +92,7 @@ An error names the file and the line, and nothing is changed.`,
 	cmd.Flags().BoolVar(&from.Adopt, "adopt", false, "with --source: take over users of the names in the file whom nobody owns")
 	cmd.Flags().BoolVar(&from.RevokeOnNewHash, "revoke-on-new-hash", false, "with --source: a changed password hash revokes everything of the user")
 	_ = cmd.MarkFlagRequired("file")
-	waitFlag(cmd)
+	local.WaitFlag(cmd)
 	return cmd
 }
 
@@ -103,7 +104,7 @@ type change struct {
 
 // warnOfClients warns of changed clients whose id or secret can't be sent by every client
 // library.
-func warnOfClients(p *program, desired apply.Desired, done []apply.Applied) {
+func warnOfClients(p *local.Database, desired apply.Desired, done []apply.Applied) {
 	for _, n := range desired.Clients {
 		if slices.ContainsFunc(done, func(d apply.Applied) bool {
 			return d.Target == n.ID && (d.Action == audit.ClientCreate || d.Action == audit.ClientUpdate)
@@ -126,11 +127,4 @@ func inWords(d apply.Applied) string {
 		return "change the password of user " + d.Target
 	}
 	return verb + " " + noun + " " + d.Target
-}
-
-func count(n int, noun string) string {
-	if n == 1 {
-		return "1 " + noun
-	}
-	return fmt.Sprintf("%d %ss", n, noun)
 }

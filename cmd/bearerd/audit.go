@@ -12,10 +12,12 @@ import (
 
 	"github.com/bearerd/bearerd/internal/audit"
 	"github.com/bearerd/bearerd/internal/caller"
+	"github.com/bearerd/bearerd/internal/cli"
+	"github.com/bearerd/bearerd/internal/cli/local"
 	"github.com/bearerd/bearerd/internal/wiring"
 )
 
-func auditCommand(p *program) *cobra.Command {
+func auditCommand(p *local.Database) *cobra.Command {
 	var f audit.Filter
 	var since, until string
 	limit := audit.DefaultLimit
@@ -34,7 +36,7 @@ minute with their number.`,
 		Example: `  bearerd audit --since 24h --action token.revoke
   bearerd audit --target spadmin --output json
   bearerd audit --outcome refused --address 203.0.113.0/24`,
-		Args: takes(),
+		Args: cli.Takes(),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			var err error
 			if f.Since, err = p.Instant("since", since); err != nil {
@@ -46,13 +48,13 @@ minute with their number.`,
 			if limit < 1 {
 				return fmt.Errorf("--limit must be at least 1")
 			}
-			if err := oneOf("action", f.Action, audit.Actions()); err != nil {
+			if err := cli.OneOf("action", f.Action, audit.Actions()); err != nil {
 				return err
 			}
-			if err := oneOf("outcome", f.Outcome, outcomes()); err != nil {
+			if err := cli.OneOf("outcome", f.Outcome, outcomes()); err != nil {
 				return err
 			}
-			return p.With(cmd, needs{}, func(ctx context.Context, i *wiring.Instance) error {
+			return p.With(cmd, local.Needs{}, func(ctx context.Context, i *wiring.Instance) error {
 				var all []audit.Event
 				for len(all) < limit {
 					f.Limit = min(limit-len(all), audit.MaxLimit)
@@ -80,28 +82,14 @@ minute with their number.`,
 	flags.StringVar(&since, "since", "", "only from this `TIME` on: RFC 3339, or a duration ago such as 24h")
 	flags.StringVar(&until, "until", "", "only before this `TIME`")
 	flags.IntVar(&limit, "limit", limit, "at most `N` events")
-	flagValues(cmd, "action", audit.Actions()...)
-	flagValues(cmd, "outcome", outcomes()...)
+	cli.FlagValues(cmd, "action", audit.Actions()...)
+	cli.FlagValues(cmd, "outcome", outcomes()...)
 	return cmd
 }
 
 func outcomes() []string { return []string{audit.OK, audit.Refused} }
 
-// Instant reads a time, or a duration before now.
-func (p *program) Instant(flag, s string) (time.Time, error) {
-	if s == "" {
-		return time.Time{}, nil
-	}
-	if t, err := time.Parse(time.RFC3339, s); err == nil {
-		return t, nil
-	}
-	if d, err := time.ParseDuration(s); err == nil && d > 0 {
-		return p.Now().Add(-d), nil
-	}
-	return time.Time{}, fmt.Errorf("--%s: %q is neither a time, such as 2026-05-04T12:00:00Z, nor a duration, such as 24h", flag, s)
-}
-
-func showEvents(ctx context.Context, p *program, i *wiring.Instance, events []audit.Event) error {
+func showEvents(ctx context.Context, p *local.Database, i *wiring.Instance, events []audit.Event) error {
 	var subjects []string
 	for _, e := range events {
 		subjects = append(subjects, e.Actor, e.Target)
@@ -111,7 +99,7 @@ func showEvents(ctx context.Context, p *program, i *wiring.Instance, events []au
 	if err != nil {
 		return err
 	}
-	return p.Show(listed(events), func(w io.Writer) { eventTable(w, events, names) })
+	return p.Show(cli.Listed(events), func(w io.Writer) { eventTable(w, events, names) })
 }
 
 func eventTable(w io.Writer, all []audit.Event, names map[string]string) {
@@ -124,5 +112,5 @@ func eventTable(w io.Writer, all []audit.Event, names map[string]string) {
 		}
 		rows[i] = []string{e.At.Format(time.RFC3339), named(e.ActorName, e.Actor), e.Action, named(e.TargetName, e.Target), outcome, e.Address, e.Reason, e.TokenID}
 	}
-	table(w, "AT\tACTOR\tACTION\tTARGET\tOUTCOME\tFROM\tREASON\tTOKEN", rows)
+	cli.Table(w, "AT\tACTOR\tACTION\tTARGET\tOUTCOME\tFROM\tREASON\tTOKEN", rows)
 }

@@ -7,6 +7,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/bearerd/bearerd/internal/audit"
+	"github.com/bearerd/bearerd/internal/cli"
 	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/hint"
 	"github.com/bearerd/bearerd/internal/records"
@@ -14,7 +15,7 @@ import (
 	"github.com/bearerd/bearerd/internal/wiring"
 )
 
-func backupCommand(p *program) *cobra.Command {
+func backupCommand(p *cli.Program) *cobra.Command {
 	return &cobra.Command{
 		Use:   "backup FILE",
 		Short: "Write a copy of the database, beside a running server",
@@ -26,7 +27,7 @@ docs/operations.md for backing up and restoring.
 
 The copy contains the signing keys, encrypted with the master key. Keep a copy of
 the master key too, in another place.`,
-		Args: takes("FILE"),
+		Args: cli.Takes("FILE"),
 		RunE: func(cmd *cobra.Command, args []string) (err error) {
 			c, err := p.LoadConfig(cmd)
 			if err != nil {
@@ -54,7 +55,7 @@ the master key too, in another place.`,
 				return err
 			}
 			p.Say("wrote %s; the master key %s is not in it", args[0], c.MasterKeyPath())
-			return p.Show(map[string]string{"file": args[0]}, silent)
+			return p.Show(map[string]string{"file": args[0]}, cli.Silent)
 		},
 	}
 }

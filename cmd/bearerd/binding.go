@@ -11,32 +11,21 @@ import (
 	"github.com/bearerd/bearerd/internal/access"
 	"github.com/bearerd/bearerd/internal/adminapi"
 	"github.com/bearerd/bearerd/internal/caller"
+	"github.com/bearerd/bearerd/internal/cli"
+	"github.com/bearerd/bearerd/internal/cli/local"
 	"github.com/bearerd/bearerd/internal/hint"
 	"github.com/bearerd/bearerd/internal/records"
 	"github.com/bearerd/bearerd/internal/wiring"
 )
 
 // bindings are the commands about bindings.
-type bindings struct{ *program }
+type bindings struct{ *local.Database }
 
 func (p bindings) commands() *cobra.Command {
-	return group("binding", "List, create and delete bindings",
+	return cli.Group("binding", "List, create and delete bindings",
 		`List, create and delete bindings. A binding grants a user or a group a role or a
 permission at a path, and at everything beneath it.`,
 		p.list(), p.show(), p.create(), p.delete())
-}
-
-// describeBinding returns in words what a binding grants.
-func describeBinding(b access.Binding) string {
-	what := "role " + b.Role
-	if b.Permission != nil {
-		what = b.Permission.Action + " " + string(b.Permission.Path)
-	}
-	what += " at " + string(b.Path)
-	if b.Group != "" {
-		what += ", by the group " + b.Group
-	}
-	return what
 }
 
 // bindingsOf returns bindings as the management API shows them.
@@ -48,7 +37,7 @@ func bindingsOf(ctx context.Context, i *wiring.Instance, list []access.Binding) 
 		}
 	}
 	names, err := i.Directory.Usernames(ctx, caller.Operator(), subjects)
-	return rendered(list, func(b access.Binding) adminapi.Binding { return adminapi.BindingOf(b, names) }), err
+	return cli.Rendered(list, func(b access.Binding) adminapi.Binding { return adminapi.BindingOf(b, names) }), err
 }
 
 // text returns the text of a member, and "" for null.
@@ -77,35 +66,35 @@ func (p bindings) list() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "list",
 		Short: "List bindings",
-		Args:  takes(),
-		RunE: p.OnDatabase(needs{}, func(ctx context.Context, i *wiring.Instance, _ []string) error {
+		Args:  cli.Takes(),
+		RunE: p.OnDatabase(local.Needs{}, func(ctx context.Context, i *wiring.Instance, _ []string) error {
 			list, err := i.Directory.BindingList(ctx, caller.Operator(), q)
 			if err != nil {
-				return p.AboutFlag(ctx, i, nounUser, q.User, err)
+				return p.AboutFlag(ctx, i, local.NounUser, q.User, err)
 			}
 			all, err := bindingsOf(ctx, i, list)
 			if err != nil {
 				return err
 			}
-			return p.Show(listed(all), func(w io.Writer) {
-				table(w, "WHO\tMAY\tAT\tOWNER\tID", rendered(all, bindingRow))
+			return p.Show(cli.Listed(all), func(w io.Writer) {
+				cli.Table(w, "WHO\tMAY\tAT\tOWNER\tID", cli.Rendered(all, bindingRow))
 			})
 		}),
 	}
 	cmd.Flags().StringVar(&q.User, "user", "", "only those of this `USER`")
 	cmd.Flags().StringVar(&q.Group, "group", "", "only those of this `GROUP`")
 	cmd.MarkFlagsMutuallyExclusive("user", "group")
-	p.FlagAbout(cmd, "user", nounUser)
-	p.FlagAbout(cmd, "group", nounGroup)
+	p.FlagAbout(cmd, "user", local.NounUser)
+	p.FlagAbout(cmd, "group", local.NounGroup)
 	return cmd
 }
 
 func (p bindings) show() *cobra.Command {
-	return p.About(nounBinding, &cobra.Command{
+	return p.About(local.NounBinding, &cobra.Command{
 		Use:   "show BINDING",
 		Short: "Show one binding",
-		Args:  takes("BINDING"),
-		RunE: p.OnDatabase(needs{}, func(ctx context.Context, i *wiring.Instance, args []string) error {
+		Args:  cli.Takes("BINDING"),
+		RunE: p.OnDatabase(local.Needs{}, func(ctx context.Context, i *wiring.Instance, args []string) error {
 			b, err := i.Directory.Binding(ctx, caller.Operator(), args[0])
 			if err != nil {
 				return err
@@ -122,7 +111,7 @@ func (p bindings) print(ctx context.Context, i *wiring.Instance, b access.Bindin
 	}
 	row := bindingRow(all[0])
 	return p.Show(all[0], func(w io.Writer) {
-		fields(w, "who", row[0], "may", row[1], "at", row[2], "owner", row[3], "id", row[4])
+		cli.Fields(w, "who", row[0], "may", row[1], "at", row[2], "owner", row[3], "id", row[4])
 	})
 }
 
@@ -138,8 +127,8 @@ it. The id of the binding is printed to standard output.`,
 		Example: `  bearerd binding create --user spadmin --role collection-admin --path /collections/4
   bearerd binding create --group curators --permission "access /collections/4"
   bearerd binding create --user ada --permission "* /"`,
-		Args: takes(),
-		RunE: p.OnDatabase(needs{creates: true}, func(ctx context.Context, i *wiring.Instance, _ []string) error {
+		Args: cli.Takes(),
+		RunE: p.OnDatabase(local.Needs{Creates: true}, func(ctx context.Context, i *wiring.Instance, _ []string) error {
 			if len(permissions) > 1 {
 				return hint.Add(errors.New("a binding grants one permission"), "create a role of several, or several bindings")
 			}
@@ -173,18 +162,18 @@ it. The id of the binding is printed to standard output.`,
 	cmd.MarkFlagsMutuallyExclusive("user", "group")
 	cmd.MarkFlagsOneRequired("role", "permission")
 	cmd.MarkFlagsMutuallyExclusive("role", "permission")
-	p.FlagAbout(cmd, "user", nounUser)
-	p.FlagAbout(cmd, "group", nounGroup)
-	p.FlagAbout(cmd, "role", nounRole)
+	p.FlagAbout(cmd, "user", local.NounUser)
+	p.FlagAbout(cmd, "group", local.NounGroup)
+	p.FlagAbout(cmd, "role", local.NounRole)
 	return cmd
 }
 
 func (p bindings) delete() *cobra.Command {
-	return p.Revocation(p.About(nounBinding, &cobra.Command{
+	return p.Revokes(p.About(local.NounBinding, &cobra.Command{
 		Use:        "delete BINDING",
 		Short:      "Delete a binding",
 		Long:       `Delete a binding. What it granted is refused at once. BINDING is its id.`,
-		Args:       takes("BINDING"),
+		Args:       cli.Takes("BINDING"),
 		SuggestFor: []string{"remove", "rm"},
-	}), "binding %s is deleted; %s", func(i *wiring.Instance) revokes { return i.Directory.RemoveBinding })
+	}), "binding %s is deleted; %s", func(i *wiring.Instance) local.Operation { return i.Directory.RemoveBinding })
 }

@@ -11,6 +11,8 @@ import (
 
 	"github.com/bearerd/bearerd/internal/adminapi"
 	"github.com/bearerd/bearerd/internal/caller"
+	"github.com/bearerd/bearerd/internal/cli"
+	"github.com/bearerd/bearerd/internal/cli/local"
 	"github.com/bearerd/bearerd/internal/identity"
 	"github.com/bearerd/bearerd/internal/secretfile"
 	"github.com/bearerd/bearerd/internal/token"
@@ -18,10 +20,10 @@ import (
 )
 
 // clients are the commands about OAuth clients.
-type clients struct{ *program }
+type clients struct{ *local.Database }
 
 func (p clients) commands() *cobra.Command {
-	return group("client", "List, create and delete OAuth clients",
+	return cli.Group("client", "List, create and delete OAuth clients",
 		`List, create and delete OAuth clients. bearerd creates a client's secret and shows
 it only once, or reads it from a file; it is never an argument.`,
 		p.list(), p.show(), p.create(), p.secret(), p.delete())
@@ -31,39 +33,39 @@ func (p clients) list() *cobra.Command {
 	return &cobra.Command{
 		Use:   "list",
 		Short: "List OAuth clients",
-		Args:  takes(),
-		RunE: p.OnDatabase(needs{}, func(ctx context.Context, i *wiring.Instance, _ []string) error {
+		Args:  cli.Takes(),
+		RunE: p.OnDatabase(local.Needs{}, func(ctx context.Context, i *wiring.Instance, _ []string) error {
 			clients, err := i.Directory.ClientList(ctx, caller.Operator())
 			if err != nil {
 				return err
 			}
-			all := rendered(clients, func(c identity.Client) adminapi.Client { return adminapi.ClientOf(c, i.Now()) })
-			return p.Show(listed(all), func(w io.Writer) {
+			all := cli.Rendered(clients, func(c identity.Client) adminapi.Client { return adminapi.ClientOf(c, i.Now()) })
+			return p.Show(cli.Listed(all), func(w io.Writer) {
 				rows := make([][]string, len(all))
 				for i, c := range all {
 					rows[i] = []string{
 						c.ID, kindOfClient(c), strings.Join(c.Grants, ","), strings.Join(c.Scopes, " "), strings.Join(c.Audiences, " "), strings.Join(c.ExchangeFrom, " "),
 					}
 				}
-				table(w, "ID\tKIND\tGRANTS\tSCOPES\tAUDIENCES\tEXCHANGES TOKENS OF", rows)
+				cli.Table(w, "ID\tKIND\tGRANTS\tSCOPES\tAUDIENCES\tEXCHANGES TOKENS OF", rows)
 			})
 		}),
 	}
 }
 
 func (p clients) show() *cobra.Command {
-	return p.About(nounClient, &cobra.Command{
+	return p.About(local.NounClient, &cobra.Command{
 		Use:   "show CLIENT",
 		Short: "Show one OAuth client",
-		Args:  takes("CLIENT"),
-		RunE: p.OnDatabase(needs{}, func(ctx context.Context, i *wiring.Instance, args []string) error {
+		Args:  cli.Takes("CLIENT"),
+		RunE: p.OnDatabase(local.Needs{}, func(ctx context.Context, i *wiring.Instance, args []string) error {
 			found, err := i.Directory.Client(ctx, caller.Operator(), args[0])
 			if err != nil {
 				return err
 			}
 			c := adminapi.ClientOf(found, i.Now())
 			return p.Show(c, func(w io.Writer) {
-				fields(w, "id", c.ID, "kind", kindOfClient(c), "name", c.Name, "grants", strings.Join(c.Grants, " "), "scopes", strings.Join(c.Scopes, " "),
+				cli.Fields(w, "id", c.ID, "kind", kindOfClient(c), "name", c.Name, "grants", strings.Join(c.Grants, " "), "scopes", strings.Join(c.Scopes, " "),
 					"audiences", strings.Join(c.Audiences, " "), "redirect URIs", strings.Join(c.RedirectURIs, " "),
 					"exchanges tokens of", strings.Join(c.ExchangeFrom, " "), "owner", c.Owner)
 			})
@@ -99,7 +101,7 @@ client with --jwks or --jwks-uri: it authenticates by JWTs that it signs with a 
 of its own (private_key_jwt).`,
 		Example: `  SECRET=$(bearerd client create ci --grant client_credentials --scope read)
   bearerd client create ci --grant client_credentials --jwks-uri https://ci.example.org/jwks.json`,
-		Args: takes("ID"),
+		Args: cli.Takes("ID"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			n.ID = args[0]
 			if file != "" {
@@ -116,13 +118,13 @@ of its own (private_key_jwt).`,
 				}
 				n.Keys.JWKS = set
 			}
-			return p.With(cmd, needs{creates: true}, func(ctx context.Context, i *wiring.Instance) error {
+			return p.With(cmd, local.Needs{Creates: true}, func(ctx context.Context, i *wiring.Instance) error {
 				c, made, err := i.Directory.CreateClient(ctx, caller.Operator(), n, !public)
 				if err != nil {
 					return err
 				}
 				p.Say("client %s is created", c.ID)
-				warnOfBasic(p.program, c.ID, n.Secret)
+				warnOfBasic(p.Database, c.ID, n.Secret)
 				return p.print(adminapi.ClientOf(c, i.Now()), made)
 			})
 		},
@@ -139,9 +141,9 @@ of its own (private_key_jwt).`,
 	f.BoolVar(&public, "public", false, "create a client without a secret")
 	clientSecretFlag(cmd, &file)
 	cmd.MarkFlagsMutuallyExclusive("public", "secret-file", "jwks", "jwks-uri")
-	flagValues(cmd, "grant", identity.GrantTypes()...)
-	p.FlagAbout(cmd, "scope", nounScope)
-	p.FlagAbout(cmd, "exchange-from", nounClient)
+	cli.FlagValues(cmd, "grant", identity.GrantTypes()...)
+	p.FlagAbout(cmd, "scope", local.NounScope)
+	p.FlagAbout(cmd, "exchange-from", local.NounClient)
 	return cmd
 }
 
@@ -164,7 +166,7 @@ func clientSecretFlag(cmd *cobra.Command, file *string) {
 
 // warnOfBasic says where a client's id or the secret given for it can't be sent by every
 // client.
-func warnOfBasic(p *program, id string, given token.Secret) {
+func warnOfBasic(p *local.Database, id string, given token.Secret) {
 	if warning := identity.BasicWarning(id, given.Reveal()); warning != "" {
 		p.Say("client %s: %s", id, warning)
 	}
@@ -184,7 +186,7 @@ func (p clients) secret() *cobra.Command {
 	var file string
 	var overlap time.Duration
 	x := identity.Rotation{}
-	cmd := p.About(nounClient, &cobra.Command{
+	cmd := p.About(local.NounClient, &cobra.Command{
 		Use:   "secret CLIENT",
 		Short: "Create a new client secret",
 		Long: `Create a new secret for an OAuth client and print it to standard output, only
@@ -196,7 +198,7 @@ What was issued to the client stays valid. With --revoke all of it is revoked, a
 after a leak.`,
 		Example: `  SECRET=$(bearerd client secret ci --overlap 24h)
   bearerd client secret ci --revoke`,
-		Args: takes("CLIENT"),
+		Args: cli.Takes("CLIENT"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			x.ID, x.Overlap = args[0], int64(overlap/time.Second)
 			if overlap < 0 || overlap%time.Second != 0 {
@@ -208,13 +210,13 @@ after a leak.`,
 					return err
 				}
 			}
-			return p.With(cmd, needs{waits: true}, func(ctx context.Context, i *wiring.Instance) error { return p.rotate(ctx, i, x) })
+			return p.With(cmd, local.Needs{Waits: true}, func(ctx context.Context, i *wiring.Instance) error { return p.rotate(ctx, i, x) })
 		},
 	})
 	cmd.Flags().DurationVar(&overlap, "overlap", 0, "let the old secret work beside the new one for this `TIME`, 90 days at most")
 	cmd.Flags().BoolVar(&x.Revoke, "revoke", false, "revoke what was issued to the client")
 	clientSecretFlag(cmd, &file)
-	waitFlag(cmd)
+	local.WaitFlag(cmd)
 	return cmd
 }
 
@@ -232,7 +234,7 @@ func (p clients) rotate(ctx context.Context, i *wiring.Instance, x identity.Rota
 		issued = "what was issued to it is revoked"
 	}
 	p.Say("client %s has a new secret; %s; %s", c.ID, old, issued)
-	warnOfBasic(p.program, c.ID, x.Secret)
+	warnOfBasic(p.Database, c.ID, x.Secret)
 	if x.Secret != "" {
 		secret = "" // it was given, and is not shown
 	}
@@ -240,10 +242,10 @@ func (p clients) rotate(ctx context.Context, i *wiring.Instance, x identity.Rota
 }
 
 func (p clients) delete() *cobra.Command {
-	return p.Revocation(p.About(nounClient, &cobra.Command{
+	return p.Revokes(p.About(local.NounClient, &cobra.Command{
 		Use:        "delete CLIENT",
 		Short:      "Delete an OAuth client, and revoke its tokens",
-		Args:       takes("CLIENT"),
+		Args:       cli.Takes("CLIENT"),
 		SuggestFor: []string{"remove", "rm"},
-	}), "client %s is deleted, and its tokens are revoked; %s", func(i *wiring.Instance) revokes { return i.Directory.RemoveClient })
+	}), "client %s is deleted, and its tokens are revoked; %s", func(i *wiring.Instance) local.Operation { return i.Directory.RemoveClient })
 }

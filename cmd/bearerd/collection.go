@@ -12,6 +12,8 @@ import (
 	"github.com/bearerd/bearerd/internal/access"
 	"github.com/bearerd/bearerd/internal/adminapi"
 	"github.com/bearerd/bearerd/internal/caller"
+	"github.com/bearerd/bearerd/internal/cli"
+	"github.com/bearerd/bearerd/internal/cli/local"
 	"github.com/bearerd/bearerd/internal/hint"
 	"github.com/bearerd/bearerd/internal/records"
 	"github.com/bearerd/bearerd/internal/revocation"
@@ -19,10 +21,10 @@ import (
 )
 
 // collections are the commands about collections.
-type collections struct{ *program }
+type collections struct{ *local.Database }
 
 func (p collections) commands() *cobra.Command {
-	return group("collection", "List, create, rename and delete collections",
+	return cli.Group("collection", "List, create, rename and delete collections",
 		`List, create, rename and delete collections. A collection is what a token can be
 limited to; access to it is bound at the path /collections/ID.`,
 		p.list(), p.show(), p.create(), p.rename(), p.delete())
@@ -32,39 +34,39 @@ func (p collections) list() *cobra.Command {
 	return &cobra.Command{
 		Use:   "list",
 		Short: "List collections",
-		Args:  takes(),
-		RunE: p.OnDatabase(needs{}, func(ctx context.Context, i *wiring.Instance, _ []string) error {
+		Args:  cli.Takes(),
+		RunE: p.OnDatabase(local.Needs{}, func(ctx context.Context, i *wiring.Instance, _ []string) error {
 			all, err := i.Directory.CollectionList(ctx, caller.Operator())
 			if err != nil {
 				return err
 			}
-			return p.Show(listed(rendered(all, adminapi.CollectionOf)), func(w io.Writer) {
+			return p.Show(cli.Listed(cli.Rendered(all, adminapi.CollectionOf)), func(w io.Writer) {
 				rows := make([][]string, len(all))
 				for i, c := range all {
 					rows[i] = []string{strconv.FormatInt(c.ID, 10), c.Name, c.Owner}
 				}
-				table(w, "ID\tNAME\tOWNER", rows)
+				cli.Table(w, "ID\tNAME\tOWNER", rows)
 			})
 		}),
 	}
 }
 
 func (p collections) show() *cobra.Command {
-	return p.About(nounCollection, &cobra.Command{
+	return p.About(local.NounCollection, &cobra.Command{
 		Use:   "show COLLECTION",
 		Short: "Show one collection",
-		Args:  takes("COLLECTION"),
-		RunE: p.OnDatabase(needs{}, func(ctx context.Context, i *wiring.Instance, args []string) error {
+		Args:  cli.Takes("COLLECTION"),
+		RunE: p.OnDatabase(local.Needs{}, func(ctx context.Context, i *wiring.Instance, args []string) error {
 			all, err := i.Directory.CollectionList(ctx, caller.Operator())
 			if err != nil {
 				return err
 			}
 			at := slices.IndexFunc(all, func(c records.Collection) bool { return strconv.FormatInt(c.ID, 10) == args[0] })
 			if at < 0 {
-				return p.Missing(ctx, i, nounCollection, args[0])
+				return p.Missing(ctx, i, local.NounCollection, args[0])
 			}
 			return p.Show(adminapi.CollectionOf(all[at]), func(w io.Writer) {
-				fields(w, "id", strconv.FormatInt(all[at].ID, 10), "name", all[at].Name, "owner", all[at].Owner)
+				cli.Fields(w, "id", strconv.FormatInt(all[at].ID, 10), "name", all[at].Name, "owner", all[at].Owner)
 			})
 		}),
 	})
@@ -84,8 +86,8 @@ func (p collections) create() *cobra.Command {
 		Use:     "create ID NAME",
 		Short:   "Create a collection",
 		Example: `  bearerd collection create 4 "KU Fish Voucher Collection"`,
-		Args:    takes("ID", "NAME"),
-		RunE: p.OnDatabase(needs{creates: true}, func(ctx context.Context, i *wiring.Instance, args []string) error {
+		Args:    cli.Takes("ID", "NAME"),
+		RunE: p.OnDatabase(local.Needs{Creates: true}, func(ctx context.Context, i *wiring.Instance, args []string) error {
 			id, err := collectionID(args[0])
 			if err != nil {
 				return err
@@ -95,17 +97,17 @@ func (p collections) create() *cobra.Command {
 				return err
 			}
 			p.Say("collection %d is created: %s", c.ID, c.Name)
-			return p.Show(adminapi.CollectionOf(c), silent)
+			return p.Show(adminapi.CollectionOf(c), cli.Silent)
 		}),
 	}
 }
 
 func (p collections) rename() *cobra.Command {
-	return p.About(nounCollection, &cobra.Command{
+	return p.About(local.NounCollection, &cobra.Command{
 		Use:   "rename COLLECTION NAME",
 		Short: "Change the name of a collection",
-		Args:  takes("COLLECTION", "NAME"),
-		RunE: p.OnDatabase(needs{}, func(ctx context.Context, i *wiring.Instance, args []string) error {
+		Args:  cli.Takes("COLLECTION", "NAME"),
+		RunE: p.OnDatabase(local.Needs{}, func(ctx context.Context, i *wiring.Instance, args []string) error {
 			id, err := collectionID(args[0])
 			if err != nil {
 				return err
@@ -114,19 +116,19 @@ func (p collections) rename() *cobra.Command {
 				return err
 			}
 			p.Say("collection %d is called %s", id, args[1])
-			return p.Show(map[string]any{"id": id, "name": args[1]}, silent)
+			return p.Show(map[string]any{"id": id, "name": args[1]}, cli.Silent)
 		}),
 	})
 }
 
 func (p collections) delete() *cobra.Command {
-	return p.Revocation(p.About(nounCollection, &cobra.Command{
+	return p.Revokes(p.About(local.NounCollection, &cobra.Command{
 		Use:        "delete COLLECTION",
 		Short:      "Delete a collection, with every binding about it alone",
 		Long:       `Delete a collection, with every binding about it alone. Its tokens are refused.`,
-		Args:       takes("COLLECTION"),
+		Args:       cli.Takes("COLLECTION"),
 		SuggestFor: []string{"remove", "rm"},
-	}), "collection %s is deleted, and its tokens are refused; %s", func(i *wiring.Instance) revokes {
+	}), "collection %s is deleted, and its tokens are refused; %s", func(i *wiring.Instance) local.Operation {
 		return func(ctx context.Context, c *caller.Caller, ref string) (revocation.Receipt, error) {
 			id, err := collectionID(ref)
 			if err != nil {

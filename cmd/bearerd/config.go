@@ -11,6 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/bearerd/bearerd/internal/cli"
 	"github.com/bearerd/bearerd/internal/config"
 	"github.com/bearerd/bearerd/internal/hint"
 	"github.com/bearerd/bearerd/internal/keyring"
@@ -21,10 +22,10 @@ import (
 )
 
 // checks are the commands that check an installation.
-type checks struct{ *program }
+type checks struct{ *cli.Program }
 
 func (p checks) configCommands() *cobra.Command {
-	return group("config", "Check the configuration", "Check the configuration.", p.configCheckCommand())
+	return cli.Group("config", "Check the configuration", "Check the configuration.", p.configCheckCommand())
 }
 
 func (p checks) configCheckCommand() *cobra.Command {
@@ -39,7 +40,7 @@ listen on. Every error is reported, and nothing is changed.
 A port that is in use is no error, because the server itself may run; see
 "bearerd doctor" for a server that runs.`,
 		Example: `  bearerd config check --config /etc/bearerd/bearerd.yaml`,
-		Args:    takes(),
+		Args:    cli.Takes(),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			c, err := p.LoadConfig(cmd)
 			if err != nil {
@@ -52,7 +53,7 @@ A port that is in use is no error, because the server itself may run; see
 				return err
 			}
 			p.Say("the configuration is valid")
-			return p.Show(map[string]bool{"ok": true}, silent)
+			return p.Show(map[string]bool{"ok": true}, cli.Silent)
 		},
 	}
 }
@@ -81,7 +82,7 @@ func checkSecrets(c config.Config, in *store.Inspection) error {
 	}
 	master, err := keyring.ReadMaster(c.MasterKeyPath())
 	switch {
-	case isMissing(err):
+	case cli.IsMissing(err):
 		var keys []keyring.Key
 		if in != nil {
 			keys = in.Keys
@@ -105,7 +106,7 @@ func checkSecrets(c config.Config, in *store.Inspection) error {
 // is nothing to read.
 func inspectDatabase(ctx context.Context, c config.Config) (*store.Inspection, error) {
 	in, err := store.Inspect(ctx, c.Database.Reveal(), wiring.StoreOptions(c, store.Options{}))
-	if isMissing(err) {
+	if cli.IsMissing(err) {
 		return nil, checkFolder(filepath.Dir(c.Database.Reveal()), "database")
 	}
 	if err != nil {
@@ -118,7 +119,7 @@ func inspectDatabase(ctx context.Context, c config.Config) (*store.Inspection, e
 func checkFolder(dir, key string) error {
 	info, err := os.Stat(dir)
 	switch {
-	case isMissing(err):
+	case cli.IsMissing(err):
 		return hint.Add(fmt.Errorf("%s: there is no folder %s", key, dir), "create the folder, for the user that bearerd runs as")
 	case err != nil:
 		return fmt.Errorf("%s: %w", key, err)

@@ -17,6 +17,7 @@ import (
 
 	"github.com/bearerd/bearerd/internal/accessfile"
 	"github.com/bearerd/bearerd/internal/caller"
+	"github.com/bearerd/bearerd/internal/cli"
 	"github.com/bearerd/bearerd/internal/config"
 	"github.com/bearerd/bearerd/internal/store"
 	"github.com/bearerd/bearerd/internal/wiring"
@@ -44,7 +45,7 @@ type demo struct {
 
 func (d *demo) path(name string) string { return filepath.Join(d.Dir, name) }
 
-func demoCommand(p *program) *cobra.Command {
+func demoCommand(p *cli.Program) *cobra.Command {
 	var dir, listen, ops string
 	cmd := &cobra.Command{
 		Use:   "demo",
@@ -56,7 +57,7 @@ Everything is in a temporary folder that is removed at the end. With --dir it is
 kept, and its configuration and access file are examples to start from.`,
 		Example: `  bearerd demo
   bearerd demo --dir try`,
-		Args: takes(),
+		Args: cli.Takes(),
 		RunE: func(cmd *cobra.Command, _ []string) (err error) {
 			d := &demo{Dir: dir, Listen: listen, Ops: ops}
 			if dir == "" {
@@ -74,7 +75,7 @@ kept, and its configuration and access file are examples to start from.`,
 	return cmd
 }
 
-func runDemo(ctx context.Context, p *program, d *demo) error {
+func runDemo(ctx context.Context, p *cli.Program, d *demo) error {
 	api, err := startSampleAPI(ctx)
 	if err != nil {
 		return err
@@ -164,7 +165,7 @@ func (d *demo) fill(text string) (string, error) {
 }
 
 // applySample does the same as `bearerd apply -f access.yaml`.
-func applySample(ctx context.Context, p *program, d *demo, c config.Config) (err error) {
+func applySample(ctx context.Context, p *cli.Program, d *demo, c config.Config) (err error) {
 	file, err := accessfile.Load(d.path("access.yaml"))
 	if err != nil {
 		return err
@@ -182,7 +183,7 @@ func applySample(ctx context.Context, p *program, d *demo, c config.Config) (err
 	return file.AtLine(err)
 }
 
-func printGuide(p *program, d *demo) {
+func printGuide(p *cli.Program, d *demo) {
 	guide, err := d.fill(sampleGuide)
 	if err != nil {
 		p.Complain(err)

@@ -13,6 +13,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/bearerd/bearerd/internal/cli"
 	"github.com/bearerd/bearerd/internal/config"
 	"github.com/bearerd/bearerd/internal/doctor"
 	"github.com/bearerd/bearerd/internal/echo"
@@ -45,7 +46,7 @@ dialects, whose endpoints are not called. The exit code is 1 when a check failed
 a warning is about something that works but should be changed.`,
 		Example: `  bearerd doctor --config bearerd.yaml
   bearerd doctor --local --output json`,
-		Args: takes(),
+		Args: cli.Takes(),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			c, err := p.LoadConfig(cmd)
 			if err != nil {
@@ -103,7 +104,7 @@ func (p checks) examine(ctx context.Context, c config.Config, w *doctor.Way, loc
 	if in != nil {
 		w.Keys = in.Keys
 		if c.Database.IsPostgres() {
-			r.OK("nodes", "%s on the list", count(len(in.Nodes), "server"))
+			r.OK("nodes", "%s on the list", cli.Count(len(in.Nodes), "server"))
 		}
 	}
 	switch {
@@ -179,7 +180,7 @@ func (p checks) examineKeys(c config.Config, in *store.Inspection, w *doctor.Way
 		}
 	}
 	switch {
-	case isMissing(err):
+	case cli.IsMissing(err):
 		r.Warn(name, "there is none yet: "+c.MasterKeyPath(), `the first "bearerd serve" makes it`)
 	case err != nil:
 		r.Fail(name, oneLine(err), "put back the file")
@@ -188,7 +189,7 @@ func (p checks) examineKeys(c config.Config, in *store.Inspection, w *doctor.Way
 		if in != nil {
 			opens = len(in.Keys)
 		}
-		r.OK(name, "opens %s", count(opens, "signing key"))
+		r.OK(name, "opens %s", cli.Count(opens, "signing key"))
 		w.Key = (*echo.Key)(&key)
 	}
 }
@@ -206,9 +207,9 @@ func (p checks) showReport(r doctor.Report) error {
 		Checks []doctor.Check `json:"checks"`
 	}{failed == 0, r}, func(w io.Writer) {
 		for _, c := range r {
-			_, _ = fmt.Fprintf(w, "%-8s %s: %s\n", word(c.State), c.Name, printable(c.Detail))
+			_, _ = fmt.Fprintf(w, "%-8s %s: %s\n", word(c.State), c.Name, cli.Printable(c.Detail))
 			if c.Advice != "" {
-				_, _ = fmt.Fprintf(w, "%-8s %s\n", "", printable(c.Advice))
+				_, _ = fmt.Fprintf(w, "%-8s %s\n", "", cli.Printable(c.Advice))
 			}
 		}
 	})
@@ -216,9 +217,9 @@ func (p checks) showReport(r doctor.Report) error {
 	case err != nil:
 		return err
 	case failed > 0:
-		return fmt.Errorf("%s failed", count(failed, "check"))
+		return fmt.Errorf("%s failed", cli.Count(failed, "check"))
 	case warnings > 0:
-		p.Say("nothing failed; %s", count(warnings, "warning"))
+		p.Say("nothing failed; %s", cli.Count(warnings, "warning"))
 	default:
 		p.Say("all is well")
 	}

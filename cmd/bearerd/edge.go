@@ -12,6 +12,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/bearerd/bearerd/internal/cli"
 	"github.com/bearerd/bearerd/internal/config"
 	"github.com/bearerd/bearerd/internal/hint"
 	"github.com/bearerd/bearerd/internal/server"
@@ -21,7 +22,7 @@ import (
 // checkTimeout is how long an edge waits at its start for the first answers of the issuer.
 const checkTimeout = 3 * time.Second
 
-func edgeCommand(p *program) *cobra.Command {
+func edgeCommand(p *cli.Program) *cobra.Command {
 	check := false
 	cmd := &cobra.Command{
 		Use:   "edge",
@@ -37,9 +38,9 @@ introspect and revocations. The keys of its configuration are in the handbook,
 "Verify without a database".`,
 		Example: `  bearerd edge --config edge.yaml --check
   bearerd edge --config edge.yaml`,
-		Args: takes(),
+		Args: cli.Takes(),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			c, err := loadEdge(p, cmd, "listen", "ops_listen")
+			c, err := p.LoadEdge(cmd, "listen", "ops_listen")
 			if err != nil {
 				return err
 			}
@@ -55,12 +56,8 @@ introspect and revocations. The keys of its configuration are in the handbook,
 	return cmd
 }
 
-func loadEdge(p *program, cmd *cobra.Command, more ...string) (config.Edge, error) {
-	return config.LoadEdge(p.ConfigFile, p.Env, changedFlags(cmd, more...))
-}
-
 // checkEdge looks at the configuration and the issuer, and serves nothing.
-func checkEdge(ctx context.Context, p *program, c config.Edge) error {
+func checkEdge(ctx context.Context, p *cli.Program, c config.Edge) error {
 	parts := wiring.EdgeParts{Config: c, Metrics: server.NewMetrics(), Process: processOf(p, slog.New(slog.DiscardHandler))}
 	e, err := wiring.NewEdge(ctx, parts)
 	if err != nil {
@@ -79,11 +76,11 @@ func checkEdge(ctx context.Context, p *program, c config.Edge) error {
 		return err
 	}
 	p.Say("the configuration is valid, and the issuer %s takes this edge for its client", c.Issuer)
-	return p.Show(map[string]bool{"ok": true}, silent)
+	return p.Show(map[string]bool{"ok": true}, cli.Silent)
 }
 
 // serveEdge runs an edge until ctx ends.
-func serveEdge(ctx context.Context, p *program, c config.Edge) error {
+func serveEdge(ctx context.Context, p *cli.Program, c config.Edge) error {
 	logger := slog.New(slog.NewJSONHandler(p.Stderr, nil))
 	metrics := server.NewMetrics()
 	metrics.SetReportOnly(len(c.Config().ReportOnly()))

@@ -5,19 +5,19 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
-	"os"
 
 	"github.com/spf13/cobra"
 
 	"github.com/bearerd/bearerd/internal/caller"
+	"github.com/bearerd/bearerd/internal/cli"
+	"github.com/bearerd/bearerd/internal/cli/local"
 	"github.com/bearerd/bearerd/internal/export"
 	"github.com/bearerd/bearerd/internal/hint"
 	"github.com/bearerd/bearerd/internal/wiring"
 )
 
-func exportCommand(p *program) *cobra.Command {
+func exportCommand(p *local.Database) *cobra.Command {
 	var o export.Options
 	var file string
 	cmd := &cobra.Command{
@@ -39,8 +39,8 @@ to administrators, until the source is applied with --adopt.`,
 		Example: `  bearerd export >access.yaml
   bearerd export --with-hashes --file access.yaml
   bearerd apply -f access.yaml --database postgres://bearerd@db/bearerd`,
-		Args: takes(),
-		RunE: p.OnDatabase(needs{}, func(ctx context.Context, i *wiring.Instance, _ []string) error {
+		Args: cli.Takes(),
+		RunE: p.OnDatabase(local.Needs{}, func(ctx context.Context, i *wiring.Instance, _ []string) error {
 			var text bytes.Buffer
 			sum, err := export.Write(ctx, &text, i.Directory, caller.Operator(), o)
 			if err != nil {
@@ -49,10 +49,10 @@ to administrators, until the source is applied with --adopt.`,
 			if err := deliver(p, file, text.Bytes()); err != nil {
 				return err
 			}
-			p.Say("%s, %s, %s, %s, %s, %s", count(sum.Collections, "collection"), count(sum.Roles, "role"), count(sum.Users, "user"),
-				count(sum.Bindings, "binding"), count(sum.Clients, "client"), count(sum.Issuers, "issuer"))
+			p.Say("%s, %s, %s, %s, %s, %s", cli.Count(sum.Collections, "collection"), cli.Count(sum.Roles, "role"), cli.Count(sum.Users, "user"),
+				cli.Count(sum.Bindings, "binding"), cli.Count(sum.Clients, "client"), cli.Count(sum.Issuers, "issuer"))
 			if n := len(sum.Without); n > 0 {
-				p.Say("the file doesn't have the secret of %s; in another database set one, or use --with-hashes", count(n, "client"))
+				p.Say("the file doesn't have the secret of %s; in another database set one, or use --with-hashes", cli.Count(n, "client"))
 			}
 			return nil
 		}),
@@ -63,28 +63,14 @@ to administrators, until the source is applied with --adopt.`,
 }
 
 // deliver writes a result to standard output, or to a new file that only its owner may read.
-func deliver(p *program, file string, text []byte) error {
+func deliver(p *local.Database, file string, text []byte) error {
 	if file == "" || file == "-" {
 		_, err := p.Stdout.Write(text)
 		return err
 	}
-	err := writeNewFile(file, text)
+	err := cli.WriteNewFile(file, text)
 	if errors.Is(err, fs.ErrExist) {
 		return hint.Add(fmt.Errorf("%s exists already, and was not changed", file), "remove it, or name another file")
-	}
-	return err
-}
-
-// writeNewFile writes a file that only its owner may read. It is there whole or not at all,
-// and one that exists is left as it is.
-func writeNewFile(path string, text []byte) (err error) {
-	f, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600) //nolint:gosec // the operator names the file
-	if err != nil {
-		return err
-	}
-	_, err = io.Copy(f, bytes.NewReader(text))
-	if err = errors.Join(err, f.Sync(), f.Close()); err != nil {
-		err = errors.Join(err, os.Remove(path))
 	}
 	return err
 }

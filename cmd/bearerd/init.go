@@ -16,6 +16,8 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/bearerd/bearerd/internal/caller"
+	"github.com/bearerd/bearerd/internal/cli"
+	"github.com/bearerd/bearerd/internal/cli/local"
 	"github.com/bearerd/bearerd/internal/config"
 	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/hint"
@@ -43,7 +45,7 @@ type wishes struct {
 }
 
 // beginning is the command that begins an installation.
-type beginning struct{ *program }
+type beginning struct{ *cli.Program }
 
 func (p beginning) initCommand() *cobra.Command {
 	var w wishes
@@ -61,9 +63,9 @@ anything is written.`,
 		Example: `  bearerd init
   bearerd init --issuer https://auth.example.org --admin ada --password-file password
   bearerd init --database postgres://bearerd@db/bearerd -o /etc/bearerd/bearerd.yaml`,
-		Args: takes(),
+		Args: cli.Takes(),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			w.issuer, w.database, w.master = flagValue(cmd, "issuer"), flagValue(cmd, "database"), flagValue(cmd, "master-key-file")
+			w.issuer, w.database, w.master = cli.FlagValue(cmd, "issuer"), cli.FlagValue(cmd, "database"), cli.FlagValue(cmd, "master-key-file")
 			return p.initialize(cmd, &w)
 		},
 	}
@@ -73,16 +75,9 @@ anything is written.`,
 	f.StringVar(&w.ops, "ops-listen", config.Default().OpsListen, "the `ADDRESS` of health and metrics")
 	f.StringSliceVar(&w.dialects, "dialects", nil, "the `SYSTEMS` whose endpoints are on: "+strings.Join(dialectNames(), ", "))
 	f.StringVar(&w.admin, "admin", "", "the `NAME` of the first administrator")
-	passwordFlag(cmd, &w.passwordFile)
-	flagValues(cmd, "dialects", dialectNames()...)
+	cli.PasswordFlag(cmd, &w.passwordFile)
+	cli.FlagValues(cmd, "dialects", dialectNames()...)
 	return cmd
-}
-
-func flagValue(cmd *cobra.Command, name string) string {
-	if f := cmd.Flag(name); f != nil {
-		return f.Value.String()
-	}
-	return ""
 }
 
 func dialectNames() []string {
@@ -121,7 +116,7 @@ func (p beginning) initialize(cmd *cobra.Command, w *wishes) error {
 	if err := p.begin(cmd.Context(), c, w); err != nil {
 		return err
 	}
-	if err := writeNewFile(w.file, []byte(text)); err != nil {
+	if err := cli.WriteNewFile(w.file, []byte(text)); err != nil {
 		return fmt.Errorf("writing the configuration: %w", err)
 	}
 	p.Say("wrote the configuration %s", w.file)
@@ -277,7 +272,7 @@ func (w *wishes) settings(c config.Config) []setup.Setting {
 		{Key: "listen", Value: c.Listen},
 		{Key: "ops_listen", Value: c.OpsListen},
 		{Key: "database", Value: c.Database.Reveal()},
-		{Key: "dialects", Value: nonNil(w.dialects)},
+		{Key: "dialects", Value: cli.NonNil(w.dialects)},
 	}
 	if w.master != "" {
 		list = append(list, setup.Setting{Key: "master_key_file", Value: w.master})
@@ -372,7 +367,7 @@ func (p beginning) begin(ctx context.Context, c config.Config, w *wishes) (err e
 		return err
 	}
 	defer func() { err = errors.Join(err, s.Close()) }()
-	p.WarnOfRestore(s)
+	local.WarnOfRestore(p.Program, s)
 	if len(s.Migrated()) > 0 {
 		p.Say("created the database %s", c.Database)
 	} else {

@@ -13,6 +13,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/bearerd/bearerd/internal/cli"
 	"github.com/bearerd/bearerd/internal/hint"
 	"github.com/bearerd/bearerd/internal/identity"
 	"github.com/bearerd/bearerd/internal/login"
@@ -39,11 +40,11 @@ type loginJSON struct {
 }
 
 func loginOf(l login.Login) loginJSON {
-	return loginJSON{l.Issuer, l.Username, nonNil(strings.Fields(l.Scope)), instantOf(l.ExpiresAt), l.Refresh != ""}
+	return loginJSON{l.Issuer, l.Username, cli.NonNil(strings.Fields(l.Scope)), cli.TimeOf(l.ExpiresAt), l.Refresh != ""}
 }
 
 // logins are the commands that use a server on another machine.
-type logins struct{ *program }
+type logins struct{ *cli.Program }
 
 func (p logins) loginCommand() *cobra.Command {
 	var clientID, scope, caFile string
@@ -65,7 +66,7 @@ With --with-token an API token that you have is stored instead, which is read fr
 standard input or asked for.`,
 		Example: `  bearerd login https://auth.example.org --scope "read credentials"
   bearerd login https://auth.example.org --with-token < token.txt`,
-		Args: takes("ISSUER"),
+		Args: cli.Takes("ISSUER"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			s, err := p.connect(cmd.Context(), args[0], caFile)
 			if err != nil {
@@ -95,23 +96,11 @@ standard input or asked for.`,
 
 // connect finds out about a server.
 func (p logins) connect(ctx context.Context, issuer, caFile string) (*login.Server, error) {
-	s, err := login.Connect(ctx, login.Server{Issuer: issuer, Now: p.Now, Sleep: sleep}, caFile)
+	s, err := login.Connect(ctx, login.Server{Issuer: issuer, Now: p.Now, Sleep: cli.Sleep}, caFile)
 	if err != nil {
 		return nil, hint.Add(err, "name the issuer's URL, such as https://auth.example.org; for a certificate of your own authority see --ca-file of \"bearerd login\"")
 	}
 	return s, nil
-}
-
-// sleep waits, unless ctx ends before.
-func sleep(ctx context.Context, d time.Duration) error {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
 }
 
 func (p logins) loginWithToken(s *login.Server, caFile string) (login.Login, error) {
@@ -178,7 +167,7 @@ func (p logins) keepLogin(ctx context.Context, s *login.Server, l login.Login) e
 		return fmt.Errorf("storing the login: %w", err)
 	}
 	p.Say("logged in at %s as %s", l.Issuer, cmp.Or(l.Username, "somebody whose name this token doesn't show"))
-	return p.Show(loginOf(l), silent)
+	return p.Show(loginOf(l), cli.Silent)
 }
 
 // logins returns where logins are kept.
@@ -244,7 +233,7 @@ ISSUER may be left out if there is one login.`,
 				return err
 			}
 			p.Say("logged out at %s", l.Issuer)
-			return p.Show(map[string]string{"issuer": l.Issuer}, silent)
+			return p.Show(map[string]string{"issuer": l.Issuer}, cli.Silent)
 		},
 	}
 	cmd.Flags().BoolVar(&force, "force", false, "forget the login although its token can't be revoked")

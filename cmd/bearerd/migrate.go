@@ -8,13 +8,15 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/bearerd/bearerd/internal/caller"
+	"github.com/bearerd/bearerd/internal/cli"
+	"github.com/bearerd/bearerd/internal/cli/local"
 	"github.com/bearerd/bearerd/internal/config"
 	"github.com/bearerd/bearerd/internal/hint"
 	"github.com/bearerd/bearerd/internal/store"
 	"github.com/bearerd/bearerd/internal/wiring"
 )
 
-func migrateCommand(p *program) *cobra.Command {
+func migrateCommand(p *cli.Program) *cobra.Command {
 	var dryRun bool
 	var mode restoring
 	cmd := &cobra.Command{
@@ -39,7 +41,7 @@ verified without the revocation log.`,
 		Example: `  bearerd migrate --dry-run
   bearerd migrate --restored
   bearerd migrate --restored --revoke-all`,
-		Args: takes(),
+		Args: cli.Takes(),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if mode.revokeAll && !mode.restored {
 				return hint.Add(errors.New("--revoke-all needs --restored: it is for a restored database"),
@@ -50,15 +52,15 @@ verified without the revocation log.`,
 				return err
 			}
 			names, err := store.Pending(cmd.Context(), c.Database.Reveal(), wiring.StoreOptions(c, store.Options{Now: p.Now}))
-			if err != nil && !isMissing(err) {
+			if err != nil && !cli.IsMissing(err) {
 				return err
 			}
-			if isMissing(err) {
+			if cli.IsMissing(err) {
 				p.Say("there is no database yet")
 			} else if len(names) == 0 {
 				p.Say("the schema is up to date")
 			}
-			out := migrated{Migrations: nonNil(names), DryRun: dryRun}
+			out := migrated{Migrations: cli.NonNil(names), DryRun: dryRun}
 			if !dryRun {
 				if err := migrate(cmd.Context(), p, c, mode, &out); err != nil {
 					return err
@@ -71,7 +73,7 @@ verified without the revocation log.`,
 					p.Say("ran %s", name)
 				}
 			}
-			return p.Show(out, silent)
+			return p.Show(out, cli.Silent)
 		},
 	}
 	cmd.Flags().BoolVar(&dryRun, "dry-run", false, "show what would be done, and do nothing")
@@ -92,14 +94,14 @@ type migrated struct {
 }
 
 type revokedEverything struct {
-	acknowledgement
+	local.Acknowledgement
 
 	Keys []string `json:"keys"`
 }
 
 // migrate opens the database, which brings its schema up to date, and revokes everything
 // where that is asked for.
-func migrate(ctx context.Context, p *program, c config.Config, mode restoring, out *migrated) (err error) {
+func migrate(ctx context.Context, p *cli.Program, c config.Config, mode restoring, out *migrated) (err error) {
 	s, err := wiring.OpenStore(ctx, c, store.Options{Now: p.Now, MustExist: mode.restored, Restored: mode.restored})
 	if err != nil {
 		return err
@@ -119,10 +121,10 @@ func migrate(ctx context.Context, p *program, c config.Config, mode restoring, o
 	if err != nil {
 		return hint.Add(fmt.Errorf("it is not certain that anything was revoked: %w", err), "run the same command again before a node starts")
 	}
-	p.Say("every token, session and device code issued until now is revoked; %s", reach(i, e.Receipt))
+	p.Say("every token, session and device code issued until now is revoked; %s", local.Reach(i, e.Receipt))
 	for _, kid := range e.Keys {
 		p.Say("the signing key %s is revoked", kid)
 	}
-	out.RevokedAll = &revokedEverything{acknowledgement: acknowledged(e.Receipt), Keys: nonNil(e.Keys)}
+	out.RevokedAll = &revokedEverything{Acknowledgement: local.Acknowledged(e.Receipt), Keys: cli.NonNil(e.Keys)}
 	return nil
 }

@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/bearerd/bearerd/internal/cli"
 )
 
 // terminal returns both ends of a pseudo-terminal: what a person sees and types at,
@@ -109,7 +111,7 @@ func TestAnAnswerDoesNotControlTheTerminal(t *testing.T) {
 	const body = "one\r\n\x1b[31mtwo\u009b0m\n"
 	printTo := func(stdout io.Writer, include bool) error {
 		answer := &http.Response{Proto: "HTTP/1.1", Status: "200 OK", Header: http.Header{"X-Name": {"a\u009b1m"}}, Body: io.NopCloser(strings.NewReader(body))}
-		return errors.Join(logins{&program{Stdout: stdout}}.printAnswer(answer, include), answer.Body.Close())
+		return errors.Join(logins{&cli.Program{Stdout: stdout}}.printAnswer(answer, include), answer.Body.Close())
 	}
 	person, screen := terminal(t)
 	if err := printTo(screen, true); err != nil {

@@ -12,14 +12,16 @@ import (
 	"github.com/bearerd/bearerd/internal/access"
 	"github.com/bearerd/bearerd/internal/adminapi"
 	"github.com/bearerd/bearerd/internal/caller"
+	"github.com/bearerd/bearerd/internal/cli"
+	"github.com/bearerd/bearerd/internal/cli/local"
 	"github.com/bearerd/bearerd/internal/wiring"
 )
 
 // roles are the commands about roles.
-type roles struct{ *program }
+type roles struct{ *local.Database }
 
 func (p roles) commands() *cobra.Command {
-	return group("role", "List, create, change and delete roles",
+	return cli.Group("role", "List, create, change and delete roles",
 		`List, create, change and delete roles. A role is a named set of permissions; a
 binding grants it to a user or a group (see "bearerd binding").`,
 		p.list(), p.show(), p.create(), p.update(), p.delete())
@@ -69,18 +71,18 @@ func (p roles) list() *cobra.Command {
 	return &cobra.Command{
 		Use:   "list",
 		Short: "List roles",
-		Args:  takes(),
-		RunE: p.OnDatabase(needs{}, func(ctx context.Context, i *wiring.Instance, _ []string) error {
+		Args:  cli.Takes(),
+		RunE: p.OnDatabase(local.Needs{}, func(ctx context.Context, i *wiring.Instance, _ []string) error {
 			roles, err := i.Directory.RoleList(ctx, caller.Operator())
 			if err != nil {
 				return err
 			}
-			return p.Show(listed(rendered(roles, adminapi.RoleOf)), func(w io.Writer) {
+			return p.Show(cli.Listed(cli.Rendered(roles, adminapi.RoleOf)), func(w io.Writer) {
 				rows := make([][]string, len(roles))
 				for i, r := range roles {
 					rows[i] = []string{r.Name, permissionsText(r.Permissions), r.Owner}
 				}
-				table(w, "NAME\tPERMISSIONS\tOWNER", rows)
+				cli.Table(w, "NAME\tPERMISSIONS\tOWNER", rows)
 			})
 		}),
 	}
@@ -94,17 +96,17 @@ func (p roles) find(ctx context.Context, i *wiring.Instance, name string) (acces
 	}
 	at := slices.IndexFunc(roles, func(r access.Role) bool { return r.Name == name })
 	if at < 0 {
-		return access.Role{}, p.Missing(ctx, i, nounRole, name)
+		return access.Role{}, p.Missing(ctx, i, local.NounRole, name)
 	}
 	return roles[at], nil
 }
 
 func (p roles) show() *cobra.Command {
-	return p.About(nounRole, &cobra.Command{
+	return p.About(local.NounRole, &cobra.Command{
 		Use:   "show ROLE",
 		Short: "Show one role",
-		Args:  takes("ROLE"),
-		RunE: p.OnDatabase(needs{}, func(ctx context.Context, i *wiring.Instance, args []string) error {
+		Args:  cli.Takes("ROLE"),
+		RunE: p.OnDatabase(local.Needs{}, func(ctx context.Context, i *wiring.Instance, args []string) error {
 			r, err := p.find(ctx, i, args[0])
 			if err != nil {
 				return err
@@ -116,7 +118,7 @@ func (p roles) show() *cobra.Command {
 
 func (p roles) print(r access.Role) error {
 	return p.Show(adminapi.RoleOf(r), func(w io.Writer) {
-		fields(w, "name", r.Name, "permissions", orDash(permissionsText(r.Permissions)), "owner", r.Owner)
+		cli.Fields(w, "name", r.Name, "permissions", cli.OrDash(permissionsText(r.Permissions)), "owner", r.Owner)
 	})
 }
 
@@ -130,14 +132,14 @@ binding grants it: "access /" granted at /collections/4 is access to that
 collection.`,
 		Example: `  bearerd role create reader --permission "access /"
   bearerd role create batch --permission "access /collections/4" --permission "create /task-tokens/TES"`,
-		Args: takes("NAME"),
-		RunE: p.OnDatabase(needs{creates: true}, func(ctx context.Context, i *wiring.Instance, args []string) error {
+		Args: cli.Takes("NAME"),
+		RunE: p.OnDatabase(local.Needs{Creates: true}, func(ctx context.Context, i *wiring.Instance, args []string) error {
 			r.Name = args[0]
 			if err := i.Directory.CreateRole(ctx, caller.Operator(), r); err != nil {
 				return err
 			}
 			p.Say("role %s is created", r.Name)
-			return p.Show(adminapi.RoleOf(r), silent)
+			return p.Show(adminapi.RoleOf(r), cli.Silent)
 		}),
 	}
 	permissionsFlag(cmd, &r.Permissions)
@@ -147,14 +149,14 @@ collection.`,
 
 func (p roles) update() *cobra.Command {
 	var permissions []access.Permission
-	cmd := p.About(nounRole, &cobra.Command{
+	cmd := p.About(local.NounRole, &cobra.Command{
 		Use:   "update ROLE --permission \"ACTION PATH\"…",
 		Short: "Replace the permissions of a role",
 		Long: `Replace the permissions of a role. Everyone who has the role has the new ones at
 once, and no longer those that are left out.`,
 		Example: `  bearerd role update reader --permission "access /" --permission "read /"`,
-		Args:    takes("ROLE"),
-		RunE: p.OnDatabase(needs{waits: true}, func(ctx context.Context, i *wiring.Instance, args []string) error {
+		Args:    cli.Takes("ROLE"),
+		RunE: p.OnDatabase(local.Needs{Waits: true}, func(ctx context.Context, i *wiring.Instance, args []string) error {
 			r, err := p.find(ctx, i, args[0])
 			if err != nil {
 				return err
@@ -164,20 +166,20 @@ once, and no longer those that are left out.`,
 				return err
 			}
 			p.Say("role %s has new permissions", r.Name)
-			return p.Show(adminapi.RoleOf(r), silent)
+			return p.Show(adminapi.RoleOf(r), cli.Silent)
 		}),
 	})
 	permissionsFlag(cmd, &permissions)
 	_ = cmd.MarkFlagRequired("permission")
-	waitFlag(cmd)
+	local.WaitFlag(cmd)
 	return cmd
 }
 
 func (p roles) delete() *cobra.Command {
-	return p.Revocation(p.About(nounRole, &cobra.Command{
+	return p.Revokes(p.About(local.NounRole, &cobra.Command{
 		Use:        "delete ROLE",
 		Short:      "Delete a role, with the bindings that grant it",
-		Args:       takes("ROLE"),
+		Args:       cli.Takes("ROLE"),
 		SuggestFor: []string{"remove", "rm"},
-	}), "role %s is deleted, with the bindings that granted it; %s", func(i *wiring.Instance) revokes { return i.Directory.RemoveRole })
+	}), "role %s is deleted, with the bindings that granted it; %s", func(i *wiring.Instance) local.Operation { return i.Directory.RemoveRole })
 }

@@ -11,6 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/bearerd/bearerd/internal/cli"
 	"github.com/bearerd/bearerd/internal/config"
 	"github.com/bearerd/bearerd/internal/hint"
 	"github.com/bearerd/bearerd/internal/server"
@@ -18,7 +19,7 @@ import (
 	"github.com/bearerd/bearerd/internal/wiring"
 )
 
-func serveCommand(p *program) *cobra.Command {
+func serveCommand(p *cli.Program) *cobra.Command {
 	var insecure []string
 	cmd := &cobra.Command{
 		Use:   "serve",
@@ -31,7 +32,7 @@ its schema and the master key are created on the first start.
 The log is JSON on standard error; "listening" has the address of each listener.`,
 		Example: `  bearerd serve --config bearerd.yaml
   bearerd serve --listen 127.0.0.1:0`,
-		Args: takes(),
+		Args: cli.Takes(),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			c, err := p.LoadConfig(cmd, "listen", "ops_listen")
 			if err != nil {
@@ -70,14 +71,14 @@ type service struct {
 }
 
 // processOf returns what a server needs to know of this process.
-func processOf(p *program, log *slog.Logger) wiring.Process {
+func processOf(p *cli.Program, log *slog.Logger) wiring.Process {
 	return wiring.Process{Build: metricsBuild(), Version: version, Env: p.Env, Now: p.Now, Log: log, Loops: []server.Loop{
 		{Name: "tuning the garbage collector", Run: func(ctx context.Context) error { return tuneCollector(ctx, p.Env) }},
 	}}
 }
 
 // serve runs the server until ctx ends.
-func serve(ctx context.Context, p *program, sv service) (err error) {
+func serve(ctx context.Context, p *cli.Program, sv service) (err error) {
 	c, logger := sv.config, sv.log
 	s, err := wiring.OpenStore(ctx, c, store.Options{Now: p.Now, Logger: logger})
 	if err != nil {

@@ -11,10 +11,12 @@ import (
 
 	"github.com/bearerd/bearerd/internal/adminapi"
 	"github.com/bearerd/bearerd/internal/caller"
+	"github.com/bearerd/bearerd/internal/cli"
+	"github.com/bearerd/bearerd/internal/cli/local"
 	"github.com/bearerd/bearerd/internal/wiring"
 )
 
-func shadowCommand(p *program) *cobra.Command {
+func shadowCommand(p *local.Database) *cobra.Command {
 	var since string
 	cmd := &cobra.Command{
 		Use:   "shadow",
@@ -27,20 +29,20 @@ Servers add what they have seen every few seconds. What was seen last 30 days ag
 deleted.`,
 		Example: `  bearerd shadow
   bearerd shadow --since 24h --output json`,
-		Args: takes(),
+		Args: cli.Takes(),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			from, err := p.Instant("since", since)
 			if err != nil {
 				return err
 			}
-			return p.With(cmd, needs{}, func(ctx context.Context, i *wiring.Instance) error { return showShadow(ctx, p, i, from) })
+			return p.With(cmd, local.Needs{}, func(ctx context.Context, i *wiring.Instance) error { return showShadow(ctx, p, i, from) })
 		},
 	}
 	cmd.Flags().StringVar(&since, "since", "", "only what was seen from this `TIME` on: RFC 3339, or a duration ago such as 24h")
 	return cmd
 }
 
-func showShadow(ctx context.Context, p *program, i *wiring.Instance, from time.Time) error {
+func showShadow(ctx context.Context, p *local.Database, i *wiring.Instance, from time.Time) error {
 	all := []adminapi.Shadow{}
 	var rows [][]string
 	for after := ""; ; {
@@ -58,12 +60,12 @@ func showShadow(ctx context.Context, p *program, i *wiring.Instance, from time.T
 			}
 			all, rows = append(all, adminapi.ShadowOf(s)), append(rows, []string{
 				s.Route, s.Reason, s.TokenID, strconv.FormatInt(s.Count, 10), strconv.FormatInt(s.Agreed, 10), strconv.FormatInt(s.Disagreed, 10),
-				clock(s.LastAt), example,
+				cli.TimeText(s.LastAt), example,
 			})
 		}
 		if after = page.Next; after == "" {
 			break
 		}
 	}
-	return p.Show(listed(all), func(w io.Writer) { table(w, "ROUTE\tREASON\tTOKEN\tCOUNT\tAGREED\tDISAGREED\tLAST\tEXAMPLE", rows) })
+	return p.Show(cli.Listed(all), func(w io.Writer) { cli.Table(w, "ROUTE\tREASON\tTOKEN\tCOUNT\tAGREED\tDISAGREED\tLAST\tEXAMPLE", rows) })
 }

@@ -7,15 +7,17 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/bearerd/bearerd/internal/cli"
+	"github.com/bearerd/bearerd/internal/cli/local"
 	"github.com/bearerd/bearerd/internal/issuance"
 	"github.com/bearerd/bearerd/internal/verification"
 )
 
 // tokens are the commands about tokens.
-type tokens struct{ *program }
+type tokens struct{ *local.Database }
 
 func (p tokens) commands() *cobra.Command {
-	return group("token", "Issue, examine and revoke tokens",
+	return cli.Group("token", "Issue, examine and revoke tokens",
 		`Issue, examine and revoke tokens. The value of a token is never an argument,
 where others could see it: bearerd prompts for it at a terminal, and otherwise
 reads it from standard input or a file.`,
@@ -39,36 +41,11 @@ func parseLifetime(s string) (int64, error) {
 	return int64(d / time.Second), nil
 }
 
-// instantOf is a time as a result shows it; nil for none.
-func instantOf(t time.Time) *time.Time {
-	if t.IsZero() {
-		return nil
-	}
-	t = t.UTC()
-	return &t
-}
-
-// clock is a time as people read it; "" for none.
-func clock(t time.Time) string {
-	if t.IsZero() {
-		return ""
-	}
-	return t.UTC().Format(time.RFC3339)
-}
-
 func collectionText(id *int64) string {
 	if id == nil {
 		return ""
 	}
 	return strconv.FormatInt(*id, 10)
-}
-
-// nonNil makes JSON show an empty list as one.
-func nonNil(list []string) []string {
-	if list == nil {
-		return []string{}
-	}
-	return list
 }
 
 // tokenJSON is a token's facts as the management API shows them.
@@ -97,7 +74,7 @@ func tokenOf(t *verification.Token) *tokenJSON {
 	}
 	return &tokenJSON{
 		ID: t.ID, Kind: t.Kind.String(), Name: t.Name, Subject: t.Subject, Username: t.Username, ClientID: t.ClientID,
-		Audience: nonNil(t.Audience), Scope: nonNil(t.Scope), Collection: t.Collection, Networks: t.Networks.Strings(), Chain: nonNil(t.Chain), Actors: t.Actors, Seq: t.Seq,
-		KID: t.KID, IssuedAt: instantOf(t.IssuedAt), ExpiresAt: instantOf(t.Expiry),
+		Audience: cli.NonNil(t.Audience), Scope: cli.NonNil(t.Scope), Collection: t.Collection, Networks: t.Networks.Strings(), Chain: cli.NonNil(t.Chain), Actors: t.Actors, Seq: t.Seq,
+		KID: t.KID, IssuedAt: cli.TimeOf(t.IssuedAt), ExpiresAt: cli.TimeOf(t.Expiry),
 	}
 }

@@ -13,6 +13,8 @@ import (
 	"github.com/bearerd/bearerd/internal/adminapi"
 	"github.com/bearerd/bearerd/internal/audit"
 	"github.com/bearerd/bearerd/internal/caller"
+	"github.com/bearerd/bearerd/internal/cli"
+	"github.com/bearerd/bearerd/internal/cli/local"
 	"github.com/bearerd/bearerd/internal/explain"
 	"github.com/bearerd/bearerd/internal/identity"
 	"github.com/bearerd/bearerd/internal/verification"
@@ -69,7 +71,7 @@ the check that failed, who revoked the token and when, and the bindings that dec
 access. The exit code is 0 when the token is accepted, and 3 when it is refused.`,
 		Example: `  bearerd token explain < token.txt
   bearerd token explain --collection 4 --scope read --from 192.0.2.7`,
-		Args: takes(),
+		Args: cli.Takes(),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			d, err := a.demand(cmd)
 			if err != nil {
@@ -79,12 +81,12 @@ access. The exit code is 0 when the token is accepted, and 3 when it is refused.
 			if err != nil {
 				return err
 			}
-			return p.With(cmd, needs{judges: true}, func(ctx context.Context, i *wiring.Instance) error {
+			return p.With(cmd, local.Needs{Judges: true}, func(ctx context.Context, i *wiring.Instance) error {
 				x, err := i.Explainer.ExplainToken(ctx, caller.Operator(), value.Reveal(), d)
 				if err != nil {
 					return err
 				}
-				return showExplanation(ctx, p.program, i, x)
+				return showExplanation(ctx, p.Database, i, x)
 			})
 		},
 	}
@@ -97,14 +99,14 @@ access. The exit code is 0 when the token is accepted, and 3 when it is refused.
 	f.StringVar(&a.path, "path", "", "the `PATH` of the required action")
 	cmd.MarkFlagsRequiredTogether("action", "path")
 	fileFlag(cmd, &file)
-	p.FlagAbout(cmd, "scope", nounScope)
-	p.FlagAbout(cmd, "collection", nounCollection)
+	p.FlagAbout(cmd, "scope", local.NounScope)
+	p.FlagAbout(cmd, "collection", local.NounCollection)
 	return cmd
 }
 
-func showExplanation(ctx context.Context, p *program, i *wiring.Instance, x *explain.Explanation) error {
+func showExplanation(ctx context.Context, p *local.Database, i *wiring.Instance, x *explain.Explanation) error {
 	out := explanationJSON{
-		Allowed: x.Allowed, Checks: rendered(x.Checks, func(c verification.CheckResult) adminapi.Check { return adminapi.Check(c) }),
+		Allowed: x.Allowed, Checks: cli.Rendered(x.Checks, func(c verification.CheckResult) adminapi.Check { return adminapi.Check(c) }),
 		Bindings: grantsOf(x.Grants), Token: tokenOf(x.Token), Revoked: adminapi.UndoingOf(x.Revoked), Seq: x.Seq,
 	}
 	by := ""
@@ -120,19 +122,19 @@ func showExplanation(ctx context.Context, p *program, i *wiring.Instance, x *exp
 		for n, c := range out.Checks {
 			rows[n] = []string{c.Check, verdictOf(c), c.Detail}
 		}
-		table(w, "CHECK\tRESULT\tDETAIL", rows)
+		cli.Table(w, "CHECK\tRESULT\tDETAIL", rows)
 		if len(x.Grants) > 0 {
 			_, _ = fmt.Fprintln(w)
 			grantTable(w, x.Grants)
 		}
 		_, _ = fmt.Fprintln(w)
 		if u := out.Revoked; u != nil {
-			_, _ = fmt.Fprintln(w, printable(whoRevoked(u, by)))
+			_, _ = fmt.Fprintln(w, cli.Printable(whoRevoked(u, by)))
 		}
 		_, _ = fmt.Fprintln(w, out.verdict())
 	})
 	if err == nil && !x.Allowed {
-		return errRefused
+		return cli.ErrRefused
 	}
 	return err
 }
@@ -165,7 +167,7 @@ func whoRevoked(u *adminapi.Undoing, username string) string {
 	}
 	at := ""
 	if u.At != nil {
-		at = " at " + clock(*u.At)
+		at = " at " + cli.TimeText(*u.At)
 	}
-	return fmt.Sprintf("revoked by %s%s (%s): entry %d about the %s %s", by, at, orDash(u.Reason), u.Seq, u.What, u.ID)
+	return fmt.Sprintf("revoked by %s%s (%s): entry %d about the %s %s", by, at, cli.OrDash(u.Reason), u.Seq, u.What, u.ID)
 }

@@ -10,6 +10,8 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/bearerd/bearerd/internal/caller"
+	"github.com/bearerd/bearerd/internal/cli"
+	"github.com/bearerd/bearerd/internal/cli/local"
 	"github.com/bearerd/bearerd/internal/importing"
 	"github.com/bearerd/bearerd/internal/wiring"
 )
@@ -39,9 +41,9 @@ Running servers accept the tokens at once; a value that was refused within the l
 5 seconds may be refused for as long again.`,
 		Example: `  bearerd token import tokens.csv --dry-run
   bearerd token import tokens.csv`,
-		Args: takes("FILE"),
+		Args: cli.Takes("FILE"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return p.With(cmd, needs{bulk: true}, func(ctx context.Context, i *wiring.Instance) error {
+			return p.With(cmd, local.Needs{Bulk: true}, func(ctx context.Context, i *wiring.Instance) error {
 				return p.importFile(ctx, i, args[0], dryRun)
 			})
 		},
@@ -54,7 +56,7 @@ Running servers accept the tokens at once; a value that was refused within the l
 func newImporter(i *wiring.Instance) (*importing.Importer, error) {
 	return importing.New(importing.Config{
 		Store: i.Store, Journal: i.Journal, Forms: i.Forms, MaxTTL: i.Config.APIToken.MaxTTL, Scopes: i.Config.Scopes,
-		Now: i.Now, Pause: sleep,
+		Now: i.Now, Pause: cli.Sleep,
 	})
 }
 
@@ -93,7 +95,7 @@ func (p tokens) importFile(ctx context.Context, i *wiring.Instance, file string,
 	if r.Unchecked {
 		p.Say("the file has too many lines to look for repeated ones without storing any")
 	}
-	return p.Show(r, silent)
+	return p.Show(r, cli.Silent)
 }
 
 func (p tokens) exportCommand() *cobra.Command {
@@ -107,8 +109,8 @@ their values. What was revoked, has expired, belongs to nobody, or has a built-i
 scope, which can't be imported, is left out, and so is what a token was made from.`,
 		Example: `  bearerd token export >tokens.jsonl
   bearerd token export --csv >tokens.csv`,
-		Args: takes(),
-		RunE: p.OnDatabase(needs{}, func(ctx context.Context, i *wiring.Instance, _ []string) error {
+		Args: cli.Takes(),
+		RunE: p.OnDatabase(local.Needs{}, func(ctx context.Context, i *wiring.Instance, _ []string) error {
 			importer, err := newImporter(i)
 			if err != nil {
 				return err

@@ -13,6 +13,8 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/bearerd/bearerd/internal/caller"
+	"github.com/bearerd/bearerd/internal/cli"
+	"github.com/bearerd/bearerd/internal/cli/local"
 	"github.com/bearerd/bearerd/internal/explain"
 	"github.com/bearerd/bearerd/internal/token"
 	"github.com/bearerd/bearerd/internal/verification"
@@ -45,13 +47,13 @@ nor by the database: anybody could have written them.
 
 For the reason why a token is refused, see "bearerd token explain".`,
 		Example: `  bearerd token inspect < token.txt`,
-		Args:    takes(),
+		Args:    cli.Takes(),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			value, err := p.ReadSecret("token", file)
 			if err != nil {
 				return err
 			}
-			return p.With(cmd, needs{judges: true}, func(ctx context.Context, i *wiring.Instance) error {
+			return p.With(cmd, local.Needs{Judges: true}, func(ctx context.Context, i *wiring.Instance) error {
 				x, err := i.Explainer.ExplainToken(ctx, caller.Operator(), value.Reveal(), verification.Requirements{AnyAudience: true, AnyNetwork: true})
 				if err != nil {
 					return err
@@ -83,21 +85,21 @@ func (p tokens) showInspection(in inspection) error {
 		case in.Verified && in.Usable:
 			_, _ = fmt.Fprintln(w, "VERIFIED: this is a token of ours, and can be used")
 		case in.Verified:
-			_, _ = fmt.Fprintf(w, "VERIFIED: this is a token of ours, but can't be used: %s\n", printable(in.Reason))
+			_, _ = fmt.Fprintf(w, "VERIFIED: this is a token of ours, but can't be used: %s\n", cli.Printable(in.Reason))
 		default:
-			_, _ = fmt.Fprintf(w, "NOT VERIFIED: %s\n", printable(in.Reason))
+			_, _ = fmt.Fprintf(w, "NOT VERIFIED: %s\n", cli.Printable(in.Reason))
 		}
 		if in.Token != nil {
 			_, _ = fmt.Fprintln(w)
 			expires := "never"
 			if in.Token.ExpiresAt != nil {
-				expires = clock(*in.Token.ExpiresAt)
+				expires = cli.TimeText(*in.Token.ExpiresAt)
 			}
 			issued := ""
 			if in.Token.IssuedAt != nil {
-				issued = clock(*in.Token.IssuedAt)
+				issued = cli.TimeText(*in.Token.IssuedAt)
 			}
-			fields(w,
+			cli.Fields(w,
 				"id", in.Token.ID, "kind", in.Token.Kind, "name", in.Token.Name, "subject", in.Token.Subject, "username", in.Token.Username,
 				"client", in.Token.ClientID, "audience", strings.Join(in.Token.Audience, " "), "scope", strings.Join(in.Token.Scope, " "),
 				"collection", collectionText(in.Token.Collection), "networks", strings.Join(in.Token.Networks, " "), "made from", strings.Join(in.Token.Chain, " "), "actors", strings.Join(in.Token.Actors, " "),
@@ -116,7 +118,7 @@ func showUnverified(w io.Writer, name string, part map[string]any) {
 	if err != nil {
 		return // it came from JSON
 	}
-	_, _ = fmt.Fprintf(w, "  %s %s\n", name, printable(string(text)))
+	_, _ = fmt.Fprintf(w, "  %s %s\n", name, cli.Printable(string(text)))
 }
 
 // readUnverified reads the header and payload of what looks like a JWT; nil when

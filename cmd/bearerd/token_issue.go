@@ -8,6 +8,8 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/bearerd/bearerd/internal/caller"
+	"github.com/bearerd/bearerd/internal/cli"
+	"github.com/bearerd/bearerd/internal/cli/local"
 	"github.com/bearerd/bearerd/internal/identity"
 	"github.com/bearerd/bearerd/internal/issuance"
 	"github.com/bearerd/bearerd/internal/networks"
@@ -18,20 +20,20 @@ import (
 
 func (p tokens) issueCommand() *cobra.Command {
 	var n wanted
-	cmd := p.About(nounUser, &cobra.Command{
+	cmd := p.About(local.NounUser, &cobra.Command{
 		Use:   "issue USER",
 		Short: "Issue an access token for a user",
 		Long: `Issue an access token for a user, under the same rules as when the user requests it.
 It is printed to standard output, only once.`,
 		Example: `  TOKEN=$(bearerd token issue spadmin --collection 4)
   bearerd token issue spadmin --scope "read write" --expires-in 5m`,
-		Args: takes("USER"),
+		Args: cli.Takes("USER"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			r, err := n.request(cmd, token.KindAccess)
 			if err != nil {
 				return err
 			}
-			return p.With(cmd, needs{}, func(ctx context.Context, i *wiring.Instance) error {
+			return p.With(cmd, local.Needs{}, func(ctx context.Context, i *wiring.Instance) error {
 				return p.issue(ctx, i, args[0], r)
 			})
 		},
@@ -58,8 +60,8 @@ func (n *wanted) flags(cmd *cobra.Command) {
 
 // nounFlags completes the values of these flags.
 func (p tokens) nounFlags(cmd *cobra.Command) {
-	p.FlagAbout(cmd, "scope", nounScope)
-	p.FlagAbout(cmd, "collection", nounCollection)
+	p.FlagAbout(cmd, "scope", local.NounScope)
+	p.FlagAbout(cmd, "collection", local.NounCollection)
 }
 
 func (n *wanted) request(cmd *cobra.Command, kind token.Kind) (*issuance.Request, error) {
@@ -102,12 +104,12 @@ func (p tokens) issue(ctx context.Context, i *wiring.Instance, ref string, r *is
 	}
 	out := issuedJSON{
 		ID: issued.ID, Token: issued.Value.Reveal(), Kind: issued.Kind.String(),
-		Scope: nonNil(issued.Scope), Collection: issued.Collection, Networks: issued.Networks.Strings(),
+		Scope: cli.NonNil(issued.Scope), Collection: issued.Collection, Networks: issued.Networks.Strings(),
 	}
 	until := "it never expires"
 	if issued.Lifetime > 0 {
 		out.ExpiresIn = &issued.Lifetime
-		until = "it expires at " + clock(issued.Expiry)
+		until = "it expires at " + cli.TimeText(issued.Expiry)
 	}
 	p.Say("token %s for %s; %s", issued.ID, ref, until)
 	return p.Show(out, func(w io.Writer) { _, _ = fmt.Fprintln(w, out.Token) })
@@ -116,13 +118,13 @@ func (p tokens) issue(ctx context.Context, i *wiring.Instance, ref string, r *is
 func (p tokens) createCommand() *cobra.Command {
 	var n wanted
 	var name, description string
-	cmd := p.About(nounUser, &cobra.Command{
+	cmd := p.About(local.NounUser, &cobra.Command{
 		Use:   "create USER --name NAME",
 		Short: "Create an API token for a user",
 		Long: `Create an API token for a user: an opaque token that is valid until it is revoked or
 expires. It is printed to standard output, only once.`,
 		Example: `  bearerd token create spadmin --name "nightly export" --scope read --expires-in 720h`,
-		Args:    takes("USER"),
+		Args:    cli.Takes("USER"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			r, err := n.request(cmd, token.KindAPIToken)
 			if err != nil {
@@ -132,7 +134,7 @@ expires. It is printed to standard output, only once.`,
 			if err := records.ValidateDescription(description); err != nil {
 				return err
 			}
-			return p.With(cmd, needs{}, func(ctx context.Context, i *wiring.Instance) error {
+			return p.With(cmd, local.Needs{}, func(ctx context.Context, i *wiring.Instance) error {
 				return p.issue(ctx, i, args[0], r)
 			})
 		},

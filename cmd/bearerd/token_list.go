@@ -12,6 +12,8 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/bearerd/bearerd/internal/caller"
+	"github.com/bearerd/bearerd/internal/cli"
+	"github.com/bearerd/bearerd/internal/cli/local"
 	"github.com/bearerd/bearerd/internal/hint"
 	"github.com/bearerd/bearerd/internal/records"
 	"github.com/bearerd/bearerd/internal/suggest"
@@ -43,9 +45,9 @@ var kindsWithUses = []token.Kind{token.KindAPIToken, token.KindExchangeKey, toke
 
 func storedOf(t records.StoredToken, username string) storedJSON {
 	return storedJSON{
-		ID: t.ID, Name: t.Name, Kind: t.Kind.String(), Username: username, Prefix: t.Prefix, Last4: t.Last4, Scope: nonNil(t.Scope),
-		Collection: t.Collection, Networks: t.Networks.Strings(), CreatedAt: instantOf(t.CreatedAt), LastUsedAt: instantOf(t.LastUsedAt),
-		LastUsedBy: t.LastUsedBy, ExpiresAt: instantOf(t.ExpiresAt), RevokedAt: instantOf(t.RevokedAt), Reason: t.Reason,
+		ID: t.ID, Name: t.Name, Kind: t.Kind.String(), Username: username, Prefix: t.Prefix, Last4: t.Last4, Scope: cli.NonNil(t.Scope),
+		Collection: t.Collection, Networks: t.Networks.Strings(), CreatedAt: cli.TimeOf(t.CreatedAt), LastUsedAt: cli.TimeOf(t.LastUsedAt),
+		LastUsedBy: t.LastUsedBy, ExpiresAt: cli.TimeOf(t.ExpiresAt), RevokedAt: cli.TimeOf(t.RevokedAt), Reason: t.Reason,
 	}
 }
 
@@ -61,7 +63,7 @@ type tokenFilter struct {
 
 func (p tokens) listCommand() *cobra.Command {
 	var f tokenFilter
-	cmd := p.About(nounUser, &cobra.Command{
+	cmd := p.About(local.NounUser, &cobra.Command{
 		Use:   "list USER|--all",
 		Short: "List the stored tokens of a user, or of all, newest first",
 		Long: `List the stored tokens of a user, newest first: API tokens, API keys, refresh
@@ -77,16 +79,16 @@ first come first.`,
   bearerd token list --all --never-used --scope write --output json`,
 		Args: func(cmd *cobra.Command, args []string) error {
 			if f.all {
-				return takes()(cmd, args)
+				return cli.Takes()(cmd, args)
 			}
-			return takes("USER")(cmd, args)
+			return cli.Takes("USER")(cmd, args)
 		},
 		RunE: func(cmd *cobra.Command, args []string) error {
 			q, err := f.query(p.Now())
 			if err != nil {
 				return err
 			}
-			return p.With(cmd, needs{}, func(ctx context.Context, i *wiring.Instance) error {
+			return p.With(cmd, local.Needs{}, func(ctx context.Context, i *wiring.Instance) error {
 				if !f.all {
 					u, err := i.Directory.User(ctx, caller.Operator(), args[0])
 					if err != nil {
@@ -105,8 +107,8 @@ first come first.`,
 	flags.BoolVar(&f.neverUsed, "never-used", false, "only those that were never used")
 	flags.StringVar(&f.scope, "scope", "", "only those that have this `SCOPE`")
 	flags.BoolVar(&f.unused, "unused-scopes", false, "only those with scopes that nothing asked for within 90 days, and these scopes alone")
-	flagValues(cmd, "kind", storedKinds()...)
-	p.FlagAbout(cmd, "scope", nounScope)
+	cli.FlagValues(cmd, "kind", storedKinds()...)
+	p.FlagAbout(cmd, "scope", local.NounScope)
 	return cmd
 }
 
@@ -189,16 +191,16 @@ func (p tokens) list(ctx context.Context, i *wiring.Instance, q records.TokenQue
 	if everybody {
 		header = "USER\t" + header
 	}
-	return p.Show(listed(all), func(w io.Writer) { table(w, header, rows) })
+	return p.Show(cli.Listed(all), func(w io.Writer) { cli.Table(w, header, rows) })
 }
 
 func (p tokens) row(t records.StoredToken) []string {
 	state := "valid"
 	if !t.ExpiresAt.IsZero() {
-		state = "until " + clock(t.ExpiresAt)
+		state = "until " + cli.TimeText(t.ExpiresAt)
 	}
 	if at, reason, ended := t.End(p.Now()); ended {
-		state = "ended " + clock(at) + ": " + reason
+		state = "ended " + cli.TimeText(at) + ": " + reason
 	}
 	value := ""
 	if t.Last4 != "" { // another system's may have no prefix
@@ -206,7 +208,7 @@ func (p tokens) row(t records.StoredToken) []string {
 	}
 	return []string{
 		t.ID, t.Kind.String(), t.Name, value, strings.Join(t.Scope, " "), collectionText(t.Collection),
-		clock(t.CreatedAt), clock(t.LastUsedAt), state,
+		cli.TimeText(t.CreatedAt), cli.TimeText(t.LastUsedAt), state,
 	}
 }
 

@@ -13,6 +13,8 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/bearerd/bearerd/internal/caller"
+	"github.com/bearerd/bearerd/internal/cli"
+	"github.com/bearerd/bearerd/internal/cli/local"
 	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/hint"
 	"github.com/bearerd/bearerd/internal/revocation"
@@ -24,7 +26,7 @@ import (
 func (p tokens) revokeCommand() *cobra.Command {
 	var file string
 	var skip bool
-	cmd := p.About(nounToken, &cobra.Command{
+	cmd := p.About(local.NounToken, &cobra.Command{
 		Use:   "revoke [ID…]",
 		Short: "Revoke tokens, with every token that was created from them",
 		Long: `Revoke tokens, with every token that was created from them. Name a token by its
@@ -39,7 +41,7 @@ transaction. The command waits until every running server refuses them, unless
 		Example: `  bearerd token revoke 2f1c6a52-7a0e-4a1b-9f0c-5d0a6b1f3c11
   bearerd token revoke < token.txt
   bearerd token revoke --file leaked.txt`,
-		RunE: p.OnDatabase(needs{waits: true}, func(ctx context.Context, i *wiring.Instance, args []string) error {
+		RunE: p.OnDatabase(local.Needs{Waits: true}, func(ctx context.Context, i *wiring.Instance, args []string) error {
 			found, err := p.findRevocable(ctx, i, args, file, skip)
 			if err != nil {
 				return err
@@ -62,20 +64,20 @@ transaction. The command waits until every running server refuses them, unless
 				}
 			}
 			if len(found) == 1 {
-				p.Say("token %s is revoked; %s", found[0].ID(), reach(i, r))
+				p.Say("token %s is revoked; %s", found[0].ID(), local.Reach(i, r))
 			} else {
-				p.Say("%d tokens are revoked; %s", len(found), reach(i, r))
+				p.Say("%d tokens are revoked; %s", len(found), local.Reach(i, r))
 			}
 			return p.Show(struct {
-				acknowledgement
+				local.Acknowledgement
 
 				Tokens int `json:"tokens"`
-			}{acknowledged(r), len(found)}, silent)
+			}{local.Acknowledged(r), len(found)}, cli.Silent)
 		}),
 	})
 	fileFlag(cmd, &file)
 	cmd.Flags().BoolVar(&skip, "skip-unknown", false, "skip lines that are not a token of this server, instead of stopping")
-	waitFlag(cmd)
+	local.WaitFlag(cmd)
 	return cmd
 }
 

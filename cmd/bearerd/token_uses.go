@@ -11,11 +11,13 @@ import (
 
 	"github.com/bearerd/bearerd/internal/adminapi"
 	"github.com/bearerd/bearerd/internal/caller"
+	"github.com/bearerd/bearerd/internal/cli"
+	"github.com/bearerd/bearerd/internal/cli/local"
 	"github.com/bearerd/bearerd/internal/wiring"
 )
 
 func (p tokens) usesCommand() *cobra.Command {
-	return p.About(nounToken, &cobra.Command{
+	return p.About(local.NounToken, &cobra.Command{
 		Use:   "uses ID",
 		Short: "Show what a stored token was used for",
 		Long: `Show what an API token, an API key or a connected application was used for
@@ -23,9 +25,9 @@ within the last 90 days, with what was made from it, and which scopes nothing
 asked for. ID is the token's id, as "bearerd token list" shows it. Uses of the
 last minute may be missing.`,
 		Example: `  bearerd token uses 7c8de6f0-31d5-4f4b-a6c2-93a1b1b0f0a4`,
-		Args:    takes("ID"),
+		Args:    cli.Takes("ID"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return p.With(cmd, needs{}, func(ctx context.Context, i *wiring.Instance) error {
+			return p.With(cmd, local.Needs{}, func(ctx context.Context, i *wiring.Instance) error {
 				report, err := i.Usage.Of(ctx, caller.Operator(), args[0])
 				if err != nil {
 					return err
@@ -35,12 +37,12 @@ last minute may be missing.`,
 					rows := make([][]string, len(out.Items))
 					for n, u := range out.Items {
 						rows[n] = []string{
-							u.Route, u.Methods, orDash(u.Scope), orDash(collectionText(u.Collection)), strconv.FormatInt(u.Count, 10),
-							clock(*u.FirstAt), clock(*u.LastAt),
+							u.Route, u.Methods, cli.OrDash(u.Scope), cli.OrDash(collectionText(u.Collection)), strconv.FormatInt(u.Count, 10),
+							cli.TimeText(*u.FirstAt), cli.TimeText(*u.LastAt),
 						}
 					}
-					table(w, "ROUTE\tMETHODS\tSCOPE\tCOLLECTION\tCOUNT\tFIRST\tLAST", rows)
-					_, _ = fmt.Fprintf(w, "\nnever asked for: %s\n", orDash(printable(strings.Join(report.Unused, " "))))
+					cli.Table(w, "ROUTE\tMETHODS\tSCOPE\tCOLLECTION\tCOUNT\tFIRST\tLAST", rows)
+					_, _ = fmt.Fprintf(w, "\nnever asked for: %s\n", cli.OrDash(cli.Printable(strings.Join(report.Unused, " "))))
 					if out.Unseen {
 						_, _ = fmt.Fprintln(w, "it may have been used elsewhere too: others verify it, or tokens created from it")
 					}

@@ -14,6 +14,8 @@ import (
 	"github.com/bearerd/bearerd/internal/account"
 	"github.com/bearerd/bearerd/internal/adminapi"
 	"github.com/bearerd/bearerd/internal/caller"
+	"github.com/bearerd/bearerd/internal/cli"
+	"github.com/bearerd/bearerd/internal/cli/local"
 	"github.com/bearerd/bearerd/internal/identity"
 	"github.com/bearerd/bearerd/internal/records"
 	"github.com/bearerd/bearerd/internal/wiring"
@@ -27,10 +29,10 @@ func stateOf(u identity.User) string {
 }
 
 // users are the commands about users.
-type users struct{ *program }
+type users struct{ *local.Database }
 
 func (p users) commands() *cobra.Command {
-	return group("user", "List, create, change and delete users",
+	return cli.Group("user", "List, create, change and delete users",
 		`List, create, change and delete users. USER is a username, in any spelling, or a
 subject id.
 
@@ -45,8 +47,8 @@ func (p users) list() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "list",
 		Short: "List users by username",
-		Args:  takes(),
-		RunE: p.OnDatabase(needs{}, func(ctx context.Context, i *wiring.Instance, _ []string) error {
+		Args:  cli.Takes(),
+		RunE: p.OnDatabase(local.Needs{}, func(ctx context.Context, i *wiring.Instance, _ []string) error {
 			var all []identity.User
 			for q := (records.UserQuery{Search: search, Limit: 500}); ; {
 				page, err := i.Directory.UserList(ctx, caller.Operator(), q)
@@ -58,12 +60,12 @@ func (p users) list() *cobra.Command {
 					break
 				}
 			}
-			return p.Show(listed(rendered(all, adminapi.UserOf)), func(w io.Writer) {
+			return p.Show(cli.Listed(cli.Rendered(all, adminapi.UserOf)), func(w io.Writer) {
 				rows := make([][]string, len(all))
 				for i, u := range all {
 					rows[i] = []string{u.Username, stateOf(u), u.Name, u.Email, strings.Join(u.Groups, ","), u.Owner, u.ID}
 				}
-				table(w, "USERNAME\tSTATE\tNAME\tEMAIL\tGROUPS\tOWNER\tID", rows)
+				cli.Table(w, "USERNAME\tSTATE\tNAME\tEMAIL\tGROUPS\tOWNER\tID", rows)
 			})
 		}),
 	}
@@ -72,11 +74,11 @@ func (p users) list() *cobra.Command {
 }
 
 func (p users) show() *cobra.Command {
-	return p.About(nounUser, &cobra.Command{
+	return p.About(local.NounUser, &cobra.Command{
 		Use:   "show USER",
 		Short: "Show one user and what they may do",
-		Args:  takes("USER"),
-		RunE: p.OnDatabase(needs{}, func(ctx context.Context, i *wiring.Instance, args []string) error {
+		Args:  cli.Takes("USER"),
+		RunE: p.OnDatabase(local.Needs{}, func(ctx context.Context, i *wiring.Instance, args []string) error {
 			u, err := i.Directory.User(ctx, caller.Operator(), args[0])
 			if err != nil {
 				return err
@@ -98,9 +100,9 @@ func (p users) show() *cobra.Command {
 				Locked string          `json:"locked"` // why sign-ins are refused; "" when none are
 				Links  []adminapi.Link `json:"links"`
 				Access []grantJSON     `json:"access"`
-			}{adminapi.UserOf(u), locked(lock), rendered(links, adminapi.LinkOf), grantsOf(grants)}
+			}{adminapi.UserOf(u), locked(lock), cli.Rendered(links, adminapi.LinkOf), grantsOf(grants)}
 			return p.Show(out, func(w io.Writer) {
-				fields(w, "username", u.Username, "state", stateOf(u), "locked", out.Locked, "name", u.Name, "email", u.Email,
+				cli.Fields(w, "username", u.Username, "state", stateOf(u), "locked", out.Locked, "name", u.Name, "email", u.Email,
 					"groups", strings.Join(u.Groups, ", "), "owner", u.Owner, "links", linksText(links), "id", u.ID)
 				_, _ = fmt.Fprintln(w)
 				grantTable(w, grants)
@@ -140,7 +142,7 @@ type grantJSON struct {
 }
 
 func grantsOf(grants []access.Grant) []grantJSON {
-	return rendered(grants, func(g access.Grant) grantJSON { return grantJSON{g.Action, string(g.Path), g.Via, g.Role, g.Binding} })
+	return cli.Rendered(grants, func(g access.Grant) grantJSON { return grantJSON{g.Action, string(g.Path), g.Via, g.Role, g.Binding} })
 }
 
 func grantTable(w io.Writer, grants []access.Grant) {
@@ -152,7 +154,7 @@ func grantTable(w io.Writer, grants []access.Grant) {
 	for i, g := range grants {
 		rows[i] = []string{g.Action, string(g.Path), g.Via, g.Role, g.Binding}
 	}
-	table(w, "MAY\tAT\tVIA\tROLE\tBINDING", rows)
+	cli.Table(w, "MAY\tAT\tVIA\tROLE\tBINDING", rows)
 }
 
 func (p users) create() *cobra.Command {
@@ -168,7 +170,7 @@ reads it from standard input or a file.
 With --admin the user is an administrator: bound to "* /", which is everything.`,
 		Example: `  bearerd user create ada --name "Ada Lovelace" --email ada@example.org
   bearerd user create root --admin --password-file password`,
-		Args: takes("USERNAME"),
+		Args: cli.Takes("USERNAME"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			n.Username = args[0]
 			if !none {
@@ -178,7 +180,7 @@ With --admin the user is an administrator: bound to "* /", which is everything.`
 				}
 				n.Password = password
 			}
-			return p.With(cmd, needs{creates: true}, func(ctx context.Context, i *wiring.Instance) error {
+			return p.With(cmd, local.Needs{Creates: true}, func(ctx context.Context, i *wiring.Instance) error {
 				u, err := i.Directory.CreateUser(ctx, caller.Operator(), n)
 				if err != nil {
 					return err
@@ -188,7 +190,7 @@ With --admin the user is an administrator: bound to "* /", which is everything.`
 					what = "administrator"
 				}
 				p.Say("%s %s is created, with the id %s", what, u.Username, u.ID)
-				return p.Show(adminapi.UserOf(u), silent)
+				return p.Show(adminapi.UserOf(u), cli.Silent)
 			})
 		},
 	}
@@ -197,38 +199,34 @@ With --admin the user is an administrator: bound to "* /", which is everything.`
 	cmd.Flags().StringSliceVar(&n.Groups, "group", nil, "a `GROUP` of the user; can be repeated")
 	cmd.Flags().BoolVar(&n.Administrator, "admin", false, "create an administrator")
 	cmd.Flags().BoolVar(&none, "no-password", false, "create a user who can't sign in with a password")
-	passwordFlag(cmd, &file)
+	cli.PasswordFlag(cmd, &file)
 	cmd.MarkFlagsMutuallyExclusive("no-password", "password-file")
-	p.FlagAbout(cmd, "group", nounGroup)
+	p.FlagAbout(cmd, "group", local.NounGroup)
 	return cmd
 }
 
 func (p users) rename() *cobra.Command {
-	return p.About(nounUser, &cobra.Command{
+	return p.About(local.NounUser, &cobra.Command{
 		Use:   "rename USER USERNAME",
 		Short: "Give a user another username",
 		Long: `Give a user another username, or another spelling of it. Subject, tokens, sessions
 and bindings stay. Applications receive the new name with the next request.`,
-		Args: takes("USER", "USERNAME"),
+		Args: cli.Takes("USER", "USERNAME"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return p.change(cmd, args[0], identity.UserPatch{Username: &args[1]}, "was "+args[0]+" until now")
 		},
 	})
 }
 
-func passwordFlag(cmd *cobra.Command, file *string) {
-	cmd.Flags().StringVar(file, "password-file", "", "read the password from this `FILE`, - for standard input")
-}
-
 func (p users) password() *cobra.Command {
 	var file string
-	cmd := p.About(nounUser, &cobra.Command{
+	cmd := p.About(local.NounUser, &cobra.Command{
 		Use:   "password USER",
 		Short: "Change a user's password, and revoke their tokens",
 		Long: `Change a user's password. All tokens and sessions of the user are revoked at once.
 bearerd prompts twice for the password at a terminal, and otherwise reads it from
 standard input or a file.`,
-		Args: takes("USER"),
+		Args: cli.Takes("USER"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			password, err := p.ReadNewPassword(file)
 			if err != nil {
@@ -237,31 +235,31 @@ standard input or a file.`,
 			return p.change(cmd, args[0], identity.UserPatch{Password: &password}, "has a new password; their tokens and sessions are revoked")
 		},
 	})
-	passwordFlag(cmd, &file)
-	waitFlag(cmd)
+	cli.PasswordFlag(cmd, &file)
+	local.WaitFlag(cmd)
 	return cmd
 }
 
 func (p users) disable() *cobra.Command {
-	cmd := p.About(nounUser, &cobra.Command{
+	cmd := p.About(local.NounUser, &cobra.Command{
 		Use:   "disable USER",
 		Short: "Disable a user, and revoke their tokens",
-		Args:  takes("USER"),
+		Args:  cli.Takes("USER"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			yes := true
 			return p.change(cmd, args[0], identity.UserPatch{Disabled: &yes}, "is disabled; their tokens and sessions are revoked")
 		},
 	})
-	waitFlag(cmd)
+	local.WaitFlag(cmd)
 	return cmd
 }
 
 func (p users) enable() *cobra.Command {
-	return p.About(nounUser, &cobra.Command{
+	return p.About(local.NounUser, &cobra.Command{
 		Use:   "enable USER",
 		Short: "Enable a disabled user",
 		Long:  `Enable a disabled user. Tokens that were issued before stay revoked.`,
-		Args:  takes("USER"),
+		Args:  cli.Takes("USER"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			no := false
 			return p.change(cmd, args[0], identity.UserPatch{Disabled: &no}, "is enabled")
@@ -270,13 +268,13 @@ func (p users) enable() *cobra.Command {
 }
 
 func (p users) unlock() *cobra.Command {
-	return p.About(nounUser, &cobra.Command{
+	return p.About(local.NounUser, &cobra.Command{
 		Use:   "unlock USER",
 		Short: "Reset a user's failed sign-ins",
 		Long: `Reset a user's failed sign-ins, so that the user can sign in again before
 login.window has passed. An address with failures at many accounts stays limited.`,
-		Args: takes("USER"),
-		RunE: p.OnDatabase(needs{}, func(ctx context.Context, i *wiring.Instance, args []string) error {
+		Args: cli.Takes("USER"),
+		RunE: p.OnDatabase(local.Needs{}, func(ctx context.Context, i *wiring.Instance, args []string) error {
 			if err := i.Accounts.Unlock(ctx, caller.Operator(), args[0]); err != nil {
 				return err
 			}
@@ -287,21 +285,21 @@ login.window has passed. An address with failures at many accounts stays limited
 }
 
 func (p users) change(cmd *cobra.Command, ref string, patch identity.UserPatch, done string) error {
-	return p.With(cmd, needs{waits: true}, func(ctx context.Context, i *wiring.Instance) error {
+	return p.With(cmd, local.Needs{Waits: true}, func(ctx context.Context, i *wiring.Instance) error {
 		u, err := i.Directory.UpdateUser(ctx, caller.Operator(), ref, patch)
 		if err != nil {
 			return err
 		}
 		p.Say("user %s %s", u.Username, done)
-		return p.Show(adminapi.UserOf(u), silent)
+		return p.Show(adminapi.UserOf(u), cli.Silent)
 	})
 }
 
 func (p users) delete() *cobra.Command {
-	return p.Revocation(p.About(nounUser, &cobra.Command{
+	return p.Revokes(p.About(local.NounUser, &cobra.Command{
 		Use:        "delete USER",
 		Short:      "Delete a user with their bindings, and revoke their tokens",
-		Args:       takes("USER"),
+		Args:       cli.Takes("USER"),
 		SuggestFor: []string{"remove", "rm"},
-	}), "user %s is deleted, and their tokens and sessions are revoked; %s", func(i *wiring.Instance) revokes { return i.Directory.RemoveUser })
+	}), "user %s is deleted, and their tokens and sessions are revoked; %s", func(i *wiring.Instance) local.Operation { return i.Directory.RemoveUser })
 }

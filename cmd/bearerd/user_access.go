@@ -9,12 +9,14 @@ import (
 	"github.com/bearerd/bearerd/internal/access"
 	"github.com/bearerd/bearerd/internal/adminapi"
 	"github.com/bearerd/bearerd/internal/caller"
+	"github.com/bearerd/bearerd/internal/cli"
+	"github.com/bearerd/bearerd/internal/cli/local"
 	"github.com/bearerd/bearerd/internal/wiring"
 )
 
 func (p users) access() *cobra.Command {
 	var action, path, remove string
-	cmd := p.About(nounUser, &cobra.Command{
+	cmd := p.About(local.NounUser, &cobra.Command{
 		Use:   "access USER",
 		Short: "Show what a user may do and why, or remove access",
 		Long: `Show what a user may do, and the binding that each permission comes from.
@@ -27,8 +29,8 @@ binding at a wider path.`,
 		Example: `  bearerd user access spadmin
   bearerd user access spadmin --action access --path /collections/4
   bearerd user access spadmin --remove /collections/4`,
-		Args: takes("USER"),
-		RunE: p.OnDatabase(needs{waits: true}, func(ctx context.Context, i *wiring.Instance, args []string) error {
+		Args: cli.Takes("USER"),
+		RunE: p.OnDatabase(local.Needs{Waits: true}, func(ctx context.Context, i *wiring.Instance, args []string) error {
 			switch {
 			case remove != "":
 				ref := args[0]
@@ -41,13 +43,13 @@ binding at a wider path.`,
 					return err
 				}
 				for _, b := range removed {
-					p.Say("removed %s", describeBinding(b))
+					p.Say("removed %s", local.DescribeBinding(b))
 				}
 				if len(removed) == 0 {
 					p.Say("%s has no direct binding at or beneath %s", ref, at)
 				}
 				for _, b := range remaining {
-					p.Say("still granted: %s", describeBinding(b))
+					p.Say("still granted: %s", local.DescribeBinding(b))
 				}
 				return p.showRemoved(ctx, i, removed, remaining)
 			case action != "":
@@ -63,13 +65,13 @@ binding at a wider path.`,
 				if err != nil {
 					return err
 				}
-				return showExplanation(ctx, p.program, i, x)
+				return showExplanation(ctx, p.Database, i, x)
 			}
 			grants, err := i.Directory.UserAccess(ctx, caller.Operator(), args[0])
 			if err != nil {
 				return err
 			}
-			return p.Show(listed(grantsOf(grants)), func(w io.Writer) { grantTable(w, grants) })
+			return p.Show(cli.Listed(grantsOf(grants)), func(w io.Writer) { grantTable(w, grants) })
 		}),
 	})
 	cmd.Flags().StringVar(&action, "action", "", "the `ACTION` to check")
@@ -77,7 +79,7 @@ binding at a wider path.`,
 	cmd.Flags().StringVar(&remove, "remove", "", "remove access at and beneath this `PATH`")
 	cmd.MarkFlagsRequiredTogether("action", "path")
 	cmd.MarkFlagsMutuallyExclusive("action", "remove")
-	waitFlag(cmd)
+	local.WaitFlag(cmd)
 	return cmd
 }
 
@@ -95,5 +97,5 @@ func (p users) showRemoved(ctx context.Context, i *wiring.Instance, removed, rem
 	if out.Remaining, err = bindingsOf(ctx, i, remaining); err != nil {
 		return err
 	}
-	return p.Show(out, silent)
+	return p.Show(out, cli.Silent)
 }

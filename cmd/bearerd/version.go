@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/bearerd/bearerd/internal/cli"
 	"github.com/bearerd/bearerd/internal/server"
 )
 
@@ -20,11 +21,11 @@ type build struct {
 	Platform string `json:"platform"`
 }
 
-func versionCommand(p *program) *cobra.Command {
+func versionCommand(p *cli.Program) *cobra.Command {
 	return &cobra.Command{
 		Use:   "version",
 		Short: "Show the version",
-		Args:  takes(),
+		Args:  cli.Takes(),
 		RunE: func(*cobra.Command, []string) error {
 			b := thisBuild()
 			return p.Show(b, func(w io.Writer) {

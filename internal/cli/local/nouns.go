@@ -1,4 +1,4 @@
-package main
+package local
 
 import (
 	"context"
@@ -11,7 +11,9 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"github.com/bearerd/bearerd/internal/access"
 	"github.com/bearerd/bearerd/internal/caller"
+	"github.com/bearerd/bearerd/internal/cli"
 	"github.com/bearerd/bearerd/internal/config"
 	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/hint"
@@ -23,35 +25,53 @@ import (
 	"github.com/bearerd/bearerd/internal/wiring"
 )
 
-// noun is a kind of thing that commands name in their arguments and flags. The shell
+// Noun is a kind of thing that commands name in their arguments and flags. The shell
 // completes these names, and an error about an unknown name lists those that exist.
-type noun struct {
+type Noun int
+
+// The kinds of thing that have names.
+const (
+	NounUser Noun = iota + 1
+	NounGroup
+	NounClient
+	NounRole
+	NounBinding
+	NounCollection
+	NounKey
+	NounScope
+	NounToken
+)
+
+// kind is what is known of a noun.
+type kind struct {
 	one, many string
 	command   string // lists all of them
 	// names returns names that begin with a text, not all where there are very many.
 	names func(ctx context.Context, s *store.Store, c config.Config, begin string) ([]string, error)
 }
 
+func (n Noun) kind() kind {
+	return map[Noun]kind{
+		NounUser:       {"user", "users", "user list", userNames},
+		NounGroup:      {"group", "groups", "user list", groupNames},
+		NounClient:     {"client", "clients", "client list", clientNames},
+		NounRole:       {"role", "roles", "role list", roleNames},
+		NounBinding:    {"binding", "bindings", "binding list", bindingNames},
+		NounCollection: {"collection", "collections", "collection list", collectionNames},
+		NounKey:        {"signing key", "signing keys", "keys list", keyNames},
+		NounScope:      {"scope", "scopes", "", scopeNames},
+		NounToken:      {"token", "tokens", "token list", tokenNames},
+	}[n]
+}
+
 // mostNames is how many names are read for one completion or error.
 const mostNames = 500
 
-var (
-	nounUser       = &noun{"user", "users", "user list", userNames}
-	nounGroup      = &noun{"group", "groups", "user list", groupNames}
-	nounClient     = &noun{"client", "clients", "client list", clientNames}
-	nounRole       = &noun{"role", "roles", "role list", roleNames}
-	nounBinding    = &noun{"binding", "bindings", "binding list", bindingNames}
-	nounCollection = &noun{"collection", "collections", "collection list", collectionNames}
-	nounKey        = &noun{"signing key", "signing keys", "keys list", keyNames}
-	nounScope      = &noun{"scope", "scopes", "", scopeNames}
-	nounToken      = &noun{"token", "tokens", "token list", tokenNames}
-)
-
 // About makes the first argument of a command the name of a thing.
-func (p *program) About(n *noun, cmd *cobra.Command) *cobra.Command {
+func (p *Database) About(n Noun, cmd *cobra.Command) *cobra.Command {
 	p.nouns[cmd] = n
 	cmd.ValidArgsFunction = func(cmd *cobra.Command, args []string, begin string) ([]string, cobra.ShellCompDirective) {
-		if len(args) > 0 && n != nounToken {
+		if len(args) > 0 && n != NounToken {
 			return nil, cobra.ShellCompDirectiveNoFileComp
 		}
 		return p.complete(cmd, n, begin)
@@ -60,24 +80,11 @@ func (p *program) About(n *noun, cmd *cobra.Command) *cobra.Command {
 }
 
 // FlagAbout makes the value of a flag the name of a thing.
-func (p *program) FlagAbout(cmd *cobra.Command, flag string, n *noun) {
+func (p *Database) FlagAbout(cmd *cobra.Command, flag string, n Noun) {
 	p.flagNouns[cmd.Flag(flag)] = n
 	_ = cmd.RegisterFlagCompletionFunc(flag, func(cmd *cobra.Command, _ []string, begin string) ([]string, cobra.ShellCompDirective) {
 		return p.complete(cmd, n, begin)
 	})
-}
-
-// flagValues completes a flag that has one of a few values.
-func flagValues(cmd *cobra.Command, flag string, values ...string) {
-	_ = cmd.RegisterFlagCompletionFunc(flag, cobra.FixedCompletions(values, cobra.ShellCompDirectiveNoFileComp))
-}
-
-// oneOf returns an error about a flag, if it is set and is none of the values.
-func oneOf(flag, value string, values []string) error {
-	if value == "" || slices.Contains(values, value) {
-		return nil
-	}
-	return hint.Add(fmt.Errorf("--%s: there is no %s %q", flag, flag, value), "%s", suggest.Instead(flag+"s", value, values, false))
 }
 
 // completionTimeout is how long a person waits for a completion at most.
@@ -86,7 +93,7 @@ const completionTimeout = 2 * time.Second
 // complete returns names that begin with what was typed. Where anything is wrong, there are
 // none: a shell has no place for an error. It changes nothing: a database that has yet to be
 // created, migrated, or opened after it was restored has no names.
-func (p *program) complete(cmd *cobra.Command, n *noun, begin string) ([]string, cobra.ShellCompDirective) {
+func (p *Database) complete(cmd *cobra.Command, n Noun, begin string) ([]string, cobra.ShellCompDirective) {
 	const none = cobra.ShellCompDirectiveNoFileComp
 	ctx, cancel := context.WithTimeout(cmd.Context(), completionTimeout)
 	defer cancel()
@@ -103,7 +110,7 @@ func (p *program) complete(cmd *cobra.Command, n *noun, begin string) ([]string,
 		return nil, none
 	}
 	defer func() { _ = s.Close() }()
-	names, err := n.names(ctx, s, c, begin)
+	names, err := n.kind().names(ctx, s, c, begin)
 	if err != nil {
 		return nil, none
 	}
@@ -118,21 +125,21 @@ func bare(name string) string {
 
 // named adds to the error of a command the name of what doesn't exist, and the names that
 // do exist.
-func (p *program) named(ctx context.Context, cmd *cobra.Command, i *wiring.Instance, err error) error {
+func (p *Database) named(ctx context.Context, cmd *cobra.Command, i *wiring.Instance, err error) error {
 	if err == nil {
 		return nil
 	}
-	if n := p.nouns[cmd]; n != nil && fault.Is(err, fault.NotFound) && cmd.Flags().NArg() > 0 {
+	if n := p.nouns[cmd]; n != 0 && fault.Is(err, fault.NotFound) && cmd.Flags().NArg() > 0 {
 		if name := cmd.Flags().Arg(0); !n.has(ctx, i, name) {
 			return p.Missing(ctx, i, n, name)
 		}
 	}
 	field := strings.TrimSuffix(fault.FieldOf(err), "s")
 	flag := cmd.Flags().Lookup(field)
-	if n := p.flagNouns[flag]; flag != nil && n != nil {
+	if n := p.flagNouns[flag]; flag != nil && n != 0 {
 		for _, name := range flagWords(flag) {
 			if !n.has(ctx, i, name) {
-				return hint.Add(fmt.Errorf("--%s: there is no %s %q", field, n.one, name), "%s", p.instead(ctx, i, n, name))
+				return hint.Add(fmt.Errorf("--%s: there is no %s %q", field, n.kind().one, name), "%s", p.instead(ctx, i, n, name))
 			}
 		}
 	}
@@ -140,7 +147,7 @@ func (p *program) named(ctx context.Context, cmd *cobra.Command, i *wiring.Insta
 }
 
 // AboutFlag returns the error of an operation on a thing that a flag names.
-func (p *program) AboutFlag(ctx context.Context, i *wiring.Instance, n *noun, name string, err error) error {
+func (p *Database) AboutFlag(ctx context.Context, i *wiring.Instance, n Noun, name string, err error) error {
 	if fault.Is(err, fault.NotFound) && !n.has(ctx, i, name) {
 		return p.Missing(ctx, i, n, name)
 	}
@@ -159,21 +166,21 @@ func flagWords(f *pflag.Flag) []string {
 }
 
 // Missing returns the error about a thing that doesn't exist.
-func (p *program) Missing(ctx context.Context, i *wiring.Instance, n *noun, name string) error {
-	return hint.Add(fmt.Errorf("there is no %s %q", n.one, name), "%s", p.instead(ctx, i, n, name))
+func (p *Database) Missing(ctx context.Context, i *wiring.Instance, n Noun, name string) error {
+	return hint.Add(fmt.Errorf("there is no %s %q", n.kind().one, name), "%s", p.instead(ctx, i, n, name))
 }
 
 // instead lists what exists in place of a thing that doesn't.
-func (p *program) instead(ctx context.Context, i *wiring.Instance, n *noun, name string) string {
-	names, err := n.names(ctx, i.Store, i.Config, "")
+func (p *Database) instead(ctx context.Context, i *wiring.Instance, n Noun, name string) string {
+	names, err := n.kind().names(ctx, i.Store, i.Config, "")
 	if err == nil && len(names) >= mostNames {
 		// There are too many to read all: those with the same beginning.
 		begin := []rune(name)
-		names, err = n.names(ctx, i.Store, i.Config, string(begin[:min(len(begin), 3)]))
+		names, err = n.kind().names(ctx, i.Store, i.Config, string(begin[:min(len(begin), 3)]))
 	}
 	see := ""
-	if n.command != "" {
-		see = fmt.Sprintf("see \"bearerd %s\"", n.command)
+	if n.kind().command != "" {
+		see = fmt.Sprintf("see \"bearerd %s\"", n.kind().command)
 	}
 	if err != nil {
 		return see
@@ -181,7 +188,7 @@ func (p *program) instead(ctx context.Context, i *wiring.Instance, n *noun, name
 	for k := range names {
 		names[k] = bare(names[k])
 	}
-	text := suggest.Instead(n.many, name, names, len(names) >= mostNames)
+	text := suggest.Instead(n.kind().many, name, names, len(names) >= mostNames)
 	switch {
 	case see == "":
 	case strings.HasSuffix(text, "?"):
@@ -193,27 +200,27 @@ func (p *program) instead(ctx context.Context, i *wiring.Instance, n *noun, name
 }
 
 // has reports whether there is a thing of that name.
-func (n *noun) has(ctx context.Context, i *wiring.Instance, name string) bool {
+func (n Noun) has(ctx context.Context, i *wiring.Instance, name string) bool {
 	switch n {
-	case nounUser:
+	case NounUser:
 		_, err := i.Directory.User(ctx, caller.Operator(), name)
 		return err == nil
-	case nounToken:
+	case NounToken:
 		_, _, err := i.Store.TokenByID(ctx, name)
 		return err == nil
 	}
-	names, err := n.names(ctx, i.Store, i.Config, "")
+	names, err := n.kind().names(ctx, i.Store, i.Config, "")
 	return err != nil || slices.ContainsFunc(names, func(have string) bool { return bare(have) == name })
 }
 
 func userNames(ctx context.Context, s *store.Store, _ config.Config, begin string) ([]string, error) {
 	page, err := s.Users(ctx, records.UserQuery{Search: begin, Limit: mostNames})
-	return rendered(page.Items, func(u identity.User) string { return described(u.Username, u.Name) }), err
+	return cli.Rendered(page.Items, func(u identity.User) string { return described(u.Username, u.Name) }), err
 }
 
 // described is a name with the description that the shell shows.
 func described(name, description string) string {
-	if description = printable(strings.Join(strings.Fields(description), " ")); description == "" {
+	if description = cli.Printable(strings.Join(strings.Fields(description), " ")); description == "" {
 		return name
 	}
 	return name + "\t" + description
@@ -245,7 +252,7 @@ func groupNames(ctx context.Context, s *store.Store, _ config.Config, begin stri
 
 func clientNames(ctx context.Context, s *store.Store, _ config.Config, begin string) ([]string, error) {
 	clients, err := s.ClientPage(ctx, some(begin))
-	return rendered(clients.Items, func(c identity.Client) string { return described(c.ID, c.Name) }), err
+	return cli.Rendered(clients.Items, func(c identity.Client) string { return described(c.ID, c.Name) }), err
 }
 
 func roleNames(ctx context.Context, s *store.Store, _ config.Config, begin string) ([]string, error) {
@@ -261,21 +268,21 @@ func bindingNames(ctx context.Context, s *store.Store, _ config.Config, _ string
 	bindings, err := s.BindingPage(ctx, records.BindingListQuery{ThingQuery: records.ThingQuery{Limit: mostNames}})
 	var names []string
 	for _, b := range bindings.Items {
-		names = append(names, described(b.ID, describeBinding(b)))
+		names = append(names, described(b.ID, DescribeBinding(b)))
 	}
 	return names, err
 }
 
 func collectionNames(ctx context.Context, s *store.Store, _ config.Config, begin string) ([]string, error) {
 	collections, err := s.CollectionPage(ctx, some(begin))
-	return rendered(collections.Items, func(c records.Collection) string {
+	return cli.Rendered(collections.Items, func(c records.Collection) string {
 		return described(strconv.FormatInt(c.ID, 10), c.Name)
 	}), err
 }
 
 func keyNames(ctx context.Context, s *store.Store, _ config.Config, _ string) ([]string, error) {
 	keys, err := s.SigningKeys(ctx)
-	return rendered(keys, func(k keyring.Key) string { return described(k.KID, string(k.State)) }), err
+	return cli.Rendered(keys, func(k keyring.Key) string { return described(k.KID, string(k.State)) }), err
 }
 
 // scopeNames are those that are declared, those that clients list, and the built-in ones.
@@ -307,4 +314,17 @@ func tokenNames(ctx context.Context, s *store.Store, _ config.Config, _ string) 
 		}
 	}
 	return names, err
+}
+
+// DescribeBinding returns in words what a binding grants.
+func DescribeBinding(b access.Binding) string {
+	what := "role " + b.Role
+	if b.Permission != nil {
+		what = b.Permission.Action + " " + string(b.Permission.Path)
+	}
+	what += " at " + string(b.Path)
+	if b.Group != "" {
+		what += ", by the group " + b.Group
+	}
+	return what
 }

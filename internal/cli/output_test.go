@@ -1,4 +1,4 @@
-package main
+package cli
 
 import (
 	"bytes"
@@ -15,7 +15,7 @@ func TestMessagesArePrintable(t *testing.T) {
 	t.Parallel()
 	const name = "a\x1b]0;title\ab\u009b31m\u202ec"
 	var said bytes.Buffer
-	p := &program{Stderr: &said}
+	p := &Program{Stderr: &said}
 	p.Say("create user %s", name)
 	p.Complain(hint.Add(errors.New("there is no user "+name), "did you mean %s?", name))
 	if strings.ContainsAny(said.String(), "\x1b\a\u009b\u202e") || strings.Count(said.String(), "\n") != 3 {

@@ -1,4 +1,7 @@
-package main
+// Package local is the kit of the commands that work on the database directly, beside a
+// running server: it opens the database for them, knows the names of what is in it, and
+// says how far a revocation has reached.
+package local
 
 import (
 	"context"
@@ -8,28 +11,37 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/bearerd/bearerd/internal/caller"
+	"github.com/bearerd/bearerd/internal/cli"
 	"github.com/bearerd/bearerd/internal/config"
 	"github.com/bearerd/bearerd/internal/revocation"
 	"github.com/bearerd/bearerd/internal/store"
 	"github.com/bearerd/bearerd/internal/wiring"
 )
 
-const (
-	// sessionLife is how long a sign-in lasts.
-	sessionLife = 12 * time.Hour
-	// jwksLife is for how long the JWK Set may be cached.
-	jwksLife = 10 * time.Minute
-)
+// Database is the database of the configuration, for the commands of a program that work
+// on it, and the names of what is in it.
+type Database struct {
+	*cli.Program
 
-// needs says what a command needs of the database.
-type needs struct {
-	creates   bool // a missing database is created: the command writes to it
-	rehearses bool // nothing is to be left behind, not even a new database
-	judges    bool // the command judges tokens, for which it must know the whole log
-	bulk      bool // the command writes very many rows
-	waits     bool // --wait says whether to wait for the servers
+	nouns     map[*cobra.Command]Noun // what the first argument of a command names
+	flagNouns map[*pflag.Flag]Noun    // what the value of a flag names
+}
+
+// New returns the database for the commands of a program.
+func New(p *cli.Program) *Database {
+	return &Database{Program: p, nouns: map[*cobra.Command]Noun{}, flagNouns: map[*pflag.Flag]Noun{}}
+}
+
+// Needs says what a command needs of the database.
+type Needs struct {
+	Creates   bool // a missing database is created: the command writes to it
+	Rehearses bool // nothing is to be left behind, not even a new database
+	Judges    bool // the command judges tokens, for which it must know the whole log
+	Bulk      bool // the command writes very many rows
+	Waits     bool // --wait says whether to wait for the servers
 }
 
 // commandTimeout is how long a command waits for an answer of PostgreSQL. It is longer
@@ -37,7 +49,7 @@ type needs struct {
 const commandTimeout = 10 * time.Second
 
 // With opens the database for a command, and closes it when do is done.
-func (p *program) With(cmd *cobra.Command, need needs, do func(context.Context, *wiring.Instance) error) (err error) {
+func (p *Database) With(cmd *cobra.Command, need Needs, do func(context.Context, *wiring.Instance) error) (err error) {
 	c, err := p.LoadConfig(cmd)
 	if err != nil {
 		return err
@@ -51,16 +63,16 @@ func (p *program) With(cmd *cobra.Command, need needs, do func(context.Context, 
 		defer func() { err = errors.Join(err, os.RemoveAll(filepath.Dir(c.Database.Reveal()))) }()
 	}
 	c.Postgres.StatementTimeout = max(c.Postgres.StatementTimeout, commandTimeout)
-	if f := cmd.Flag("wait"); need.waits && f != nil && f.Changed {
+	if f := cmd.Flag("wait"); need.Waits && f != nil && f.Changed {
 		c.Revocation.Wait = config.Wait(f.Value.String())
 	}
-	s, err := wiring.OpenStore(cmd.Context(), c, store.Options{Now: p.Now, MustExist: !need.creates, Bulk: need.bulk})
+	s, err := wiring.OpenStore(cmd.Context(), c, store.Options{Now: p.Now, MustExist: !need.Creates, Bulk: need.Bulk})
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, s.Close()) }()
-	p.WarnOfRestore(s)
-	i, err := wiring.ForCommand(cmd.Context(), wiring.CommandParts{Config: c, Store: s, Now: p.Now, Judges: need.judges})
+	WarnOfRestore(p.Program, s)
+	i, err := wiring.ForCommand(cmd.Context(), wiring.CommandParts{Config: c, Store: s, Now: p.Now, Judges: need.Judges})
 	if err != nil {
 		return err
 	}
@@ -70,7 +82,7 @@ func (p *program) With(cmd *cobra.Command, need needs, do func(context.Context, 
 
 // WarnOfRestore warns that the database was restored. Only the first command that opens
 // it can detect that.
-func (p *program) WarnOfRestore(s *store.Store) {
+func WarnOfRestore(p *cli.Program, s *store.Store) {
 	if s.Restored() {
 		p.Say("warning: the database was restored from a backup, or its server failed over; what was revoked in between may be accepted again")
 		p.Say("hint: to be certain, stop every server and run \"bearerd migrate --restored --revoke-all\"")
@@ -78,52 +90,52 @@ func (p *program) WarnOfRestore(s *store.Store) {
 }
 
 // OnDatabase returns the RunE of a command that does nothing without the database.
-func (p *program) OnDatabase(need needs, do func(context.Context, *wiring.Instance, []string) error) func(*cobra.Command, []string) error {
+func (p *Database) OnDatabase(need Needs, do func(context.Context, *wiring.Instance, []string) error) func(*cobra.Command, []string) error {
 	return func(cmd *cobra.Command, args []string) error {
 		return p.With(cmd, need, func(ctx context.Context, i *wiring.Instance) error { return do(ctx, i, args) })
 	}
 }
 
-// Revocation completes a command that revokes or removes what its one argument names, and
+// Revokes completes a command that revokes or removes what its one argument names, and
 // then prints done with the argument and how far the revocation has reached.
-func (p *program) Revocation(cmd *cobra.Command, done string, operation func(*wiring.Instance) revokes) *cobra.Command {
-	cmd.RunE = p.OnDatabase(needs{waits: true}, func(ctx context.Context, i *wiring.Instance, args []string) error {
+func (p *Database) Revokes(cmd *cobra.Command, done string, operation func(*wiring.Instance) Operation) *cobra.Command {
+	cmd.RunE = p.OnDatabase(Needs{Waits: true}, func(ctx context.Context, i *wiring.Instance, args []string) error {
 		r, err := operation(i)(ctx, caller.Operator(), args[0])
 		if err != nil {
 			return err
 		}
-		p.Say(done, args[0], reach(i, r))
-		return p.Show(acknowledged(r), silent)
+		p.Say(done, args[0], Reach(i, r))
+		return p.Show(Acknowledged(r), cli.Silent)
 	})
-	waitFlag(cmd)
+	WaitFlag(cmd)
 	return cmd
 }
 
-// revokes is an operation that revokes or removes one thing.
-type revokes func(ctx context.Context, c *caller.Caller, ref string) (revocation.Receipt, error)
+// Operation is an operation that revokes or removes one thing.
+type Operation func(ctx context.Context, c *caller.Caller, ref string) (revocation.Receipt, error)
 
 // empty reports whether a rehearsal would make a database, or fill an empty one.
-func (p *program) empty(ctx context.Context, c config.Config, need needs) (bool, error) {
-	if !need.rehearses {
+func (p *Database) empty(ctx context.Context, c config.Config, need Needs) (bool, error) {
+	if !need.Rehearses {
 		return false, nil
 	}
 	if !c.Database.IsPostgres() {
 		_, err := os.Stat(c.Database.Reveal())
-		return isMissing(err), nil
+		return cli.IsMissing(err), nil
 	}
 	in, err := store.Inspect(ctx, c.Database.Reveal(), wiring.StoreOptions(c, store.Options{Now: p.Now}))
 	return err == nil && in.New, err
 }
 
-// waitFlag adds the flag --wait to a command that revokes something.
-func waitFlag(cmd *cobra.Command) {
+// WaitFlag adds the flag --wait to a command that revokes something.
+func WaitFlag(cmd *cobra.Command) {
 	wait := waitValue{config.WaitTrue}
 	cmd.Flags().Var(&wait, "wait", "wait until every running server has confirmed it; --wait=all waits for services\n"+
 		"that confirm too, --wait=false for nothing (default: as revocation.wait says)")
 	flag := cmd.Flag("wait")
 	flag.NoOptDefVal = string(config.WaitTrue)
 	flag.DefValue = "" // the configuration's
-	flagValues(cmd, "wait", string(config.WaitTrue), string(config.WaitAll), string(config.WaitFalse))
+	cli.FlagValues(cmd, "wait", string(config.WaitTrue), string(config.WaitAll), string(config.WaitFalse))
 }
 
 // waitValue is the value of that flag.

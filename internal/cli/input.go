@@ -1,12 +1,15 @@
-package main
+package cli
 
 import (
+	"bytes"
 	"cmp"
+	"context"
 	"errors"
 	"fmt"
 	"io"
 	"os"
 	"strings"
+	"time"
 
 	"golang.org/x/term"
 
@@ -17,7 +20,7 @@ import (
 // ReadSecret reads a password, client secret or token: from the file, "-" being
 // standard input; without a file from a prompt, or from standard input where that
 // is no terminal. One trailing newline doesn't count.
-func (p *program) ReadSecret(what, file string) (token.Secret, error) {
+func (p *Program) ReadSecret(what, file string) (token.Secret, error) {
 	if file == "" && p.Interactive() {
 		return p.Prompt(what)
 	}
@@ -36,7 +39,7 @@ func (p *program) ReadSecret(what, file string) (token.Secret, error) {
 }
 
 // ReadNewPassword reads a new password: at a prompt, twice.
-func (p *program) ReadNewPassword(file string) (token.Secret, error) {
+func (p *Program) ReadNewPassword(file string) (token.Secret, error) {
 	password, err := p.ReadSecret("new password", file)
 	if err != nil || file != "" || !p.Interactive() {
 		return password, err
@@ -52,10 +55,10 @@ func (p *program) ReadNewPassword(file string) (token.Secret, error) {
 }
 
 // Interactive reports whether standard input is a terminal.
-func (p *program) Interactive() bool { return term.IsTerminal(int(p.Stdin.Fd())) }
+func (p *Program) Interactive() bool { return term.IsTerminal(int(p.Stdin.Fd())) }
 
 // Prompt asks at the terminal without showing what is typed.
-func (p *program) Prompt(what string) (token.Secret, error) {
+func (p *Program) Prompt(what string) (token.Secret, error) {
 	_, _ = fmt.Fprint(p.Stderr, prefix+what+": ")
 	text, err := term.ReadPassword(int(p.Stdin.Fd()))
 	_, _ = fmt.Fprintln(p.Stderr)
@@ -69,7 +72,7 @@ func (p *program) Prompt(what string) (token.Secret, error) {
 }
 
 // Ask asks at the terminal until the answer is valid. An empty answer means the default.
-func (p *program) Ask(question, usual string, answer *string, check func(string) error) error {
+func (p *Program) Ask(question, usual string, answer *string, check func(string) error) error {
 	for {
 		_, _ = fmt.Fprintf(p.Stderr, "%s%s [%s]: ", prefix, question, usual)
 		line, err := p.readLine()
@@ -86,7 +89,7 @@ func (p *program) Ask(question, usual string, answer *string, check func(string)
 
 // readLine reads a line from standard input and nothing after it: what follows may be a
 // password, which is read without being shown.
-func (p *program) readLine() (string, error) {
+func (p *Program) readLine() (string, error) {
 	var line []byte
 	for one := make([]byte, 1); len(line) <= secretfile.MaxBytes; {
 		n, err := p.Stdin.Read(one)
@@ -103,9 +106,35 @@ func (p *program) readLine() (string, error) {
 }
 
 // Open opens the file; "" and "-" are standard input.
-func (p *program) Open(file string) (io.ReadCloser, error) {
+func (p *Program) Open(file string) (io.ReadCloser, error) {
 	if file == "" || file == "-" {
 		return io.NopCloser(p.Stdin), nil
 	}
 	return os.Open(file) //nolint:gosec // the operator names the file
+}
+
+// Sleep waits, unless ctx ends before.
+func Sleep(ctx context.Context, d time.Duration) error {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// WriteNewFile writes a file that only its owner may read. It is there whole or not at all,
+// and one that exists is left as it is.
+func WriteNewFile(path string, text []byte) (err error) {
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600) //nolint:gosec // the operator names the file
+	if err != nil {
+		return err
+	}
+	_, err = io.Copy(f, bytes.NewReader(text))
+	if err = errors.Join(err, f.Sync(), f.Close()); err != nil {
+		err = errors.Join(err, os.Remove(path))
+	}
+	return err
 }
