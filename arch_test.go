@@ -39,8 +39,10 @@ var (
 		"internal/dialect/specify", "internal/dialect/senaite", "internal/dialect/hypothesis", "internal/dialect/gen3",
 	}
 	// room is a part of the web pages. No room imports another.
-	room  = and(edge, "internal/webui/kit")
-	pages = []string{
+	room = and(edge, "internal/webui/kit")
+	// commands of the command line call the operations as the edges do.
+	commands = and(domains, "internal/adminapi", "internal/caller", "internal/cli", "internal/cli/local", "internal/hint", "internal/wiring")
+	pages    = []string{
 		"internal/signin", "internal/account", "internal/credentials", "internal/issuance", "internal/revoking", "internal/directory", "internal/explain", "internal/traffic", "internal/usage",
 	}
 )
@@ -159,11 +161,18 @@ var mayImport = map[string][]string{
 	"internal/wiring": and(and(and(edge, edges...), pages...), "internal/assertion", "internal/census", "internal/clientdoc", "internal/config", "internal/confirming", "internal/doctor", "internal/echo",
 		"internal/edge", "internal/foreign", "internal/hint", "internal/localaddr", "internal/mail", "internal/node", "internal/notice", "internal/openid", "internal/remote", "internal/secretfile", "internal/server",
 		"internal/shadow", "internal/sso", "internal/store", "internal/webui/admin", "internal/webui/kit", "internal/webui/login"),
-	"internal/cli":       {"internal/config", "internal/hint", "internal/secretfile", "internal/suggest", "internal/token"},
-	"internal/cli/local": and(domains, "internal/caller", "internal/cli", "internal/config", "internal/hint", "internal/records", "internal/store", "internal/suggest", "internal/wiring"),
-	"cmd/bearerd": and(domains, "internal/cli", "internal/cli/local", "internal/accessfile", "internal/adminapi", "internal/apply", "internal/caller", "internal/clientdoc", "internal/config", "internal/doctor", "internal/echo", "internal/explain", "internal/export",
-		"internal/account", "internal/hint", "internal/importing", "internal/issuance", "internal/localaddr", "internal/login", "internal/records", "internal/revoking", "internal/secretfile", "internal/server", "internal/setup", "internal/store",
-		"internal/suggest", "internal/verification", "internal/wiring"),
+	"internal/cli":              {"internal/config", "internal/hint", "internal/secretfile", "internal/suggest", "internal/token"},
+	"internal/cli/terminaltest": nil,
+	"internal/cli/local":        and(domains, "internal/caller", "internal/cli", "internal/config", "internal/hint", "internal/records", "internal/store", "internal/suggest", "internal/wiring"),
+	"internal/cli/decision":     and(commands, "internal/explain", "internal/verification"),
+	"internal/cli/manage":       and(commands, "internal/accessfile", "internal/account", "internal/apply", "internal/cli/decision", "internal/export", "internal/records", "internal/secretfile"),
+	"internal/cli/tokens":       and(commands, "internal/cli/decision", "internal/explain", "internal/importing", "internal/issuance", "internal/records", "internal/revoking", "internal/suggest", "internal/verification"),
+	"internal/cli/install":      and(commands, "internal/config", "internal/doctor", "internal/echo", "internal/localaddr", "internal/login", "internal/records", "internal/setup", "internal/store", "internal/suggest"),
+	"internal/cli/remote":       {"internal/cli", "internal/hint", "internal/login", "internal/identity", "internal/secretfile", "internal/suggest"},
+	"cmd/bearerd": {
+		"internal/accessfile", "internal/caller", "internal/cli", "internal/cli/install", "internal/cli/local", "internal/cli/manage", "internal/cli/remote", "internal/cli/tokens",
+		"internal/clientdoc", "internal/config", "internal/hint", "internal/secretfile", "internal/server", "internal/store", "internal/wiring",
+	},
 }
 
 func and(list []string, more ...string) []string { return slices.Concat(list, more) }

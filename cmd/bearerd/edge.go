@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/bearerd/bearerd/internal/cli"
+	"github.com/bearerd/bearerd/internal/cli/install"
 	"github.com/bearerd/bearerd/internal/config"
 	"github.com/bearerd/bearerd/internal/hint"
 	"github.com/bearerd/bearerd/internal/server"
@@ -65,7 +66,7 @@ func checkEdge(ctx context.Context, p *cli.Program, c config.Edge) error {
 	}
 	defer e.Close()
 	_, errServer := wiring.EdgeServer(parts, e)
-	errAddresses := checks{p}.checkAddresses(ctx, c.Config())
+	errAddresses := install.CheckAddresses(ctx, p, c.Config())
 	ctx, cancel := context.WithTimeout(ctx, 4*checkTimeout)
 	defer cancel()
 	errs := []error{errServer, errAddresses}

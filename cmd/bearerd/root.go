@@ -4,7 +4,11 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/bearerd/bearerd/internal/cli"
+	"github.com/bearerd/bearerd/internal/cli/install"
 	"github.com/bearerd/bearerd/internal/cli/local"
+	"github.com/bearerd/bearerd/internal/cli/manage"
+	"github.com/bearerd/bearerd/internal/cli/remote"
+	"github.com/bearerd/bearerd/internal/cli/tokens"
 )
 
 // root returns the command that holds all others.
@@ -29,14 +33,11 @@ isn't.`,
 		Version: thisBuild().Version,
 	})
 	root.SetVersionTemplate("bearerd {{.Version}}\n")
-	root.AddCommand(
-		beginning{p}.initCommand(), serveCommand(p), edgeCommand(p), demoCommand(p), applyCommand(d), exportCommand(d),
-		users{d}.commands(), roles{d}.commands(), bindings{d}.commands(), collections{d}.commands(), clients{d}.commands(),
-		tokens{d}.commands(), revokeAllCommand(d), keys{d}.commands(),
-		auditCommand(d), shadowCommand(d), backupCommand(p), migrateCommand(p),
-		checks{p}.configCommands(), checks{p}.doctorCommand(), logins{p}.loginCommand(), logins{p}.apiCommand(), logins{p}.logoutCommand(),
-		versionCommand(p),
-	)
+	root.AddCommand(serveCommand(p), edgeCommand(p), demoCommand(p), versionCommand(p))
+	root.AddCommand(install.Commands(p)...)
+	root.AddCommand(manage.Commands(d)...)
+	root.AddCommand(tokens.Commands(d)...)
+	root.AddCommand(remote.Commands(p)...)
 	root.AddCommand(moreCommands(p)...)
 	return root
 }

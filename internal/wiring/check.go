@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"github.com/bearerd/bearerd/internal/config"
@@ -51,4 +52,13 @@ func Rehearse(ctx context.Context, c config.Config, now func() time.Time) (err e
 	}
 	_, err = i.edges(logger)
 	return err
+}
+
+// Listener is an address that a server listens on for TCP, and the key that names it.
+type Listener struct{ Key, Address string }
+
+// Listeners returns the addresses that a server listens on for TCP.
+func Listeners(c config.Config) []Listener {
+	all := []Listener{{"listen", c.Listen}, {"ops_listen", c.OpsListen}, {"gen3.denylist_listen", c.Gen3.DenylistListen}}
+	return slices.DeleteFunc(all, func(l Listener) bool { return l.Address == "" })
 }
