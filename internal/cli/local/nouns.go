@@ -199,13 +199,14 @@ func (p *Database) instead(ctx context.Context, i *wiring.Instance, n Noun, name
 	return text
 }
 
-// has reports whether there is a thing of that name.
+// has reports whether there is a thing of that name. There may be too many users and
+// tokens to look through their names.
 func (n Noun) has(ctx context.Context, i *wiring.Instance, name string) bool {
-	switch n {
-	case NounUser:
+	if n == NounUser {
 		_, err := i.Directory.User(ctx, caller.Operator(), name)
 		return err == nil
-	case NounToken:
+	}
+	if n == NounToken {
 		_, _, err := i.Store.TokenByID(ctx, name)
 		return err == nil
 	}
