@@ -167,7 +167,7 @@ func Count(n int, noun string) string {
 	return fmt.Sprintf("%d %ss", n, noun)
 }
 
-// TimeOf is a time as a result shows it; nil for none.
+// TimeOf returns a time as a result shows it; nil for none.
 func TimeOf(t time.Time) *time.Time {
 	if t.IsZero() {
 		return nil
@@ -176,7 +176,7 @@ func TimeOf(t time.Time) *time.Time {
 	return &t
 }
 
-// TimeText is a time as people read it; "" for none.
+// TimeText returns a time as people read it; "" for none.
 func TimeText(t time.Time) string {
 	if t.IsZero() {
 		return ""
