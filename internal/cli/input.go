@@ -14,6 +14,7 @@ import (
 	"golang.org/x/term"
 
 	"github.com/bearerd/bearerd/internal/secretfile"
+	"github.com/bearerd/bearerd/internal/sleep"
 	"github.com/bearerd/bearerd/internal/token"
 )
 
@@ -113,16 +114,12 @@ func (p *Program) Open(file string) (io.ReadCloser, error) {
 	return os.Open(file) //nolint:gosec // the operator names the file
 }
 
-// Sleep waits, unless ctx ends before.
+// Sleep waits for d, and returns the error of ctx as soon as that has ended.
 func Sleep(ctx context.Context, d time.Duration) error {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return nil
-	case <-ctx.Done():
+	if !sleep.For(ctx, d) {
 		return ctx.Err()
 	}
+	return nil
 }
 
 // WriteNewFile writes a file that only its owner may read. It is there whole or not at all,
