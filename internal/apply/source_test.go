@@ -18,6 +18,7 @@ import (
 	"github.com/bearerd/bearerd/internal/node"
 	"github.com/bearerd/bearerd/internal/node/nodetest"
 	"github.com/bearerd/bearerd/internal/notice"
+	"github.com/bearerd/bearerd/internal/passhash"
 	"github.com/bearerd/bearerd/internal/records"
 	"github.com/bearerd/bearerd/internal/records/upkeep"
 )
@@ -150,7 +151,7 @@ func TestSomebodyNewInheritsNothingByName(t *testing.T) {
 func TestANewHashOfASourceRevokesWhatItShould(t *testing.T) {
 	t.Parallel()
 	noon := time.Date(2026, 5, 4, 12, 0, 0, 0, time.UTC)
-	with := func(hash identity.PasswordHash, at time.Time) apply.DesiredUser {
+	with := func(hash passhash.Hash, at time.Time) apply.DesiredUser {
 		u := sourceUser("7", "ada")
 		u.PasswordHash, u.PasswordChangedAt = hash, at
 		return u

@@ -18,6 +18,7 @@ import (
 	"github.com/bearerd/bearerd/internal/caller"
 	"github.com/bearerd/bearerd/internal/identity"
 	"github.com/bearerd/bearerd/internal/journal"
+	"github.com/bearerd/bearerd/internal/passhash"
 	"github.com/bearerd/bearerd/internal/records"
 	"github.com/bearerd/bearerd/internal/records/op"
 	"github.com/bearerd/bearerd/internal/revocation"
@@ -38,7 +39,7 @@ type Change struct {
 type Config struct {
 	Store     records.PrincipalReader
 	Journal   *journal.Journal
-	Hasher    *identity.Hasher
+	Hasher    *passhash.Hasher
 	Passwords identity.PasswordRule // of passwords that are set in clear
 	Fresh     time.Duration         // how recent the sign-in of a session must be that sets a password or a link; 0: any
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/identity"
 	"github.com/bearerd/bearerd/internal/journal"
+	"github.com/bearerd/bearerd/internal/passhash"
 	"github.com/bearerd/bearerd/internal/records/op"
 	"github.com/bearerd/bearerd/internal/revocation"
 	"github.com/bearerd/bearerd/internal/token"
@@ -32,8 +33,8 @@ type UserUpdate struct {
 	NewSecret         bool // the password was changed, whatever the hash: everything is revoked
 	Owner             *string
 	PasswordChangedAt *time.Time
-	IfPassword        *identity.PasswordHash // the hash that must still be the stored one; nil: any
-	GroupsOf          *string                // Groups replaces what this source has set, "" administrators; nil: all
+	IfPassword        *passhash.Hash // the hash that must still be the stored one; nil: any
+	GroupsOf          *string        // Groups replaces what this source has set, "" administrators; nil: all
 }
 
 // Said is what a source says of a user. It says nothing about a nil field.
@@ -57,7 +58,7 @@ func (s Said) Update(u identity.User) UserUpdate {
 // Users prepares changes of users.
 type Users struct {
 	journal   *journal.Journal
-	hasher    *identity.Hasher
+	hasher    *passhash.Hasher
 	passwords identity.PasswordRule // of passwords that are set in clear
 }
 
@@ -185,7 +186,7 @@ func (e *Users) RemoveUser(u identity.User) Change {
 
 // Matches reports whether a password is that of a hash. A hash that can't be read matches
 // nothing.
-func (e *Users) Matches(ctx context.Context, hash identity.PasswordHash, password token.Secret) (bool, error) {
+func (e *Users) Matches(ctx context.Context, hash passhash.Hash, password token.Secret) (bool, error) {
 	match, err := e.hasher.Verify(ctx, hash, password.Reveal())
 	if err != nil && !fault.Is(err, fault.Invalid) {
 		return false, err
@@ -194,7 +195,7 @@ func (e *Users) Matches(ctx context.Context, hash identity.PasswordHash, passwor
 }
 
 // hash judges a password that is set in clear for a user, and hashes it.
-func (e *Users) hash(ctx context.Context, username string, password token.Secret) (identity.PasswordHash, error) {
+func (e *Users) hash(ctx context.Context, username string, password token.Secret) (passhash.Hash, error) {
 	if err := e.passwords.Check(password.Reveal(), username); err != nil {
 		return "", err
 	}
@@ -203,11 +204,11 @@ func (e *Users) hash(ctx context.Context, username string, password token.Secret
 
 // checkHash refuses a hash that no password could be checked against. No hash at all
 // is accepted.
-func checkHash(h identity.PasswordHash) error {
+func checkHash(h passhash.Hash) error {
 	if h == "" {
 		return nil
 	}
-	_, err := identity.ParseHash(h.Reveal())
+	_, err := passhash.Parse(h.Reveal())
 	return err
 }
 

@@ -16,6 +16,7 @@ import (
 	"github.com/bearerd/bearerd/internal/keyring"
 	parts "github.com/bearerd/bearerd/internal/node"
 	"github.com/bearerd/bearerd/internal/node/nodetest"
+	"github.com/bearerd/bearerd/internal/passhash"
 	"github.com/bearerd/bearerd/internal/revocation"
 	"github.com/bearerd/bearerd/internal/store"
 	"github.com/bearerd/bearerd/internal/token"
@@ -75,7 +76,7 @@ func newNode(t testing.TB, o nodeOptions) *node {
 	must(t, err)
 	n.Node, err = parts.New(parts.Config{
 		Store: n.store, Ring: openRing(t, n.store, o, now), Follower: follower,
-		Hasher: identity.NewHasher(identity.HasherConfig{}), Forms: forms, Settings: settings,
+		Hasher: passhash.New(passhash.Config{}), Forms: forms, Settings: settings,
 		Clocks: parts.Clocks{Now: now, Boot: clock}, Log: slog.New(slog.DiscardHandler),
 	})
 	must(t, err)

@@ -27,6 +27,7 @@ import (
 	"github.com/bearerd/bearerd/internal/journal"
 	"github.com/bearerd/bearerd/internal/keyring"
 	"github.com/bearerd/bearerd/internal/notice"
+	"github.com/bearerd/bearerd/internal/passhash"
 	"github.com/bearerd/bearerd/internal/provisioning"
 	"github.com/bearerd/bearerd/internal/quota"
 	"github.com/bearerd/bearerd/internal/records"
@@ -48,7 +49,7 @@ type Config struct {
 	Follower *revocation.Follower
 	Watcher  *revocation.NodeWatcher // where nodes share a store; nil: a silent node is waited for once
 	Ring     *keyring.Ring
-	Hasher   *identity.Hasher
+	Hasher   *passhash.Hasher
 	Forms    token.Forms
 	Settings Settings
 	Meter    Meter // nil: nothing is counted

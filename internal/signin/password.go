@@ -11,6 +11,7 @@ import (
 	"github.com/bearerd/bearerd/internal/caller"
 	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/identity"
+	"github.com/bearerd/bearerd/internal/passhash"
 	"github.com/bearerd/bearerd/internal/records"
 	"github.com/bearerd/bearerd/internal/records/op"
 )
@@ -180,7 +181,7 @@ func (pw *Passwords) check(ctx context.Context, cred Credentials, found *records
 // nothing.
 func (pw *Passwords) checkOwn(ctx context.Context, cred Credentials, found *records.Principal, at attempt) (verdict, error) {
 	known := found != nil && found.User.PasswordHash != ""
-	var hash identity.PasswordHash
+	var hash passhash.Hash
 	var err error
 	if known {
 		hash = found.User.PasswordHash
@@ -190,7 +191,7 @@ func (pw *Passwords) checkOwn(ctx context.Context, cred Credentials, found *reco
 			return verdict{}, err
 		}
 	}
-	match, err := pw.cfg.Hasher.Verify(identity.From(ctx, at.place()), hash, cred.Password)
+	match, err := pw.cfg.Hasher.Verify(passhash.From(ctx, at.place()), hash, cred.Password)
 	select {
 	case pw.checked <- struct{}{}:
 	default:

@@ -17,6 +17,7 @@ import (
 	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/identity"
 	"github.com/bearerd/bearerd/internal/journal"
+	"github.com/bearerd/bearerd/internal/passhash"
 	"github.com/bearerd/bearerd/internal/quota"
 	"github.com/bearerd/bearerd/internal/records"
 	"github.com/bearerd/bearerd/internal/records/contract"
@@ -31,7 +32,7 @@ type Store interface {
 	Principal(ctx context.Context, who records.Who) (records.Principal, error)
 	// DecoyHash returns the password hash of the user whose id follows decoy, as
 	// contract.Directory says.
-	DecoyHash(ctx context.Context, decoy string) (identity.PasswordHash, error)
+	DecoyHash(ctx context.Context, decoy string) (passhash.Hash, error)
 	Links(ctx context.Context, q records.LinkQuery) ([]records.Link, error)
 	Bindings(ctx context.Context, q records.BindingQuery) ([]access.Binding, error)
 	RolesNamed(ctx context.Context, names []string) ([]access.Role, error)
@@ -52,7 +53,7 @@ type Config struct {
 	Journal  *journal.Journal
 	Verifier *verification.Verifier
 	Ledger   *revocation.Ledger // what this node knows of the log, and its lease
-	Hasher   *identity.Hasher
+	Hasher   *passhash.Hasher
 	Limits   identity.Limits // of failures
 	Editor   *changes.Editor
 	// ClientURL reports whether a client that nobody registered may be known by a URL; nil:

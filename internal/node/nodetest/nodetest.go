@@ -35,6 +35,7 @@ import (
 	"github.com/bearerd/bearerd/internal/issuance"
 	"github.com/bearerd/bearerd/internal/keyring"
 	"github.com/bearerd/bearerd/internal/node"
+	"github.com/bearerd/bearerd/internal/passhash"
 	"github.com/bearerd/bearerd/internal/pgtest"
 	"github.com/bearerd/bearerd/internal/provisioning"
 	"github.com/bearerd/bearerd/internal/records"
@@ -99,7 +100,7 @@ type Fixture struct {
 	Follower *revocation.Follower
 	Room     *confirming.Room // of the verifiers that confirm
 	Ledger   *revocation.Ledger
-	Hasher   *identity.Hasher
+	Hasher   *passhash.Hasher
 	Settings node.Settings
 
 	offset atomic.Int64 // of the wall clock
@@ -125,7 +126,7 @@ func DefaultSettings() node.Settings {
 // the test ends.
 func New(tb testing.TB, o Options) *Fixture {
 	tb.Helper()
-	f := &Fixture{Hasher: identity.NewHasher(identity.HasherConfig{})}
+	f := &Fixture{Hasher: passhash.New(passhash.Config{})}
 	if !o.At.IsZero() {
 		f.frozen.Store(o.At.UnixNano())
 	}

@@ -16,6 +16,7 @@ import (
 	"github.com/bearerd/bearerd/internal/identity"
 	"github.com/bearerd/bearerd/internal/issuance"
 	"github.com/bearerd/bearerd/internal/node"
+	"github.com/bearerd/bearerd/internal/passhash"
 	"github.com/bearerd/bearerd/internal/records"
 	"github.com/bearerd/bearerd/internal/records/op"
 	"github.com/bearerd/bearerd/internal/revocation"
@@ -177,11 +178,11 @@ func WithUser(username string, b access.Binding) access.Binding {
 }
 
 // CheapHash returns a hash of the password "right" that takes no time to check.
-func CheapHash(tb testing.TB) identity.PasswordHash {
+func CheapHash(tb testing.TB) passhash.Hash {
 	tb.Helper()
 	key, err := pbkdf2.Key(sha256.New, "right", []byte("salt"), 1, 32)
 	Must(tb, err)
-	hash, err := identity.ParseHash("pbkdf2_sha256$1$salt$" + base64.StdEncoding.EncodeToString(key))
+	hash, err := passhash.Parse("pbkdf2_sha256$1$salt$" + base64.StdEncoding.EncodeToString(key))
 	Must(tb, err)
 	return hash
 }

@@ -8,6 +8,7 @@ import (
 	"github.com/bearerd/bearerd/internal/audit"
 	"github.com/bearerd/bearerd/internal/identity"
 	"github.com/bearerd/bearerd/internal/keyring"
+	"github.com/bearerd/bearerd/internal/passhash"
 	"github.com/bearerd/bearerd/internal/records"
 	"github.com/bearerd/bearerd/internal/records/op"
 	"github.com/bearerd/bearerd/internal/records/upkeep"
@@ -73,7 +74,7 @@ type Directory interface {
 	// DecoyHash returns the password hash of the user whose id follows decoy
 	// (the first user's after the last; empty when there are no users), so that
 	// a login with an unknown username takes the time that a real one does.
-	DecoyHash(ctx context.Context, decoy string) (identity.PasswordHash, error)
+	DecoyHash(ctx context.Context, decoy string) (passhash.Hash, error)
 	// Users returns users by username, Limit at a time, after a cursor. A page of a search
 	// may have fewer users, and others after it.
 	Users(ctx context.Context, q records.UserQuery) (records.Page[identity.User], error)

@@ -8,6 +8,7 @@ import (
 	"github.com/bearerd/bearerd/internal/audit"
 	"github.com/bearerd/bearerd/internal/identity"
 	"github.com/bearerd/bearerd/internal/keyring"
+	"github.com/bearerd/bearerd/internal/passhash"
 	"github.com/bearerd/bearerd/internal/records"
 	"github.com/bearerd/bearerd/internal/records/upkeep"
 	"github.com/bearerd/bearerd/internal/revocation"
@@ -45,8 +46,8 @@ type (
 		Groups            *[]string
 		Disabled          *bool
 		Owner             *string
-		PasswordHash      *identity.PasswordHash
-		IfPassword        *identity.PasswordHash
+		PasswordHash      *passhash.Hash
+		IfPassword        *passhash.Hash
 		PasswordChangedAt *time.Time
 		NewPassword       bool // the password differs from the one before; this is not stored
 	}
@@ -126,7 +127,7 @@ type (
 	// Rehash replaces a password hash if it is still the old one.
 	Rehash struct {
 		ID       string
-		Old, New identity.PasswordHash
+		Old, New passhash.Hash
 	}
 	// RemoveUser removes a user with their bindings; their tokens stay listed.
 	RemoveUser struct{ ID string }

@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/bearerd/bearerd/internal/passhash"
+
 	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/identity"
 	"github.com/bearerd/bearerd/internal/records"
@@ -75,12 +77,12 @@ func userFields(u *identity.User) []any {
 }
 
 // hash reads a password hash, which prints as nothing elsewhere.
-type hash struct{ to *identity.PasswordHash }
+type hash struct{ to *passhash.Hash }
 
 // Scan implements sql.Scanner.
 func (h hash) Scan(value any) error {
 	text, err := column.TextOf(value)
-	*h.to = identity.PasswordHash(text)
+	*h.to = passhash.Hash(text)
 	return err
 }
 
@@ -110,7 +112,7 @@ func (g groups) Scan(value any) error {
 
 // DecoyHash returns the hash of the user with a password whose id follows decoy, and
 // of the first of them when none does; empty when nobody has a password.
-func (p *People) DecoyHash(ctx context.Context, decoy string) (found identity.PasswordHash, err error) {
+func (p *People) DecoyHash(ctx context.Context, decoy string) (found passhash.Hash, err error) {
 	err = p.db.Read(ctx, func(ctx context.Context, c engine.Conn) error {
 		err := c.Row(ctx, selectDecoyHash, []any{decoy}, hash{&found})
 		if errors.Is(err, sql.ErrNoRows) {

@@ -11,6 +11,7 @@ import (
 	"github.com/bearerd/bearerd/internal/access"
 	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/identity"
+	"github.com/bearerd/bearerd/internal/passhash"
 	"github.com/bearerd/bearerd/internal/records"
 	"github.com/bearerd/bearerd/internal/records/op"
 	"github.com/bearerd/bearerd/internal/revocation"
@@ -31,7 +32,7 @@ func testUsers(t *testing.T, s *Suite) {
 	again.Username = u.Username
 	s.refuse(t, fault.Conflict, op.CreateUser{User: again})
 
-	name, hash, disabled, groups := "New Name", identity.PasswordHash("new hash"), true, []string{"guests"}
+	name, hash, disabled, groups := "New Name", passhash.Hash("new hash"), true, []string{"guests"}
 	s.do(t, op.UpdateUser{ID: u.ID, Name: &name, PasswordHash: &hash, Disabled: &disabled})
 	u.Name, u.PasswordHash, u.Disabled = name, hash, true
 	same(t, "the user as updated", *must[records.Principal](t)(s.principal(ctx, u.ID)).User, u)
@@ -238,8 +239,8 @@ func testSnapshot(t *testing.T, s *Suite) {
 
 func testDecoy(t *testing.T, s *Suite) {
 	ctx := t.Context()
-	decoy := func(after string) identity.PasswordHash {
-		return must[identity.PasswordHash](t)(s.store.DecoyHash(ctx, after))
+	decoy := func(after string) passhash.Hash {
+		return must[passhash.Hash](t)(s.store.DecoyHash(ctx, after))
 	}
 	if h := decoy("x"); h != "" {
 		t.Fatal("a decoy without users")
@@ -247,7 +248,7 @@ func testDecoy(t *testing.T, s *Suite) {
 	without := user(2)
 	without.PasswordHash = ""
 	s.do(t, op.CreateUser{User: user(1)}, op.CreateUser{User: without}, op.CreateUser{User: user(3)})
-	for after, want := range map[string]identity.PasswordHash{
+	for after, want := range map[string]passhash.Hash{
 		"": "hash1", user(1).ID: "hash3", user(2).ID: "hash3", user(3).ID: "hash1", "ffff": "hash1",
 	} {
 		if decoy(after) != want {

@@ -5,7 +5,7 @@ import (
 	"time"
 
 	"github.com/bearerd/bearerd/internal/fault"
-	"github.com/bearerd/bearerd/internal/identity"
+	"github.com/bearerd/bearerd/internal/passhash"
 	"github.com/bearerd/bearerd/internal/records"
 	"github.com/bearerd/bearerd/internal/records/op"
 	"github.com/bearerd/bearerd/internal/token"
@@ -108,7 +108,7 @@ func testPasswordLinks(t *testing.T, s *Suite) {
 	s.do(t, op.AddPasswordLink{Link: link("third", u.ID)})
 	s.do(t, op.UpdateUser{ID: u.ID, Name: new("Somebody")})
 	must[records.PasswordLink](t)(s.store.PasswordLink(ctx, token.Digest("third")))
-	s.do(t, op.UpdateUser{ID: u.ID, PasswordHash: new(identity.PasswordHash("another"))})
+	s.do(t, op.UpdateUser{ID: u.ID, PasswordHash: new(passhash.Hash("another"))})
 	gone("with another password", "third")
 	must[records.PasswordLink](t)(s.store.PasswordLink(ctx, other.Digest))
 	s.do(t, op.RemoveUser{ID: user(2).ID})
@@ -119,7 +119,7 @@ func testPasswordLinks(t *testing.T, s *Suite) {
 func testIfPassword(t *testing.T, s *Suite) {
 	u := user(1)
 	s.do(t, op.CreateUser{User: u})
-	was, next := u.PasswordHash, identity.PasswordHash("another hash")
+	was, next := u.PasswordHash, passhash.Hash("another hash")
 	s.refuse(t, fault.Conflict, op.UpdateUser{ID: u.ID, PasswordHash: &next, IfPassword: &next})
 	s.do(t, op.UpdateUser{ID: u.ID, PasswordHash: &next, IfPassword: &was})
 	s.refuse(t, fault.Conflict, op.UpdateUser{ID: u.ID, PasswordHash: &was, IfPassword: &was})

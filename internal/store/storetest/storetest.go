@@ -15,6 +15,7 @@ import (
 	"github.com/bearerd/bearerd/internal/audit"
 	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/identity"
+	"github.com/bearerd/bearerd/internal/passhash"
 	"github.com/bearerd/bearerd/internal/records"
 	"github.com/bearerd/bearerd/internal/records/contract"
 	"github.com/bearerd/bearerd/internal/records/op"
@@ -229,7 +230,7 @@ func must[T any](t *testing.T) func(T, error) T {
 func user(n int) identity.User {
 	return identity.User{
 		ID: fmt.Sprintf("00000000-0000-4000-8000-%012d", n), Username: fmt.Sprintf("user%03d", n), Name: fmt.Sprintf("User %d", n),
-		Email: fmt.Sprintf("user%d@example.org", n), Groups: []string{"curators", "staff"}, PasswordHash: identity.PasswordHash(fmt.Sprint("hash", n)),
+		Email: fmt.Sprintf("user%d@example.org", n), Groups: []string{"curators", "staff"}, PasswordHash: passhash.Hash(fmt.Sprint("hash", n)),
 	}
 }
 
