@@ -1,21 +1,19 @@
-// Package store keeps bearerd's data in an SQLite or a PostgreSQL database: users,
-// clients and bindings, stored tokens, signing keys, the revocation log, and the audit
-// log. The statements are the same for both, except for those in sqlite.go and the
-// postgres files.
+// Package store keeps bearerd's data in an SQLite or a PostgreSQL database. It opens a
+// database, brings its schema up to date, resumes a restored backup, inspects and purges;
+// what it keeps is read and changed by its parts:
+//
+//   - people: users and what belongs to them
+//   - registry: collections, roles, bindings, clients, issuers, signing keys
+//   - tokens: stored tokens, imports, device codes and authorization codes
+//   - logs: the revocation log with its nodes, and the audit log
+//   - upkeep: what nodes keep on their own account
+//
+// The parts stand on packages engine, query and column. Package batch does the operations
+// of a batch with them, and the engines, packages sqlite and postgres, run it. The
+// statements are the same for both engines, except for their own and those of a Dialect.
 //
 // Every write is one transaction and is answered after its commit has reached the disk.
 // Reads see a snapshot and don't wait for writers.
-//
-// On SQLite (write-ahead log, synchronous=FULL) one goroutine does all of a process's
-// writes. It does all waiting writes in one transaction, each in a savepoint, so that a
-// hundred of them take little longer than one. Another process may write to the same file
-// at the same time.
-//
-// On PostgreSQL any number of nodes write side by side (READ COMMITTED,
-// synchronous_commit=on). An operation locks what it reads before it writes. Batches that
-// wait together at a node share a transaction, and the entries of the log are appended
-// last, in one message with the commit. A commit that is under way is never cancelled;
-// its caller gets an error after a second, that the store doesn't answer.
 //
 // The revocation log gets its sequence from one row that every append updates, in the
 // transaction that the entry is about. So entries are committed in the order of their

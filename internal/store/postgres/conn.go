@@ -108,7 +108,7 @@ func (c *conn) Exec(ctx context.Context, text string, args ...any) (int64, error
 	return n, err
 }
 
-// row returns sql.ErrNoRows for arguments that can't be stored.
+// Row returns sql.ErrNoRows for arguments that can't be stored.
 func (c *conn) Row(ctx context.Context, text string, args []any, dest ...any) error {
 	if !storable(args) {
 		return sql.ErrNoRows

@@ -45,6 +45,7 @@ func (*DB) Adopt(ctx context.Context, c engine.Conn) error {
 	return err
 }
 
+// Backup implements engine.DB: the error is fault.Invalid.
 func (*DB) Backup(context.Context, string) error {
 	return fault.New(fault.Invalid, "the database is PostgreSQL's: make the backup with pg_dump, or with what its server offers")
 }

@@ -1,8 +1,8 @@
 // Package postgres is the engine for PostgreSQL, on which any number of nodes write side by side
 // (READ COMMITTED, synchronous_commit=on).
 //
-// An operation locks what it reads before it writes. Batches that wait together at a node share
-// a transaction, and the entries of the revocation log are appended last, in one message with
+// An operation locks what it reads before it writes. Batches that wait together at a node
+// share a transaction, and the entries of the revocation log are appended last, in one message with
 // the commit: a client that is cut off anywhere in its message never leaves the log's row
 // locked. A commit that is under way is never cancelled; its caller gets an error after a
 // second, that the store doesn't answer.
@@ -236,10 +236,12 @@ func cause(ctx context.Context, err error) error {
 	return context.Cause(ctx)
 }
 
+// Read implements engine.DB.
 func (db *DB) Read(ctx context.Context, do engine.Work) error {
 	return db.patiently(ctx, func(ctx context.Context, c *conn) error { return do(ctx, c) })
 }
 
+// Snapshot implements engine.DB.
 func (db *DB) Snapshot(ctx context.Context, do engine.Work) error {
 	return db.patiently(ctx, func(ctx context.Context, c *conn) error {
 		c.begin(beginSnapshot)
@@ -248,6 +250,7 @@ func (db *DB) Snapshot(ctx context.Context, do engine.Work) error {
 	})
 }
 
+// Write implements engine.DB.
 func (db *DB) Write(ctx context.Context, do engine.Work) error {
 	if db.stuck.crowded(ctx, db.limits.mostStuck()) {
 		return errStuck
@@ -284,6 +287,7 @@ func (db *DB) patiently(ctx context.Context, do func(context.Context, *conn) err
 	}
 }
 
+// Alone implements engine.DB.
 func (db *DB) Alone(ctx context.Context, do engine.Work) (err error) {
 	dialed, err := db.dial(ctx, patient())
 	if err != nil {
@@ -322,7 +326,7 @@ func (db *DB) stopped() bool {
 	}
 }
 
-// close waits for what is under way. A commit that nobody waits for any more goes on at
+// Close waits for what is under way. A commit that nobody waits for any more goes on at
 // the server.
 func (db *DB) Close() error {
 	close(db.stop)

@@ -20,6 +20,7 @@ ON CONFLICT (name) DO NOTHING`
 	deleteNodes = `DELETE FROM nodes`
 )
 
+// Backup implements engine.DB. The error is fs.ErrExist when the file exists.
 func (db *DB) Backup(ctx context.Context, path string) error {
 	if _, err := os.Lstat(path); err == nil {
 		return fs.ErrExist

@@ -97,10 +97,10 @@ func (c *conn) Append(ctx context.Context, entries []revocation.Entry, head *rev
 	return nil
 }
 
-// origin returns none: a file is one database.
+// Origin returns none: a file is one database.
 func (*conn) Origin() string { return "" }
 
-// lock does nothing: only one transaction writes at a time.
+// Lock does nothing: only one transaction writes at a time.
 func (*conn) Lock(context.Context, engine.Lock) error { return nil }
 
 func (c *conn) close() error {

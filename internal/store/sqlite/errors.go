@@ -4,7 +4,7 @@ import (
 	"errors"
 	"fmt"
 
-	"modernc.org/sqlite"
+	"modernc.org/sqlite" // the driver named "sqlite"
 	sqlite3 "modernc.org/sqlite/lib"
 
 	"github.com/bearerd/bearerd/internal/fault"

@@ -20,8 +20,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	// the driver named "sqlite"
-
 	"github.com/bearerd/bearerd/internal/records"
 	"github.com/bearerd/bearerd/internal/records/op"
 	"github.com/bearerd/bearerd/internal/revocation"
@@ -184,7 +182,7 @@ func (db *DB) Disconnect() error {
 	return errors.Join(errs...)
 }
 
-// close waits for those who read and for the writer.
+// Close waits for those who read and for the writer.
 func (db *DB) Close() error {
 	close(db.stop)
 	<-db.stopped
@@ -196,6 +194,7 @@ func (db *DB) Close() error {
 	return errors.Join(errs...)
 }
 
+// Read implements engine.DB.
 func (db *DB) Read(ctx context.Context, do engine.Work) error {
 	select {
 	case <-db.readers.idle:
@@ -212,6 +211,7 @@ func (db *DB) Read(ctx context.Context, do engine.Work) error {
 	}
 }
 
+// Snapshot implements engine.DB.
 func (db *DB) Snapshot(ctx context.Context, do engine.Work) error {
 	return db.Read(ctx, func(ctx context.Context, c engine.Conn) error {
 		if _, err := c.Exec(ctx, beginRead); err != nil {
@@ -222,7 +222,7 @@ func (db *DB) Snapshot(ctx context.Context, do engine.Work) error {
 	})
 }
 
-// alone is for use before the writer runs.
+// Alone is for use before the writer runs.
 func (db *DB) Alone(ctx context.Context, do engine.Work) error {
 	c := db.writer
 	return patiently(ctx, func() error {
@@ -268,7 +268,7 @@ func (*DB) Clock(context.Context) (at time.Time, ok bool, err error) {
 	return time.Time{}, false, nil
 }
 
-// listen waits for ctx: SQLite doesn't notify anybody of what other processes do.
+// Listen waits for ctx: SQLite doesn't notify anybody of what other processes do.
 func (*DB) Listen(ctx context.Context, _ func()) error {
 	<-ctx.Done()
 	return ctx.Err()

@@ -29,7 +29,7 @@ type Upkeep struct {
 // New returns what the nodes of a database keep.
 func New(db engine.DB, now func() time.Time) *Upkeep {
 	x := &Upkeep{Traffic: Traffic{db}, Census: Census{db}, Uses: Uses{db: db, now: now}, Shadows: Shadows{db}, Outbox: Outbox{db}, Confirmations: Confirmations{db, now}}
-	x.Uses.walk.Store(math.MinInt64 + rand.Int64N(1<<62)) //nolint:gosec // among the keys of UUIDs, so that short-lived processes look through all in the end
+	x.walk.Store(math.MinInt64 + rand.Int64N(1<<62)) //nolint:gosec // among the keys of UUIDs, so that short-lived processes look through all in the end
 	return x
 }
 
