@@ -29,12 +29,10 @@ func (s *Store) Backup(ctx context.Context, path string) error {
 	return nil
 }
 
-const (
-	// Sequences that were assigned between the backup and now are below the new one, and
-	// a reader that comes from there finds the gap purged. The time is that of the last
-	// write in the copy.
-	raiseHead = `UPDATE log_head SET seq = seq + $1, purged = seq + $1 WHERE one = 1 RETURNING seq`
-)
+// Sequences that were assigned between the backup and now are below the new one, and
+// a reader that comes from there finds the gap purged. The time is that of the last
+// write in the copy.
+const raiseHead = `UPDATE log_head SET seq = seq + $1, purged = seq + $1 WHERE one = 1 RETURNING seq`
 
 // raise is by how much the sequence of a restored log is raised: more entries than are
 // ever written between two backups.

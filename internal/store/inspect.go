@@ -65,8 +65,8 @@ const (
 // fs.ErrNotExist for a file, as is one of another program or of a later version.
 func Inspect(ctx context.Context, database string, o Options) (*Inspection, error) {
 	in := &Inspection{}
-	err := look(ctx, database, o, func(ctx context.Context, c engine.Conn, s engine.Dialect) error {
-		todo, err := schema.Missing(ctx, c, s)
+	err := look(ctx, database, o, func(ctx context.Context, c engine.Conn, d engine.Dialect) error {
+		todo, err := schema.Missing(ctx, c, d)
 		if err != nil {
 			return err
 		}
@@ -104,7 +104,7 @@ func (in *Inspection) readState(ctx context.Context, c engine.Conn) (err error) 
 		in.Moved, err = postgres.Moved(ctx, c)
 		return err
 	}
-	in.Moved, err = (*sqlite.DB)(nil).Restored(ctx, c) // which changes nothing
+	in.Moved, err = sqlite.Moved(ctx, c)
 	return err
 }
 

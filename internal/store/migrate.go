@@ -27,13 +27,11 @@ func Pending(ctx context.Context, database string, o Options) (names []string, e
 }
 
 // look reads a database in one snapshot, without changing anything.
-func look(ctx context.Context, database string, o Options, do func(context.Context, engine.Conn, engine.Dialect) error) error {
+func look(ctx context.Context, database string, o Options, do engine.LookWork) error {
 	if isPostgres(database) {
-		return postgres.Look(ctx, database, postgres.Options{Limits: o.Postgres, Bulk: o.Bulk, Queries: new(atomic.Int64)}, func(ctx context.Context, c engine.Conn) error {
-			return do(ctx, c, (*postgres.DB)(nil).Dialect())
-		})
+		return postgres.Look(ctx, database, postgres.Options{Limits: o.Postgres, Bulk: o.Bulk, Queries: new(atomic.Int64)}, do)
 	}
-	return sqlite.Explain(sqlite.Look(ctx, database, func(ctx context.Context, c engine.Conn) error { return do(ctx, c, (*sqlite.DB)(nil).Dialect()) }))
+	return sqlite.Explain(sqlite.Look(ctx, database, do))
 }
 
 func namesOf(todo []schema.Migration) (names []string) {

@@ -16,6 +16,10 @@ import (
 // transaction, when it was rolled back.
 type Work func(context.Context, Conn) error
 
+// LookWork is what is done on a connection to a database that isn't opened, in one snapshot and
+// without changing anything.
+type LookWork func(context.Context, Conn, Dialect) error
+
 // DB is an open database: what differs between SQLite and PostgreSQL.
 type DB interface {
 	// Read runs do on a connection of its own. Each of its statements sees what is

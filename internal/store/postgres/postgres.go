@@ -360,7 +360,7 @@ SELECT n.node, $1, $2, passed.value::text, $3 FROM json_each($4::json) passed JO
 }
 
 // Look reads a database in one snapshot, without changing anything.
-func Look(ctx context.Context, dsn string, o Options, do engine.Work) error {
+func Look(ctx context.Context, dsn string, o Options, do engine.LookWork) error {
 	db, err := Open(ctx, dsn, o)
 	if err != nil {
 		return err
@@ -371,7 +371,7 @@ func Look(ctx context.Context, dsn string, o Options, do engine.Work) error {
 	}
 	looking := &conn{db: db, c: c}
 	looking.begin(beginSnapshot)
-	err = explain(do(ctx, looking))
+	err = explain(do(ctx, looking, db.Dialect()))
 	return errors.Join(err, c.Close(engine.Detached(ctx)))
 }
 

@@ -74,7 +74,10 @@ func (db *DB) copyTo(ctx context.Context, path string) error {
 }
 
 // Restored implements engine.DB.
-func (*DB) Restored(ctx context.Context, c engine.Conn) (bool, error) {
+func (*DB) Restored(ctx context.Context, c engine.Conn) (bool, error) { return Moved(ctx, c) }
+
+// Moved reports whether a file is a restored backup that nobody has opened since.
+func Moved(ctx context.Context, c engine.Conn) (bool, error) {
 	return query.Exists(ctx, c, selectBackupMark)
 }
 

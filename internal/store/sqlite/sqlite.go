@@ -137,8 +137,8 @@ func patiently(ctx context.Context, do func() error) error {
 // database may be written to.
 func (db *DB) connect(ctx context.Context) (err error) {
 	// A database of another program, or of a later version, is left alone.
-	err = Look(ctx, db.path, func(ctx context.Context, c engine.Conn) error {
-		_, err := schema.Missing(ctx, c, db.Dialect())
+	err = Look(ctx, db.path, func(ctx context.Context, c engine.Conn, d engine.Dialect) error {
+		_, err := schema.Missing(ctx, c, d)
 		return err
 	})
 	if err != nil {
@@ -343,7 +343,7 @@ func syncDir(path string) error {
 }
 
 // Look reads a file in one snapshot, without changing anything.
-func Look(ctx context.Context, path string, do engine.Work) error {
+func Look(ctx context.Context, path string, do engine.LookWork) error {
 	if err := ensureFile(path, false); err != nil {
 		return err
 	}
@@ -356,7 +356,7 @@ func Look(ctx context.Context, path string, do engine.Work) error {
 		return err
 	}
 	if _, err = c.Exec(ctx, beginRead); err == nil { // another process may migrate in between
-		err = do(ctx, c)
+		err = do(ctx, c, db.Dialect())
 	}
 	return errors.Join(err, c.close())
 }
