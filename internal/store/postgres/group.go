@@ -160,18 +160,18 @@ func (db *DB) Commit(ctx context.Context, b op.Batch) (revocation.Seq, error) {
 	}
 	j := &job{batch: b, plain: c.plain(), done: make(chan struct{})}
 	if c == byItself {
-		db.commitAlone(ctx, j)
+		db.committer.commitAlone(ctx, j)
 		return j.seq, j.err
 	}
 	if err := db.committer.add(ctx, c, j); err != nil {
 		return 0, err
 	}
-	return db.await(ctx, j)
+	return db.committer.await(ctx, j)
 }
 
 // await waits for the outcome of a job, but no longer than a caller may have to wait.
-func (db *DB) await(ctx context.Context, j *job) (revocation.Seq, error) {
-	timer := time.NewTimer(db.limits.StatementTimeout)
+func (g *committer) await(ctx context.Context, j *job) (revocation.Seq, error) {
+	timer := time.NewTimer(g.db.limits.StatementTimeout)
 	defer timer.Stop()
 	select {
 	case <-j.done:
@@ -180,7 +180,7 @@ func (db *DB) await(ctx context.Context, j *job) (revocation.Seq, error) {
 		if j.claim() {
 			return 0, ctx.Err()
 		}
-	case <-db.stop:
+	case <-g.db.stop:
 		if j.claim() {
 			return 0, engine.ErrClosed
 		}
@@ -194,7 +194,7 @@ func (db *DB) await(ctx context.Context, j *job) (revocation.Seq, error) {
 	case <-j.done:
 		return j.seq, j.err
 	case <-timer.C:
-		return 0, db.classify(errSlow)
+		return 0, g.db.classify(errSlow)
 	}
 }
 
@@ -217,7 +217,7 @@ func (g *committer) add(ctx context.Context, c class, j *job) error {
 // lane carries out groups of a class until nothing waits.
 func (g *committer) lane(ctx context.Context, c class) {
 	for jobs := g.take(c); jobs != nil; jobs = g.take(c) {
-		g.db.carryOutGroup(ctx, c, jobs)
+		g.carryOutGroup(ctx, c, jobs)
 	}
 }
 
@@ -266,28 +266,28 @@ func (g *committer) enqueue(c class, j *job) {
 }
 
 // carryOutGroup answers all jobs.
-func (db *DB) carryOutGroup(ctx context.Context, c class, jobs []*job) {
+func (g *committer) carryOutGroup(ctx context.Context, c class, jobs []*job) {
 	switch {
-	case db.stuck.crowded(ctx, db.limits.mostStuck()):
+	case g.db.stuck.crowded(ctx, g.db.limits.mostStuck()):
 		for _, j := range jobs {
 			j.answer(0, errStuck)
 		}
 	case c.plain():
-		db.revoke(ctx, jobs)
+		g.revoke(ctx, jobs)
 	case jobs[0].plain:
-		db.revokeAlone(ctx, jobs[0])
+		g.revokeAlone(ctx, jobs[0])
 	case len(jobs) == 1:
-		db.commitAlone(ctx, jobs[0])
+		g.commitAlone(ctx, jobs[0])
 	default:
-		db.commitTogether(ctx, jobs)
+		g.commitTogether(ctx, jobs)
 	}
 }
 
 // commitAlone carries out one job in a transaction of its own, which waits for the
 // locks that it needs.
-func (db *DB) commitAlone(ctx context.Context, j *job) {
+func (g *committer) commitAlone(ctx context.Context, j *job) {
 	var seq revocation.Seq
-	err := db.Write(ctx, func(ctx context.Context, c engine.Conn) error { return batch.CarryOut(ctx, c, j.batch, &seq) })
+	err := g.db.Write(ctx, func(ctx context.Context, c engine.Conn) error { return batch.CarryOut(ctx, c, j.batch, &seq) })
 	if err != nil {
 		j.answer(0, err) // a commit that goes on may still write seq
 		return
@@ -305,12 +305,12 @@ type outcome struct {
 // in a savepoint, then the entries of all. If one of them makes all fail, because the
 // server refused to prepare its statements before it had the savepoint, each is done
 // separately.
-func (db *DB) commitTogether(ctx context.Context, jobs []*job) {
+func (g *committer) commitTogether(ctx context.Context, jobs []*job) {
 	outcomes := make([]outcome, len(jobs))
 	var head revocation.Seq
-	err := db.patiently(ctx, func(ctx context.Context, c *conn) error {
+	err := g.db.patiently(ctx, func(ctx context.Context, c *conn) error {
 		c.begin(beginCommitted)
-		err := engine.Guarded(func() error { return c.together(ctx, jobs, outcomes, &head) })
+		err := engine.Guarded(func() error { return together(ctx, c, jobs, outcomes, &head) })
 		if err == nil {
 			return c.commit(ctx)
 		}
@@ -325,11 +325,11 @@ func (db *DB) commitTogether(ctx context.Context, jobs []*job) {
 		o := outcomes[i]
 		switch {
 		case err != nil && !shared(err), err == nil && o.leave:
-			db.committer.apart(j)
+			g.apart(j)
 		case err != nil:
 			j.answer(0, err)
 		case o.err != nil:
-			j.answer(0, db.classify(o.err))
+			j.answer(0, g.db.classify(o.err))
 		case len(j.batch.Log) == 0:
 			j.answer(0, nil)
 		default:
@@ -340,7 +340,7 @@ func (db *DB) commitTogether(ctx context.Context, jobs []*job) {
 }
 
 // together does the operations of the jobs. An error is one of the whole group.
-func (c *conn) together(ctx context.Context, jobs []*job, outcomes []outcome, head *revocation.Seq) error {
+func together(ctx context.Context, c *conn, jobs []*job, outcomes []outcome, head *revocation.Seq) error {
 	if err := engine.SameServer(c, jobs[0].batch.Origin); err != nil {
 		return err
 	}
@@ -355,7 +355,7 @@ func (c *conn) together(ctx context.Context, jobs []*job, outcomes []outcome, he
 	}
 	var entries []revocation.Entry
 	for i, j := range jobs {
-		o, err := c.attempt(ctx, j)
+		o, err := attempt(ctx, c, j)
 		if err != nil {
 			return err
 		}
@@ -371,7 +371,7 @@ func (c *conn) together(ctx context.Context, jobs []*job, outcomes []outcome, he
 
 // attempt does the operations of one job so that they are rolled back when one fails. An
 // error is one of the whole group.
-func (c *conn) attempt(ctx context.Context, j *job) (outcome, error) {
+func attempt(ctx context.Context, c *conn, j *job) (outcome, error) {
 	if err := c.Post(ctx, savepoint); err != nil {
 		return outcome{}, err
 	}

@@ -20,7 +20,7 @@ func (db *DB) Listen(ctx context.Context, wake func()) error {
 	pause := firstPause
 	for {
 		heard := false
-		_ = db.listenOnce(ctx, func() { // whatever ended it, the log is also asked at intervals
+		_ = listener{db}.once(ctx, func() { // whatever ended it, the log is also asked at intervals
 			heard = true
 			wake()
 		})
@@ -39,19 +39,22 @@ func (db *DB) Listen(ctx context.Context, wake func()) error {
 	}
 }
 
-// listenOnce listens on a connection of its own until that is lost.
-func (db *DB) listenOnce(ctx context.Context, wake func()) error {
-	c, err := db.dial(ctx, nil)
+// listener listens to the log of a database, on a connection of its own.
+type listener struct{ db *DB }
+
+// once listens on a connection of its own until that is lost.
+func (l listener) once(ctx context.Context, wake func()) error {
+	c, err := l.db.dial(ctx, nil)
 	if err != nil {
 		return err
 	}
-	defer db.hangUp(c)
+	defer l.hangUp(c)
 	if _, err := c.Exec(ctx, "LISTEN bearerd_log"); err != nil {
 		return err
 	}
 	wake() // for what was appended before
 	for {
-		if err := db.notified(ctx, c); err != nil {
+		if err := l.notified(ctx, c); err != nil {
 			return err
 		}
 		wake()
@@ -59,22 +62,22 @@ func (db *DB) listenOnce(ctx context.Context, wake func()) error {
 }
 
 // hangUp closes a connection that may be lost.
-func (db *DB) hangUp(c *pgx.Conn) {
-	ctx, cancel := context.WithTimeout(context.Background(), db.limits.StatementTimeout)
+func (l listener) hangUp(c *pgx.Conn) {
+	ctx, cancel := context.WithTimeout(context.Background(), l.db.limits.StatementTimeout)
 	defer cancel()
 	_ = c.Close(ctx)
 }
 
 // notified waits for a notification, and tests from time to time that one could come.
-func (db *DB) notified(ctx context.Context, c *pgx.Conn) error {
+func (l listener) notified(ctx context.Context, c *pgx.Conn) error {
 	for {
-		waiting, cancel := context.WithTimeout(ctx, max(leastQuiet, db.limits.Staleness))
+		waiting, cancel := context.WithTimeout(ctx, max(leastQuiet, l.db.limits.Staleness))
 		_, err := c.WaitForNotification(waiting)
 		cancel()
 		if err == nil || ctx.Err() != nil || !errors.Is(err, context.DeadlineExceeded) {
 			return errors.Join(err, ctx.Err())
 		}
-		answering, cancel := context.WithTimeout(ctx, db.limits.StatementTimeout)
+		answering, cancel := context.WithTimeout(ctx, l.db.limits.StatementTimeout)
 		err = c.Ping(answering)
 		cancel()
 		if err != nil {

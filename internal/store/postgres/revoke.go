@@ -19,11 +19,11 @@ const (
 
 // revoke carries out batches that revoke and record, in one transaction and one message.
 // Those whose tokens are locked by another transaction are carried out separately.
-func (db *DB) revoke(ctx context.Context, jobs []*job) {
-	head, left, err := db.callRevoke(ctx, jobs)
+func (g *committer) revoke(ctx context.Context, jobs []*job) {
+	head, left, err := g.callRevoke(ctx, jobs)
 	if err != nil && len(jobs) > 1 && !shared(err) {
 		for _, j := range jobs {
-			db.revoke(ctx, []*job{j})
+			g.revoke(ctx, []*job{j})
 		}
 		return
 	}
@@ -32,7 +32,7 @@ func (db *DB) revoke(ctx context.Context, jobs []*job) {
 		case err != nil:
 			j.answer(0, err)
 		case slices.Contains(left, int64(i)):
-			db.committer.apart(j)
+			g.apart(j)
 		case len(j.batch.Log) == 0:
 			j.answer(0, nil)
 		default:
@@ -45,13 +45,13 @@ func (db *DB) revoke(ctx context.Context, jobs []*job) {
 // revokeAlone carries out a batch whose tokens are locked by another transaction. It
 // tries several times before it waits for them, because while it waits all other
 // revocations wait too.
-func (db *DB) revokeAlone(ctx context.Context, j *job) {
-	enough := time.NewTimer(db.limits.StatementTimeout / 2)
+func (g *committer) revokeAlone(ctx context.Context, j *job) {
+	enough := time.NewTimer(g.db.limits.StatementTimeout / 2)
 	defer enough.Stop()
 	pause := time.NewTicker(groupWait)
 	defer pause.Stop()
 	for {
-		head, left, err := db.callRevoke(ctx, []*job{j})
+		head, left, err := g.callRevoke(ctx, []*job{j})
 		if err != nil || len(left) == 0 {
 			if len(j.batch.Log) == 0 {
 				head = 0
@@ -61,11 +61,11 @@ func (db *DB) revokeAlone(ctx context.Context, j *job) {
 		}
 		select {
 		case <-pause.C:
-		case <-db.stop:
+		case <-g.db.stop:
 			j.answer(0, engine.ErrClosed)
 			return
 		case <-enough.C:
-			db.commitAlone(ctx, j)
+			g.commitAlone(ctx, j)
 			return
 		}
 	}
@@ -73,13 +73,13 @@ func (db *DB) revokeAlone(ctx context.Context, j *job) {
 
 // callRevoke returns the last sequence, and the numbers of the jobs that were left
 // out. It is 0 when nothing was appended.
-func (db *DB) callRevoke(ctx context.Context, jobs []*job) (seq revocation.Seq, left []int64, err error) {
+func (g *committer) callRevoke(ctx context.Context, jobs []*job) (seq revocation.Seq, left []int64, err error) {
 	args := revokeArgs(jobs)
 	var answer struct { // a commit that goes on may still write it
 		head *revocation.Seq
 		left []int64
 	}
-	err = db.patiently(ctx, func(ctx context.Context, c *conn) error {
+	err = g.db.patiently(ctx, func(ctx context.Context, c *conn) error {
 		answer.head, answer.left = nil, nil
 		if err := engine.SameServer(c, jobs[0].batch.Origin); err != nil {
 			return err

@@ -85,12 +85,9 @@ type DB struct {
 	file    os.FileInfo // the file as it was opened
 	queries *atomic.Int64
 
-	queue   chan *job
-	stop    chan struct{} // closed: the writer ends
-	stopped chan struct{} // closed: the writer has ended
-	bulk    bool          // this process writes a very large number of rows
+	bulk bool // this process writes a very large number of rows
 
-	writer  *conn // used by the writer's goroutine alone
+	writer  writer
 	readers pool
 }
 
@@ -105,8 +102,9 @@ func Open(ctx context.Context, path string, o Options) (*DB, error) {
 	}
 	db := &DB{
 		path: path, queries: o.Queries, bulk: o.Bulk,
-		queue: make(chan *job, queueLength), stop: make(chan struct{}), stopped: make(chan struct{}),
+		writer: writer{queue: make(chan *job, queueLength), stop: make(chan struct{}), stopped: make(chan struct{})},
 	}
+	db.writer.db = db
 	if db.file, err = os.Stat(path); err != nil {
 		return nil, err
 	}
@@ -114,7 +112,7 @@ func Open(ctx context.Context, path string, o Options) (*DB, error) {
 }
 
 // Serve starts the writer.
-func (db *DB) Serve(ctx context.Context) { go db.serve(engine.Detached(ctx)) }
+func (db *DB) Serve(ctx context.Context) { go db.writer.serve(engine.Detached(ctx)) }
 
 // openTimeout is how long opening the database waits for another process that has locked
 // it: longer than any write of another bearerd.
@@ -154,7 +152,7 @@ func (db *DB) connect(ctx context.Context) (err error) {
 	if db.bulk {
 		pragmas = append(pragmas, "cache_size(-196608)", "wal_autocheckpoint(16000)", "temp_store(MEMORY)")
 	}
-	if db.writer, err = db.dial(ctx, dsn(db.path, pragmas...)); err != nil {
+	if db.writer.c, err = db.dial(ctx, dsn(db.path, pragmas...)); err != nil {
 		return err
 	}
 	readers := max(4, runtime.GOMAXPROCS(0))
@@ -176,17 +174,17 @@ func (db *DB) Disconnect() error {
 		<-db.readers.idle
 		errs = append(errs, db.readers.take().close())
 	}
-	if db.writer != nil {
-		errs = append(errs, db.writer.close())
+	if db.writer.c != nil {
+		errs = append(errs, db.writer.c.close())
 	}
 	return errors.Join(errs...)
 }
 
 // Close waits for those who read and for the writer.
 func (db *DB) Close() error {
-	close(db.stop)
-	<-db.stopped
-	errs := []error{db.writer.close()}
+	close(db.writer.stop)
+	<-db.writer.stopped
+	errs := []error{db.writer.c.close()}
 	for range cap(db.readers.idle) {
 		<-db.readers.idle
 		errs = append(errs, db.readers.take().close())
@@ -206,7 +204,7 @@ func (db *DB) Read(ctx context.Context, do engine.Work) error {
 		return db.classify(do(engine.Detached(ctx), c))
 	case <-ctx.Done():
 		return ctx.Err()
-	case <-db.stop:
+	case <-db.writer.stop:
 		return engine.ErrClosed
 	}
 }
@@ -224,7 +222,7 @@ func (db *DB) Snapshot(ctx context.Context, do engine.Work) error {
 
 // Alone is for use before the writer runs.
 func (db *DB) Alone(ctx context.Context, do engine.Work) error {
-	c := db.writer
+	c := db.writer.c
 	return patiently(ctx, func() error {
 		if _, err := c.Exec(ctx, beginWrite); err != nil {
 			return err
@@ -244,7 +242,7 @@ func (db *DB) Alone(ctx context.Context, do engine.Work) error {
 // Commit implements engine.DB.
 func (db *DB) Commit(ctx context.Context, b op.Batch) (seq revocation.Seq, err error) {
 	j := &job{single: len(b.Ops)+len(b.Log) == 0 && len(b.Audit) == 1}
-	err = db.enqueue(ctx, j, func(ctx context.Context, c engine.Conn) error { return batch.CarryOut(ctx, c, b, &seq) })
+	err = db.writer.enqueue(ctx, j, func(ctx context.Context, c engine.Conn) error { return batch.CarryOut(ctx, c, b, &seq) })
 	if err != nil {
 		return 0, err
 	}

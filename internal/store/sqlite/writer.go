@@ -31,24 +31,33 @@ type job struct {
 // claim takes or gives up a job, whichever comes first.
 func (j *job) claim() bool { return j.settled.CompareAndSwap(false, true) }
 
+// writer does all writes of a process, on a connection of its own.
+type writer struct {
+	db      *DB
+	c       *conn // used by the writer's goroutine alone
+	queue   chan *job
+	stop    chan struct{} // closed: the writer ends
+	stopped chan struct{} // closed: the writer has ended
+}
+
 // Write implements engine.DB: an error means that nothing was written. Another goroutine may
 // run do.
 func (db *DB) Write(ctx context.Context, do engine.Work) error {
-	return db.enqueue(ctx, &job{}, do)
+	return db.writer.enqueue(ctx, &job{}, do)
 }
 
 // enqueue has a job do something, and waits for its outcome.
-func (db *DB) enqueue(ctx context.Context, j *job, do engine.Work) error {
+func (w *writer) enqueue(ctx context.Context, j *job, do engine.Work) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
 	j.done = make(chan error, 1)
 	j.do = func(c engine.Conn) error { return do(engine.Detached(ctx), c) }
-	if db.closing() {
+	if w.closing() {
 		return engine.ErrClosed
 	}
 	select {
-	case db.queue <- j:
+	case w.queue <- j:
 	default:
 		return fault.After(fault.Unavailable, engine.Soon, "too many writes are waiting")
 	}
@@ -56,12 +65,12 @@ func (db *DB) enqueue(ctx context.Context, j *job, do engine.Work) error {
 	defer timer.Stop()
 	select {
 	case err := <-j.done:
-		return db.classify(err)
+		return w.db.classify(err)
 	case <-ctx.Done():
 		if j.claim() {
 			return ctx.Err()
 		}
-	case <-db.stopped:
+	case <-w.stopped:
 		if j.claim() {
 			return engine.ErrClosed
 		}
@@ -70,17 +79,17 @@ func (db *DB) enqueue(ctx context.Context, j *job, do engine.Work) error {
 			return fault.After(fault.Unavailable, engine.Soon, "the store is busy")
 		}
 	}
-	return db.classify(<-j.done)
+	return w.db.classify(<-j.done)
 }
 
 // serve is the writer: it carries out the jobs until the store is closed.
-func (db *DB) serve(ctx context.Context) {
-	defer close(db.stopped)
+func (w *writer) serve(ctx context.Context) {
+	defer close(w.stopped)
 	for {
 		select {
-		case j := <-db.queue:
-			db.group(ctx, db.writer, j)
-		case <-db.stop:
+		case j := <-w.queue:
+			w.group(ctx, w.c, j)
+		case <-w.stop:
 			return
 		}
 	}
@@ -88,8 +97,8 @@ func (db *DB) serve(ctx context.Context) {
 
 // group carries out a job, together with those that came in the meantime, in one
 // transaction: a commit takes as long as the disk needs, for one job and for many.
-func (db *DB) group(ctx context.Context, c *conn, first *job) {
-	if err := db.begin(ctx, c, first); err != nil {
+func (w *writer) group(ctx context.Context, c *conn, first *job) {
+	if err := w.begin(ctx, c, first); err != nil {
 		if first.claim() {
 			first.done <- err
 		}
@@ -99,7 +108,7 @@ func (db *DB) group(ctx context.Context, c *conn, first *job) {
 	var results []error
 	var lost error
 	most, try := groupLength, attempt
-	if db.bulk {
+	if w.db.bulk {
 		most, try = 1, attemptAlone
 	}
 	for j := first; j != nil; {
@@ -110,7 +119,7 @@ func (db *DB) group(ctx context.Context, c *conn, first *job) {
 		}
 		j = nil
 		if lost == nil && len(jobs) < most { // or it stays in the queue
-			j = db.waiting()
+			j = w.waiting()
 		}
 	}
 	if lost == nil {
@@ -126,9 +135,9 @@ func (db *DB) group(ctx context.Context, c *conn, first *job) {
 }
 
 // waiting returns the next job, or nil when there is none.
-func (db *DB) waiting() *job {
+func (w *writer) waiting() *job {
 	select {
-	case j := <-db.queue:
+	case j := <-w.queue:
 		return j
 	default:
 		return nil
@@ -137,11 +146,11 @@ func (db *DB) waiting() *job {
 
 // begin takes the write lock. Another process may hold it, and a busy one releases it
 // only for moments: SQLite's own way of waiting, longer each time, would miss them.
-func (db *DB) begin(ctx context.Context, c *conn, first *job) error {
-	over := func() bool { return first.settled.Load() || db.closing() }
+func (w *writer) begin(ctx context.Context, c *conn, first *job) error {
+	over := func() bool { return first.settled.Load() || w.closing() }
 	return retry(over, func() error {
 		// The open file must still be the one of that name.
-		if now, err := os.Stat(db.path); err != nil || !os.SameFile(now, db.file) {
+		if now, err := os.Stat(w.db.path); err != nil || !os.SameFile(now, w.db.file) {
 			return errMoved
 		}
 
@@ -162,9 +171,9 @@ func retry(over func() bool, do func() error) error {
 }
 
 // closing reports whether the database is closed, or being closed.
-func (db *DB) closing() bool {
+func (w *writer) closing() bool {
 	select {
-	case <-db.stop:
+	case <-w.stop:
 		return true
 	default:
 		return false
@@ -205,4 +214,4 @@ func attemptAlone(_ context.Context, c *conn, j *job) (err, lost error) {
 }
 
 // Queued returns how many writes wait for their transaction.
-func (db *DB) Queued() int { return len(db.queue) }
+func (db *DB) Queued() int { return len(db.writer.queue) }
