@@ -8,7 +8,9 @@ import (
 
 	"github.com/bearerd/bearerd/internal/access"
 	"github.com/bearerd/bearerd/internal/edgetest"
+
 	"github.com/bearerd/bearerd/internal/records"
+
 	"github.com/bearerd/bearerd/internal/identity"
 	"github.com/bearerd/bearerd/internal/node/nodetest"
 )
