@@ -111,7 +111,7 @@ func moreMutants() []Edit {
 	}}
 }
 
-// outsideMutants returns the edits that break what verifiers outside are waited for by.
+// outsideMutants returns the edits that break the wait for external verifiers.
 func outsideMutants() []Edit {
 	return []Edit{{
 		File: "internal/issuerclient/reading.go", Old: "\tr.ledger.Apply([]revocation.Entry{entry})\n",

@@ -1,4 +1,4 @@
-// Package confirming keeps the book of the verifiers outside that confirm revocations to
+// Package confirming keeps the book of the external verifiers that confirm revocations to
 // this node: edges, and services with the package verify. It makes it possible to wait for
 // them (revocation.WaitNodes for edges, revocation.WaitAll for all).
 //
