@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/bearerd/bearerd/internal/records"
+	"github.com/bearerd/bearerd/internal/records/upkeep"
 	"github.com/bearerd/bearerd/internal/revocation"
 )
 
@@ -19,7 +20,7 @@ type state struct {
 	head, purged revocation.Seq
 	purgedUntil  time.Time
 	nodes        map[string]revocation.Confirmation
-	passed       map[string][]records.PassedConfirmation // by the node that they are for
+	passed       map[string][]upkeep.PassedConfirmation // by the node that they are for
 	tokens       map[[32]byte]records.StoredToken
 	access       map[string]bool // by subject: whether it has access to the collection
 }
@@ -92,7 +93,7 @@ func newDatabase() *database {
 	d := &database{changed: make(chan struct{}), news: func() {}}
 	d.primary = newServer(1, &state{
 		nodes: map[string]revocation.Confirmation{}, tokens: map[[32]byte]records.StoredToken{}, access: map[string]bool{},
-		passed: map[string][]records.PassedConfirmation{},
+		passed: map[string][]upkeep.PassedConfirmation{},
 	})
 	d.servers = 1
 	d.attach()

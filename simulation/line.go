@@ -12,6 +12,7 @@ import (
 	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/identity"
 	"github.com/bearerd/bearerd/internal/records"
+	"github.com/bearerd/bearerd/internal/records/op"
 	"github.com/bearerd/bearerd/internal/revocation"
 )
 
@@ -230,12 +231,12 @@ func (s *store) Settle(ctx context.Context) (revocation.Seq, error) {
 	return head.Load(), err
 }
 
-// Commit implements records.Committer.
-func (s *store) Commit(ctx context.Context, b records.Batch) (revocation.Seq, error) {
+// Commit implements contract.Committer.
+func (s *store) Commit(ctx context.Context, b op.Batch) (revocation.Seq, error) {
 	var seq atomic.Int64 // on the primary, where it is carried out first
 	err := s.write(ctx, b.Origin, func(st *state) {
-		for _, op := range b.Ops {
-			carryOut(st, op)
+		for _, o := range b.Ops {
+			carryOut(st, o)
 		}
 		if len(b.Log) > 0 && seq.CompareAndSwap(0, st.append(b.Log)) {
 			s.db.news()
@@ -245,23 +246,23 @@ func (s *store) Commit(ctx context.Context, b records.Batch) (revocation.Seq, er
 }
 
 // carryOut carries out the operations that the simulation has.
-func carryOut(st *state, op records.Op) {
-	switch op := op.(type) {
-	case records.KillTokens:
+func carryOut(st *state, o op.Op) {
+	switch o := o.(type) {
+	case op.KillTokens:
 		for digest, t := range st.tokens {
-			if t.RevokedAt.IsZero() && (op.Owner == t.Owner || slices.Contains(op.IDs, t.ID) || slices.ContainsFunc(op.IDs, func(id string) bool {
+			if t.RevokedAt.IsZero() && (o.Owner == t.Owner || slices.Contains(o.IDs, t.ID) || slices.ContainsFunc(o.IDs, func(id string) bool {
 				return slices.Contains(t.Chain, id)
 			})) {
-				t.RevokedAt, t.Reason = op.At, op.Reason
+				t.RevokedAt, t.Reason = o.At, o.Reason
 				st.tokens[digest] = t
 			}
 		}
-	case records.AddToken:
-		st.tokens[op.Token.Digest] = op.Token
-	case records.AddBinding:
-		st.access[op.Binding.ID] = true
-	case records.RemoveBinding:
-		st.access[op.ID] = false
+	case op.AddToken:
+		st.tokens[o.Token.Digest] = o.Token
+	case op.AddBinding:
+		st.access[o.Binding.ID] = true
+	case op.RemoveBinding:
+		st.access[o.ID] = false
 	}
 }
 

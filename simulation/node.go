@@ -17,6 +17,7 @@ import (
 	"github.com/bearerd/bearerd/internal/journal"
 	"github.com/bearerd/bearerd/internal/keyring"
 	"github.com/bearerd/bearerd/internal/records"
+	"github.com/bearerd/bearerd/internal/records/op"
 	"github.com/bearerd/bearerd/internal/revocation"
 	"github.com/bearerd/bearerd/internal/source"
 	"github.com/bearerd/bearerd/internal/token"
@@ -303,7 +304,7 @@ func (i *incarnation) revoke(ctx context.Context, raw string, wait revocation.Wa
 		}
 	}
 	ops, entries := i.journal.Kill(journal.Kill{ID: t.ID, Expiry: t.Expiry, Opaque: t.Kind == token.KindAPIToken, Reason: token.ReasonRevoked})
-	return i.journal.Revoke(ctx, records.Batch{Ops: ops, Log: entries}, wait)
+	return i.journal.Revoke(ctx, op.Batch{Ops: ops, Log: entries}, wait)
 }
 
 // inLog reports whether the log in the store revokes a token.

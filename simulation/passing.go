@@ -6,11 +6,11 @@ import (
 	"slices"
 	"sync"
 
-	"github.com/bearerd/bearerd/internal/records"
+	"github.com/bearerd/bearerd/internal/records/upkeep"
 )
 
-// PassConfirmations implements records.Confirmations.
-func (s *store) PassConfirmations(ctx context.Context, b records.PassedBatch) (unknown []string, err error) {
+// PassConfirmations implements contract.Confirmations.
+func (s *store) PassConfirmations(ctx context.Context, b upkeep.PassedBatch) (unknown []string, err error) {
 	var first sync.Once // on the primary, where it is carried out first
 	err = s.write(ctx, "", func(st *state) {
 		var strange []string
@@ -29,8 +29,8 @@ func (s *store) PassConfirmations(ctx context.Context, b records.PassedBatch) (u
 	return unknown, nil
 }
 
-// TakeConfirmations implements records.Confirmations.
-func (s *store) TakeConfirmations(ctx context.Context, node string) (all []records.PassedConfirmation, err error) {
+// TakeConfirmations implements contract.Confirmations.
+func (s *store) TakeConfirmations(ctx context.Context, node string) (all []upkeep.PassedConfirmation, err error) {
 	some := false
 	err = s.read(ctx, "", func(_ *server, shown *state) { some = len(shown.passed[node]) > 0 })
 	if err != nil || !some {

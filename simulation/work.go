@@ -11,7 +11,7 @@ import (
 	"github.com/bearerd/bearerd/clustertest"
 	"github.com/bearerd/bearerd/internal/access"
 	"github.com/bearerd/bearerd/internal/fault"
-	"github.com/bearerd/bearerd/internal/records"
+	"github.com/bearerd/bearerd/internal/records/op"
 	"github.com/bearerd/bearerd/internal/revocation"
 	"github.com/bearerd/bearerd/internal/verification"
 )
@@ -341,13 +341,13 @@ func (w *World) move(c *chance, n *node, subject string, kind clustertest.Kind, 
 		return
 	}
 	defer w.work.release(subject)
-	op := records.Op(records.RemoveBinding{ID: subject})
+	change := op.Op(op.RemoveBinding{ID: subject})
 	if kind == clustertest.Bind {
-		op = records.AddBinding{Binding: access.Binding{ID: subject}}
+		change = op.AddBinding{Binding: access.Binding{ID: subject}}
 	}
 	w.do(n, c.upTo(mostDelay), waited(clustertest.Op{Kind: kind, Subject: subject, Collection: collection}, wait), func(ctx context.Context, i *incarnation, o *clustertest.Op) error {
-		return acknowledged(o)(i.journal.Revoke(ctx, records.Batch{
-			Ops: []records.Op{op}, Log: []revocation.Entry{i.journal.CutOff(revocation.Access, subject)},
+		return acknowledged(o)(i.journal.Revoke(ctx, op.Batch{
+			Ops: []op.Op{change}, Log: []revocation.Entry{i.journal.CutOff(revocation.Access, subject)},
 		}, wait))
 	})
 }

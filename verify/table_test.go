@@ -14,6 +14,7 @@ import (
 	"github.com/bearerd/bearerd/internal/identity"
 	"github.com/bearerd/bearerd/internal/node/nodetest"
 	"github.com/bearerd/bearerd/internal/records"
+	"github.com/bearerd/bearerd/internal/records/op"
 	"github.com/bearerd/bearerd/internal/revocation"
 	"github.com/bearerd/bearerd/internal/token"
 )
@@ -138,19 +139,19 @@ func table() map[string]row {
 // actorCuts are the entries that cut off an actor, current or earlier, user or client. A
 // token that was decided as of the entry or later knows of it.
 func actorCuts() map[string]row {
-	op := caller.Operator()
+	o := caller.Operator()
 	return map[string]row{
 		"its actor, a client, removed": {what: revocation.Client, act: func(s *subject) error {
-			return nodetest.Second(s.RemoveClient(s.t.Context(), op, s.actors[0]))
+			return nodetest.Second(s.RemoveClient(s.t.Context(), o, s.actors[0]))
 		}},
 		"its earlier actor, a user, cut off": {what: revocation.Subject, act: func(s *subject) error {
-			return nodetest.Second(s.RevokeAllOf(s.t.Context(), op, s.actors[1]))
+			return nodetest.Second(s.RevokeAllOf(s.t.Context(), o, s.actors[1]))
 		}},
 		"the one before, a user, cut off": {what: revocation.Subject, act: func(s *subject) error {
-			return nodetest.Second(s.RevokeAllOf(s.t.Context(), op, s.actors[2]))
+			return nodetest.Second(s.RevokeAllOf(s.t.Context(), o, s.actors[2]))
 		}},
 		"its first actor, a client, rotated after a leak": {what: revocation.Client, act: func(s *subject) error {
-			_, _, err := s.RotateSecret(s.t.Context(), op, identity.Rotation{ID: s.actors[3], Revoke: true})
+			_, _, err := s.RotateSecret(s.t.Context(), o, identity.Rotation{ID: s.actors[3], Revoke: true})
 			return err
 		}},
 	}
@@ -176,28 +177,28 @@ type accessWay struct {
 }
 
 func accessWays() map[string]accessWay {
-	op := caller.Operator()
+	o := caller.Operator()
 	bind := func(s *subject, b access.Binding) error {
-		all, err := s.BindingList(s.t.Context(), op, records.BindingQuery{User: b.User, Group: b.Group})
+		all, err := s.BindingList(s.t.Context(), o, records.BindingQuery{User: b.User, Group: b.Group})
 		if err != nil || len(all) > 0 {
 			return err
 		}
-		return nodetest.Second(s.CreateBinding(s.t.Context(), op, b))
+		return nodetest.Second(s.CreateBinding(s.t.Context(), o, b))
 	}
 	unbind := func(s *subject, q records.BindingQuery) error {
-		all, err := s.BindingList(s.t.Context(), op, q)
+		all, err := s.BindingList(s.t.Context(), o, q)
 		if err != nil {
 			return err
 		}
-		return nodetest.Second(s.RemoveBinding(s.t.Context(), op, all[0].ID))
+		return nodetest.Second(s.RemoveBinding(s.t.Context(), o, all[0].ID))
 	}
 	permission := func(s *subject) *access.Permission {
 		return &access.Permission{Action: access.ActionAccess, Path: access.CollectionPath(s.collection)}
 	}
 	role := func(s *subject, action string) error {
 		r := access.Role{Name: s.name, Permissions: []access.Permission{{Action: action, Path: "/collections"}}}
-		if err := s.CreateRole(s.t.Context(), op, r); err != nil {
-			return s.UpdateRole(s.t.Context(), op, r)
+		if err := s.CreateRole(s.t.Context(), o, r); err != nil {
+			return s.UpdateRole(s.t.Context(), o, r)
 		}
 		return nil
 	}
@@ -232,10 +233,10 @@ func accessWays() map[string]accessWay {
 				if err := bind(s, access.Binding{User: s.user, Permission: &access.Permission{Action: access.ActionAccess, Path: "/collections"}, Path: "/"}); err != nil {
 					return err
 				}
-				return s.CreateCollection(s.t.Context(), op, records.Collection{ID: s.collection, Name: s.name})
+				return s.CreateCollection(s.t.Context(), o, records.Collection{ID: s.collection, Name: s.name})
 			},
 			take: func(s *subject) error {
-				return nodetest.Second(s.RemoveCollection(s.t.Context(), op, s.collection))
+				return nodetest.Second(s.RemoveCollection(s.t.Context(), o, s.collection))
 			},
 		},
 	}
@@ -247,7 +248,7 @@ func (s *subject) kill(id string) error {
 
 // end commits that a token ends at a later time.
 func (s *subject) end(id string, in time.Duration) error {
-	b := records.Batch{Log: s.Journal.End(id, s.Time().Add(in))}
+	b := op.Batch{Log: s.Journal.End(id, s.Time().Add(in))}
 	return nodetest.Second(s.Journal.Revoke(s.t.Context(), b, revocation.WaitDefault))
 }
 

@@ -20,6 +20,7 @@ import (
 	"github.com/bearerd/bearerd/internal/export"
 	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/identity"
+	"github.com/bearerd/bearerd/internal/passhash"
 	"github.com/bearerd/bearerd/internal/records"
 	"github.com/bearerd/bearerd/internal/token"
 )
@@ -275,7 +276,7 @@ func desiredUser(u config.User) (apply.DesiredUser, error) {
 		SetPasswordHash: u.PasswordHash.IsThere(), ExternalID: u.ExternalID, PasswordChangedAt: u.PasswordChangedAt,
 	}
 	var err error
-	d.PasswordHash, err = identity.ParseHash(u.PasswordHash.Reveal())
+	d.PasswordHash, err = passhash.Parse(u.PasswordHash.Reveal())
 	return d, err
 }
 

@@ -8,7 +8,7 @@ import (
 
 	"github.com/bearerd/bearerd/internal/audit"
 	"github.com/bearerd/bearerd/internal/fault"
-	"github.com/bearerd/bearerd/internal/records"
+	"github.com/bearerd/bearerd/internal/records/op"
 	"github.com/bearerd/bearerd/internal/store"
 )
 
@@ -45,7 +45,7 @@ the master key too, in another place.`,
 			if err != nil {
 				return err
 			}
-			_, err = s.Commit(cmd.Context(), records.Batch{Audit: []audit.Event{audit.Event{
+			_, err = s.Commit(cmd.Context(), op.Batch{Audit: []audit.Event{audit.Event{
 				At: p.now(), Actor: audit.ActorCLI, Action: audit.Backup, Target: args[0], Outcome: audit.OK,
 			}.Clean()}})
 			if err != nil {

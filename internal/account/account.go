@@ -18,6 +18,7 @@ import (
 	"github.com/bearerd/bearerd/internal/journal"
 	"github.com/bearerd/bearerd/internal/quota"
 	"github.com/bearerd/bearerd/internal/records"
+	"github.com/bearerd/bearerd/internal/records/contract"
 	"github.com/bearerd/bearerd/internal/revocation"
 	"github.com/bearerd/bearerd/internal/signin"
 	"github.com/bearerd/bearerd/internal/token"
@@ -26,11 +27,11 @@ import (
 // Store is what Accounts reads.
 type Store interface {
 	records.PrincipalReader
-	records.PasswordLinks
+	contract.PasswordLinks
 	changes.LinkStore
 	// TokenByID finds a session by its public id.
 	TokenByID(ctx context.Context, id string) (records.StoredToken, revocation.Seq, error)
-	// AccountFailures returns the failed sign-ins of an account, as records.Attempts says.
+	// AccountFailures returns the failed sign-ins of an account, as contract.Attempts says.
 	AccountFailures(ctx context.Context, account string, now time.Time) ([]records.AccountFailures, error)
 }
 

@@ -20,6 +20,7 @@ import (
 	"github.com/bearerd/bearerd/internal/node/nodetest"
 	"github.com/bearerd/bearerd/internal/notice"
 	"github.com/bearerd/bearerd/internal/records"
+	"github.com/bearerd/bearerd/internal/records/upkeep"
 	"github.com/bearerd/bearerd/internal/signin"
 	"github.com/bearerd/bearerd/internal/token"
 )
@@ -225,7 +226,7 @@ func TestARemovedLinkEndsItsSessions(t *testing.T) {
 	ada, err := f.Session(t.Context(), here.Value.Reveal())
 	nodetest.Must(t, err)
 	nodetest.Must(t, unlink(t, f, ada, "orcid", "1"))
-	due, err := f.Store.DueNotices(t.Context(), records.DueQuery{Receiver: "siem", Now: f.Time(), Limit: 10})
+	due, err := f.Store.DueNotices(t.Context(), upkeep.DueQuery{Receiver: "siem", Now: f.Time(), Limit: 10})
 	if err != nil || len(due) != 1 || due[0].Event != notice.SessionRevoked || due[0].Subject != ada.ID() || !strings.Contains(string(due[0].Fact), there.ID) {
 		t.Errorf("reported: %+v, %v; want the session that ended", due, err)
 	}

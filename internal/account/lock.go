@@ -8,6 +8,7 @@ import (
 	"github.com/bearerd/bearerd/internal/caller"
 	"github.com/bearerd/bearerd/internal/identity"
 	"github.com/bearerd/bearerd/internal/records"
+	"github.com/bearerd/bearerd/internal/records/op"
 )
 
 // Lock is which limits keep a user from signing in by password. The zero value is
@@ -83,8 +84,8 @@ func (a *Accounts) Unlock(ctx context.Context, c *caller.Caller, ref string) err
 		return err
 	}
 	e.Target, e.TargetName = p.User.ID, p.User.Username
-	_, err = a.cfg.Journal.Commit(ctx, records.Batch{
-		Ops: []records.Op{records.ClearFailures{Account: identity.AccountKey(p.User.Username)}}, Audit: []audit.Event{e},
+	_, err = a.cfg.Journal.Commit(ctx, op.Batch{
+		Ops: []op.Op{op.ClearFailures{Account: identity.AccountKey(p.User.Username)}}, Audit: []audit.Event{e},
 	})
 	return err
 }

@@ -6,7 +6,7 @@ import (
 	"github.com/bearerd/bearerd/internal/audit"
 	"github.com/bearerd/bearerd/internal/changes"
 	"github.com/bearerd/bearerd/internal/identity"
-	"github.com/bearerd/bearerd/internal/records"
+	"github.com/bearerd/bearerd/internal/records/op"
 	"github.com/bearerd/bearerd/internal/revocation"
 	"github.com/bearerd/bearerd/internal/token"
 )
@@ -16,8 +16,8 @@ import (
 type ownPassword struct {
 	user     identity.User // as they were read
 	password token.Secret
-	how      string       // for the audit log
-	also     []records.Op // what is committed with it
+	how      string  // for the audit log
+	also     []op.Op // what is committed with it
 }
 
 // setPassword sets a password and revokes every token and session of the user. The error

@@ -12,6 +12,7 @@ import (
 	"github.com/bearerd/bearerd/internal/changes"
 	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/records"
+	"github.com/bearerd/bearerd/internal/records/op"
 	"github.com/bearerd/bearerd/internal/revocation"
 	"github.com/bearerd/bearerd/internal/token"
 )
@@ -60,7 +61,7 @@ func (a *Accounts) CreatePasswordLink(ctx context.Context, c *caller.Caller, ref
 	}
 	_, err = a.cfg.Editor.Commit(ctx, c, changes.Change{
 		Action: audit.UserPasswordLink, Target: user.ID, Name: user.Username,
-		Ops: []records.Op{records.AddPasswordLink{Link: records.PasswordLink{
+		Ops: []op.Op{op.AddPasswordLink{Link: records.PasswordLink{
 			Digest: digestOf(link.Secret.Reveal()), UserID: user.ID, CreatedBy: c.Actor(), CreatedAt: a.cfg.Journal.Now(), ExpiresAt: link.ExpiresAt,
 		}}},
 	})
@@ -103,7 +104,7 @@ func (a *Accounts) UsePasswordLink(ctx context.Context, secret, password token.S
 	}
 	err = a.setPassword(ctx, ownPassword{
 		user: *p.User, password: password, how: "by a link of " + link.CreatedBy,
-		also: []records.Op{records.SpendPasswordLink{Digest: digest, Now: now}},
+		also: []op.Op{op.SpendPasswordLink{Digest: digest, Now: now}},
 	}, revocation.WaitDefault)
 	if fault.Is(err, fault.Conflict) {
 		return "", errNoPasswordLink

@@ -4,26 +4,26 @@ import (
 	"net/http"
 	"time"
 
-	"github.com/bearerd/bearerd/internal/records"
+	"github.com/bearerd/bearerd/internal/records/upkeep"
 )
 
 // Shadow is what report-only routes would have refused for one reason, of one token, as
 // it is shown.
 type Shadow struct {
-	Route     string                  `json:"route"`
-	Reason    string                  `json:"reason"`
-	TokenID   *string                 `json:"token_id"` // null: none is known
-	Count     int64                   `json:"count"`
-	Agreed    int64                   `json:"agreed"`
-	Disagreed int64                   `json:"disagreed"`
-	LastAt    time.Time               `json:"last_at"`
-	Examples  []records.ShadowExample `json:"examples"`
+	Route     string                 `json:"route"`
+	Reason    string                 `json:"reason"`
+	TokenID   *string                `json:"token_id"` // null: none is known
+	Count     int64                  `json:"count"`
+	Agreed    int64                  `json:"agreed"`
+	Disagreed int64                  `json:"disagreed"`
+	LastAt    time.Time              `json:"last_at"`
+	Examples  []upkeep.ShadowExample `json:"examples"`
 }
 
 // ShadowOf returns a row as it is shown.
-func ShadowOf(s records.Shadow) Shadow {
+func ShadowOf(s upkeep.Shadow) Shadow {
 	shown := Shadow{
-		Route: s.Route, Reason: s.Reason, Count: s.Count, Agreed: s.Agreed, Disagreed: s.Disagreed, LastAt: s.LastAt, Examples: append([]records.ShadowExample{}, s.Examples...),
+		Route: s.Route, Reason: s.Reason, Count: s.Count, Agreed: s.Agreed, Disagreed: s.Disagreed, LastAt: s.LastAt, Examples: append([]upkeep.ShadowExample{}, s.Examples...),
 	}
 	if s.TokenID != "" {
 		shown.TokenID = &s.TokenID

@@ -10,13 +10,14 @@ import (
 	"github.com/bearerd/bearerd/internal/issuance"
 	"github.com/bearerd/bearerd/internal/node/nodetest"
 	"github.com/bearerd/bearerd/internal/records"
+	"github.com/bearerd/bearerd/internal/records/op"
 )
 
 // linked links a user to a source, as their first sign-in does.
 func (s *site) linked(t *testing.T, source, externalID, userID string) {
 	t.Helper()
 	link := records.Link{Source: source, ExternalID: externalID, UserID: userID, LinkedAt: time.Unix(1, 0)}
-	_, err := s.Store.Commit(t.Context(), records.Batch{Ops: []records.Op{records.AddLink{Link: link}}})
+	_, err := s.Store.Commit(t.Context(), op.Batch{Ops: []op.Op{op.AddLink{Link: link}}})
 	nodetest.Must(t, err)
 }
 
@@ -24,7 +25,7 @@ func (s *site) linked(t *testing.T, source, externalID, userID string) {
 func (s *site) owned(t *testing.T, source, externalID, username string) string {
 	t.Helper()
 	id := s.User(t, username, "").ID
-	_, err := s.Store.Commit(t.Context(), records.Batch{Ops: []records.Op{records.UpdateUser{ID: id, Owner: &source}}})
+	_, err := s.Store.Commit(t.Context(), op.Batch{Ops: []op.Op{op.UpdateUser{ID: id, Owner: &source}}})
 	nodetest.Must(t, err)
 	s.linked(t, source, externalID, id)
 	return id

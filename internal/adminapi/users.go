@@ -9,6 +9,7 @@ import (
 	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/httpkit"
 	"github.com/bearerd/bearerd/internal/identity"
+	"github.com/bearerd/bearerd/internal/passhash"
 	"github.com/bearerd/bearerd/internal/records"
 	"github.com/bearerd/bearerd/internal/token"
 	"github.com/bearerd/bearerd/internal/verification"
@@ -68,7 +69,7 @@ func (n newUser) user() (identity.NewUser, error) {
 		return u, nil
 	}
 	u.Password = token.Secret(*n.Password)
-	return u, identity.ValidatePassword(*n.Password)
+	return u, passhash.CheckBounds(*n.Password)
 }
 
 // value returns the value of a member; the zero value when it isn't there.

@@ -17,6 +17,7 @@ import (
 	"github.com/bearerd/bearerd/internal/identity"
 	"github.com/bearerd/bearerd/internal/journal"
 	"github.com/bearerd/bearerd/internal/records"
+	"github.com/bearerd/bearerd/internal/records/contract"
 	"github.com/bearerd/bearerd/internal/revocation"
 )
 
@@ -93,8 +94,8 @@ type Applied struct {
 
 // Store is what an Applier reads.
 type Store interface {
-	records.Directory
-	records.Issuers
+	contract.Directory
+	contract.Issuers
 }
 
 // Config configures an Applier. All fields must be set.

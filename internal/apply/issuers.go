@@ -9,6 +9,7 @@ import (
 	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/identity"
 	"github.com/bearerd/bearerd/internal/records"
+	"github.com/bearerd/bearerd/internal/records/op"
 )
 
 // pruneIssuers removes the issuers that the file doesn't have. Sources own none.
@@ -20,7 +21,7 @@ func (p *plan) pruneIssuers(d *Desired) {
 		if d.hasIssuer(old.Name) {
 			continue
 		}
-		p.first = append(p.first, records.RemoveIssuer{Name: old.Name, Version: old.Version})
+		p.first = append(p.first, op.RemoveIssuer{Name: old.Name, Version: old.Version})
 		p.add(old.Name, p.editor.IssuerChange(audit.IssuerRemove, old, records.Issuer{}))
 		delete(p.issuers, old.Name)
 	}
@@ -69,7 +70,7 @@ func (p *plan) issuer(d *Desired, n records.Issuer) error {
 	action := audit.IssuerCreate
 	if stored {
 		action = audit.IssuerUpdate
-		p.first = append(p.first, records.RemoveIssuer{Name: old.Name, Version: old.Version})
+		p.first = append(p.first, op.RemoveIssuer{Name: old.Name, Version: old.Version})
 	}
 	p.add(n.Name, p.editor.IssuerChange(action, old, n))
 	p.issuers[n.Name] = n

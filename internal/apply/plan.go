@@ -13,6 +13,7 @@ import (
 	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/identity"
 	"github.com/bearerd/bearerd/internal/records"
+	"github.com/bearerd/bearerd/internal/records/op"
 )
 
 // plan is the difference between what is stored and what is desired, as it grows. It holds
@@ -28,7 +29,7 @@ type plan struct {
 	clients     map[string]identity.Client
 	issuers     map[string]records.Issuer
 
-	first   []records.Op // what is committed before the first change
+	first   []op.Op // what is committed before the first change
 	changes []changes.Change
 	applied []Applied // the changes in words, in the same order
 }
@@ -124,7 +125,7 @@ func (p *plan) collection(n records.Collection) error {
 		p.add(n.Name, p.editor.CreateCollection(n))
 	case old.Name != n.Name:
 		n.Owner = old.Owner
-		p.add(n.Name, changes.Change{Action: audit.CollectionUpdate, Target: n.Name, Ops: []records.Op{records.UpdateCollection{Collection: n}}})
+		p.add(n.Name, changes.Change{Action: audit.CollectionUpdate, Target: n.Name, Ops: []op.Op{op.UpdateCollection{Collection: n}}})
 	}
 	if ok {
 		n.Owner = old.Owner

@@ -18,7 +18,9 @@ import (
 	"github.com/bearerd/bearerd/internal/node"
 	"github.com/bearerd/bearerd/internal/node/nodetest"
 	"github.com/bearerd/bearerd/internal/notice"
+	"github.com/bearerd/bearerd/internal/passhash"
 	"github.com/bearerd/bearerd/internal/records"
+	"github.com/bearerd/bearerd/internal/records/upkeep"
 )
 
 // Hashes of one password with two salts, as Django writes them.
@@ -149,7 +151,7 @@ func TestSomebodyNewInheritsNothingByName(t *testing.T) {
 func TestANewHashOfASourceRevokesWhatItShould(t *testing.T) {
 	t.Parallel()
 	noon := time.Date(2026, 5, 4, 12, 0, 0, 0, time.UTC)
-	with := func(hash identity.PasswordHash, at time.Time) apply.DesiredUser {
+	with := func(hash passhash.Hash, at time.Time) apply.DesiredUser {
 		u := sourceUser("7", "ada")
 		u.PasswordHash, u.PasswordChangedAt = hash, at
 		return u
@@ -184,7 +186,7 @@ func TestANewHashOfASourceRevokesWhatItShould(t *testing.T) {
 			d := django(c.after)
 			d.RevokeOnNewHash = c.always
 			applied(t, f, d)
-			reported, err := f.Store.DueNotices(t.Context(), records.DueQuery{Receiver: "siem", Now: f.Time(), Limit: 10})
+			reported, err := f.Store.DueNotices(t.Context(), upkeep.DueQuery{Receiver: "siem", Now: f.Time(), Limit: 10})
 			nodetest.Must(t, err)
 			if changed := c.ends && !c.after.Disabled; changed != (len(reported) == 1) {
 				t.Errorf("as changed passwords are reported %+v, want one: %t", reported, changed)

@@ -9,7 +9,7 @@ import (
 	"github.com/bearerd/bearerd/internal/changes"
 	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/identity"
-	"github.com/bearerd/bearerd/internal/records"
+	"github.com/bearerd/bearerd/internal/records/op"
 )
 
 // userPlan plans the changes of users.
@@ -147,7 +147,7 @@ func (p *userPlan) stepAside() {
 		p.people.frees(old)
 		if wanted[identity.FoldName(old.Username)] {
 			between := old.ID
-			p.first = append(p.first, records.UpdateUser{ID: old.ID, Username: &between})
+			p.first = append(p.first, op.UpdateUser{ID: old.ID, Username: &between})
 		}
 	}
 }

@@ -16,6 +16,7 @@ import (
 	"github.com/bearerd/bearerd/internal/issuance"
 	"github.com/bearerd/bearerd/internal/journal"
 	"github.com/bearerd/bearerd/internal/records"
+	"github.com/bearerd/bearerd/internal/records/op"
 	"github.com/bearerd/bearerd/internal/revocation"
 	"github.com/bearerd/bearerd/internal/source"
 	"github.com/bearerd/bearerd/internal/token"
@@ -172,13 +173,13 @@ func (a *Authorizations) Allow(ctx context.Context, c *caller.Caller, x *Asked, 
 	// Consent with an end that the person chose isn't remembered: the next grant would
 	// have no end.
 	if allowed.Remember && allowed.Lifetime == 0 && !x.Redirect.Unproven {
-		terms.Spend = append(terms.Spend, records.RememberConsent{Consent: records.Consent{
+		terms.Spend = append(terms.Spend, op.RememberConsent{Consent: records.Consent{
 			UserID: c.ID(), ClientID: x.Client.Client.ID, Audience: x.Resource.Audience, Scope: allowed.Scope,
 			Collection: allowed.Collection, Digest: x.Digest, At: a.cfg.Now(),
 		}})
 	}
 	if x.Document { // whose keys the token endpoint must know as long as there is a grant
-		terms.Spend = append(terms.Spend, records.KnowDocument{
+		terms.Spend = append(terms.Spend, op.KnowDocument{
 			ClientID: x.Client.Client.ID, Keys: x.Client.Client.Keys, Until: a.cfg.Now().Add(a.cfg.Policy.AuthorizationMax),
 		})
 	}
@@ -250,7 +251,7 @@ func (a *Authorizations) RedeemCode(ctx context.Context, x CodeUse) (issuance.Pa
 		Kind: token.KindAccess, Parent: grant, Client: x.Client.Principal, Lifetime: x.Lifetime,
 	}, issuance.Terms{
 		Refreshes: x.Client.Principal.Client.MayUse(identity.GrantTypeRefreshToken),
-		Spend:     append(x.Client.Once(), records.SpendCode{Digest: code.Digest, At: now}),
+		Spend:     append(x.Client.Once(), op.SpendCode{Digest: code.Digest, At: now}),
 	})
 	switch {
 	case fault.Is(err, fault.Conflict):
@@ -274,8 +275,8 @@ func (a *Authorizations) spoilt(ctx context.Context, client *caller.Caller, code
 	refusal := fault.New(fault.InvalidGrant, "%s", reason)
 	e := a.cfg.Journal.Event(ctx, client.Actor(), audit.TokenIssue)
 	e.Target, e.TokenID, e.Outcome, e.Reason = client.ID(), code.GrantID, audit.Refused, reason
-	_, err := a.cfg.Journal.Commit(ctx, records.Batch{
-		Ops: append(client.Once(), records.SpendCode{Digest: code.Digest, At: a.cfg.Now()}), Audit: []audit.Event{e},
+	_, err := a.cfg.Journal.Commit(ctx, op.Batch{
+		Ops: append(client.Once(), op.SpendCode{Digest: code.Digest, At: a.cfg.Now()}), Audit: []audit.Event{e},
 	})
 	if err != nil && !fault.Is(err, fault.Conflict) {
 		return err
@@ -289,11 +290,11 @@ func (a *Authorizations) usedTwice(ctx context.Context, client *caller.Caller, g
 	read := a.cfg.Journal.Reading()
 	ops, entries := a.cfg.Journal.Kill(journal.Kill{
 		ID: grant.ID, Expiry: grant.Expiry, Opaque: true, Reason: "code used twice",
-		Consent: &records.ForgetConsent{UserID: grant.Subject, ClientID: grant.ClientID},
+		Consent: &op.ForgetConsent{UserID: grant.Subject, ClientID: grant.ClientID},
 	})
 	e := a.cfg.Journal.Event(ctx, client.Actor(), audit.TokenReuse)
 	e.Target, e.TokenID, e.Reason = grant.Subject, grant.ID, "an authorization code was used twice"
-	_, err := a.cfg.Journal.RevokeRest(ctx, records.Batch{Ops: append(client.Once(), ops...), Log: entries, Audit: []audit.Event{e}}, read, revocation.WaitDefault)
+	_, err := a.cfg.Journal.RevokeRest(ctx, op.Batch{Ops: append(client.Once(), ops...), Log: entries, Audit: []audit.Event{e}}, read, revocation.WaitDefault)
 	if err != nil {
 		return err
 	}

@@ -12,14 +12,15 @@ import (
 	"github.com/bearerd/bearerd/internal/journal"
 	"github.com/bearerd/bearerd/internal/quota"
 	"github.com/bearerd/bearerd/internal/records"
+	"github.com/bearerd/bearerd/internal/records/contract"
 	"github.com/bearerd/bearerd/internal/verification"
 )
 
 // Store is what is read of requests and answers.
 type Store interface {
 	records.PrincipalReader
-	records.Devices
-	records.Authorizations
+	contract.Devices
+	contract.Authorizations
 }
 
 // Guesses counts wrong user codes of devices in the same way as wrong passwords.

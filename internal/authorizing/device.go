@@ -17,6 +17,7 @@ import (
 	"github.com/bearerd/bearerd/internal/quota"
 	"github.com/bearerd/bearerd/internal/ratelimit"
 	"github.com/bearerd/bearerd/internal/records"
+	"github.com/bearerd/bearerd/internal/records/op"
 	"github.com/bearerd/bearerd/internal/token"
 )
 
@@ -86,8 +87,8 @@ func (f *Devices) StartDevice(ctx context.Context, client *caller.Caller, scope 
 		return nil, err
 	}
 	d.ClientID, d.Scope, d.Audience = client.Principal.Client.ID, scope, audience
-	add := records.AddDevice{Device: d, Now: now, Most: maxDevices, MostOfClient: maxDevicesOfClient}
-	if _, err := f.cfg.Journal.Commit(ctx, records.Batch{Ops: append(client.Once(), add)}); err != nil {
+	add := op.AddDevice{Device: d, Now: now, Most: maxDevices, MostOfClient: maxDevicesOfClient}
+	if _, err := f.cfg.Journal.Commit(ctx, op.Batch{Ops: append(client.Once(), add)}); err != nil {
 		if fault.Is(err, fault.Limited) {
 			f.cfg.Quota.Refused(quota.DeviceCodes)
 		}
@@ -183,8 +184,8 @@ func (f *Devices) DecideDevice(ctx context.Context, c *caller.Caller, userCode s
 			}
 		}
 	}
-	_, err = f.cfg.Journal.Commit(ctx, records.Batch{
-		Ops: []records.Op{records.DecideDevice{Device: d, Now: f.cfg.Now()}}, Audit: []audit.Event{e},
+	_, err = f.cfg.Journal.Commit(ctx, op.Batch{
+		Ops: []op.Op{op.DecideDevice{Device: d, Now: f.cfg.Now()}}, Audit: []audit.Event{e},
 	})
 	return err
 }
@@ -222,7 +223,7 @@ func (f *Devices) RedeemDevice(ctx context.Context, client *caller.Caller, code 
 	p.Seq = min(p.Seq, d.Seq)
 	pair, err := f.cfg.Core.Issue(ctx, client, &issuance.Request{
 		Kind: token.KindAccess, Principal: &p, Client: client.Principal, Scope: d.Scope, Audience: d.Audience,
-	}, issuance.Terms{Spend: append(client.Once(), records.SpendDevice{Digest: d.Digest})})
+	}, issuance.Terms{Spend: append(client.Once(), op.SpendDevice{Digest: d.Digest})})
 	if fault.Is(err, fault.Conflict) {
 		return issuance.Pair{}, fault.New(fault.InvalidGrant, "unknown or used device code")
 	}

@@ -21,6 +21,7 @@ import (
 	"github.com/bearerd/bearerd/internal/node/nodetest"
 	"github.com/bearerd/bearerd/internal/quota"
 	"github.com/bearerd/bearerd/internal/records"
+	"github.com/bearerd/bearerd/internal/records/op"
 	"github.com/bearerd/bearerd/internal/store/storetest"
 )
 
@@ -171,7 +172,7 @@ func TestDeviceCodesThatWaitAreBounded(t *testing.T) {
 	f.Freeze()
 	tv := f.NewClient(t, tvClient)
 	for n := range 1000 { // as other nodes may have stored
-		_, err := f.Store.Commit(t.Context(), records.Batch{Ops: []records.Op{records.AddDevice{Device: records.Device{
+		_, err := f.Store.Commit(t.Context(), op.Batch{Ops: []op.Op{op.AddDevice{Device: records.Device{
 			Digest: [32]byte{byte(n), byte(n >> 8)}, UserCode: fmt.Sprint(n), ClientID: "tv", State: records.DevicePending,
 			ExpiresAt: f.Time().Add(7 * time.Minute),
 		}}}})

@@ -11,6 +11,7 @@ import (
 	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/identity"
 	"github.com/bearerd/bearerd/internal/records"
+	"github.com/bearerd/bearerd/internal/records/op"
 	"github.com/bearerd/bearerd/internal/revocation"
 	"github.com/bearerd/bearerd/internal/source"
 	"github.com/bearerd/bearerd/internal/token"
@@ -32,7 +33,7 @@ type Caller struct {
 	// may do there what their bindings allow.
 	dialect bool
 	// once is a credential that can be used once: what the request does uses it up.
-	once []records.Op
+	once []op.Op
 }
 
 // role is what kind of caller it is.
@@ -64,15 +65,15 @@ func ByPrincipal(p *records.Principal) *Caller {
 
 // ByAssertion returns the client that signed an assertion, which can be used once: what
 // the request does must use it up.
-func ByAssertion(p *records.Principal, once records.Spend) *Caller {
+func ByAssertion(p *records.Principal, once op.Spend) *Caller {
 	c := ByPrincipal(p)
-	c.once = []records.Op{once}
+	c.once = []op.Op{once}
 	return c
 }
 
 // DocumentClient is ByAssertion for a client that nobody registered: it has no more rights than
 // a public one.
-func DocumentClient(p *records.Principal, once records.Spend) *Caller {
+func DocumentClient(p *records.Principal, once op.Spend) *Caller {
 	c := ByAssertion(p, once)
 	c.role = publicClient
 	return c
@@ -80,7 +81,7 @@ func DocumentClient(p *records.Principal, once records.Spend) *Caller {
 
 // Once returns the operations that use up the caller's credential, for the transaction of
 // what the request does; nil if it may be used again.
-func (c *Caller) Once() []records.Op {
+func (c *Caller) Once() []op.Op {
 	if c == nil {
 		return nil
 	}

@@ -9,7 +9,8 @@ import (
 	"errors"
 	"time"
 
-	"github.com/bearerd/bearerd/internal/records"
+	"github.com/bearerd/bearerd/internal/records/contract"
+	"github.com/bearerd/bearerd/internal/records/upkeep"
 )
 
 const (
@@ -29,7 +30,7 @@ const (
 
 // Config configures a census. All fields must be set.
 type Config struct {
-	Store records.Census
+	Store contract.Census
 	Now   func() time.Time
 }
 
@@ -46,7 +47,7 @@ func New(cfg Config) (*Census, error) {
 
 // Figures returns what was counted last. Where counting is quick it is done now, unless it
 // was done a minute ago.
-func (c *Census) Figures(ctx context.Context) (records.CountedFigures, error) {
+func (c *Census) Figures(ctx context.Context) (upkeep.CountedFigures, error) {
 	last, err := c.cfg.Store.Figures(ctx)
 	if err != nil || last.Began.IsZero() || last.Took > quick || c.cfg.Now().Sub(last.Began) < every {
 		return last, err
@@ -73,9 +74,9 @@ func (c *Census) Count(ctx context.Context) error {
 }
 
 // count counts if the figures are at least that old.
-func (c *Census) count(ctx context.Context, last records.CountedFigures, age time.Duration) error {
+func (c *Census) count(ctx context.Context, last upkeep.CountedFigures, age time.Duration) error {
 	now := c.cfg.Now()
-	claimed, err := c.cfg.Store.ClaimCensus(ctx, records.CensusClaim{
+	claimed, err := c.cfg.Store.ClaimCensus(ctx, upkeep.CensusClaim{
 		Now: now, Finished: now.Add(-max(age, share*last.Took)), Unfinished: now.Add(-max(abandoned, 2*last.Took)),
 	})
 	if err != nil || !claimed {
@@ -85,22 +86,22 @@ func (c *Census) count(ctx context.Context, last records.CountedFigures, age tim
 	if err != nil {
 		return err
 	}
-	return c.cfg.Store.SetFigures(ctx, records.CountedFigures{Figures: sum, Began: now, Took: max(c.cfg.Now().Sub(now), 0)})
+	return c.cfg.Store.SetFigures(ctx, upkeep.CountedFigures{Figures: sum, Began: now, Took: max(c.cfg.Now().Sub(now), 0)})
 }
 
 // sum reads every row.
-func (c *Census) sum(ctx context.Context, now time.Time) (sum records.Figures, err error) {
-	for _, count := range []func(context.Context, records.CensusPart) (records.Figures, records.Cursor, error){
+func (c *Census) sum(ctx context.Context, now time.Time) (sum upkeep.Figures, err error) {
+	for _, count := range []func(context.Context, upkeep.CensusPart) (upkeep.Figures, upkeep.Cursor, error){
 		c.cfg.Store.CountUsers, c.cfg.Store.CountTokens,
 	} {
-		p := records.CensusPart{Limit: part, Now: now}
+		p := upkeep.CensusPart{Limit: part, Now: now}
 		for {
 			some, next, err := count(ctx, p)
 			if err != nil {
 				return sum, err
 			}
 			sum = sum.Plus(some)
-			if next == (records.Cursor{}) {
+			if next == (upkeep.Cursor{}) {
 				break
 			}
 			p.After = next

@@ -6,7 +6,7 @@ import (
 	"time"
 
 	"github.com/bearerd/bearerd/internal/census"
-	"github.com/bearerd/bearerd/internal/records"
+	"github.com/bearerd/bearerd/internal/records/upkeep"
 )
 
 // rows is a store with as many users and tokens as a test wants; reading a part takes time.
@@ -16,28 +16,28 @@ type rows struct {
 	takes         time.Duration
 	parts         int
 	begun, done   time.Time
-	figures       records.CountedFigures
+	figures       upkeep.CountedFigures
 }
 
-func (r *rows) part(p records.CensusPart, all int64, of func(int64) records.Figures) (records.Figures, records.Cursor, error) {
+func (r *rows) part(p upkeep.CensusPart, all int64, of func(int64) upkeep.Figures) (upkeep.Figures, upkeep.Cursor, error) {
 	r.now = r.now.Add(r.takes)
 	r.parts++
 	n := min(all-p.After.At, int64(p.Limit))
 	if n < int64(p.Limit) {
-		return of(n), records.Cursor{}, nil
+		return of(n), upkeep.Cursor{}, nil
 	}
-	return of(n), records.Cursor{At: p.After.At + n, ID: "x"}, nil
+	return of(n), upkeep.Cursor{At: p.After.At + n, ID: "x"}, nil
 }
 
-func (r *rows) CountUsers(_ context.Context, p records.CensusPart) (records.Figures, records.Cursor, error) {
-	return r.part(p, r.users, func(n int64) records.Figures { return records.Figures{Users: n} })
+func (r *rows) CountUsers(_ context.Context, p upkeep.CensusPart) (upkeep.Figures, upkeep.Cursor, error) {
+	return r.part(p, r.users, func(n int64) upkeep.Figures { return upkeep.Figures{Users: n} })
 }
 
-func (r *rows) CountTokens(_ context.Context, p records.CensusPart) (records.Figures, records.Cursor, error) {
-	return r.part(p, r.tokens, func(n int64) records.Figures { return records.Figures{Live: n, NeverUsed: n} })
+func (r *rows) CountTokens(_ context.Context, p upkeep.CensusPart) (upkeep.Figures, upkeep.Cursor, error) {
+	return r.part(p, r.tokens, func(n int64) upkeep.Figures { return upkeep.Figures{Live: n, NeverUsed: n} })
 }
 
-func (r *rows) ClaimCensus(_ context.Context, c records.CensusClaim) (bool, error) {
+func (r *rows) ClaimCensus(_ context.Context, c upkeep.CensusClaim) (bool, error) {
 	finished := r.begun.Equal(r.done)
 	if finished && r.begun.After(c.Finished) || !finished && r.begun.After(c.Unfinished) {
 		return false, nil
@@ -46,12 +46,12 @@ func (r *rows) ClaimCensus(_ context.Context, c records.CensusClaim) (bool, erro
 	return true, nil
 }
 
-func (r *rows) SetFigures(_ context.Context, f records.CountedFigures) error {
+func (r *rows) SetFigures(_ context.Context, f upkeep.CountedFigures) error {
 	r.figures, r.done = f, f.Began
 	return nil
 }
 
-func (r *rows) Figures(context.Context) (records.CountedFigures, error) { return r.figures, nil }
+func (r *rows) Figures(context.Context) (upkeep.CountedFigures, error) { return r.figures, nil }
 
 // Counting reads every row in small parts, and is done the less often the longer it takes.
 // What the page reads is one row.

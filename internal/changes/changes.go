@@ -18,7 +18,9 @@ import (
 	"github.com/bearerd/bearerd/internal/caller"
 	"github.com/bearerd/bearerd/internal/identity"
 	"github.com/bearerd/bearerd/internal/journal"
+	"github.com/bearerd/bearerd/internal/passhash"
 	"github.com/bearerd/bearerd/internal/records"
+	"github.com/bearerd/bearerd/internal/records/op"
 	"github.com/bearerd/bearerd/internal/revocation"
 )
 
@@ -29,7 +31,7 @@ type Change struct {
 	Name           string // the name of the target, if it has one
 	Remark         string // the reason in the audit log
 	TokenID        string // of the token that it is about
-	Ops            []records.Op
+	Ops            []op.Op
 	Log            []revocation.Entry
 }
 
@@ -37,7 +39,7 @@ type Change struct {
 type Config struct {
 	Store     records.PrincipalReader
 	Journal   *journal.Journal
-	Hasher    *identity.Hasher
+	Hasher    *passhash.Hasher
 	Passwords identity.PasswordRule // of passwords that are set in clear
 	Fresh     time.Duration         // how recent the sign-in of a session must be that sets a password or a link; 0: any
 }
@@ -124,7 +126,7 @@ func (e *Editor) Commit(ctx context.Context, c *caller.Caller, list ...Change) (
 
 // CommitSignIn carries out changes with the record of the sign-in that caused them, and with
 // other operations. The actor is the user who signs in.
-func (e *Editor) CommitSignIn(ctx context.Context, event audit.Event, also []records.Op, list []Change) error {
+func (e *Editor) CommitSignIn(ctx context.Context, event audit.Event, also []op.Op, list []Change) error {
 	b := e.Batch(ctx, event.Actor, list...)
 	b.Ops = append(also, b.Ops...)
 	b.Audit = append([]audit.Event{event}, b.Audit...)
@@ -132,7 +134,7 @@ func (e *Editor) CommitSignIn(ctx context.Context, event audit.Event, also []rec
 	return err
 }
 
-func (e *Editor) commit(ctx context.Context, b records.Batch, wait revocation.Wait) (revocation.Receipt, error) {
+func (e *Editor) commit(ctx context.Context, b op.Batch, wait revocation.Wait) (revocation.Receipt, error) {
 	if len(b.Log) == 0 {
 		seq, err := e.journal.Commit(ctx, b)
 		return revocation.Receipt{Seq: seq}, err
@@ -141,8 +143,8 @@ func (e *Editor) commit(ctx context.Context, b records.Batch, wait revocation.Wa
 }
 
 // Batch returns the batch of changes of an actor, with their audit events.
-func (e *Editor) Batch(ctx context.Context, actor string, list ...Change) records.Batch {
-	var b records.Batch
+func (e *Editor) Batch(ctx context.Context, actor string, list ...Change) op.Batch {
+	var b op.Batch
 	for _, one := range list {
 		event := e.journal.Event(ctx, actor, one.Action)
 		event.Target, event.TargetName, event.Reason, event.TokenID = one.Target, one.Name, one.Remark, one.TokenID

@@ -11,7 +11,7 @@ import (
 	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/identity"
 	"github.com/bearerd/bearerd/internal/journal"
-	"github.com/bearerd/bearerd/internal/records"
+	"github.com/bearerd/bearerd/internal/records/op"
 	"github.com/bearerd/bearerd/internal/remote"
 	"github.com/bearerd/bearerd/internal/revocation"
 	"github.com/bearerd/bearerd/internal/token"
@@ -31,7 +31,7 @@ func (cl *Clients) RotateSecret(client *identity.Client, digest []byte, x identi
 	}
 	rotation := Change{
 		Action: audit.ClientSecret, Target: client.ID, Remark: "the old secret ended",
-		Ops: []records.Op{records.RotateSecret{ID: client.ID, SecretDigest: digest, OldUntil: until}},
+		Ops: []op.Op{op.RotateSecret{ID: client.ID, SecretDigest: digest, OldUntil: until}},
 		Log: []revocation.Entry{cl.journal.CutOff(revocation.Access, client.ID)}, // nodes remember clients
 	}
 	client.OldSecretDigest, client.OldSecretUntil = nil, until
@@ -42,16 +42,16 @@ func (cl *Clients) RotateSecret(client *identity.Client, digest []byte, x identi
 	client.SecretDigest = digest
 	if x.Revoke {
 		rotation.Remark += "; what was issued to it is revoked"
-		op, entry := cl.revokeIssued(client.ID, "client secret renewed")
-		rotation.Ops, rotation.Log = append(rotation.Ops, op), []revocation.Entry{entry}
+		o, entry := cl.revokeIssued(client.ID, "client secret renewed")
+		rotation.Ops, rotation.Log = append(rotation.Ops, o), []revocation.Entry{entry}
 	}
 	return rotation
 }
 
 // revokeIssued returns the log entry that revokes everything issued to a client, and what
 // other clients made from it.
-func (cl *Clients) revokeIssued(id, reason string) (records.Op, revocation.Entry) {
-	return records.KillTokens{ClientID: id, IDs: []string{token.ClientLink(id)}, At: cl.journal.Now(), Reason: reason},
+func (cl *Clients) revokeIssued(id, reason string) (op.Op, revocation.Entry) {
+	return op.KillTokens{ClientID: id, IDs: []string{token.ClientLink(id)}, At: cl.journal.Now(), Reason: reason},
 		cl.journal.CutOff(revocation.Client, id)
 }
 
@@ -66,7 +66,7 @@ func (cl *Clients) CreateClient(n identity.NewClient, owner string) (Change, ide
 		return Change{}, client, err
 	}
 	client.Owner = owner
-	return Change{Action: audit.ClientCreate, Target: client.ID, Ops: []records.Op{records.CreateClient{Client: client}}}, client, nil
+	return Change{Action: audit.ClientCreate, Target: client.ID, Ops: []op.Op{op.CreateClient{Client: client}}}, client, nil
 }
 
 // described returns the client that n describes, which keeps the digest of its present
@@ -122,12 +122,12 @@ func (cl *Clients) UpdateClient(old identity.Client, n identity.NewClient) (Chan
 		client.OldSecretDigest, client.OldSecretUntil = old.OldSecretDigest, old.OldSecretUntil
 	}
 	update := Change{
-		Action: audit.ClientUpdate, Target: client.ID, Ops: []records.Op{records.UpdateClient{Client: stored}},
+		Action: audit.ClientUpdate, Target: client.ID, Ops: []op.Op{op.UpdateClient{Client: stored}},
 		Log: []revocation.Entry{cl.journal.CutOff(revocation.Access, client.ID)}, // nodes remember clients
 	}
 	if narrows(old, client) {
-		op, entry := cl.revokeIssued(client.ID, "client changed")
-		update.Ops, update.Log = append(update.Ops, op), []revocation.Entry{entry}
+		o, entry := cl.revokeIssued(client.ID, "client changed")
+		update.Ops, update.Log = append(update.Ops, o), []revocation.Entry{entry}
 	}
 	return update, client, nil
 }
@@ -144,8 +144,8 @@ func narrows(old, now identity.Client) bool {
 
 // RemoveClient returns the change that removes a client and revokes what was issued to it.
 func (cl *Clients) RemoveClient(id string) Change {
-	op, entry := cl.revokeIssued(id, "client removed")
+	o, entry := cl.revokeIssued(id, "client removed")
 	return Change{
-		Action: audit.ClientRemove, Target: id, Ops: []records.Op{records.RemoveClient{ID: id}, op}, Log: []revocation.Entry{entry},
+		Action: audit.ClientRemove, Target: id, Ops: []op.Op{op.RemoveClient{ID: id}, o}, Log: []revocation.Entry{entry},
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/journal"
 	"github.com/bearerd/bearerd/internal/records"
+	"github.com/bearerd/bearerd/internal/records/op"
 	"github.com/bearerd/bearerd/internal/revocation"
 )
 
@@ -23,32 +24,32 @@ func CollectionName(id int64) string { return strconv.FormatInt(id, 10) }
 // removing has: a node must not keep what it knew of an earlier collection with the same
 // id.
 func (g *Grants) CreateCollection(n records.Collection) Change {
-	return g.collection(audit.CollectionCreate, n.ID, records.CreateCollection{Collection: n})
+	return g.collection(audit.CollectionCreate, n.ID, op.CreateCollection{Collection: n})
 }
 
 // RemoveCollection returns the change that removes a collection. The bindings that are
 // removed with it can be anybody's, but all of them are only about this collection.
 func (g *Grants) RemoveCollection(id int64) Change {
-	return g.collection(audit.CollectionRemove, id, records.RemoveCollection{ID: id})
+	return g.collection(audit.CollectionRemove, id, op.RemoveCollection{ID: id})
 }
 
-func (g *Grants) collection(action string, id int64, op records.Op) Change {
+func (g *Grants) collection(action string, id int64, o op.Op) Change {
 	name := CollectionName(id)
 	return Change{
-		Action: action, Target: name, Ops: []records.Op{op},
+		Action: action, Target: name, Ops: []op.Op{o},
 		Log: []revocation.Entry{g.journal.CutOff(revocation.Collection, name)},
 	}
 }
 
 // CreateRole returns the change that creates a role.
 func (g *Grants) CreateRole(r access.Role) Change {
-	return Change{Action: audit.RoleCreate, Target: r.Name, Ops: []records.Op{records.CreateRole{Role: r}}}
+	return Change{Action: audit.RoleCreate, Target: r.Name, Ops: []op.Op{op.CreateRole{Role: r}}}
 }
 
 // UpdateRole returns the change that replaces the permissions of a role.
 func (g *Grants) UpdateRole(r access.Role) Change {
 	return Change{
-		Action: audit.RoleUpdate, Target: r.Name, Ops: []records.Op{records.UpdateRole{Role: r}},
+		Action: audit.RoleUpdate, Target: r.Name, Ops: []op.Op{op.UpdateRole{Role: r}},
 		Log: []revocation.Entry{g.journal.CutOff(revocation.Role, r.Name)},
 	}
 }
@@ -56,7 +57,7 @@ func (g *Grants) UpdateRole(r access.Role) Change {
 // RemoveRole returns the change that removes a role with the bindings that grant it.
 func (g *Grants) RemoveRole(name string) Change {
 	return Change{
-		Action: audit.RoleRemove, Target: name, Ops: []records.Op{records.RemoveRole{Name: name}},
+		Action: audit.RoleRemove, Target: name, Ops: []op.Op{op.RemoveRole{Name: name}},
 		Log: []revocation.Entry{g.journal.CutOff(revocation.Role, name)},
 	}
 }
@@ -68,22 +69,22 @@ func ErrNoSuchUser(name string) error {
 
 // CreateBinding returns the change that stores a binding.
 func (g *Grants) CreateBinding(b access.Binding) Change {
-	return g.binding(audit.BindingCreate, b, records.AddBinding{Binding: b})
+	return g.binding(audit.BindingCreate, b, op.AddBinding{Binding: b})
 }
 
 // RemoveBinding returns the change that removes a binding.
 func (g *Grants) RemoveBinding(b access.Binding) Change {
-	return g.binding(audit.BindingRemove, b, records.RemoveBinding{ID: b.ID})
+	return g.binding(audit.BindingRemove, b, op.RemoveBinding{ID: b.ID})
 }
 
 // UpdateBinding returns the change that replaces a binding by one with its id.
 func (g *Grants) UpdateBinding(old, b access.Binding) Change {
-	update := g.binding(audit.BindingUpdate, b, records.RemoveBinding{ID: b.ID}, records.AddBinding{Binding: b})
+	update := g.binding(audit.BindingUpdate, b, op.RemoveBinding{ID: b.ID}, op.AddBinding{Binding: b})
 	update.Log = append(update.Log, g.bindingCutOff(old))
 	return update
 }
 
-func (g *Grants) binding(action string, b access.Binding, ops ...records.Op) Change {
+func (g *Grants) binding(action string, b access.Binding, ops ...op.Op) Change {
 	return Change{
 		Action: action, Target: b.User + b.Group, Remark: DescribeBinding(b), Ops: ops,
 		Log: []revocation.Entry{g.bindingCutOff(b)},
@@ -114,7 +115,7 @@ func (g *Grants) IssuerChange(action string, old, now records.Issuer) Change {
 	c := Change{Action: action, Target: old.Name}
 	if now.Name != "" {
 		c.Target = now.Name
-		c.Ops = []records.Op{records.AddIssuer{Issuer: now}}
+		c.Ops = []op.Op{op.AddIssuer{Issuer: now}}
 	}
 	var ended []string
 	for _, rule := range old.Rules {

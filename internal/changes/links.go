@@ -12,6 +12,7 @@ import (
 	"github.com/bearerd/bearerd/internal/identity"
 	"github.com/bearerd/bearerd/internal/journal"
 	"github.com/bearerd/bearerd/internal/records"
+	"github.com/bearerd/bearerd/internal/records/op"
 )
 
 // ErrNoLink is the error for a link that doesn't exist or is somebody else's.
@@ -26,7 +27,7 @@ func (e *Users) Link(user identity.User, source, externalID string) Change {
 func LinkAs(username string, l records.Link) Change {
 	return Change{
 		Action: audit.UserLink, Target: l.UserID, Name: username, Remark: linkRemark(l.Source, l.ExternalID),
-		Ops: []records.Op{records.AddLink{Link: l}},
+		Ops: []op.Op{op.AddLink{Link: l}},
 	}
 }
 
@@ -34,7 +35,7 @@ func LinkAs(username string, l records.Link) Change {
 func (e *Users) Unlink(user identity.User, source, externalID string) Change {
 	return Change{
 		Action: audit.UserUnlink, Target: user.ID, Name: user.Username, Remark: linkRemark(source, externalID),
-		Ops: []records.Op{records.RemoveLink{Source: source, ExternalID: externalID}},
+		Ops: []op.Op{op.RemoveLink{Source: source, ExternalID: externalID}},
 	}
 }
 
@@ -69,7 +70,7 @@ func (e *Users) RemoveLink(ctx context.Context, store LinkStore, x RemovedLink) 
 	}
 	removal := e.Unlink(x.User, x.Link.Source, x.Link.ExternalID)
 	if x.Ways != nil {
-		removal.Ops = append(removal.Ops, records.RequireLink{UserID: x.User.ID, Sources: x.Ways})
+		removal.Ops = append(removal.Ops, op.RequireLink{UserID: x.User.ID, Sources: x.Ways})
 	}
 	sessions, err := store.SessionsOf(ctx, records.SessionQuery{Source: x.Link.Source, Owner: x.User.ID}, e.journal.Now())
 	if err != nil {

@@ -11,7 +11,8 @@ import (
 	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/identity"
 	"github.com/bearerd/bearerd/internal/journal"
-	"github.com/bearerd/bearerd/internal/records"
+	"github.com/bearerd/bearerd/internal/passhash"
+	"github.com/bearerd/bearerd/internal/records/op"
 	"github.com/bearerd/bearerd/internal/revocation"
 	"github.com/bearerd/bearerd/internal/token"
 )
@@ -32,8 +33,8 @@ type UserUpdate struct {
 	NewSecret         bool // the password was changed, whatever the hash: everything is revoked
 	Owner             *string
 	PasswordChangedAt *time.Time
-	IfPassword        *identity.PasswordHash // the hash that must still be the stored one; nil: any
-	GroupsOf          *string                // Groups replaces what this source has set, "" administrators; nil: all
+	IfPassword        *passhash.Hash // the hash that must still be the stored one; nil: any
+	GroupsOf          *string        // Groups replaces what this source has set, "" administrators; nil: all
 }
 
 // Said is what a source says of a user. It says nothing about a nil field.
@@ -57,7 +58,7 @@ func (s Said) Update(u identity.User) UserUpdate {
 // Users prepares changes of users.
 type Users struct {
 	journal   *journal.Journal
-	hasher    *identity.Hasher
+	hasher    *passhash.Hasher
 	passwords identity.PasswordRule // of passwords that are set in clear
 }
 
@@ -87,14 +88,14 @@ func (e *Users) CreateUser(ctx context.Context, n identity.NewUser, by BySource)
 			u.PasswordChangedAt = e.journal.Now()
 		}
 	}
-	created, ops := u, []records.Op(nil)
+	created, ops := u, []op.Op(nil)
 	if by.Name != "" && len(u.Groups) > 0 {
 		created.Groups = nil
-		ops = append(ops, records.SetGroups{ID: u.ID, Source: by.Name, Groups: u.Groups})
+		ops = append(ops, op.SetGroups{ID: u.ID, Source: by.Name, Groups: u.Groups})
 	}
 	return Change{
 		Action: audit.UserCreate, Target: u.ID, Name: u.Username,
-		Ops: append([]records.Op{records.CreateUser{User: created}}, ops...),
+		Ops: append([]op.Op{op.CreateUser{User: created}}, ops...),
 	}, u, nil
 }
 
@@ -102,7 +103,7 @@ func (e *Users) CreateUser(ctx context.Context, n identity.NewUser, by BySource)
 // set.
 func (e *Users) UpdateUser(ctx context.Context, u identity.User, p UserUpdate) ([]Change, identity.User, error) {
 	before := u
-	op := records.UpdateUser{
+	o := op.UpdateUser{
 		ID: u.ID, Username: p.Username, Name: p.Name, Email: p.Email, Groups: p.Groups, Disabled: p.Disabled,
 		Owner: p.Owner, PasswordHash: p.PasswordHash, IfPassword: p.IfPassword, PasswordChangedAt: p.PasswordChangedAt,
 	}
@@ -120,20 +121,20 @@ func (e *Users) UpdateUser(ctx context.Context, u identity.User, p UserUpdate) (
 		if err != nil {
 			return nil, u, err
 		}
-		op.PasswordHash = &hash
+		o.PasswordHash = &hash
 	}
-	if op.PasswordHash != nil && !p.BySource {
+	if o.PasswordHash != nil && !p.BySource {
 		now := e.journal.Now()
-		op.PasswordChangedAt = &now
+		o.PasswordChangedAt = &now
 	}
-	op.NewPassword = p.changesPassword(op)
-	update := Change{Action: updateAction(op), Target: u.ID, Name: u.Username}
+	o.NewPassword = p.changesPassword(o)
+	update := Change{Action: updateAction(o), Target: u.ID, Name: u.Username}
 	if p.GroupsOf != nil && p.Groups != nil {
-		op.Groups = nil
-		update.Ops = append(update.Ops, records.SetGroups{ID: u.ID, Source: *p.GroupsOf, Groups: *p.Groups})
+		o.Groups = nil
+		update.Ops = append(update.Ops, op.SetGroups{ID: u.ID, Source: *p.GroupsOf, Groups: *p.Groups})
 	}
-	if op != (records.UpdateUser{ID: u.ID}) {
-		update.Ops = append(update.Ops, op)
+	if o != (op.UpdateUser{ID: u.ID}) {
+		update.Ops = append(update.Ops, o)
 	}
 	if len(update.Ops) == 0 {
 		return nil, u, nil
@@ -142,9 +143,9 @@ func (e *Users) UpdateUser(ctx context.Context, u identity.User, p UserUpdate) (
 		update.Remark = "was " + before.Username
 	}
 	if old := identity.AccountKey(before.Username); old != identity.AccountKey(u.Username) {
-		update.Ops = append(update.Ops, records.ForgetAddresses{Account: old}) // the next user of the name is somebody else
+		update.Ops = append(update.Ops, op.ForgetAddresses{Account: old}) // the next user of the name is somebody else
 	}
-	if reason := p.ends(op); reason != "" {
+	if reason := p.ends(o); reason != "" {
 		end := e.journal.EndSubject(u.ID, reason)
 		update.Ops, update.Log = append(update.Ops, end.Ops...), end.Log
 	}
@@ -154,9 +155,9 @@ func (e *Users) UpdateUser(ctx context.Context, u identity.User, p UserUpdate) (
 
 // ends returns why a change of a user revokes what was issued to them; "" when it
 // doesn't.
-func (p UserUpdate) ends(op records.UpdateUser) string {
+func (p UserUpdate) ends(o op.UpdateUser) string {
 	switch {
-	case p.changesPassword(op):
+	case p.changesPassword(o):
 		return "password changed"
 	case p.Disabled != nil && *p.Disabled:
 		return "account disabled"
@@ -166,8 +167,8 @@ func (p UserUpdate) ends(op records.UpdateUser) string {
 
 // changesPassword reports whether the change changes the password itself. A new hash may be
 // one of the same password, and a source may know of a change without having the hash.
-func (p UserUpdate) changesPassword(op records.UpdateUser) bool {
-	return op.PasswordHash != nil && !p.SameSecret || p.NewSecret
+func (p UserUpdate) changesPassword(o op.UpdateUser) bool {
+	return o.PasswordHash != nil && !p.SameSecret || p.NewSecret
 }
 
 // RemoveUser returns the change that removes a user with their bindings, and revokes
@@ -176,16 +177,16 @@ func (e *Users) RemoveUser(u identity.User) Change {
 	end := e.journal.EndSubject(u.ID, "account removed")
 	return Change{
 		Action: audit.UserRemove, Target: u.ID, Name: u.Username,
-		Ops: append([]records.Op{
-			records.RemoveUser{ID: u.ID},
-			records.ForgetAddresses{Account: identity.AccountKey(u.Username)}, // the next user of the name is somebody else
+		Ops: append([]op.Op{
+			op.RemoveUser{ID: u.ID},
+			op.ForgetAddresses{Account: identity.AccountKey(u.Username)}, // the next user of the name is somebody else
 		}, end.Ops...), Log: end.Log,
 	}
 }
 
 // Matches reports whether a password is that of a hash. A hash that can't be read matches
 // nothing.
-func (e *Users) Matches(ctx context.Context, hash identity.PasswordHash, password token.Secret) (bool, error) {
+func (e *Users) Matches(ctx context.Context, hash passhash.Hash, password token.Secret) (bool, error) {
 	match, err := e.hasher.Verify(ctx, hash, password.Reveal())
 	if err != nil && !fault.Is(err, fault.Invalid) {
 		return false, err
@@ -194,7 +195,7 @@ func (e *Users) Matches(ctx context.Context, hash identity.PasswordHash, passwor
 }
 
 // hash judges a password that is set in clear for a user, and hashes it.
-func (e *Users) hash(ctx context.Context, username string, password token.Secret) (identity.PasswordHash, error) {
+func (e *Users) hash(ctx context.Context, username string, password token.Secret) (passhash.Hash, error) {
 	if err := e.passwords.Check(password.Reveal(), username); err != nil {
 		return "", err
 	}
@@ -203,11 +204,11 @@ func (e *Users) hash(ctx context.Context, username string, password token.Secret
 
 // checkHash refuses a hash that no password could be checked against. No hash at all
 // is accepted.
-func checkHash(h identity.PasswordHash) error {
+func checkHash(h passhash.Hash) error {
 	if h == "" {
 		return nil
 	}
-	_, err := identity.ParseHash(h.Reveal())
+	_, err := passhash.Parse(h.Reveal())
 	return err
 }
 
@@ -285,15 +286,15 @@ func (p UserUpdate) groups(u identity.User) []string {
 
 // updateAction returns the audit action of an update, named after the most important
 // thing that it changes.
-func updateAction(op records.UpdateUser) string {
+func updateAction(o op.UpdateUser) string {
 	switch {
-	case op.Disabled != nil && *op.Disabled:
+	case o.Disabled != nil && *o.Disabled:
 		return audit.UserDisable
-	case op.Disabled != nil:
+	case o.Disabled != nil:
 		return audit.UserEnable
-	case op.PasswordHash != nil:
+	case o.PasswordHash != nil:
 		return audit.UserPassword
-	case op.Username != nil:
+	case o.Username != nil:
 		return audit.UserRename
 	}
 	return audit.UserUpdate

@@ -29,6 +29,7 @@ import (
 	"github.com/bearerd/bearerd/internal/identity"
 	"github.com/bearerd/bearerd/internal/journal"
 	"github.com/bearerd/bearerd/internal/records"
+	"github.com/bearerd/bearerd/internal/records/op"
 	"github.com/bearerd/bearerd/internal/remote"
 	"github.com/bearerd/bearerd/internal/token"
 )
@@ -138,32 +139,32 @@ func (a *Authenticator) Authenticate(ctx context.Context, x Credential) (*caller
 }
 
 // judge returns the operations that use up an assertion of a client, if it is valid.
-func (a *Authenticator) judge(ctx context.Context, c *identity.Client, registered bool, raw string) (records.Spend, error) {
+func (a *Authenticator) judge(ctx context.Context, c *identity.Client, registered bool, raw string) (op.Spend, error) {
 	keys, err := a.keysOf(c.Keys, registered)
 	if err != nil {
-		return records.Spend{}, fault.Wrap(err, fault.Unavailable, "the keys of the client can't be read")
+		return op.Spend{}, fault.Wrap(err, fault.Unavailable, "the keys of the client can't be read")
 	}
 	v, err := assertion.New(assertion.Config{Issuer: c.ID, Keys: keys, Now: a.cfg.Now})
 	if err != nil {
-		return records.Spend{}, err
+		return op.Spend{}, err
 	}
 	claims, err := v.Verify(ctx, raw, assertion.Expect{
 		Types: types(), Audience: []string{a.cfg.Issuer}, SoleAudience: true, OneAudience: true, AnyNonce: true,
 		MaxAhead: maxAhead, NeedID: true, NoIssuedAt: true,
 	})
 	if _, forged := errors.AsType[*token.Refusal](err); forged {
-		return records.Spend{}, caller.ErrBadClient
+		return op.Spend{}, caller.ErrBadClient
 	}
 	if fault.Is(err, fault.InvalidToken) { // the client's own: it may know why
-		return records.Spend{}, fault.Wrap(err, fault.InvalidClient, "%s", fault.Message(err))
+		return op.Spend{}, fault.Wrap(err, fault.InvalidClient, "%s", fault.Message(err))
 	}
 	if err != nil {
-		return records.Spend{}, err
+		return op.Spend{}, err
 	}
 	if claims.Subject != c.ID {
-		return records.Spend{}, fault.New(fault.InvalidClient, "the sub of the assertion is not its iss")
+		return op.Spend{}, fault.New(fault.InvalidClient, "the sub of the assertion is not its iss")
 	}
-	return records.Spend{
+	return op.Spend{
 		Once: records.OnceOf("client assertion", c.ID, claims.ID), Until: claims.Expiry.Add(afterExpiry),
 		Else: fault.New(fault.InvalidClient, "the client assertion was used before"),
 	}, nil
@@ -176,7 +177,7 @@ func (a *Authenticator) UseUp(ctx context.Context, c *caller.Caller) error {
 	if len(once) == 0 {
 		return nil
 	}
-	_, err := a.cfg.Journal.Commit(ctx, records.Batch{Ops: once})
+	_, err := a.cfg.Journal.Commit(ctx, op.Batch{Ops: once})
 	return err
 }
 

@@ -10,7 +10,7 @@ import (
 	"time"
 
 	"github.com/bearerd/bearerd/internal/fault"
-	"github.com/bearerd/bearerd/internal/records"
+	"github.com/bearerd/bearerd/internal/records/contract"
 	"github.com/bearerd/bearerd/internal/revocation"
 )
 
@@ -36,9 +36,9 @@ type Config struct {
 	Clock     func() time.Duration
 	// Publish writes to the list of nodes what Outside returns: Follower.ConfirmAgain.
 	Publish   func(context.Context) error
-	Store     records.Confirmations // by which nodes pass on; nil: this is the only one
-	PerClient int                   // registrations of one client; 0: 16,384
-	Log       *slog.Logger          // nil: nothing is logged
+	Store     contract.Confirmations // by which nodes pass on; nil: this is the only one
+	PerClient int                    // registrations of one client; 0: 16,384
+	Log       *slog.Logger           // nil: nothing is logged
 }
 
 // Room has the registrations of one node. It is safe for use by many goroutines.

@@ -9,7 +9,8 @@ import (
 
 	"github.com/bearerd/bearerd/internal/confirming"
 	"github.com/bearerd/bearerd/internal/fault"
-	"github.com/bearerd/bearerd/internal/records"
+	"github.com/bearerd/bearerd/internal/records/contract"
+	"github.com/bearerd/bearerd/internal/records/upkeep"
 	"github.com/bearerd/bearerd/internal/revocation"
 )
 
@@ -307,11 +308,11 @@ func TestWhatIsConfirmedIsWrittenSoon(t *testing.T) {
 
 // passed is a store that two rooms share.
 type passed struct {
-	records.Confirmations
-	taken chan []records.PassedConfirmation
+	contract.Confirmations
+	taken chan []upkeep.PassedConfirmation
 }
 
-func (p *passed) PassConfirmations(_ context.Context, b records.PassedBatch) (unknown []string, err error) {
+func (p *passed) PassConfirmations(_ context.Context, b upkeep.PassedBatch) (unknown []string, err error) {
 	for node, list := range b.To {
 		if node != "here" {
 			unknown = append(unknown, node)
@@ -322,7 +323,7 @@ func (p *passed) PassConfirmations(_ context.Context, b records.PassedBatch) (un
 	return unknown, nil
 }
 
-func (p *passed) TakeConfirmations(context.Context, string) ([]records.PassedConfirmation, error) {
+func (p *passed) TakeConfirmations(context.Context, string) ([]upkeep.PassedConfirmation, error) {
 	select {
 	case list := <-p.taken:
 		return list, nil
@@ -333,7 +334,7 @@ func (p *passed) TakeConfirmations(context.Context, string) ([]records.PassedCon
 
 func TestAConfirmationThatReachesAnotherNodeIsPassedOn(t *testing.T) {
 	t.Parallel()
-	store := &passed{taken: make(chan []records.PassedConfirmation, 10)}
+	store := &passed{taken: make(chan []upkeep.PassedConfirmation, 10)}
 	here := newKit(t, func(c *confirming.Config) { c.Store = store })
 	there := newKit(t, func(c *confirming.Config) { c.Node, c.Store = "there", store })
 	run(t, here)
@@ -363,7 +364,7 @@ func TestAClientThatFloodsFillsAPartOfABatch(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			there := newKit(t, func(c *confirming.Config) {
-				c.Node, c.Store = "there", &passed{taken: make(chan []records.PassedConfirmation, 10)}
+				c.Node, c.Store = "there", &passed{taken: make(chan []upkeep.PassedConfirmation, 10)}
 			})
 			const many = 1300
 			kinds := make(chan fault.Kind, many)
@@ -384,8 +385,8 @@ func TestAClientThatFloodsFillsAPartOfABatch(t *testing.T) {
 // up in the store.
 func TestConfirmationsForNobodyAreTaken(t *testing.T) {
 	t.Parallel()
-	store := &passed{taken: make(chan []records.PassedConfirmation, 10)}
-	store.taken <- []records.PassedConfirmation{{Stream: "x", Client: "api", Seq: 1}}
+	store := &passed{taken: make(chan []upkeep.PassedConfirmation, 10)}
+	store.taken <- []upkeep.PassedConfirmation{{Stream: "x", Client: "api", Seq: 1}}
 	here := newKit(t, func(c *confirming.Config) { c.Store, c.Staleness = store, 100*time.Millisecond })
 	run(t, here)
 	eventually(t, "the refusal", func() bool { return here.Status().Refused == 1 })

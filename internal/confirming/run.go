@@ -7,7 +7,7 @@ import (
 	"time"
 
 	"github.com/bearerd/bearerd/internal/fault"
-	"github.com/bearerd/bearerd/internal/records"
+	"github.com/bearerd/bearerd/internal/records/upkeep"
 )
 
 const (
@@ -100,7 +100,7 @@ type passer struct {
 
 // passing is a batch under way.
 type passing struct {
-	to      map[string][]records.PassedConfirmation
+	to      map[string][]upkeep.PassedConfirmation
 	size    int
 	of      map[string]*share // by client
 	done    chan struct{}     // closed when the rest is set
@@ -131,14 +131,14 @@ func (b *passing) add(c Confirmation) bool {
 	b.size++
 	own.size++
 	own.nodes[c.Node] = true
-	b.to[c.Node] = append(b.to[c.Node], records.PassedConfirmation{Stream: c.Stream, Client: c.Client, Seq: c.Seq, Bye: c.Bye})
+	b.to[c.Node] = append(b.to[c.Node], upkeep.PassedConfirmation{Stream: c.Stream, Client: c.Client, Seq: c.Seq, Bye: c.Bye})
 	return true
 }
 
 func newPasser() passer { return passer{next: newPassing(), work: make(chan struct{}, 1)} }
 
 func newPassing() *passing {
-	return &passing{to: map[string][]records.PassedConfirmation{}, of: map[string]*share{}, done: make(chan struct{})}
+	return &passing{to: map[string][]upkeep.PassedConfirmation{}, of: map[string]*share{}, done: make(chan struct{})}
 }
 
 // pass waits until a confirmation for another node is stored.
@@ -194,7 +194,7 @@ func (r *Room) passNext(ctx context.Context) {
 	defer close(b.done)
 	ctx, cancel := context.WithTimeout(ctx, passTimeout)
 	defer cancel()
-	unknown, err := r.cfg.Store.PassConfirmations(ctx, records.PassedBatch{From: r.cfg.Node, Count: n, To: b.to})
+	unknown, err := r.cfg.Store.PassConfirmations(ctx, upkeep.PassedBatch{From: r.cfg.Node, Count: n, To: b.to})
 	b.err, b.unknown = err, map[string]bool{}
 	for _, node := range unknown {
 		b.unknown[node] = true

@@ -13,6 +13,7 @@ import (
 	"github.com/bearerd/bearerd/internal/journal"
 	"github.com/bearerd/bearerd/internal/networks"
 	"github.com/bearerd/bearerd/internal/records"
+	"github.com/bearerd/bearerd/internal/records/contract"
 	"github.com/bearerd/bearerd/internal/token"
 	"github.com/bearerd/bearerd/internal/verification"
 )
@@ -20,9 +21,9 @@ import (
 // Store is what Tokens reads.
 type Store interface {
 	records.PrincipalReader
-	records.Tokens
-	records.Lists
-	records.AuditLog
+	contract.Tokens
+	contract.Lists
+	contract.AuditLog
 }
 
 // Config configures Tokens. Every field must be set.

@@ -13,6 +13,7 @@ import (
 	"github.com/bearerd/bearerd/internal/issuance"
 	"github.com/bearerd/bearerd/internal/journal"
 	"github.com/bearerd/bearerd/internal/records"
+	"github.com/bearerd/bearerd/internal/records/op"
 	"github.com/bearerd/bearerd/internal/revocation"
 	"github.com/bearerd/bearerd/internal/source"
 	"github.com/bearerd/bearerd/internal/token"
@@ -119,12 +120,12 @@ func (s *Renewer) requireLive(row records.StoredToken) error {
 // supersede returns the batch that ends the old token: now, or when the overlap ends. In
 // the second case the entry in the log is written now and names that time, so that the
 // JWTs made from the token end then even if no process runs to revoke them.
-func (s *Renewer) supersede(old records.StoredToken, overlap int64) records.Batch {
+func (s *Renewer) supersede(old records.StoredToken, overlap int64) op.Batch {
 	now := s.cfg.Now()
 	if overlap == 0 {
 		ops, entries := s.cfg.Journal.Kill(journal.Kill{ID: old.ID, Opaque: true, Reason: token.ReasonRegenerated})
-		once := records.SpendToken{ID: old.ID, At: now, Reason: token.ReasonRegenerated}
-		return records.Batch{Ops: append([]records.Op{once}, ops...), Log: entries}
+		once := op.SpendToken{ID: old.ID, At: now, Reason: token.ReasonRegenerated}
+		return op.Batch{Ops: append([]op.Op{once}, ops...), Log: entries}
 	}
 	end := now.Add(time.Duration(overlap) * time.Second).Truncate(time.Microsecond) // the precision of the store
 	var log []revocation.Entry
@@ -133,8 +134,8 @@ func (s *Renewer) supersede(old records.StoredToken, overlap int64) records.Batc
 	} else {
 		end = old.ExpiresAt // and nothing issued for it is valid longer
 	}
-	return records.Batch{
-		Ops: []records.Op{records.ShortenToken{ID: old.ID, Now: now, ExpiresAt: end, Reason: token.ReasonRegenerated}},
+	return op.Batch{
+		Ops: []op.Op{op.ShortenToken{ID: old.ID, Now: now, ExpiresAt: end, Reason: token.ReasonRegenerated}},
 		Log: append(log, s.cfg.Journal.CutOff(revocation.Access, old.Owner)), // earlier readings of the old one are outdated
 	}
 }
@@ -165,6 +166,6 @@ func (s *Renewer) end(ctx context.Context, c *caller.Caller, row records.StoredT
 	e := s.cfg.Journal.Event(ctx, c.Actor(), audit.TokenRevoke)
 	e.Target, e.TokenID, e.Reason = row.Owner, row.ID, reason
 	ops, entries := s.cfg.Journal.Kill(journal.Kill{ID: row.ID, Opaque: true, Reason: reason})
-	_, err := s.cfg.Journal.Revoke(ctx, records.Batch{Ops: ops, Log: entries, Audit: []audit.Event{e}}, c.Wait)
+	_, err := s.cfg.Journal.Revoke(ctx, op.Batch{Ops: ops, Log: entries, Audit: []audit.Event{e}}, c.Wait)
 	return err
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/bearerd/bearerd/internal/changes"
 	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/records"
+	"github.com/bearerd/bearerd/internal/records/op"
 	"github.com/bearerd/bearerd/internal/revocation"
 )
 
@@ -41,7 +42,7 @@ func (a *Access) UpdateCollection(ctx context.Context, c *caller.Caller, n recor
 		return err
 	}
 	_, err := a.editor.Commit(ctx, c, changes.Change{
-		Action: audit.CollectionUpdate, Target: name, Ops: []records.Op{records.UpdateCollection{Collection: n}},
+		Action: audit.CollectionUpdate, Target: name, Ops: []op.Op{op.UpdateCollection{Collection: n}},
 	})
 	return err
 }

@@ -17,6 +17,7 @@ import (
 	"github.com/bearerd/bearerd/internal/issuance"
 	"github.com/bearerd/bearerd/internal/node/nodetest"
 	"github.com/bearerd/bearerd/internal/records"
+	"github.com/bearerd/bearerd/internal/records/op"
 	"github.com/bearerd/bearerd/internal/revocation"
 	"github.com/bearerd/bearerd/internal/token"
 	"github.com/bearerd/bearerd/internal/verification"
@@ -353,12 +354,12 @@ func TestWholeListsAreReadInPages(t *testing.T) {
 	f := nodetest.New(t, nodetest.Options{})
 	ctx := t.Context()
 	const many = 2*directory.MaxChoices + 3
-	var ops []records.Op
+	var ops []op.Op
 	for n := range many {
-		ops = append(ops, records.CreateCollection{Collection: records.Collection{ID: int64(n), Name: strconv.Itoa(n)}})
+		ops = append(ops, op.CreateCollection{Collection: records.Collection{ID: int64(n), Name: strconv.Itoa(n)}})
 	}
 	for some := range slices.Chunk(ops, 500) {
-		_, err := f.Store.Commit(ctx, records.Batch{Ops: some})
+		_, err := f.Store.Commit(ctx, op.Batch{Ops: some})
 		nodetest.Must(t, err)
 	}
 	all, err := f.CollectionList(ctx, operator)

@@ -19,25 +19,25 @@ import (
 	"github.com/bearerd/bearerd/internal/identity"
 	"github.com/bearerd/bearerd/internal/journal"
 	"github.com/bearerd/bearerd/internal/keyring"
-	"github.com/bearerd/bearerd/internal/records"
+	"github.com/bearerd/bearerd/internal/records/contract"
 	"github.com/bearerd/bearerd/internal/token"
 )
 
 // Store is what a directory reads.
 type Store interface {
-	records.Directory
-	records.Lists
-	records.Things
-	records.Provisioning
-	records.AuditLog
-	records.Issuers
+	contract.Directory
+	contract.Lists
+	contract.Things
+	contract.Provisioning
+	contract.AuditLog
+	contract.Issuers
 	changes.LinkStore
 }
 
 // thingStore is what is read of users, clients, collections, roles and bindings.
 type thingStore interface {
-	records.Directory
-	records.Things
+	contract.Directory
+	contract.Things
 }
 
 // Config configures a directory. All fields must be set.

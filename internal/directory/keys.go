@@ -8,7 +8,7 @@ import (
 	"github.com/bearerd/bearerd/internal/changes"
 	"github.com/bearerd/bearerd/internal/journal"
 	"github.com/bearerd/bearerd/internal/keyring"
-	"github.com/bearerd/bearerd/internal/records"
+	"github.com/bearerd/bearerd/internal/records/op"
 	"github.com/bearerd/bearerd/internal/revocation"
 	"github.com/bearerd/bearerd/internal/token"
 )
@@ -63,7 +63,7 @@ func (k *Keys) RotateKeys(ctx context.Context, c *caller.Caller, atOnce bool) er
 		return err
 	}
 	_, err := k.editor.Commit(ctx, c, changes.Change{
-		Action: audit.KeyRotate, Ops: []records.Op{records.ChangeKeys{Plan: k.ring.Plans().Rotate(atOnce)}},
+		Action: audit.KeyRotate, Ops: []op.Op{op.ChangeKeys{Plan: k.ring.Plans().Rotate(atOnce)}},
 		Log: []revocation.Entry{k.journal.CutOff(revocation.SigningKey, KeySetChangedID)},
 	})
 	if err != nil {
@@ -81,7 +81,7 @@ func (k *Keys) RetireKey(ctx context.Context, c *caller.Caller, kid string) (rev
 	}
 	ops, log := k.journal.Kill(journal.Kill{ID: kid, Opaque: true, Reason: "signing key revoked"})
 	r, err := k.editor.Commit(ctx, c, changes.Change{
-		Action: audit.KeyRetire, Target: kid, Ops: append(ops, records.ChangeKeys{Plan: k.ring.Plans().Retire(kid)}),
+		Action: audit.KeyRetire, Target: kid, Ops: append(ops, op.ChangeKeys{Plan: k.ring.Plans().Retire(kid)}),
 		Log: append(log, k.journal.CutOff(revocation.SigningKey, kid)),
 	})
 	if err != nil {

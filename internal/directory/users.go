@@ -12,6 +12,8 @@ import (
 	"github.com/bearerd/bearerd/internal/identity"
 	"github.com/bearerd/bearerd/internal/journal"
 	"github.com/bearerd/bearerd/internal/records"
+	"github.com/bearerd/bearerd/internal/records/contract"
+	"github.com/bearerd/bearerd/internal/records/op"
 	"github.com/bearerd/bearerd/internal/revocation"
 	"github.com/bearerd/bearerd/internal/source"
 	"github.com/bearerd/bearerd/internal/verification"
@@ -19,9 +21,9 @@ import (
 
 // userStore reads users.
 type userStore interface {
-	records.Directory
-	records.Lists
-	records.Things
+	contract.Directory
+	contract.Lists
+	contract.Things
 }
 
 // Users reads and changes users and the groups they are in.
@@ -193,7 +195,7 @@ func (u *Users) RemoveAccess(ctx context.Context, c *caller.Caller, ref string, 
 		Log: []revocation.Entry{u.journal.CutOff(revocation.Access, user.ID)},
 	}
 	for _, b := range removed {
-		removal.Ops = append(removal.Ops, records.RemoveBinding{ID: b.ID})
+		removal.Ops = append(removal.Ops, op.RemoveBinding{ID: b.ID})
 	}
 	_, err = u.editor.Commit(ctx, c, removal)
 	return removed, remaining, err
@@ -216,7 +218,7 @@ func (u *Users) bindingsAt(ctx context.Context, subject string, at access.Path) 
 
 // findUser reads a user by subject or username. The error of an unknown one is
 // records.ErrNoUser.
-func findUser(ctx context.Context, store records.Directory, ref string) (identity.User, error) {
+func findUser(ctx context.Context, store contract.Directory, ref string) (identity.User, error) {
 	p, err := records.ReadUser(ctx, store, ref, nil)
 	if err != nil {
 		return identity.User{}, err

@@ -10,7 +10,7 @@ import (
 	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/identity"
 	"github.com/bearerd/bearerd/internal/node/nodetest"
-	"github.com/bearerd/bearerd/internal/records"
+	"github.com/bearerd/bearerd/internal/records/op"
 	"github.com/bearerd/bearerd/internal/token"
 )
 
@@ -110,8 +110,8 @@ func TestARenamedUserIsTheSameUser(t *testing.T) {
 func TestAUserWithAnOldNameCanBeDisabled(t *testing.T) {
 	t.Parallel()
 	f := nodetest.New(t, nodetest.Options{})
-	nodetest.Must(t, nodetest.Second(f.Store.Commit(t.Context(), records.Batch{
-		Ops: []records.Op{records.CreateUser{User: identity.User{ID: "5c1e0b2a-8b6f-4b0e-9a66-0a5c0e7d3f11", Username: "ad\u200ba"}}},
+	nodetest.Must(t, nodetest.Second(f.Store.Commit(t.Context(), op.Batch{
+		Ops: []op.Op{op.CreateUser{User: identity.User{ID: "5c1e0b2a-8b6f-4b0e-9a66-0a5c0e7d3f11", Username: "ad\u200ba"}}},
 	})))
 	yes := true
 	if u, err := f.UpdateUser(t.Context(), operator, "ad\u200ba", identity.UserPatch{Disabled: &yes}); err != nil || !u.Disabled {

@@ -12,7 +12,7 @@ import (
 
 	"github.com/bearerd/bearerd/internal/node"
 
-	"github.com/bearerd/bearerd/internal/records"
+	"github.com/bearerd/bearerd/internal/records/op"
 
 	"github.com/bearerd/bearerd/internal/node/nodetest"
 	"github.com/bearerd/bearerd/internal/revocation"
@@ -96,7 +96,7 @@ func (h *history) add(seq int64, at time.Duration) {
 func (h *history) commit(t *testing.T, e *env, seed uint64) {
 	dice := rand.New(rand.NewPCG(seed, 4))
 	for range 120 {
-		seq, err := e.Store.Commit(context.Background(), records.Batch{Log: []revocation.Entry{entry("x", e.Time().Add(time.Hour), e.Time())}})
+		seq, err := e.Store.Commit(context.Background(), op.Batch{Log: []revocation.Entry{entry("x", e.Time().Add(time.Hour), e.Time())}})
 		if err != nil {
 			t.Error(err)
 			return

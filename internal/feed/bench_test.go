@@ -13,7 +13,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/bearerd/bearerd/internal/records"
+	"github.com/bearerd/bearerd/internal/records/op"
 
 	"github.com/bearerd/bearerd/internal/feed"
 	"github.com/bearerd/bearerd/internal/revocation"
@@ -136,7 +136,7 @@ func (e *env) fanOut(b *testing.B, all []*listener) []time.Duration {
 			}
 		})
 	}
-	_, err := e.Store.Commit(context.Background(), records.Batch{Log: []revocation.Entry{entry("x", e.Time().Add(time.Hour), e.Time())}})
+	_, err := e.Store.Commit(context.Background(), op.Batch{Log: []revocation.Entry{entry("x", e.Time().Add(time.Hour), e.Time())}})
 	began = time.Now()
 	close(committed)
 	must(b, err)

@@ -22,7 +22,7 @@ import (
 
 	"github.com/bearerd/bearerd/internal/issuance"
 
-	"github.com/bearerd/bearerd/internal/records"
+	"github.com/bearerd/bearerd/internal/records/op"
 
 	"github.com/bearerd/bearerd/internal/feed"
 	"github.com/bearerd/bearerd/internal/identity"
@@ -193,7 +193,7 @@ func (e *env) append(t testing.TB, n int) revocation.Seq {
 		for i := range batch {
 			batch[i] = entry(fmt.Sprintf("id-%d-%d", n, i), e.Time().Add(48*time.Hour), e.Time())
 		}
-		seq, err := e.Store.Commit(t.Context(), records.Batch{Log: batch})
+		seq, err := e.Store.Commit(t.Context(), op.Batch{Log: batch})
 		must(t, err)
 		last, n = seq, n-len(batch)
 	}

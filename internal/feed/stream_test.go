@@ -19,6 +19,7 @@ import (
 	"github.com/bearerd/bearerd/internal/revoking"
 
 	"github.com/bearerd/bearerd/internal/records"
+	"github.com/bearerd/bearerd/internal/records/op"
 
 	"github.com/bearerd/bearerd/internal/identity"
 	"github.com/bearerd/bearerd/internal/node/nodetest"
@@ -41,7 +42,7 @@ func TestStreamTellsOfRevocationsAndBeats(t *testing.T) {
 	}
 	id := "a < role &\n\"Größe\""
 	at := e.Time().UTC().Truncate(time.Microsecond)
-	_, err := e.Store.Commit(t.Context(), records.Batch{Log: []revocation.Entry{
+	_, err := e.Store.Commit(t.Context(), op.Batch{Log: []revocation.Entry{
 		{What: revocation.Role, ID: id, At: at},
 		entry("6d854edd-2e20-4856-9600-7a68fade783e", at.Add(time.Hour), at),
 	}})
@@ -106,7 +107,7 @@ func TestResumeUnderRevocations(t *testing.T) {
 	for range 3 {
 		all.Go(func() {
 			for range revocations / 3 {
-				_, err := e.Store.Commit(context.Background(), records.Batch{Log: []revocation.Entry{entry("x", e.Time().Add(48*time.Hour), e.Time())}})
+				_, err := e.Store.Commit(context.Background(), op.Batch{Log: []revocation.Entry{entry("x", e.Time().Add(48*time.Hour), e.Time())}})
 				must(t, err)
 				e.Follower.Wake()
 			}
@@ -145,7 +146,7 @@ func TestSnapshotHasWhatMattersStill(t *testing.T) {
 	now := e.Time().Truncate(time.Second)
 	commit := func(entries ...revocation.Entry) {
 		t.Helper()
-		_, err := e.Store.Commit(t.Context(), records.Batch{Log: entries})
+		_, err := e.Store.Commit(t.Context(), op.Batch{Log: entries})
 		must(t, err)
 	}
 	dead := now.Add(-time.Hour)
@@ -203,7 +204,7 @@ func TestPurgedLogIsFollowedFromASnapshotAlone(t *testing.T) {
 	s.upTo(t, head)
 	e.Advance(72 * time.Hour)
 	// The log itself must say that this much time has passed.
-	_, err := e.Store.Commit(t.Context(), records.Batch{Log: []revocation.Entry{entry("over", e.Time(), e.Time())}})
+	_, err := e.Store.Commit(t.Context(), op.Batch{Log: []revocation.Entry{entry("over", e.Time(), e.Time())}})
 	must(t, err)
 	must(t, e.Store.Purge(t.Context(), e.Time()))
 	raw = e.tokenOf(t, "reader", identity.ScopeRevocations)

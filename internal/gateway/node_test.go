@@ -9,13 +9,14 @@ import (
 	"testing"
 	"time"
 
-	"github.com/bearerd/bearerd/internal/records"
+	"github.com/bearerd/bearerd/internal/records/op"
 
 	"github.com/bearerd/bearerd/internal/gateway"
 	"github.com/bearerd/bearerd/internal/identity"
 	"github.com/bearerd/bearerd/internal/keyring"
 	parts "github.com/bearerd/bearerd/internal/node"
 	"github.com/bearerd/bearerd/internal/node/nodetest"
+	"github.com/bearerd/bearerd/internal/passhash"
 	"github.com/bearerd/bearerd/internal/revocation"
 	"github.com/bearerd/bearerd/internal/store"
 	"github.com/bearerd/bearerd/internal/token"
@@ -75,7 +76,7 @@ func newNode(t testing.TB, o nodeOptions) *node {
 	must(t, err)
 	n.Node, err = parts.New(parts.Config{
 		Store: n.store, Ring: openRing(t, n.store, o, now), Follower: follower,
-		Hasher: identity.NewHasher(identity.HasherConfig{}), Forms: forms, Settings: settings,
+		Hasher: passhash.New(passhash.Config{}), Forms: forms, Settings: settings,
 		Clocks: parts.Clocks{Now: now, Boot: clock}, Log: slog.New(slog.DiscardHandler),
 	})
 	must(t, err)
@@ -133,6 +134,6 @@ func must(t testing.TB, err error) {
 
 func addClient(t testing.TB, n *node, id string) {
 	t.Helper()
-	_, err := n.store.Commit(t.Context(), records.Batch{Ops: []records.Op{records.CreateClient{Client: identity.Client{ID: id}}}})
+	_, err := n.store.Commit(t.Context(), op.Batch{Ops: []op.Op{op.CreateClient{Client: identity.Client{ID: id}}}})
 	must(t, err)
 }

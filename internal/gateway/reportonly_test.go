@@ -14,7 +14,7 @@ import (
 	"github.com/bearerd/bearerd/internal/gateway"
 	"github.com/bearerd/bearerd/internal/issuance"
 	"github.com/bearerd/bearerd/internal/node/nodetest"
-	"github.com/bearerd/bearerd/internal/records"
+	"github.com/bearerd/bearerd/internal/records/upkeep"
 	"github.com/bearerd/bearerd/internal/shadow"
 )
 
@@ -27,14 +27,14 @@ func (w *world) watched(t testing.TB) {
 }
 
 // shadows returns what was counted, without times.
-func (w *world) shadows(t testing.TB) []records.Shadow {
+func (w *world) shadows(t testing.TB) []upkeep.Shadow {
 	t.Helper()
 	page, err := w.gate.Shadow.List(t.Context(), caller.Operator(), "", 0)
 	nodetest.Must(t, err)
 	for i := range page.Items {
-		page.Items[i].LastAt = records.Shadow{}.LastAt
+		page.Items[i].LastAt = upkeep.Shadow{}.LastAt
 		for n := range page.Items[i].Examples {
-			page.Items[i].Examples[n].At = records.ShadowExample{}.At
+			page.Items[i].Examples[n].At = upkeep.ShadowExample{}.At
 		}
 	}
 	return page.Items
@@ -101,10 +101,10 @@ func TestAReportOnlyRouteRefusesNothingAndCounts(t *testing.T) {
 			t.Errorf("%s: the headers name somebody (-want +got):\n%s", c.path, diff)
 		}
 	}
-	example := func(path string, status int) []records.ShadowExample {
-		return []records.ShadowExample{{Method: "GET", Path: path, Status: status}}
+	example := func(path string, status int) []upkeep.ShadowExample {
+		return []upkeep.ShadowExample{{Method: "GET", Path: path, Status: status}}
 	}
-	want := []records.Shadow{
+	want := []upkeep.Shadow{
 		{Route: "/api/", Reason: "malformed or unknown token", Count: 1, Disagreed: 1, Examples: example("/api/reset/[token]", 200)},
 		{Route: "/api/", Reason: "no token", Count: 1, Agreed: 1, Examples: example("/api/specimens", 401)},
 		{Route: "/api/", Reason: "no token, but other credentials", Count: 1, Agreed: 1, Examples: example("/api/4", 401)},
@@ -155,11 +155,11 @@ func TestForwardAuthReportsOnlyWhereItIsToldTo(t *testing.T) {
 			t.Errorf("%s: %d, want %d", path, a.status, status)
 		}
 	}
-	want := []records.Shadow{
-		{Route: "/auth/verify", Reason: "no token", Count: 1, Examples: []records.ShadowExample{{Method: "DELETE", Path: "/api/7"}}},
-		{Route: "/auth/verify", Reason: "the scope read is needed", TokenID: small.ID, Count: 1, Examples: []records.ShadowExample{{Method: "GET"}}},
-		{Route: "requirement api", Reason: "no token", Count: 2, Examples: []records.ShadowExample{{Method: "GET", Path: "/orders/1"}, {Method: "GET"}}},
-		{Route: "requirement held", Reason: "no token", Count: 1, Examples: []records.ShadowExample{{Method: "GET"}}},
+	want := []upkeep.Shadow{
+		{Route: "/auth/verify", Reason: "no token", Count: 1, Examples: []upkeep.ShadowExample{{Method: "DELETE", Path: "/api/7"}}},
+		{Route: "/auth/verify", Reason: "the scope read is needed", TokenID: small.ID, Count: 1, Examples: []upkeep.ShadowExample{{Method: "GET"}}},
+		{Route: "requirement api", Reason: "no token", Count: 2, Examples: []upkeep.ShadowExample{{Method: "GET", Path: "/orders/1"}, {Method: "GET"}}},
+		{Route: "requirement held", Reason: "no token", Count: 1, Examples: []upkeep.ShadowExample{{Method: "GET"}}},
 	}
 	if diff := cmp.Diff(want, w.shadows(t)); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
@@ -209,9 +209,9 @@ func TestAReportOnlyRouteRefusesNoMethod(t *testing.T) {
 	if got := send(t, http.MethodPost, at+"/api/x", h, nil).reached(t); got.Method != http.MethodPost || got.Header.Get("X-Http-Method-Override") == "" {
 		t.Errorf("the application got %+v", got)
 	}
-	want := []records.Shadow{{
+	want := []upkeep.Shadow{{
 		Route: "GET /api", Reason: "the path is not served with this method", Count: 1, Disagreed: 1,
-		Examples: []records.ShadowExample{{Method: "POST", Path: "/api/x", Status: http.StatusTeapot}},
+		Examples: []upkeep.ShadowExample{{Method: "POST", Path: "/api/x", Status: http.StatusTeapot}},
 	}}
 	if diff := cmp.Diff(want, w.shadows(t)); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)

@@ -19,7 +19,7 @@ import (
 	"github.com/bearerd/bearerd/internal/audit"
 	"github.com/bearerd/bearerd/internal/httpkit"
 
-	"github.com/bearerd/bearerd/internal/records"
+	"github.com/bearerd/bearerd/internal/records/op"
 
 	"github.com/bearerd/bearerd/internal/gateway"
 	"github.com/bearerd/bearerd/internal/identity"
@@ -90,8 +90,8 @@ func vectorNode(t testing.TB, k vectorKeys, verifier string) *node {
 		t.Fatalf("no verifier %q", verifier)
 	}
 	n := newNode(t, o)
-	_, err := n.store.Commit(t.Context(), records.Batch{Ops: []records.Op{
-		records.CreateUser{User: identity.User{ID: vectorSubject, Username: "jthomas"}},
+	_, err := n.store.Commit(t.Context(), op.Batch{Ops: []op.Op{
+		op.CreateUser{User: identity.User{ID: vectorSubject, Username: "jthomas"}},
 	}})
 	must(t, err)
 	return n

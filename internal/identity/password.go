@@ -11,6 +11,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/bearerd/bearerd/internal/fault"
+	"github.com/bearerd/bearerd/internal/passhash"
 )
 
 // PasswordRule is which passwords may be set in clear, by anybody and anywhere.
@@ -28,12 +29,12 @@ var commonPasswords []byte
 // fieldPassword is the field in errors about passwords.
 const fieldPassword = "password"
 
-// Check accepts a password that ValidatePassword accepts and that is long enough, unless
+// Check accepts a password that passhash.CheckBounds accepts and that is long enough, unless
 // it is one of the most common passwords, or the username in any case, or the username
 // with little added (NIST SP 800-63B, section 3.1.1.2: there is no rule about which
 // characters). The error is fault.Invalid and doesn't repeat the password.
 func (r PasswordRule) Check(password, username string) error {
-	if err := ValidatePassword(password); err != nil {
+	if err := passhash.CheckBounds(password); err != nil {
 		return err
 	}
 	if utf8.RuneCountInString(password) < r.Min {

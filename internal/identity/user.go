@@ -1,19 +1,9 @@
-// Package identity defines users with their groups and passwords, and OAuth clients with
-// their secrets. It validates them, hashes and checks passwords, parses scopes, and
-// decides when there were too many password attempts. It stores nothing.
-//
-// New passwords are hashed with argon2id at 19 MiB, two passes, one lane, about 40 ms of
-// one core. A Hasher limits how many are hashed at once: it needs Slots × 19 MiB, and up
-// to 256 MiB while one imported hash that asks for that much is checked, by itself.
-// Hashes of other systems are verified and reported as stale, so that a login replaces
-// them.
+// Package identity defines users with their groups, and OAuth clients with their secrets.
+// It validates them, judges new passwords, parses scopes, and decides when there were too
+// many password attempts. It stores nothing.
 package identity
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
-	"fmt"
-	"io"
 	"slices"
 	"strings"
 	"time"
@@ -21,6 +11,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/bearerd/bearerd/internal/fault"
+	"github.com/bearerd/bearerd/internal/passhash"
 	"github.com/bearerd/bearerd/internal/token"
 )
 
@@ -33,8 +24,8 @@ type User struct {
 	Groups       []string          // names
 	SetBy        map[string]string // the sources that set memberships, by group; a group that is not in it was set by administrators
 	Disabled     bool
-	Owner        string       // the source that created this user and maintains them; empty: nobody but administrators
-	PasswordHash PasswordHash `json:"-" yaml:"-"` // empty: no password lets this user in
+	Owner        string        // the source that created this user and maintains them; empty: nobody but administrators
+	PasswordHash passhash.Hash `json:"-" yaml:"-"` // empty: no password lets this user in
 	// PasswordChangedAt is when the password was set, here or in the source that owns the
 	// user; zero when it is not known.
 	PasswordChangedAt time.Time `json:"-" yaml:"-"`
@@ -42,31 +33,6 @@ type User struct {
 	// one of ours; "" when there was none, or the password has changed since.
 	ReplacedHash string `json:"-" yaml:"-"`
 }
-
-// PasswordHash is an encoded password hash, or empty where there is none. It does not
-// print, log or marshal its value; Reveal returns it. A store must write what Reveal
-// returns, because an SQL driver may write a value as it prints.
-type PasswordHash string
-
-const redacted = "[redacted]"
-
-// Reveal returns the encoded hash itself.
-func (h PasswordHash) Reveal() string { return string(h) }
-
-// Fingerprint identifies a hash without revealing it: the hexadecimal SHA-256.
-func (h PasswordHash) Fingerprint() string {
-	sum := sha256.Sum256([]byte(h))
-	return hex.EncodeToString(sum[:])
-}
-
-// String returns a fixed text.
-func (h PasswordHash) String() string { return redacted }
-
-// Format writes the same fixed text for every verb.
-func (h PasswordHash) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, redacted) }
-
-// MarshalText returns the same fixed text; JSON, YAML and slog use it.
-func (h PasswordHash) MarshalText() ([]byte, error) { return []byte(redacted), nil }
 
 const (
 	maxNameBytes = 255
@@ -184,8 +150,8 @@ type NewUser struct {
 	Groups                []string
 	Disabled              bool
 	Password              token.Secret
-	PasswordHash          PasswordHash // of another system; see ParseHash
-	Administrator         bool         // bound to everything from the start; the directory's CreateUser does it
+	PasswordHash          passhash.Hash // of another system; see passhash.Parse
+	Administrator         bool          // bound to everything from the start; the directory's CreateUser does it
 }
 
 // UserPatch is a change of a user; a nil field is left as it is.
@@ -195,5 +161,5 @@ type UserPatch struct {
 	Groups       *[]string
 	Disabled     *bool
 	Password     *token.Secret
-	PasswordHash *PasswordHash
+	PasswordHash *passhash.Hash
 }

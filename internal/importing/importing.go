@@ -17,14 +17,16 @@ import (
 	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/journal"
 	"github.com/bearerd/bearerd/internal/records"
+	"github.com/bearerd/bearerd/internal/records/contract"
+	"github.com/bearerd/bearerd/internal/records/op"
 	"github.com/bearerd/bearerd/internal/token"
 )
 
 // Store is what an import reads and clears.
 type Store interface {
-	records.Imports
+	contract.Imports
 	records.PrincipalReader
-	records.ClientScopes
+	contract.ClientScopes
 }
 
 // Config configures an importer. Every field but MaxTTL, Scopes and Pause must be set.
@@ -110,7 +112,7 @@ func (i *Importer) Import(ctx context.Context, c *caller.Caller, r Request) (Rep
 		return Report{}, err
 	}
 	run.id = rand.Int64N(1<<62) + 1 //nolint:gosec // it only has to be another one
-	err = i.commit(ctx, records.BeginImport{ID: run.id, At: i.cfg.Now()})
+	err = i.commit(ctx, op.BeginImport{ID: run.id, At: i.cfg.Now()})
 	if err != nil {
 		return Report{}, err
 	}
@@ -199,8 +201,8 @@ func (r *run) isThere(ctx context.Context) (bool, error) {
 	return len(held) == 1 && held[0].Import == r.id, nil
 }
 
-func (i *Importer) commit(ctx context.Context, op records.Op) error {
-	_, err := i.cfg.Journal.Commit(ctx, records.Batch{Ops: []records.Op{op}})
+func (i *Importer) commit(ctx context.Context, o op.Op) error {
+	_, err := i.cfg.Journal.Commit(ctx, op.Batch{Ops: []op.Op{o}})
 	return err
 }
 
@@ -280,7 +282,7 @@ func (r *run) stage(ctx context.Context, candidates []candidate) error {
 		rows = rows[len(step):]
 		began := r.cfg.Now()
 		err := r.persist(ctx, func() error {
-			return r.commit(ctx, records.StageTokens{Import: r.id, At: r.cfg.Now(), Tokens: step})
+			return r.commit(ctx, op.StageTokens{Import: r.id, At: r.cfg.Now(), Tokens: step})
 		})
 		if err != nil {
 			return err
@@ -348,7 +350,7 @@ func (r *run) publish(ctx context.Context, c *caller.Caller, name string) error 
 	e.Target = name
 	e.Reason = fmt.Sprintf("%d imported, %d known, %d expired, %d of disabled users", r.report.Imported, r.report.Known, r.report.Expired, r.report.Disabled)
 	return r.persist(ctx, func() error {
-		_, err := r.cfg.Journal.Commit(ctx, records.Batch{Ops: []records.Op{records.PublishImport{ID: r.id}}, Audit: []audit.Event{e}})
+		_, err := r.cfg.Journal.Commit(ctx, op.Batch{Ops: []op.Op{op.PublishImport{ID: r.id}}, Audit: []audit.Event{e}})
 		return err
 	})
 }

@@ -24,6 +24,7 @@ import (
 	"github.com/bearerd/bearerd/internal/issuance"
 	"github.com/bearerd/bearerd/internal/node/nodetest"
 	"github.com/bearerd/bearerd/internal/records"
+	"github.com/bearerd/bearerd/internal/records/op"
 	"github.com/bearerd/bearerd/internal/revoking"
 	"github.com/bearerd/bearerd/internal/token"
 	"github.com/bearerd/bearerd/internal/verification"
@@ -436,8 +437,8 @@ func TestAnImportThatEndedWithinIsClearedAway(t *testing.T) {
 	row := records.StoredToken{
 		ID: "left", Kind: token.KindAPIToken, Digest: token.Digest(hexValue(1)), Owner: ada.ID, CreatedAt: f.Time(),
 	}
-	_, err := f.Store.Commit(t.Context(), records.Batch{Ops: []records.Op{
-		records.BeginImport{ID: 5, At: f.Time()}, records.StageTokens{Import: 5, At: f.Time(), Tokens: []records.StoredToken{row}},
+	_, err := f.Store.Commit(t.Context(), op.Batch{Ops: []op.Op{
+		op.BeginImport{ID: 5, At: f.Time()}, op.StageTokens{Import: 5, At: f.Time(), Tokens: []records.StoredToken{row}},
 	}})
 	nodetest.Must(t, err)
 	i := newImporter(t, f)

@@ -18,6 +18,7 @@ import (
 	"github.com/bearerd/bearerd/internal/importing"
 	"github.com/bearerd/bearerd/internal/node/nodetest"
 	"github.com/bearerd/bearerd/internal/records"
+	"github.com/bearerd/bearerd/internal/records/op"
 )
 
 // BenchmarkMillion imports so many tokens as BEARERD_IMPORT_LINES says, a million unless it
@@ -33,11 +34,11 @@ func BenchmarkMillion(b *testing.B) {
 			dir := b.TempDir()
 			f := nodetest.New(b, nodetest.Options{Dir: dir, Postgres: postgres, File: !postgres, Bulk: true})
 			other := nodetest.New(b, nodetest.Options{Dir: dir, Postgres: postgres, File: !postgres})
-			var users []records.Op
+			var users []op.Op
 			for i := range 1000 {
-				users = append(users, records.CreateUser{User: identity.User{ID: uuid.NewString(), Username: "user" + strconv.Itoa(i)}})
+				users = append(users, op.CreateUser{User: identity.User{ID: uuid.NewString(), Username: "user" + strconv.Itoa(i)}})
 			}
-			_, err := f.Store.Commit(b.Context(), records.Batch{Ops: users})
+			_, err := f.Store.Commit(b.Context(), op.Batch{Ops: users})
 			nodetest.Must(b, err)
 			stored := &measuredStore{Store: f.Store}
 			importer := newImporter(b, f, func(c *importing.Config) { c.Store, c.Pause = stored, pause })
@@ -71,7 +72,7 @@ type measuredStore struct {
 	lookups time.Duration
 }
 
-// TokensHeld implements records.Imports.
+// TokensHeld implements contract.Imports.
 func (m *measuredStore) TokensHeld(ctx context.Context, digests [][]byte) ([]records.HeldToken, error) {
 	began := time.Now()
 	defer func() { m.lookups += time.Since(began) }()
@@ -89,7 +90,7 @@ func writeBeside(b *testing.B, f *nodetest.Fixture) func() []time.Duration {
 		for n := 0; ; n++ {
 			began := time.Now()
 			user := identity.User{ID: uuid.NewString(), Username: "beside" + strconv.Itoa(n)}
-			if _, err := f.Store.Commit(b.Context(), records.Batch{Ops: []records.Op{records.CreateUser{User: user}}}); err != nil {
+			if _, err := f.Store.Commit(b.Context(), op.Batch{Ops: []op.Op{op.CreateUser{User: user}}}); err != nil {
 				b.Errorf("another node's write failed after %s: %v", time.Since(began), err)
 			}
 			waits = append(waits, time.Since(began))

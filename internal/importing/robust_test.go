@@ -14,6 +14,7 @@ import (
 	"github.com/bearerd/bearerd/internal/journal"
 	"github.com/bearerd/bearerd/internal/node/nodetest"
 	"github.com/bearerd/bearerd/internal/records"
+	"github.com/bearerd/bearerd/internal/records/op"
 	"github.com/bearerd/bearerd/internal/revocation"
 	"github.com/bearerd/bearerd/internal/verification"
 )
@@ -23,14 +24,14 @@ func TestAFileOfManyOwners(t *testing.T) {
 	t.Parallel()
 	const owners = 2*records.MaxUsernames + 10
 	f := nodetest.New(t, nodetest.Options{Foreign: shapes})
-	var users []records.Op
+	var users []op.Op
 	var file strings.Builder
 	file.WriteString("value,owner\n")
 	for n := range owners {
-		users = append(users, records.CreateUser{User: identity.User{ID: fmt.Sprint("u", n), Username: fmt.Sprint("user", n)}})
+		users = append(users, op.CreateUser{User: identity.User{ID: fmt.Sprint("u", n), Username: fmt.Sprint("user", n)}})
 		fmt.Fprintf(&file, "%s,user%d\n", hexValue(n), n)
 	}
-	_, err := f.Store.Commit(t.Context(), records.Batch{Ops: users})
+	_, err := f.Store.Commit(t.Context(), op.Batch{Ops: users})
 	nodetest.Must(t, err)
 	if r := must(t, newImporter(t, f), file.String()); r.Imported != owners {
 		t.Errorf("%+v", r)
@@ -47,12 +48,12 @@ func TestAFileOfManyOwners(t *testing.T) {
 type answers struct {
 	journal.Store
 
-	carryOut func(context.Context, records.Batch) error
+	carryOut func(context.Context, op.Batch) error
 }
 
-func (a answers) Commit(ctx context.Context, b records.Batch) (revocation.Seq, error) {
-	for _, op := range b.Ops {
-		if _, publishes := op.(records.PublishImport); publishes {
+func (a answers) Commit(ctx context.Context, b op.Batch) (revocation.Seq, error) {
+	for _, o := range b.Ops {
+		if _, publishes := o.(op.PublishImport); publishes {
 			return 0, a.carryOut(ctx, b)
 		}
 	}
@@ -66,22 +67,22 @@ func TestAnImportKnowsWhetherItWasPublished(t *testing.T) {
 	lost := fault.New(fault.Unavailable, "there is no answer")
 	for name, c := range map[string]struct {
 		published bool
-		do        func(context.Context, *nodetest.Fixture, records.Batch) error
+		do        func(context.Context, *nodetest.Fixture, op.Batch) error
 	}{
-		"published": {true, func(ctx context.Context, f *nodetest.Fixture, b records.Batch) error {
+		"published": {true, func(ctx context.Context, f *nodetest.Fixture, b op.Batch) error {
 			_, err := f.Store.Commit(ctx, b)
 			if err != nil {
 				return err //nolint:wrapcheck // the next one
 			}
 			return lost
 		}},
-		"published, and interrupted": {true, func(ctx context.Context, f *nodetest.Fixture, b records.Batch) error {
+		"published, and interrupted": {true, func(ctx context.Context, f *nodetest.Fixture, b op.Batch) error {
 			_, err := f.Store.Commit(ctx, b)
 			nodetest.Must(t, err)
 			return context.Canceled
 		}},
-		"interrupted": {false, func(context.Context, *nodetest.Fixture, records.Batch) error { return context.Canceled }},
-		"cleared away": {false, func(ctx context.Context, f *nodetest.Fixture, b records.Batch) error {
+		"interrupted": {false, func(context.Context, *nodetest.Fixture, op.Batch) error { return context.Canceled }},
+		"cleared away": {false, func(ctx context.Context, f *nodetest.Fixture, b op.Batch) error {
 			under, err := f.Store.ImportUnderWay(ctx)
 			if err == nil {
 				nodetest.Must(t, f.Store.DropImport(ctx, under.ID))
@@ -96,7 +97,7 @@ func TestAnImportKnowsWhetherItWasPublished(t *testing.T) {
 			f := nodetest.New(t, nodetest.Options{Foreign: shapes})
 			f.User(t, "ada", "")
 			j, err := journal.New(journal.Config{
-				Store:    answers{f.Store, func(ctx context.Context, b records.Batch) error { return c.do(ctx, f, b) }},
+				Store:    answers{f.Store, func(ctx context.Context, b op.Batch) error { return c.do(ctx, f, b) }},
 				Follower: f.Follower, LastExpiry: f.Ring.LastExpiry, Now: f.Time, Clock: func() time.Duration { return 0 },
 				Wait: revocation.WaitNone, Staleness: time.Second, LongestToken: time.Hour,
 			})

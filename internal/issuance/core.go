@@ -7,6 +7,7 @@ import (
 	"github.com/bearerd/bearerd/internal/caller"
 	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/records"
+	"github.com/bearerd/bearerd/internal/records/op"
 	"github.com/bearerd/bearerd/internal/token"
 )
 
@@ -20,12 +21,12 @@ type Core struct{ core *core }
 // Terms are the parts of a request that an edge can't set. The zero value is that of a
 // request from an edge.
 type Terms struct {
-	ID        string       // of a stored token; "": any
-	Spend     []records.Op // what is used up (a code, a refresh token), in the same transaction
-	Alone     bool         // no refresh token can be issued with it
-	Refreshes bool         // a refresh token is issued with it, asked for or not
-	Granting  *Granting    // of a grant; nil: none
-	Trusted   *Trusted     // by which rule of a trusted issuer; nil: none
+	ID        string    // of a stored token; "": any
+	Spend     []op.Op   // what is used up (a code, a refresh token), in the same transaction
+	Alone     bool      // no refresh token can be issued with it
+	Refreshes bool      // a refresh token is issued with it, asked for or not
+	Granting  *Granting // of a grant; nil: none
+	Trusted   *Trusted  // by which rule of a trusted issuer; nil: none
 }
 
 // Granting is what a grant is stored with.
@@ -94,7 +95,7 @@ func (c *Core) MayRenew(by *caller.Caller) error {
 // Renew decides and creates the new value of an API token. It has the prefix of the old
 // one, if that is one of bearerd's own. It returns what is to be stored, in one
 // transaction with the end of the old value, and records nothing but a refusal.
-func (c *Core) Renew(ctx context.Context, by *caller.Caller, r *Request, old *Renewal) (*Issued, []records.Op, error) {
+func (c *Core) Renew(ctx context.Context, by *caller.Caller, r *Request, old *Renewal) (*Issued, []op.Op, error) {
 	own := *r
 	own.renews = old
 	own.Prefix = c.core.cfg.Forms.APITokenPrefix(old.Prefix)

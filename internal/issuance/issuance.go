@@ -24,15 +24,15 @@ import (
 	"github.com/bearerd/bearerd/internal/journal"
 	"github.com/bearerd/bearerd/internal/keyring"
 	"github.com/bearerd/bearerd/internal/quota"
-	"github.com/bearerd/bearerd/internal/records"
+	"github.com/bearerd/bearerd/internal/records/contract"
 	"github.com/bearerd/bearerd/internal/token"
 	"github.com/bearerd/bearerd/internal/verification"
 )
 
 // Store is what issuance reads.
 type Store interface {
-	records.Directory
-	records.Tokens
+	contract.Directory
+	contract.Tokens
 }
 
 // Meter counts what is issued, and refusals by their reason.

@@ -17,6 +17,7 @@ import (
 	"github.com/bearerd/bearerd/internal/identity"
 	"github.com/bearerd/bearerd/internal/networks"
 	"github.com/bearerd/bearerd/internal/records"
+	"github.com/bearerd/bearerd/internal/records/op"
 	"github.com/bearerd/bearerd/internal/revocation"
 	"github.com/bearerd/bearerd/internal/token"
 	"github.com/bearerd/bearerd/internal/verification"
@@ -46,7 +47,7 @@ type Request struct {
 
 	id     string         // of a stored token; "": any
 	renews *Renewal       // the API token whose value this one renews; nil: none
-	spend  []records.Op   // what this request uses up, in the same transaction
+	spend  []op.Op        // what this request uses up, in the same transaction
 	again  bool           // a refresh token is used a second time: what is issued is a sibling
 	alone  bool           // no refresh token can be issued with it
 	asOf   revocation.Seq // as of which Parent was accepted
@@ -165,11 +166,11 @@ func (i *core) issuePair(ctx context.Context, c *caller.Caller, r *Request) (Pai
 	var pair Pair
 	ops := r.spend
 	if d.offline {
-		refresh, op, err := i.createRefresh(r, d)
+		refresh, o, err := i.createRefresh(r, d)
 		if err != nil {
 			return Pair{}, err
 		}
-		pair.Refresh, ops = refresh, append(ops, op)
+		pair.Refresh, ops = refresh, append(ops, o)
 	}
 	read := i.cfg.Journal.Reading()
 	issued, stored, err := i.create(ctx, r, d)
@@ -179,7 +180,7 @@ func (i *core) issuePair(ctx context.Context, c *caller.Caller, r *Request) (Pai
 	e := i.cfg.Journal.Event(ctx, c.Actor(), r.action())
 	e.Target, e.TokenID, e.Reason = r.Principal.Subject(), d.id, d.remark(r)
 	// It is committed in the database that has the signing key: another one may have lost it.
-	_, err = i.cfg.Journal.Commit(ctx, records.Batch{
+	_, err = i.cfg.Journal.Commit(ctx, op.Batch{
 		Ops: append(ops, stored...), Audit: []audit.Event{e}, Origin: read.Origin(),
 	})
 	if err != nil {

@@ -9,7 +9,7 @@ import (
 	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/identity"
 	"github.com/bearerd/bearerd/internal/journal"
-	"github.com/bearerd/bearerd/internal/records"
+	"github.com/bearerd/bearerd/internal/records/op"
 	"github.com/bearerd/bearerd/internal/revocation"
 	"github.com/bearerd/bearerd/internal/token"
 	"github.com/bearerd/bearerd/internal/verification"
@@ -93,10 +93,10 @@ func (i *Refresher) refresh(ctx context.Context, x Refresh, c *caller.Caller) (P
 	t, now := c.Token, i.cfg.Now()
 	r := &Request{
 		Kind: token.KindAccess, Parent: t, Scope: x.Scope, Audience: x.Audience, Lifetime: x.Lifetime, again: x.again,
-		spend: []records.Op{records.SpendToken{ID: t.ID, At: now, Reason: reasonUsed, Siblings: reasonSibling}},
+		spend: []op.Op{op.SpendToken{ID: t.ID, At: now, Reason: reasonUsed, Siblings: reasonSibling}},
 	}
 	if x.again {
-		r.spend = []records.Op{records.SpendAgain{ID: t.ID, Since: now.Add(-i.cfg.Policy.RefreshGrace), Reason: reasonUsed}}
+		r.spend = []op.Op{op.SpendAgain{ID: t.ID, Since: now.Add(-i.cfg.Policy.RefreshGrace), Reason: reasonUsed}}
 	}
 	if err := checkTrader(x.Client, t, identity.GrantTypeRefreshToken); err != nil {
 		return Pair{}, i.refuse(ctx, c, r, err)
@@ -161,7 +161,7 @@ func (i *Refresher) reused(ctx context.Context, client *caller.Caller, t *verifi
 	ops, entries := i.cfg.Journal.Kill(journal.Kill{
 		ID: t.Family, Opaque: true, Reason: "a refresh token of its family was used twice",
 	})
-	b := records.Batch{Ops: append(client.Once(), ops...), Log: entries, Audit: []audit.Event{e}}
+	b := op.Batch{Ops: append(client.Once(), ops...), Log: entries, Audit: []audit.Event{e}}
 	if _, err := i.cfg.Journal.Revoke(ctx, b, revocation.WaitDefault); err != nil {
 		return err
 	}

@@ -9,6 +9,7 @@ import (
 	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/identity"
 	"github.com/bearerd/bearerd/internal/records"
+	"github.com/bearerd/bearerd/internal/records/op"
 	"github.com/bearerd/bearerd/internal/revocation"
 	"github.com/bearerd/bearerd/internal/token"
 	"github.com/bearerd/bearerd/internal/verification"
@@ -16,7 +17,7 @@ import (
 
 // create creates the token that was decided, signed or opaque, with the row to store
 // where one is kept.
-func (i *core) create(ctx context.Context, r *Request, d *decision) (*Issued, []records.Op, error) {
+func (i *core) create(ctx context.Context, r *Request, d *decision) (*Issued, []op.Op, error) {
 	issued := &Issued{
 		ID: d.id, Kind: r.Kind, Name: r.Name, Scope: d.scope, Audience: d.audience, Collection: d.collection, Networks: d.networks,
 		Lifetime: d.lifetime, Expiry: d.expiry(),
@@ -44,18 +45,18 @@ func (i *core) create(ctx context.Context, r *Request, d *decision) (*Issued, []
 	if r.renews != nil && !r.renews.Beside {
 		row.Replaces = r.renews.ID
 	}
-	return issued, []records.Op{records.AddToken{Token: row}}, nil
+	return issued, []op.Op{op.AddToken{Token: row}}, nil
 }
 
 // grant returns what is stored of a grant: its row, which has no value, and the code that
 // it can be redeemed by.
-func (r *Request) grant(o token.Opaque, d *decision) []records.Op {
+func (r *Request) grant(o token.Opaque, d *decision) []op.Op {
 	row := r.row(token.Opaque{}, d)
 	row.ID, row.Kind, row.Name, row.Scope = d.id, token.KindGrant, r.Name, d.scope
 	row.ExpiresAt, row.Audience = d.expiry(), d.audience
 	code := *r.granting.Code
 	code.Digest, code.GrantID = o.Digest, d.id
-	return []records.Op{records.AddToken{Token: row}, records.AddCode{Code: code}}
+	return []op.Op{op.AddToken{Token: row}, op.AddCode{Code: code}}
 }
 
 // sign signs with the active key. When another node has just revoked that key, the next
@@ -124,7 +125,7 @@ func (i *Issuer) Assert(ctx context.Context, id *verification.Identity, audience
 // createRefresh creates the refresh token of a pair. The first one of a family has the
 // family's id, which is then in the chain of everything made from it. Each may be unused
 // for as long as the first, but none outlives what the first was made from.
-func (i *core) createRefresh(r *Request, d *decision) (*Issued, records.Op, error) {
+func (i *core) createRefresh(r *Request, d *decision) (*Issued, op.Op, error) {
 	value, o, err := i.cfg.Forms.New(token.KindRefresh)
 	if err != nil {
 		return nil, nil, err
@@ -141,7 +142,7 @@ func (i *core) createRefresh(r *Request, d *decision) (*Issued, records.Op, erro
 		row.ExpiresAt = row.EndsAt
 	}
 	issued := &Issued{Value: value, ID: row.ID, Kind: row.Kind, Scope: row.Scope, Expiry: row.ExpiresAt}
-	return issued, records.AddToken{Token: row}, nil
+	return issued, op.AddToken{Token: row}, nil
 }
 
 // row returns what every row of a request has in common: the form of the value, its

@@ -6,7 +6,7 @@ import (
 	"time"
 
 	"github.com/bearerd/bearerd/internal/fault"
-	"github.com/bearerd/bearerd/internal/records"
+	"github.com/bearerd/bearerd/internal/records/op"
 	"github.com/bearerd/bearerd/internal/revocation"
 )
 
@@ -14,7 +14,7 @@ import (
 // refuses what they name and, depending on wait, when every other node has confirmed the
 // sequence or its lease has expired. The error is Unavailable when the revocation is
 // stored but not known to hold everywhere: it is safe to try again.
-func (j *Journal) Revoke(ctx context.Context, b records.Batch, wait revocation.Wait) (revocation.Receipt, error) {
+func (j *Journal) Revoke(ctx context.Context, b op.Batch, wait revocation.Wait) (revocation.Receipt, error) {
 	seq, err := j.Commit(ctx, b)
 	if err != nil {
 		return revocation.Receipt{}, err
@@ -46,12 +46,12 @@ func (j *Journal) Reading() Reading {
 // error is that of Revoke, and Unavailable when the commit may be in another log than the
 // reading: that of a server that has replaced the first one.
 func (j *Journal) Settled(ctx context.Context, read Reading, wait revocation.Wait) (revocation.Receipt, error) {
-	return j.RevokeRest(ctx, records.Batch{}, read, wait)
+	return j.RevokeRest(ctx, op.Batch{}, read, wait)
 }
 
 // RevokeRest revokes what is left of something, and acknowledges all of it: it is Revoke
 // and Settled at once.
-func (j *Journal) RevokeRest(ctx context.Context, b records.Batch, read Reading, wait revocation.Wait) (revocation.Receipt, error) {
+func (j *Journal) RevokeRest(ctx context.Context, b op.Batch, read Reading, wait revocation.Wait) (revocation.Receipt, error) {
 	commit := j.Revoke
 	if len(b.Log) == 0 {
 		commit = j.settle
@@ -67,7 +67,7 @@ func (j *Journal) RevokeRest(ctx context.Context, b records.Batch, read Reading,
 }
 
 // settle acknowledges a batch without entries.
-func (j *Journal) settle(ctx context.Context, _ records.Batch, wait revocation.Wait) (revocation.Receipt, error) {
+func (j *Journal) settle(ctx context.Context, _ op.Batch, wait revocation.Wait) (revocation.Receipt, error) {
 	head, err := j.settler.settle(ctx, j.cfg.Store)
 	if err != nil {
 		return revocation.Receipt{}, err

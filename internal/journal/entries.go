@@ -4,7 +4,7 @@ import (
 	"time"
 
 	"github.com/bearerd/bearerd/internal/audit"
-	"github.com/bearerd/bearerd/internal/records"
+	"github.com/bearerd/bearerd/internal/records/op"
 	"github.com/bearerd/bearerd/internal/revocation"
 )
 
@@ -18,11 +18,11 @@ type Kill struct {
 	Reason  string    // for the row
 	Session string    // of a session: the subject whose session it is; "" otherwise
 	// Consent is what is forgotten with a grant: the client has to ask again. Nil: nothing.
-	Consent *records.ForgetConsent
+	Consent *op.ForgetConsent
 }
 
 // Kill returns the operations and log entries that revoke a token.
-func (j *Journal) Kill(k Kill) ([]records.Op, []revocation.Entry) {
+func (j *Journal) Kill(k Kill) ([]op.Op, []revocation.Entry) {
 	last := k.Expiry
 	if k.Opaque {
 		last = j.Horizon()
@@ -37,7 +37,7 @@ func (j *Journal) Kill(k Kill) ([]records.Op, []revocation.Entry) {
 			What: revocation.Token, ID: id, At: j.cfg.Now(), Until: revocation.KeepUntil(last, j.cfg.Now()),
 		}
 	}
-	ops := []records.Op{records.KillTokens{IDs: ids, At: j.cfg.Now(), Reason: k.Reason, Session: k.Session}}
+	ops := []op.Op{op.KillTokens{IDs: ids, At: j.cfg.Now(), Reason: k.Reason, Session: k.Session}}
 	if k.Consent != nil {
 		ops = append(ops, *k.Consent)
 	}
@@ -57,11 +57,11 @@ func (j *Journal) End(id string, at time.Time) []revocation.Entry {
 }
 
 // EndSubject returns the batch that revokes everything issued to a subject.
-func (j *Journal) EndSubject(subject, reason string, events ...audit.Event) records.Batch {
-	return records.Batch{
-		Ops: []records.Op{
-			records.KillTokens{Owner: subject, At: j.cfg.Now(), Reason: reason},
-			records.ForgetConsent{UserID: subject},
+func (j *Journal) EndSubject(subject, reason string, events ...audit.Event) op.Batch {
+	return op.Batch{
+		Ops: []op.Op{
+			op.KillTokens{Owner: subject, At: j.cfg.Now(), Reason: reason},
+			op.ForgetConsent{UserID: subject},
 		},
 		Log:   []revocation.Entry{j.CutOff(revocation.Subject, subject)},
 		Audit: events,
@@ -70,9 +70,9 @@ func (j *Journal) EndSubject(subject, reason string, events ...audit.Event) reco
 
 // EndEverything returns the batch that revokes everything issued to anybody. Its entry is
 // in force for ever: the expiry of tokens that were issued after a backup is unknown.
-func (j *Journal) EndEverything(reason string, events ...audit.Event) records.Batch {
-	return records.Batch{
-		Ops:   []records.Op{records.KillEverything{At: j.cfg.Now(), Reason: reason}},
+func (j *Journal) EndEverything(reason string, events ...audit.Event) op.Batch {
+	return op.Batch{
+		Ops:   []op.Op{op.KillEverything{At: j.cfg.Now(), Reason: reason}},
 		Log:   []revocation.Entry{{What: revocation.Everything, ID: revocation.EverythingID, At: j.cfg.Now()}},
 		Audit: events,
 	}

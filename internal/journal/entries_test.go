@@ -10,7 +10,7 @@ import (
 	"github.com/bearerd/bearerd/internal/audit"
 	"github.com/bearerd/bearerd/internal/journal"
 	"github.com/bearerd/bearerd/internal/node/nodetest"
-	"github.com/bearerd/bearerd/internal/records"
+	"github.com/bearerd/bearerd/internal/records/op"
 	"github.com/bearerd/bearerd/internal/revocation"
 )
 
@@ -44,7 +44,7 @@ func TestAKillIsKeptForAsLongAsItCanMatter(t *testing.T) {
 			ids = append(ids, c.kill.Family)
 		}
 		ops, entries := k.Kill(c.kill)
-		if diff := cmp.Diff([]records.Op{records.KillTokens{IDs: ids, At: now, Reason: "because"}}, ops); diff != "" {
+		if diff := cmp.Diff([]op.Op{op.KillTokens{IDs: ids, At: now, Reason: "because"}}, ops); diff != "" {
 			t.Errorf("%s, the rows (-want +got):\n%s", name, diff)
 		}
 		var want []revocation.Entry
@@ -92,8 +92,8 @@ func TestEndingEverythingIsOneBatchThatIsInForceForEver(t *testing.T) {
 	k := newKit(t)
 	k.Freeze()
 	e := audit.Event{Actor: audit.ActorCLI, Action: audit.RevokeAll, Target: revocation.EverythingID}
-	want := records.Batch{
-		Ops:   []records.Op{records.KillEverything{At: k.Time(), Reason: "restored"}},
+	want := op.Batch{
+		Ops:   []op.Op{op.KillEverything{At: k.Time(), Reason: "restored"}},
 		Log:   []revocation.Entry{{What: revocation.Everything, ID: revocation.EverythingID, At: k.Time()}},
 		Audit: []audit.Event{e},
 	}
@@ -107,8 +107,8 @@ func TestEndingASubjectIsOneBatch(t *testing.T) {
 	k := newKit(t)
 	k.Freeze()
 	e := audit.Event{Actor: "root", Action: audit.RevokeAll, Target: "ada"}
-	want := records.Batch{
-		Ops:   []records.Op{records.KillTokens{Owner: "ada", At: k.Time(), Reason: "left"}, records.ForgetConsent{UserID: "ada"}},
+	want := op.Batch{
+		Ops:   []op.Op{op.KillTokens{Owner: "ada", At: k.Time(), Reason: "left"}, op.ForgetConsent{UserID: "ada"}},
 		Log:   []revocation.Entry{{What: revocation.Subject, ID: "ada", At: k.Time(), Until: k.Time().Add(longest)}},
 		Audit: []audit.Event{e},
 	}
@@ -139,7 +139,7 @@ func TestAnEndIsWrittenAheadWhereSomethingCanOutliveIt(t *testing.T) {
 			}
 			continue
 		}
-		nodetest.Must(t, nodetest.Second(k.Commit(t.Context(), records.Batch{Log: entries})))
+		nodetest.Must(t, nodetest.Second(k.Commit(t.Context(), op.Batch{Log: entries})))
 		e, found, err := k.Store.LogEntry(t.Context(), revocation.End, id)
 		if err != nil || !found || !e.At.Equal(at) || e.Until.Sub(now).Round(time.Second) != until {
 			t.Errorf("an end in %s: %+v, %t, %v; want it from %s on and kept for %s", in, e, found, err, at, until)

@@ -11,14 +11,15 @@ import (
 	"time"
 
 	"github.com/bearerd/bearerd/internal/audit"
-	"github.com/bearerd/bearerd/internal/records"
+	"github.com/bearerd/bearerd/internal/records/contract"
+	"github.com/bearerd/bearerd/internal/records/op"
 	"github.com/bearerd/bearerd/internal/revocation"
 )
 
 // Store is where a journal writes, and where it reads the list of nodes that it waits
 // for.
 type Store interface {
-	records.Committer
+	contract.Committer
 	Nodes(ctx context.Context, origin string) ([]revocation.Confirmation, error)
 	DropNode(ctx context.Context, said revocation.Confirmation) error
 	Settle(ctx context.Context) (revocation.Seq, error)
@@ -32,7 +33,7 @@ type Config struct {
 	Meter    Meter                   // nil: nothing is counted
 	// Announce returns the operations that report a batch to receivers outside, in the same
 	// transaction; nil: nothing is reported.
-	Announce func(records.Batch) ([]records.Op, error)
+	Announce func(op.Batch) ([]op.Op, error)
 
 	Wait         revocation.Wait  // what WaitDefault stands for
 	Staleness    time.Duration    // L
@@ -59,7 +60,7 @@ type Revocation struct {
 }
 
 // revocationOf counts what a batch revokes.
-func revocationOf(b records.Batch) Revocation {
+func revocationOf(b op.Batch) Revocation {
 	r := Revocation{Entries: len(b.Log)}
 	keys := map[string]bool{}
 	for _, e := range b.Log {
@@ -67,17 +68,17 @@ func revocationOf(b records.Batch) Revocation {
 			keys[e.ID] = true
 		}
 	}
-	for _, op := range b.Ops {
-		switch op := op.(type) {
-		case records.KillEverything:
+	for _, o := range b.Ops {
+		switch o := o.(type) {
+		case op.KillEverything:
 			r.Everything++
-		case records.KillTokens:
+		case op.KillTokens:
 			switch {
-			case op.Owner != "":
+			case o.Owner != "":
 				r.Users++
-			case op.ClientID != "":
+			case o.ClientID != "":
 				r.Clients++
-			case len(op.IDs) > 0 && keys[op.IDs[0]]:
+			case len(o.IDs) > 0 && keys[o.IDs[0]]:
 				r.Keys++
 			default:
 				r.Tokens++
@@ -121,8 +122,8 @@ func New(cfg Config) (*Journal, error) {
 
 // Commit carries out a batch. Secrets are removed from its events first. Log entries and
 // audit events of a batch have the same time; an End keeps the time that it names. The
-// error is that of records.Committer.
-func (j *Journal) Commit(ctx context.Context, b records.Batch) (revocation.Seq, error) {
+// error is that of contract.Committer.
+func (j *Journal) Commit(ctx context.Context, b op.Batch) (revocation.Seq, error) {
 	now := j.cfg.Now()
 	for i := range b.Log {
 		if b.Log[i].What != revocation.End {

@@ -18,7 +18,7 @@ import (
 	"github.com/bearerd/bearerd/internal/journal"
 	"github.com/bearerd/bearerd/internal/node"
 	"github.com/bearerd/bearerd/internal/node/nodetest"
-	"github.com/bearerd/bearerd/internal/records"
+	"github.com/bearerd/bearerd/internal/records/op"
 	"github.com/bearerd/bearerd/internal/revocation"
 )
 
@@ -57,7 +57,7 @@ type disk struct {
 	committed           func() // called when a commit is done
 }
 
-func (d *disk) Commit(ctx context.Context, b records.Batch) (revocation.Seq, error) {
+func (d *disk) Commit(ctx context.Context, b op.Batch) (revocation.Seq, error) {
 	if d.commitErr != nil {
 		return 0, d.commitErr
 	}
@@ -108,8 +108,8 @@ func on(t *testing.T, f *nodetest.Fixture, change ...func(*journal.Config)) *kit
 }
 
 // kill is a batch that revokes a token of no concern.
-func (k *kit) kill() records.Batch {
-	return records.Batch{Log: []revocation.Entry{k.CutOff(revocation.Token, uuid.NewString())}}
+func (k *kit) kill() op.Batch {
+	return op.Batch{Log: []revocation.Entry{k.CutOff(revocation.Token, uuid.NewString())}}
 }
 
 // The log and the audit log record one moment for one act, whatever was
@@ -121,7 +121,7 @@ func TestCommitDatesAndCleansABatch(t *testing.T) {
 	at := k.Time().Truncate(time.Microsecond) // as it is stored
 	wrong := at.Add(-time.Hour)
 	id := uuid.NewString()
-	seq, err := k.Commit(t.Context(), records.Batch{
+	seq, err := k.Commit(t.Context(), op.Batch{
 		Log: []revocation.Entry{{What: revocation.Token, ID: id, At: wrong}},
 		Audit: []audit.Event{{
 			At: wrong, Actor: "ada", Action: audit.TokenRevoke, Outcome: audit.OK, TokenID: id,

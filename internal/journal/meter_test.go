@@ -8,7 +8,7 @@ import (
 	"github.com/bearerd/bearerd/internal/journal"
 	"github.com/bearerd/bearerd/internal/node"
 	"github.com/bearerd/bearerd/internal/node/nodetest"
-	"github.com/bearerd/bearerd/internal/records"
+	"github.com/bearerd/bearerd/internal/records/op"
 	"github.com/bearerd/bearerd/internal/revocation"
 )
 
@@ -21,16 +21,16 @@ func TestOnlyRevocationsCountAsRevocations(t *testing.T) {
 	family, _ := k.Kill(journal.Kill{ID: "a", Family: "f", Opaque: true})
 	key, keyLog := k.Kill(journal.Kill{ID: "kid"})
 	for name, c := range map[string]struct {
-		batch records.Batch
+		batch op.Batch
 		want  journal.Revocation
 	}{
-		"a refresh token":    {records.Batch{Ops: family, Log: k.kill().Log}, journal.Revocation{Entries: 1, Tokens: 1}},
+		"a refresh token":    {op.Batch{Ops: family, Log: k.kill().Log}, journal.Revocation{Entries: 1, Tokens: 1}},
 		"a user":             {k.EndSubject("ada", "revoked"), journal.Revocation{Entries: 1, Users: 1}},
 		"everything":         {k.EndEverything("revoked"), journal.Revocation{Entries: 1, Everything: 1}},
-		"a key":              {records.Batch{Ops: key, Log: append(keyLog, k.CutOff(revocation.SigningKey, "kid"))}, journal.Revocation{Entries: 2, Keys: 1}},
-		"a client":           {records.Batch{Ops: []records.Op{records.KillTokens{ClientID: "app", IDs: []string{"link"}}}, Log: k.kill().Log}, journal.Revocation{Entries: 1, Clients: 1}},
-		"a changed binding":  {records.Batch{Log: []revocation.Entry{k.CutOff(revocation.Access, "ada")}}, journal.Revocation{Entries: 1}},
-		"a role that is new": {records.Batch{Log: []revocation.Entry{k.CutOff(revocation.Role, "curator")}}, journal.Revocation{Entries: 1}},
+		"a key":              {op.Batch{Ops: key, Log: append(keyLog, k.CutOff(revocation.SigningKey, "kid"))}, journal.Revocation{Entries: 2, Keys: 1}},
+		"a client":           {op.Batch{Ops: []op.Op{op.KillTokens{ClientID: "app", IDs: []string{"link"}}}, Log: k.kill().Log}, journal.Revocation{Entries: 1, Clients: 1}},
+		"a changed binding":  {op.Batch{Log: []revocation.Entry{k.CutOff(revocation.Access, "ada")}}, journal.Revocation{Entries: 1}},
+		"a role that is new": {op.Batch{Log: []revocation.Entry{k.CutOff(revocation.Role, "curator")}}, journal.Revocation{Entries: 1}},
 	} {
 		k.meter.last = journal.Revocation{}
 		nodetest.Must(t, nodetest.Second(k.Revoke(t.Context(), c.batch, revocation.WaitNone)))

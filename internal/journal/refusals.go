@@ -13,7 +13,7 @@ import (
 
 	"github.com/bearerd/bearerd/internal/audit"
 	"github.com/bearerd/bearerd/internal/fault"
-	"github.com/bearerd/bearerd/internal/records"
+	"github.com/bearerd/bearerd/internal/records/op"
 )
 
 // Anybody can cause refusals, as fast as the network allows. So they are counted: the
@@ -242,7 +242,7 @@ func (j *Journal) Refuse(ctx context.Context, e audit.Event, reason error) error
 	if !write {
 		return reason
 	}
-	if _, err := j.Commit(ctx, records.Batch{Audit: []audit.Event{row}}); err != nil {
+	if _, err := j.Commit(ctx, op.Batch{Audit: []audit.Event{row}}); err != nil {
 		return err
 	}
 	return reason
@@ -255,7 +255,7 @@ func (j *Journal) FlushRefusals(ctx context.Context, all bool) error {
 	var failed []error
 	for len(over) > 0 {
 		part := map[refusalKey]*countedMinute{}
-		var b records.Batch
+		var b op.Batch
 		for key, m := range over {
 			if len(part) == refusalsAtOnce {
 				break

@@ -14,7 +14,8 @@ import (
 	"github.com/bearerd/bearerd/internal/audit"
 	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/node/nodetest"
-	"github.com/bearerd/bearerd/internal/records"
+	"github.com/bearerd/bearerd/internal/records/contract"
+	"github.com/bearerd/bearerd/internal/records/op"
 	"github.com/bearerd/bearerd/internal/revocation"
 	"github.com/bearerd/bearerd/internal/store/storetest"
 )
@@ -180,11 +181,11 @@ func TestRefusalsAreBoundedHoweverTheyDiffer(t *testing.T) {
 
 // fullStore is a store that takes no writes while a test says so.
 type fullStore struct {
-	records.Store
+	contract.Store
 	full atomic.Bool
 }
 
-func (s *fullStore) Commit(ctx context.Context, b records.Batch) (revocation.Seq, error) {
+func (s *fullStore) Commit(ctx context.Context, b op.Batch) (revocation.Seq, error) {
 	if s.full.Load() {
 		return 0, fault.New(fault.Unavailable, "the disk is full")
 	}
@@ -196,7 +197,7 @@ func (s *fullStore) Commit(ctx context.Context, b records.Batch) (revocation.Seq
 func TestRefusalsWaitForAStoreThatCannotBeWritten(t *testing.T) {
 	t.Parallel()
 	full := &fullStore{}
-	f := nodetest.New(t, nodetest.Options{Store: func(s records.Store) records.Store { full.Store = s; return full }})
+	f := nodetest.New(t, nodetest.Options{Store: func(s contract.Store) contract.Store { full.Store = s; return full }})
 	f.Freeze()
 	refuse(t, f, stranger("192.0.2.1", "ada"), errWrong)
 	refuse(t, f, stranger("192.0.2.1", "ada"), errWrong)

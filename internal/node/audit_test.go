@@ -10,7 +10,7 @@ import (
 	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/node"
 	"github.com/bearerd/bearerd/internal/node/nodetest"
-	"github.com/bearerd/bearerd/internal/records"
+	"github.com/bearerd/bearerd/internal/records/op"
 )
 
 // A node that starts deletes what stands in the audit log for longer than it may.
@@ -18,7 +18,7 @@ func TestStartPurgesTheAuditLogByAge(t *testing.T) {
 	t.Parallel()
 	f := nodetest.New(t, nodetest.Options{Settings: func(s *node.Settings) { s.Audit = 30 * 24 * time.Hour }})
 	for _, age := range []time.Duration{31 * 24 * time.Hour, 29 * 24 * time.Hour, 0} {
-		_, err := f.Store.Commit(t.Context(), records.Batch{Audit: []audit.Event{{
+		_, err := f.Store.Commit(t.Context(), op.Batch{Audit: []audit.Event{{
 			At: f.Time().Add(-age).UTC(), Actor: audit.ActorSystem, Action: audit.Apply, Target: age.String(), Outcome: audit.OK,
 		}}})
 		nodetest.Must(t, err)

@@ -27,9 +27,11 @@ import (
 	"github.com/bearerd/bearerd/internal/journal"
 	"github.com/bearerd/bearerd/internal/keyring"
 	"github.com/bearerd/bearerd/internal/notice"
+	"github.com/bearerd/bearerd/internal/passhash"
 	"github.com/bearerd/bearerd/internal/provisioning"
 	"github.com/bearerd/bearerd/internal/quota"
 	"github.com/bearerd/bearerd/internal/records"
+	"github.com/bearerd/bearerd/internal/records/contract"
 	"github.com/bearerd/bearerd/internal/revocation"
 	"github.com/bearerd/bearerd/internal/revoking"
 	"github.com/bearerd/bearerd/internal/signin"
@@ -43,11 +45,11 @@ import (
 
 // Config configures a node. Every field but Watcher and Meter must be set.
 type Config struct {
-	Store    records.Store
+	Store    contract.Store
 	Follower *revocation.Follower
 	Watcher  *revocation.NodeWatcher // where nodes share a store; nil: a silent node is waited for once
 	Ring     *keyring.Ring
-	Hasher   *identity.Hasher
+	Hasher   *passhash.Hasher
 	Forms    token.Forms
 	Settings Settings
 	Meter    Meter // nil: nothing is counted

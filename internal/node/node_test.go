@@ -19,6 +19,7 @@ import (
 	"github.com/bearerd/bearerd/internal/node"
 	"github.com/bearerd/bearerd/internal/node/nodetest"
 	"github.com/bearerd/bearerd/internal/records"
+	"github.com/bearerd/bearerd/internal/records/contract"
 	"github.com/bearerd/bearerd/internal/revocation"
 	"github.com/bearerd/bearerd/internal/token"
 	"github.com/bearerd/bearerd/internal/verification"
@@ -61,7 +62,7 @@ func TestLastUsesAreWrittenWhenTheNodeEnds(t *testing.T) {
 }
 
 // touchless is a store that takes no last uses.
-type touchless struct{ records.Store }
+type touchless struct{ contract.Store }
 
 var errFull = errors.New("the disk is full")
 
@@ -71,7 +72,7 @@ func TestLastUsesThatCantBeWrittenAreLostAndReported(t *testing.T) {
 	t.Parallel()
 	var lines bytes.Buffer
 	f := nodetest.New(t, nodetest.Options{
-		Still: true, Store: func(s records.Store) records.Store { return touchless{s} }, Logger: slog.New(slog.NewTextHandler(&lines, nil)),
+		Still: true, Store: func(s contract.Store) contract.Store { return touchless{s} }, Logger: slog.New(slog.NewTextHandler(&lines, nil)),
 	})
 	issued := f.APIToken(t, f.Person(t, "ada"), credentials.NewCredential{})
 	f.WantAlive(t, "the token", issued)

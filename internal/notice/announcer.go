@@ -6,7 +6,8 @@ import (
 
 	"github.com/google/uuid"
 
-	"github.com/bearerd/bearerd/internal/records"
+	"github.com/bearerd/bearerd/internal/records/op"
+	"github.com/bearerd/bearerd/internal/records/upkeep"
 )
 
 // Interest is which events a receiver wants.
@@ -40,18 +41,18 @@ func (a *Announcer) Wanted(event string) bool {
 }
 
 // Add returns the operations to add to a batch, so that what it does is reported.
-func (a *Announcer) Add(b records.Batch) ([]records.Op, error) {
+func (a *Announcer) Add(b op.Batch) ([]op.Op, error) {
 	if len(a.interests) == 0 {
 		return nil, nil
 	}
-	var ops []records.Op
+	var ops []op.Op
 	for _, f := range Of(b) {
-		op, wanted, err := a.announce(f)
+		o, wanted, err := a.announce(f)
 		if err != nil {
 			return nil, err
 		}
 		if wanted {
-			ops = append(ops, op)
+			ops = append(ops, o)
 		}
 	}
 	return ops, nil
@@ -59,7 +60,7 @@ func (a *Announcer) Add(b records.Batch) ([]records.Op, error) {
 
 // announce returns the operation that reports a fact; wanted is false when no receiver
 // wants it.
-func (a *Announcer) announce(f Fact) (op records.AddNotice, wanted bool, err error) {
+func (a *Announcer) announce(f Fact) (o op.AddNotice, wanted bool, err error) {
 	f.ID = uuid.NewString()
 	if f.At.IsZero() {
 		f.At = a.now()
@@ -68,17 +69,17 @@ func (a *Announcer) announce(f Fact) (op records.AddNotice, wanted bool, err err
 		if !i.wants(f.Event) {
 			continue
 		}
-		due := records.Due{Receiver: i.Receiver, At: f.At}
+		due := upkeep.Due{Receiver: i.Receiver, At: f.At}
 		if i.Daily && f.Event == TokenExpiring {
 			due.At = nextDaily(a.now())
 		}
-		op.Due = append(op.Due, due)
+		o.Due = append(o.Due, due)
 	}
-	if len(op.Due) == 0 {
-		return op, false, nil
+	if len(o.Due) == 0 {
+		return o, false, nil
 	}
-	op.Notice, err = f.notice()
-	return op, true, err
+	o.Notice, err = f.notice()
+	return o, true, err
 }
 
 // dailyAt is when in the day, UTC, notices that wait for it are sent.

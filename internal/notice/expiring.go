@@ -6,6 +6,8 @@ import (
 
 	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/records"
+	"github.com/bearerd/bearerd/internal/records/contract"
+	"github.com/bearerd/bearerd/internal/records/op"
 	"github.com/bearerd/bearerd/internal/token"
 )
 
@@ -14,7 +16,7 @@ type Expiring struct {
 	Store interface {
 		Expiring(ctx context.Context, now, before time.Time, limit int) ([]records.StoredToken, error)
 	}
-	Journal   records.Committer
+	Journal   contract.Committer
 	Announcer *Announcer
 	Now       func() time.Time
 }
@@ -45,11 +47,11 @@ func (x *Expiring) Announce(ctx context.Context) error {
 
 // announce claims the token's notice and adds it, in one transaction.
 func (x *Expiring) announce(ctx context.Context, t records.StoredToken) error {
-	op, wanted, err := x.Announcer.announce(Fact{Event: TokenExpiring, Subject: t.Owner, Token: t.ID, By: BySystem})
+	o, wanted, err := x.Announcer.announce(Fact{Event: TokenExpiring, Subject: t.Owner, Token: t.ID, By: BySystem})
 	if err != nil || !wanted {
 		return err
 	}
-	_, err = x.Journal.Commit(ctx, records.Batch{Ops: []records.Op{records.ClaimNotice{ID: t.ID, At: x.Now()}, op}})
+	_, err = x.Journal.Commit(ctx, op.Batch{Ops: []op.Op{op.ClaimNotice{ID: t.ID, At: x.Now()}, o}})
 	if fault.Is(err, fault.Conflict) {
 		return nil // another node was faster
 	}

@@ -5,7 +5,7 @@ import (
 	"slices"
 	"time"
 
-	"github.com/bearerd/bearerd/internal/records"
+	"github.com/bearerd/bearerd/internal/records/upkeep"
 )
 
 // The events.
@@ -56,13 +56,13 @@ const (
 )
 
 // notice returns the fact as it is stored.
-func (f Fact) notice() (records.Notice, error) {
+func (f Fact) notice() (upkeep.Notice, error) {
 	text, err := json.Marshal(f)
-	return records.Notice{ID: f.ID, Event: f.Event, Subject: f.Subject, At: f.At, Fact: text}, err
+	return upkeep.Notice{ID: f.ID, Event: f.Event, Subject: f.Subject, At: f.At, Fact: text}, err
 }
 
 // factOf reads a fact as it is stored.
-func factOf(n records.Notice) (Fact, error) {
+func factOf(n upkeep.Notice) (Fact, error) {
 	f := Fact{ID: n.ID, Event: n.Event, Subject: n.Subject, At: n.At}
 	return f, json.Unmarshal(n.Fact, &f)
 }

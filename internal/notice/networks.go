@@ -6,7 +6,9 @@ import (
 	"sync"
 	"time"
 
-	"github.com/bearerd/bearerd/internal/records"
+	"github.com/bearerd/bearerd/internal/records/contract"
+	"github.com/bearerd/bearerd/internal/records/op"
+	"github.com/bearerd/bearerd/internal/records/upkeep"
 )
 
 // Use is one use of a token.
@@ -20,13 +22,13 @@ type Use struct {
 // need no query.
 type Networks struct {
 	Store interface {
-		KnownNetworks(ctx context.Context, places []records.Place) ([]records.Place, error)
+		KnownNetworks(ctx context.Context, places []upkeep.Place) ([]upkeep.Place, error)
 	}
-	Journal   records.Committer
+	Journal   contract.Committer
 	Announcer *Announcer
 
 	mu    sync.Mutex
-	known [2]map[records.Place]bool // the newer ones, and those from before
+	known [2]map[upkeep.Place]bool // the newer ones, and those from before
 }
 
 const (
@@ -40,10 +42,10 @@ func (n *Networks) Learn(ctx context.Context, uses []Use) error {
 	if !n.Announcer.Wanted(TokenNewNetwork) {
 		return nil
 	}
-	var places []records.Place
-	at := map[records.Place]Use{}
+	var places []upkeep.Place
+	at := map[upkeep.Place]Use{}
 	for _, u := range uses {
-		p := records.Place{TokenID: u.ID, Network: networkOf(u.Address)}
+		p := upkeep.Place{TokenID: u.ID, Network: networkOf(u.Address)}
 		if p.Network != "" && !n.knows(p) {
 			places = append(places, p)
 			at[p] = u
@@ -64,24 +66,24 @@ func (n *Networks) Learn(ctx context.Context, uses []Use) error {
 }
 
 // add stores networks that are new.
-func (n *Networks) add(ctx context.Context, at map[records.Place]Use) error {
+func (n *Networks) add(ctx context.Context, at map[upkeep.Place]Use) error {
 	for len(at) > 0 {
-		var ops []records.Op
-		var places []records.Place
+		var ops []op.Op
+		var places []upkeep.Place
 		for p, u := range at {
 			if len(ops) == networksAtOnce {
 				break
 			}
 			delete(at, p)
 			// The subject is found when it is sent.
-			op, _, err := n.Announcer.announce(Fact{Event: TokenNewNetwork, Token: p.TokenID, Network: p.Network, Address: u.Address, At: u.At, By: ByUser})
+			o, _, err := n.Announcer.announce(Fact{Event: TokenNewNetwork, Token: p.TokenID, Network: p.Network, Address: u.Address, At: u.At, By: ByUser})
 			if err != nil {
 				return err
 			}
-			ops = append(ops, records.SeeNetwork{Place: p, At: u.At, Notice: op})
+			ops = append(ops, op.SeeNetwork{Place: p, At: u.At, Notice: o})
 			places = append(places, p)
 		}
-		if _, err := n.Journal.Commit(ctx, records.Batch{Ops: ops}); err != nil {
+		if _, err := n.Journal.Commit(ctx, op.Batch{Ops: ops}); err != nil {
 			return err
 		}
 		for _, p := range places {
@@ -91,17 +93,17 @@ func (n *Networks) add(ctx context.Context, at map[records.Place]Use) error {
 	return nil
 }
 
-func (n *Networks) knows(p records.Place) bool {
+func (n *Networks) knows(p upkeep.Place) bool {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	return n.known[0][p] || n.known[1][p]
 }
 
-func (n *Networks) learned(p records.Place) {
+func (n *Networks) learned(p upkeep.Place) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	if n.known[0] == nil || len(n.known[0]) == mostKnown {
-		n.known = [2]map[records.Place]bool{make(map[records.Place]bool, 64), n.known[0]}
+		n.known = [2]map[upkeep.Place]bool{make(map[upkeep.Place]bool, 64), n.known[0]}
 	}
 	n.known[0][p] = true
 }

@@ -10,6 +10,8 @@ import (
 	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/identity"
 	"github.com/bearerd/bearerd/internal/records"
+	"github.com/bearerd/bearerd/internal/records/contract"
+	"github.com/bearerd/bearerd/internal/records/upkeep"
 	"github.com/bearerd/bearerd/internal/redact"
 )
 
@@ -74,7 +76,7 @@ func (e *LaterError) Unwrap() error { return e.Err }
 
 // Store is what an outbox reads and writes.
 type Store interface {
-	records.Outbox
+	contract.Outbox
 	TokenByID(ctx context.Context, id string) (records.StoredToken, int64, error)
 	UsersByID(ctx context.Context, ids []string) ([]identity.User, error)
 }
@@ -149,7 +151,7 @@ func (o *Outbox) deliver(ctx context.Context) (more bool, err error) {
 	if o.cfg.Now().Before(o.resting) {
 		return false, nil
 	}
-	due, err := o.cfg.Store.DueNotices(ctx, records.DueQuery{Receiver: o.cfg.Receiver, Now: o.cfg.Now(), Limit: atOnce})
+	due, err := o.cfg.Store.DueNotices(ctx, upkeep.DueQuery{Receiver: o.cfg.Receiver, Now: o.cfg.Now(), Limit: atOnce})
 	if err != nil || len(due) == 0 {
 		return false, err
 	}
@@ -157,7 +159,7 @@ func (o *Outbox) deliver(ctx context.Context) (more bool, err error) {
 		return false, err
 	}
 	// Read again: another node may have sent some before its turn ended.
-	due, err = o.cfg.Store.DueNotices(ctx, records.DueQuery{Receiver: o.cfg.Receiver, Now: o.cfg.Now(), Limit: atOnce})
+	due, err = o.cfg.Store.DueNotices(ctx, upkeep.DueQuery{Receiver: o.cfg.Receiver, Now: o.cfg.Now(), Limit: atOnce})
 	if err != nil {
 		return false, err
 	}
@@ -187,7 +189,7 @@ func (o *Outbox) deliver(ctx context.Context) (more bool, err error) {
 func (o *Outbox) takeTurn(ctx context.Context) (bool, error) {
 	now := o.cfg.Now()
 	until := now.Add(turnLength)
-	mine, err := o.cfg.Store.TakeTurn(ctx, records.Turn{Receiver: o.cfg.Receiver, Node: o.cfg.Node, Now: now, Until: until})
+	mine, err := o.cfg.Store.TakeTurn(ctx, upkeep.Turn{Receiver: o.cfg.Receiver, Node: o.cfg.Node, Now: now, Until: until})
 	o.turn = time.Time{}
 	if mine && err == nil {
 		o.turn = until
@@ -202,19 +204,19 @@ func (o *Outbox) Leave(ctx context.Context) error {
 	}
 	now := o.cfg.Now()
 	o.turn = time.Time{}
-	_, err := o.cfg.Store.TakeTurn(ctx, records.Turn{Receiver: o.cfg.Receiver, Node: o.cfg.Node, Now: now, Until: now})
+	_, err := o.cfg.Store.TakeTurn(ctx, upkeep.Turn{Receiver: o.cfg.Receiver, Node: o.cfg.Node, Now: now, Until: now})
 	return err
 }
 
 // group is what is sent together.
 type group struct {
-	rows     []records.Outgoing
+	rows     []upkeep.Outgoing
 	messages []Message
 }
 
 // groups puts together what is sent together. The last group may not be complete unless
 // all rows were read; it waits then, if there is another one.
-func (o *Outbox) groups(ctx context.Context, due []records.Outgoing, all bool) ([]group, error) {
+func (o *Outbox) groups(ctx context.Context, due []upkeep.Outgoing, all bool) ([]group, error) {
 	var groups []group
 	at := map[string]int{} // in groups, by name
 	last := ""
@@ -244,7 +246,7 @@ func (o *Outbox) groups(ctx context.Context, due []records.Outgoing, all bool) (
 }
 
 // message reads what the database says of a notice.
-func (o *Outbox) message(ctx context.Context, row records.Outgoing) (m Message, err error) {
+func (o *Outbox) message(ctx context.Context, row upkeep.Outgoing) (m Message, err error) {
 	if m.Fact, err = factOf(row.Notice); err != nil {
 		return m, err
 	}
@@ -274,7 +276,7 @@ func (o *Outbox) message(ctx context.Context, row records.Outgoing) (m Message, 
 // outcome is what became of notices.
 type outcome struct {
 	sent  []int64 // or never will be
-	later []records.Postponed
+	later []upkeep.Postponed
 }
 
 // send sends a group, and reports whether to go on with the next one.
@@ -312,7 +314,7 @@ func (o *Outbox) send(ctx context.Context, g group, done *outcome) bool {
 	attempts := g.rows[0].Attempts
 	at := o.cfg.Now().Add(o.backoff(attempts))
 	for _, row := range g.rows {
-		done.later = append(done.later, records.Postponed{Seq: row.Seq, At: at})
+		done.later = append(done.later, upkeep.Postponed{Seq: row.Seq, At: at})
 	}
 	return goOn
 }
@@ -380,7 +382,7 @@ func (o *Outbox) backoff(failures int) time.Duration {
 
 // Trim drops what waits for too long, and what is too much. That it does is said once.
 func (o *Outbox) Trim(ctx context.Context) error {
-	n, err := o.cfg.Store.TrimNotices(ctx, records.OutboxBounds{Receiver: o.cfg.Receiver, Before: o.cfg.Now().Add(-Kept), Most: MostWaiting})
+	n, err := o.cfg.Store.TrimNotices(ctx, upkeep.OutboxBounds{Receiver: o.cfg.Receiver, Before: o.cfg.Now().Add(-Kept), Most: MostWaiting})
 	if n > 0 {
 		o.cfg.Meter.NoticesDropped(o.cfg.Receiver, n)
 		if !o.dropped {

@@ -14,7 +14,8 @@ import (
 	"github.com/bearerd/bearerd/internal/credentials"
 	"github.com/bearerd/bearerd/internal/node/nodetest"
 	"github.com/bearerd/bearerd/internal/notice"
-	"github.com/bearerd/bearerd/internal/records"
+	"github.com/bearerd/bearerd/internal/records/op"
+	"github.com/bearerd/bearerd/internal/records/upkeep"
 )
 
 // A process that dies after the commit and before the push loses nothing: the next one
@@ -62,7 +63,7 @@ type crash struct {
 	err error
 }
 
-func (c *crash) SettleNotices(context.Context, []int64, []records.Postponed) error { return c.err }
+func (c *crash) SettleNotices(context.Context, []int64, []upkeep.Postponed) error { return c.err }
 
 // What isn't committed isn't reported, and what is committed is, in whatever process.
 func TestANoticeIsOfTheTransaction(t *testing.T) {
@@ -71,8 +72,8 @@ func TestANoticeIsOfTheTransaction(t *testing.T) {
 		f := open()
 		u := f.User(t, "ada", "")
 		disabled := true
-		_, err := f.Journal.Commit(t.Context(), records.Batch{Ops: []records.Op{
-			records.UpdateUser{ID: u.ID, Disabled: &disabled}, records.RemoveRole{Name: "none"},
+		_, err := f.Journal.Commit(t.Context(), op.Batch{Ops: []op.Op{
+			op.UpdateUser{ID: u.ID, Disabled: &disabled}, op.RemoveRole{Name: "none"},
 		}})
 		if err == nil {
 			t.Fatal("a batch that can't be carried out is committed")

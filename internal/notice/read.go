@@ -7,24 +7,25 @@ import (
 
 	"github.com/bearerd/bearerd/internal/audit"
 	"github.com/bearerd/bearerd/internal/records"
+	"github.com/bearerd/bearerd/internal/records/op"
 	"github.com/bearerd/bearerd/internal/revocation"
 	"github.com/bearerd/bearerd/internal/token"
 )
 
 // Of returns what there is to report of a batch, without ids and times. Its operations and
 // its log entries say what happened, its audit events who did it.
-func Of(b records.Batch) []Fact {
+func Of(b op.Batch) []Fact {
 	var facts []Fact
-	for _, op := range b.Ops {
-		switch op := op.(type) {
-		case records.AddToken:
-			facts = append(facts, ofToken(b, op.Token)...)
-		case records.UpdateUser:
-			facts = append(facts, ofUpdate(b, op)...)
-		case records.KillTokens:
-			facts = append(facts, ofKill(b, op)...)
-		case records.RemoveUser:
-			facts = append(facts, Fact{Event: UserDisabled, Subject: op.ID, Removed: true}.by(eventAbout(b, "", op.ID)))
+	for _, o := range b.Ops {
+		switch o := o.(type) {
+		case op.AddToken:
+			facts = append(facts, ofToken(b, o.Token)...)
+		case op.UpdateUser:
+			facts = append(facts, ofUpdate(b, o)...)
+		case op.KillTokens:
+			facts = append(facts, ofKill(b, o)...)
+		case op.RemoveUser:
+			facts = append(facts, Fact{Event: UserDisabled, Subject: o.ID, Removed: true}.by(eventAbout(b, "", o.ID)))
 		}
 	}
 	for _, e := range b.Audit {
@@ -44,7 +45,7 @@ func byHand(k token.Kind) bool { return k == token.KindAPIToken || k == token.Ki
 
 // ofToken returns that a token was issued: by itself, or in place of another one. An
 // imported one, with a value that its owner has had before, isn't reported.
-func ofToken(b records.Batch, t records.StoredToken) []Fact {
+func ofToken(b op.Batch, t records.StoredToken) []Fact {
 	e := eventAbout(b, t.ID, "")
 	if e.TokenID == "" && t.Replaces != "" {
 		e = eventAbout(b, t.Replaces, "")
@@ -57,15 +58,15 @@ func ofToken(b records.Batch, t records.StoredToken) []Fact {
 	return []Fact{Fact{Event: TokenCreated, Subject: t.Owner, Token: t.ID}.by(e)}
 }
 
-func ofUpdate(b records.Batch, op records.UpdateUser) []Fact {
+func ofUpdate(b op.Batch, o op.UpdateUser) []Fact {
 	var facts []Fact
-	event := eventAbout(b, "", op.ID)
-	if op.Disabled != nil && *op.Disabled {
-		facts = append(facts, Fact{Event: UserDisabled, Subject: op.ID}.by(event))
+	event := eventAbout(b, "", o.ID)
+	if o.Disabled != nil && *o.Disabled {
+		facts = append(facts, Fact{Event: UserDisabled, Subject: o.ID}.by(event))
 	}
-	if op.NewPassword {
-		f := Fact{Event: CredentialChange, Subject: op.ID, Change: "update"}
-		if op.PasswordHash != nil && op.PasswordHash.Reveal() == "" {
+	if o.NewPassword {
+		f := Fact{Event: CredentialChange, Subject: o.ID, Change: "update"}
+		if o.PasswordHash != nil && o.PasswordHash.Reveal() == "" {
 			f.Change = "revoke"
 		}
 		facts = append(facts, f.by(event))
@@ -74,15 +75,15 @@ func ofUpdate(b records.Batch, op records.UpdateUser) []Fact {
 }
 
 // ofKill returns that a session was ended, by whatever operation.
-func ofKill(b records.Batch, op records.KillTokens) []Fact {
-	if op.Session == "" || len(op.IDs) == 0 {
+func ofKill(b op.Batch, o op.KillTokens) []Fact {
+	if o.Session == "" || len(o.IDs) == 0 {
 		return nil
 	}
-	e := eventAbout(b, op.IDs[0], "")
+	e := eventAbout(b, o.IDs[0], "")
 	if e.TokenID == "" { // it ended with something else of its user
-		e = eventAbout(b, "", op.Session)
+		e = eventAbout(b, "", o.Session)
 	}
-	return []Fact{Fact{Event: SessionRevoked, Subject: op.Session, Session: op.IDs[0]}.by(e)}
+	return []Fact{Fact{Event: SessionRevoked, Subject: o.Session, Session: o.IDs[0]}.by(e)}
 }
 
 // ofEvent returns what follows from an audit event alone.
@@ -106,7 +107,7 @@ func ofEvent(e audit.Event) []Fact {
 }
 
 // eventAbout returns the audit event about a token or, without one, about a target.
-func eventAbout(b records.Batch, tokenID, target string) audit.Event {
+func eventAbout(b op.Batch, tokenID, target string) audit.Event {
 	i := slices.IndexFunc(b.Audit, func(e audit.Event) bool {
 		return tokenID != "" && e.TokenID == tokenID || tokenID == "" && e.Target == target
 	})

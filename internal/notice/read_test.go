@@ -15,7 +15,7 @@ import (
 	"github.com/bearerd/bearerd/internal/issuance"
 	"github.com/bearerd/bearerd/internal/node/nodetest"
 	"github.com/bearerd/bearerd/internal/notice"
-	"github.com/bearerd/bearerd/internal/records"
+	"github.com/bearerd/bearerd/internal/records/op"
 	"github.com/bearerd/bearerd/internal/token"
 )
 
@@ -165,7 +165,7 @@ func TestAnotherHashOfTheSamePasswordIsNoNews(t *testing.T) {
 	f := nodetest.New(t, nodetest.Options{})
 	u := f.User(t, "ada", "")
 	hash := u.PasswordHash
-	if facts := notice.Of(records.Batch{Ops: []records.Op{records.UpdateUser{ID: u.ID, PasswordHash: &hash}}}); len(facts) != 0 {
+	if facts := notice.Of(op.Batch{Ops: []op.Op{op.UpdateUser{ID: u.ID, PasswordHash: &hash}}}); len(facts) != 0 {
 		t.Errorf("%+v", facts)
 	}
 }

@@ -7,14 +7,14 @@ import (
 	"sync"
 	"time"
 
-	"github.com/bearerd/bearerd/internal/records"
+	"github.com/bearerd/bearerd/internal/records/upkeep"
 )
 
 // State is the state of the sending to a receiver.
 type State struct {
 	Receiver string
 	Failure  string // why the last attempt failed; "": it didn't
-	Waiting  records.Waiting
+	Waiting  upkeep.Waiting
 }
 
 // state is the part of a State that others read.
@@ -29,7 +29,7 @@ func (s *state) set(failure string) {
 	s.last.Failure = failure
 }
 
-func (s *state) waiting(w records.Waiting) {
+func (s *state) waiting(w upkeep.Waiting) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.last.Waiting = w

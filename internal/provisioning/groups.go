@@ -14,6 +14,7 @@ import (
 	"github.com/bearerd/bearerd/internal/identity"
 	"github.com/bearerd/bearerd/internal/journal"
 	"github.com/bearerd/bearerd/internal/records"
+	"github.com/bearerd/bearerd/internal/records/op"
 	"github.com/bearerd/bearerd/internal/revocation"
 )
 
@@ -109,10 +110,10 @@ func (p *Groups) ProvisionGroup(ctx context.Context, c *caller.Caller, said Prov
 		return g, p.refuseGroup(ctx, c, audit.GroupCreate, value(said.Name), err)
 	}
 	g.Name, g.ExternalID, g.Members = diff.after.Name, diff.after.ExternalID, diff.after.Members
-	creation := changes.Change{Action: audit.GroupCreate, Target: g.Name, Remark: by(owner), Ops: []records.Op{records.CreateGroup{Group: g}}}
+	creation := changes.Change{Action: audit.GroupCreate, Target: g.Name, Remark: by(owner), Ops: []op.Op{op.CreateGroup{Group: g}}}
 	list := []changes.Change{creation}
 	if len(diff.in) > 0 {
-		list[0].Ops = append(list[0].Ops, records.UpdateGroup{ID: g.ID, Version: g.Version, Add: diff.ids()})
+		list[0].Ops = append(list[0].Ops, op.UpdateGroup{ID: g.ID, Version: g.Version, Add: diff.ids()})
 	}
 	_, err = p.editor.Commit(ctx, c, append(list, p.memberships(diff)...)...)
 	return g, err
@@ -160,25 +161,25 @@ func (p *Groups) updateGroup(ctx context.Context, c *caller.Caller, q records.Gr
 
 // groupChanges returns the changes that make a group what a source says.
 func (p *Groups) groupChanges(g records.Group, diff groupDiff) []changes.Change {
-	op := records.UpdateGroup{ID: g.ID, Version: g.Version, Add: diff.ids()}
+	o := op.UpdateGroup{ID: g.ID, Version: g.Version, Add: diff.ids()}
 	for _, m := range diff.out {
-		op.Remove = append(op.Remove, m.ID)
+		o.Remove = append(o.Remove, m.ID)
 	}
 	update := changes.Change{Action: audit.GroupUpdate, Target: diff.after.Name, Remark: by(g.Owner)}
 	if diff.after.Name != g.Name {
-		op.Name = &diff.after.Name
+		o.Name = &diff.after.Name
 		update.Remark = "was " + g.Name + ", " + by(g.Owner)
 	}
 	if diff.after.ExternalID != g.ExternalID {
-		op.ExternalID = &diff.after.ExternalID
+		o.ExternalID = &diff.after.ExternalID
 	}
-	if op.Name == nil && op.ExternalID == nil && len(op.Add) == 0 && len(op.Remove) == 0 {
+	if o.Name == nil && o.ExternalID == nil && len(o.Add) == 0 && len(o.Remove) == 0 {
 		return nil
 	}
-	if len(op.Add) > 0 || len(op.Remove) > 0 {
-		update.Remark += ": " + strconv.Itoa(len(op.Add)) + " in, " + strconv.Itoa(len(op.Remove)) + " out"
+	if len(o.Add) > 0 || len(o.Remove) > 0 {
+		update.Remark += ": " + strconv.Itoa(len(o.Add)) + " in, " + strconv.Itoa(len(o.Remove)) + " out"
 	}
-	update.Ops = []records.Op{op}
+	update.Ops = []op.Op{o}
 	return append([]changes.Change{update}, p.memberships(diff)...)
 }
 
@@ -381,7 +382,7 @@ func (p *Groups) removeGroup(ctx context.Context, c *caller.Caller, q records.Gr
 	}
 	removal := changes.Change{
 		Action: audit.GroupRemove, Target: g.Name, Remark: by(g.Owner),
-		Ops: []records.Op{records.RemoveGroup{ID: g.ID, Version: g.Version}},
+		Ops: []op.Op{op.RemoveGroup{ID: g.ID, Version: g.Version}},
 	}
 	out := p.memberships(groupDiff{was: g.Name, after: g, out: g.Members})
 	return p.editor.Commit(ctx, c, append([]changes.Change{removal}, out...)...)

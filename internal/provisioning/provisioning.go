@@ -15,11 +15,12 @@ import (
 	"github.com/bearerd/bearerd/internal/changes"
 	"github.com/bearerd/bearerd/internal/journal"
 	"github.com/bearerd/bearerd/internal/records"
+	"github.com/bearerd/bearerd/internal/records/contract"
 )
 
 // Store is what a Provisioner reads.
 type Store interface {
-	records.Provisioning
+	contract.Provisioning
 	records.PrincipalReader
 	changes.MightyStore
 	changes.LinkStore

@@ -14,6 +14,7 @@ import (
 	"github.com/bearerd/bearerd/internal/issuance"
 	"github.com/bearerd/bearerd/internal/node/nodetest"
 	"github.com/bearerd/bearerd/internal/records"
+	"github.com/bearerd/bearerd/internal/records/op"
 	"github.com/bearerd/bearerd/internal/revocation"
 	"github.com/bearerd/bearerd/internal/token"
 )
@@ -42,7 +43,7 @@ func vouched(t *testing.T, f *nodetest.Fixture, source, subject string) *issuanc
 		Owner: subject, ClientID: identity.OwnClientID, Name: "session", Seq: f.Ledger.Applied(),
 		CreatedAt: f.Time(), ExpiresAt: f.Time().Add(time.Hour), SignIn: records.SignIn{Source: source, At: f.Time()},
 	}
-	_, err = f.Store.Commit(t.Context(), records.Batch{Ops: []records.Op{records.AddToken{Token: row}}})
+	_, err = f.Store.Commit(t.Context(), op.Batch{Ops: []op.Op{op.AddToken{Token: row}}})
 	nodetest.Must(t, err)
 	return &issuance.Issued{ID: row.ID, Kind: row.Kind, Value: value, Expiry: row.ExpiresAt}
 }
@@ -91,7 +92,7 @@ func TestASourceEndsItsSessionsOfAUserOfAnother(t *testing.T) {
 		_, err = f.DisableLinked(ctx, by, "museum", "m-1", true)
 		nodetest.WantFault(t, "nobody is linked so", err, fault.NotFound, "")
 		link := records.Link{Source: "museum", ExternalID: "m-1", UserID: ada.ID(), LinkedAt: f.Time()}
-		_, err = f.Store.Commit(ctx, records.Batch{Ops: []records.Op{records.AddLink{Link: link}}})
+		_, err = f.Store.Commit(ctx, op.Batch{Ops: []op.Op{op.AddLink{Link: link}}})
 		nodetest.Must(t, err)
 
 		own, others := vouched(t, f, "museum", ada.ID()), vouched(t, f, "django", ada.ID())

@@ -10,6 +10,7 @@ import (
 	"github.com/bearerd/bearerd/internal/identity"
 	"github.com/bearerd/bearerd/internal/journal"
 	"github.com/bearerd/bearerd/internal/records"
+	"github.com/bearerd/bearerd/internal/records/op"
 	"github.com/bearerd/bearerd/internal/revocation"
 )
 
@@ -94,7 +95,7 @@ func (p *Users) ProvisionUser(ctx context.Context, c *caller.Caller, said Provid
 	creation.Remark = by(owner)
 	created := records.OwnedUser{User: user, ExternalID: value(said.ExternalID), Person: value(said.Person)}
 	created.Person.Inactive = n.Disabled
-	creation.Ops = append(creation.Ops, records.DescribeUser{ID: user.ID, Person: &created.Person, Inactive: &n.Disabled})
+	creation.Ops = append(creation.Ops, op.DescribeUser{ID: user.ID, Person: &created.Person, Inactive: &n.Disabled})
 	list := []changes.Change{creation}
 	if created.ExternalID != "" {
 		list = append(list, p.editor.Link(user, owner, created.ExternalID))
@@ -197,19 +198,19 @@ func (p *Users) changes(ctx context.Context, owner string, user records.OwnedUse
 	}
 	after.User = updated
 	after.Owner = owner
-	var beside []records.Op
+	var beside []op.Op
 	if user.Owner != owner {
-		beside = append(beside, records.AdoptUser{ID: user.ID, Owner: owner})
+		beside = append(beside, op.AdoptUser{ID: user.ID, Owner: owner})
 	}
 	if after.Person != user.Person {
-		op := records.DescribeUser{ID: user.ID}
+		o := op.DescribeUser{ID: user.ID}
 		if after.Person.Inactive != user.Person.Inactive {
-			op.Inactive = &after.Person.Inactive
+			o.Inactive = &after.Person.Inactive
 		}
 		if said.Person != nil {
-			op.Person = &after.Person
+			o.Person = &after.Person
 		}
-		beside = append(beside, op)
+		beside = append(beside, o)
 	}
 	if len(beside) > 0 && len(list) == 0 {
 		list = append(list, changes.Change{Action: audit.UserUpdate, Target: user.ID, Name: user.Username})

@@ -1,9 +1,10 @@
-// Package records is what bearerd keeps: rows, the queries that read them, and the
-// operations that change them. It decides nothing.
+// Package records is what bearerd keeps: rows, and the queries that read them. It decides
+// nothing.
 //
-// Everything is written as a [Batch]: the operations of one business fact, the
-// entries that the revocation log gets, and the audit events, in one transaction.
-// [Store] is the contract of a store, in interfaces of a few methods each; a
-// package that reads users asks for a [Directory] and no more.
-// internal/store implements it and store/storetest is its conformance suite.
+// Three packages beneath it have the rest. Everything is written as an op.Batch: the
+// operations of one business fact, the entries that the revocation log gets, and the audit
+// events, in one transaction. contract.Store is what a store does, in interfaces of a few
+// methods each; a package that reads users asks for a contract.Directory and no more.
+// upkeep has what nodes keep on their own account. internal/store implements the contract
+// and store/storetest is its conformance suite.
 package records

@@ -2,7 +2,6 @@ package records
 
 import (
 	"bytes"
-	"context"
 	"encoding/json"
 	"net/url"
 	"path/filepath"
@@ -54,14 +53,6 @@ type IssuerRule struct {
 	Scope     []string      `json:"scope"`
 	Audiences []string      `json:"audiences"` // what may be asked for besides the default audience
 	TTL       time.Duration `json:"ttl"`       // the longest lifetime; 0: that of access tokens
-}
-
-// Issuers reads the issuers that are trusted.
-type Issuers interface {
-	// Issuers returns all of them by name.
-	Issuers(ctx context.Context) ([]Issuer, error)
-	// IssuerOf returns the one whose JWTs have that iss.
-	IssuerOf(ctx context.Context, iss string) (Issuer, error)
 }
 
 const (

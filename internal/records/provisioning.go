@@ -1,23 +1,8 @@
 package records
 
 import (
-	"context"
-
 	"github.com/bearerd/bearerd/internal/identity"
 )
-
-// Provisioning reads what a source owns that provisions users and groups by itself.
-type Provisioning interface {
-	// OwnedUsers returns users of an owner in the order of their ids.
-	OwnedUsers(ctx context.Context, q OwnedQuery) (Window[OwnedUser], error)
-	// UsersByID returns those users that have one of the ids, at most MaxUserIDs.
-	UsersByID(ctx context.Context, ids []string) ([]identity.User, error)
-	// OwnedGroups returns groups of an owner in the order of their ids, each with its
-	// members where the query asks for them, all in one snapshot. With members, groups may be
-	// fewer than the query's limit: those together have at most MaxGroupMembers. The error of
-	// a group that has more is fault.TooLarge.
-	OwnedGroups(ctx context.Context, q GroupQuery) (Window[Group], error)
-}
 
 // MaxUserIDs is how many users UsersByID finds at a time.
 const MaxUserIDs = 1000

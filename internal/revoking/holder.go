@@ -8,6 +8,7 @@ import (
 	"github.com/bearerd/bearerd/internal/caller"
 	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/records"
+	"github.com/bearerd/bearerd/internal/records/op"
 	"github.com/bearerd/bearerd/internal/revocation"
 	"github.com/bearerd/bearerd/internal/source"
 	"github.com/bearerd/bearerd/internal/token"
@@ -70,7 +71,7 @@ func (r *Holders) Leaked(ctx context.Context, values []string) error {
 	if err != nil {
 		return err
 	}
-	var all records.Batch
+	var all op.Batch
 	anyEnded := false
 	seen := map[string]bool{}
 	for _, t := range found {

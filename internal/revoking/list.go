@@ -11,6 +11,7 @@ import (
 	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/journal"
 	"github.com/bearerd/bearerd/internal/records"
+	"github.com/bearerd/bearerd/internal/records/op"
 	"github.com/bearerd/bearerd/internal/revocation"
 	"github.com/bearerd/bearerd/internal/source"
 	"github.com/bearerd/bearerd/internal/token"
@@ -142,7 +143,7 @@ func (r *Tokens) RevokeTokens(ctx context.Context, c *caller.Caller, tokens []Re
 		return revocation.Receipt{}, fault.New(fault.Invalid, "a request can revoke 1 to %d tokens", MaxRevocations)
 	}
 	read := r.journal.Reading()
-	var all records.Batch
+	var all op.Batch
 	seen := make(map[string]bool, len(tokens))
 	for _, t := range tokens {
 		if seen[t.kill.ID] || t.revoked && t.read == read {

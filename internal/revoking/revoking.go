@@ -17,6 +17,7 @@ import (
 	"github.com/bearerd/bearerd/internal/keyring"
 	"github.com/bearerd/bearerd/internal/quota"
 	"github.com/bearerd/bearerd/internal/records"
+	"github.com/bearerd/bearerd/internal/records/op"
 	"github.com/bearerd/bearerd/internal/revocation"
 	"github.com/bearerd/bearerd/internal/token"
 	"github.com/bearerd/bearerd/internal/verification"
@@ -237,8 +238,8 @@ func (r *Subjects) refuseAll(ctx context.Context, c *caller.Caller, target strin
 // terms are the conditions under which a token is revoked.
 type terms struct {
 	wait      revocation.Wait
-	unlimited bool         // revoking revoked tokens again is not limited
-	once      []records.Op // the operations that use up the caller's credential
+	unlimited bool    // revoking revoked tokens again is not limited
+	once      []op.Op // the operations that use up the caller's credential
 }
 
 func termsOf(c *caller.Caller) terms {
@@ -262,7 +263,7 @@ func (r *revoker) kill(ctx context.Context, t *verification.Token, e audit.Event
 		return r.journal.Settled(ctx, read, on.wait)
 	}
 	ops, entries := r.journal.Kill(killOf(t, e.Reason))
-	return r.journal.Revoke(ctx, records.Batch{Ops: append(on.once, ops...), Log: entries, Audit: []audit.Event{e}}, on.wait)
+	return r.journal.Revoke(ctx, op.Batch{Ops: append(on.once, ops...), Log: entries, Audit: []audit.Event{e}}, on.wait)
 }
 
 // revokedInLog reports whether the log in the store revokes a token with everything that
@@ -316,7 +317,7 @@ func killOf(t *verification.Token, reason string) journal.Kill {
 		k.Session = t.Subject
 	}
 	if t.Kind == token.KindGrant {
-		k.Consent = &records.ForgetConsent{UserID: t.Subject, ClientID: t.ClientID}
+		k.Consent = &op.ForgetConsent{UserID: t.Subject, ClientID: t.ClientID}
 	}
 	return k
 }
@@ -353,7 +354,7 @@ func (r *Subjects) RevokeEverything(ctx context.Context, c *caller.Caller) (Ever
 		}
 	}
 	if len(out.Keys) > 0 {
-		b.Ops = append(b.Ops, records.ChangeKeys{Plan: r.ring.Plans().RetireAll()})
+		b.Ops = append(b.Ops, op.ChangeKeys{Plan: r.ring.Plans().RetireAll()})
 	}
 	var err error
 	if out.Receipt, err = r.journal.Revoke(ctx, b, c.Wait); err != nil {

@@ -9,6 +9,7 @@ import (
 	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/journal"
 	"github.com/bearerd/bearerd/internal/records"
+	"github.com/bearerd/bearerd/internal/records/op"
 	"github.com/bearerd/bearerd/internal/revocation"
 )
 
@@ -45,8 +46,8 @@ func (r *Sources) EndSourced(ctx context.Context, o SourceLogout) (revocation.Re
 		return revocation.Receipt{}, err
 	}
 	b := r.endSessions(ctx, o, person, first)
-	b.Ops = append(b.Ops, records.Spend{Once: o.Once, Until: o.Until},
-		records.EndSourced{Source: o.Source, Session: o.Session, Person: o.ExternalID, At: o.At})
+	b.Ops = append(b.Ops, op.Spend{Once: o.Once, Until: o.Until},
+		op.EndSourced{Source: o.Source, Session: o.Session, Person: o.ExternalID, At: o.At})
 	if _, err := r.journal.Revoke(ctx, b, revocation.WaitNone); err != nil {
 		return revocation.Receipt{}, err
 	}
@@ -55,7 +56,7 @@ func (r *Sources) EndSourced(ctx context.Context, o SourceLogout) (revocation.Re
 	if err != nil {
 		return revocation.Receipt{}, err
 	}
-	var rest records.Batch
+	var rest op.Batch
 	if len(late) > 0 {
 		rest = r.endSessions(ctx, o, person, late)
 	}
@@ -91,8 +92,8 @@ func (r *Sources) sourcedSessions(ctx context.Context, o SourceLogout, person st
 
 // endSessions returns the batch that ends sessions, or everything of the users they
 // belong to and of the person.
-func (r *Sources) endSessions(ctx context.Context, o SourceLogout, person string, sessions []records.StoredToken) records.Batch {
-	var b records.Batch
+func (r *Sources) endSessions(ctx context.Context, o SourceLogout, person string, sessions []records.StoredToken) op.Batch {
+	var b op.Batch
 	reason := "signed out at the source " + o.Source
 	var subjects []string
 	for _, s := range sessions {

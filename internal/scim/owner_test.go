@@ -13,6 +13,7 @@ import (
 	"github.com/bearerd/bearerd/internal/identity"
 	"github.com/bearerd/bearerd/internal/node/nodetest"
 	"github.com/bearerd/bearerd/internal/records"
+	"github.com/bearerd/bearerd/internal/records/op"
 )
 
 // everyone returns all users that an owner doesn't own, as they are stored, and all groups
@@ -100,9 +101,9 @@ func TestAdoption(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
 	ada, grace := s.User(t, "ada", "").ID, s.User(t, "grace", "").ID
-	nodetest.Must(t, nodetest.Second(s.Store.Commit(t.Context(), records.Batch{Ops: []records.Op{
-		records.AddLink{Link: records.Link{Source: "scim:hr", ExternalID: "7", UserID: ada, LinkedAt: s.Time()}},
-		records.AddLink{Link: records.Link{Source: "scim:other", ExternalID: "8", UserID: grace, LinkedAt: s.Time()}},
+	nodetest.Must(t, nodetest.Second(s.Store.Commit(t.Context(), op.Batch{Ops: []op.Op{
+		op.AddLink{Link: records.Link{Source: "scim:hr", ExternalID: "7", UserID: ada, LinkedAt: s.Time()}},
+		op.AddLink{Link: records.Link{Source: "scim:other", ExternalID: "8", UserID: grace, LinkedAt: s.Time()}},
 	}})))
 	s.as(t, "GET", "/Users/"+ada, "").Is(404)
 	token := s.APIToken(t, s.SignedIn(t, "ada"), credentials.NewCredential{})

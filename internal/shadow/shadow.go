@@ -19,6 +19,8 @@ import (
 	"github.com/bearerd/bearerd/internal/caller"
 	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/records"
+	"github.com/bearerd/bearerd/internal/records/contract"
+	"github.com/bearerd/bearerd/internal/records/upkeep"
 	"github.com/bearerd/bearerd/internal/redact"
 )
 
@@ -43,7 +45,7 @@ const (
 
 // Config configures a log. Store and Now must be set.
 type Config struct {
-	Store records.Shadows
+	Store contract.Shadows
 	Now   func() time.Time
 	Meter Meter // nil: nothing is counted
 }
@@ -68,7 +70,7 @@ type Log struct {
 	cfg Config
 
 	mu       sync.Mutex
-	gathered map[key]*records.Shadow
+	gathered map[key]*upkeep.Shadow
 }
 
 type key struct{ route, reason, token string }
@@ -78,7 +80,7 @@ func New(cfg Config) (*Log, error) {
 	if cfg.Store == nil || cfg.Now == nil {
 		return nil, errors.New("shadow: store and clock must be set")
 	}
-	return &Log{cfg: cfg, gathered: map[key]*records.Shadow{}}, nil
+	return &Log{cfg: cfg, gathered: map[key]*upkeep.Shadow{}}, nil
 }
 
 // Allow counts a request that bearerd would have let in too.
@@ -98,7 +100,7 @@ func (l *Log) Refuse(r Refusal) {
 		l.cfg.Meter.ReportOnly(outcome)
 	}
 	now := l.cfg.Now().UTC().Truncate(time.Microsecond)
-	example := records.ShadowExample{At: now, Method: cut(redact.Tokens(r.Method), 16), Path: redact.Path(r.Path), Status: r.Status}
+	example := upkeep.ShadowExample{At: now, Method: cut(redact.Tokens(r.Method), 16), Path: redact.Path(r.Path), Status: r.Status}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	one := l.find(key{cut(r.Route, maxText), cut(redact.Tokens(r.Reason), maxText), r.TokenID})
@@ -111,7 +113,7 @@ func (l *Log) Refuse(r Refusal) {
 	}
 	one.LastAt = now
 	one.Examples = slices.Insert(one.Examples, 0, example)
-	one.Examples = one.Examples[:min(len(one.Examples), records.MaxShadowSamples)]
+	one.Examples = one.Examples[:min(len(one.Examples), upkeep.MaxShadowSamples)]
 }
 
 // outcomeOf compares with the application's answer: its own 401 or 403 agrees.
@@ -126,7 +128,7 @@ func outcomeOf(status int) string {
 }
 
 // find returns what is gathered under a key; when there is too much, under none.
-func (l *Log) find(k key) *records.Shadow {
+func (l *Log) find(k key) *upkeep.Shadow {
 	if l.gathered[k] == nil && len(l.gathered) >= maxGathered {
 		k.token = ""
 		if l.gathered[k] == nil && len(l.gathered) >= 2*maxGathered {
@@ -135,7 +137,7 @@ func (l *Log) find(k key) *records.Shadow {
 	}
 	one := l.gathered[k]
 	if one == nil {
-		one = &records.Shadow{Route: k.route, Reason: k.reason, TokenID: k.token}
+		one = &upkeep.Shadow{Route: k.route, Reason: k.reason, TokenID: k.token}
 		l.gathered[k] = one
 	}
 	return one
@@ -171,13 +173,13 @@ func (l *Log) Write(ctx context.Context) error {
 	}
 	l.mu.Lock()
 	batch := l.gathered
-	l.gathered = map[key]*records.Shadow{}
+	l.gathered = map[key]*upkeep.Shadow{}
 	l.mu.Unlock()
 	if len(batch) == 0 {
 		return nil
 	}
 	for some := range slices.Chunk(slices.Collect(maps.Keys(batch)), writeRows) {
-		rows := make([]records.Shadow, len(some))
+		rows := make([]upkeep.Shadow, len(some))
 		for i, k := range some {
 			rows[i] = *batch[k]
 		}
@@ -193,7 +195,7 @@ func (l *Log) Write(ctx context.Context) error {
 }
 
 // restore puts back what could not be written.
-func (l *Log) restore(batch map[key]*records.Shadow) {
+func (l *Log) restore(batch map[key]*upkeep.Shadow) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for k, before := range batch {
@@ -203,18 +205,18 @@ func (l *Log) restore(batch map[key]*records.Shadow) {
 			one.LastAt = before.LastAt
 		}
 		one.Examples = append(one.Examples, before.Examples...)
-		one.Examples = one.Examples[:min(len(one.Examples), records.MaxShadowSamples)]
+		one.Examples = one.Examples[:min(len(one.Examples), upkeep.MaxShadowSamples)]
 	}
 }
 
 // List returns what all nodes have seen, and this one until now, by route, reason and
 // token, Limit at a time, to administrators.
-func (l *Log) List(ctx context.Context, c *caller.Caller, after string, limit int) (records.Page[records.Shadow], error) {
+func (l *Log) List(ctx context.Context, c *caller.Caller, after string, limit int) (records.Page[upkeep.Shadow], error) {
 	if err := c.RequireAdministrator(); err != nil {
-		return records.Page[records.Shadow]{}, err
+		return records.Page[upkeep.Shadow]{}, err
 	}
 	if l == nil {
-		return records.Page[records.Shadow]{}, fault.New(fault.Internal, "nothing is gathered here")
+		return records.Page[upkeep.Shadow]{}, fault.New(fault.Internal, "nothing is gathered here")
 	}
 	_ = l.Write(ctx) // what can't be written now is missing from the list, and is written later
 	return l.cfg.Store.ShadowList(ctx, after, limit)

@@ -11,25 +11,26 @@ import (
 	"github.com/bearerd/bearerd/internal/caller"
 	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/node/nodetest"
-	"github.com/bearerd/bearerd/internal/records"
+	"github.com/bearerd/bearerd/internal/records/contract"
+	"github.com/bearerd/bearerd/internal/records/upkeep"
 	"github.com/bearerd/bearerd/internal/shadow"
 )
 
 // broken is a store that can't be written to until it is mended.
 type broken struct {
-	records.Shadows
+	contract.Shadows
 	err  error
 	good int // writes that still succeed before err
 }
 
-func (b *broken) AddShadows(ctx context.Context, all []records.Shadow) error {
+func (b *broken) AddShadows(ctx context.Context, all []upkeep.Shadow) error {
 	if b.good--; b.err != nil && b.good < 0 {
 		return b.err
 	}
 	return b.Shadows.AddShadows(ctx, all)
 }
 
-func list(t *testing.T, l *shadow.Log) []records.Shadow {
+func list(t *testing.T, l *shadow.Log) []upkeep.Shadow {
 	t.Helper()
 	page, err := l.List(t.Context(), caller.Operator(), "", 0)
 	nodetest.Must(t, err)
@@ -62,7 +63,7 @@ func TestWhatIsSeenAddsUp(t *testing.T) {
 	nodetest.Must(t, two.Write(t.Context()))
 	store.err = nil
 	all := list(t, one)
-	if len(all) != 1 || all[0].Count != 6 || all[0].Agreed != 3 || all[0].Disagreed != 2 || len(all[0].Examples) != records.MaxShadowSamples {
+	if len(all) != 1 || all[0].Count != 6 || all[0].Agreed != 3 || all[0].Disagreed != 2 || len(all[0].Examples) != upkeep.MaxShadowSamples {
 		t.Fatalf("%+v", all)
 	}
 	if e := all[0].Examples; e[0].Path != "/api/5" || e[1].Path != "/api/4" || e[4].Path != "/api/1" {

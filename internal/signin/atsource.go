@@ -8,6 +8,7 @@ import (
 	"github.com/bearerd/bearerd/internal/caller"
 	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/records"
+	"github.com/bearerd/bearerd/internal/records/op"
 )
 
 // sourcesFor returns the sources that are asked about a password. A user with a password
@@ -55,7 +56,7 @@ func (pw *Passwords) checkAtSources(ctx context.Context, cred Credentials, sourc
 
 // loginVouched signs in the user whom a source vouches for by a password. That must be the
 // user of the typed name, or the name must be nobody's; and the user has no password here.
-func (pw *Passwords) loginVouched(ctx context.Context, cred Credentials, typed *records.Principal, st Statement, ops []records.Op) (*caller.Caller, error) {
+func (pw *Passwords) loginVouched(ctx context.Context, cred Credentials, typed *records.Principal, st Statement, ops []op.Op) (*caller.Caller, error) {
 	src, _ := pw.cfg.Sources.Find(st.Source)
 	whom, _, err := pw.vouching.whom(ctx, src, st)
 	if err != nil {
@@ -71,7 +72,7 @@ func (pw *Passwords) loginVouched(ctx context.Context, cred Credentials, typed *
 		return nil, asPassword(err)
 	}
 	if len(ops) > 0 {
-		if _, err := pw.cfg.Journal.Commit(ctx, records.Batch{Ops: ops}); err != nil {
+		if _, err := pw.cfg.Journal.Commit(ctx, op.Batch{Ops: ops}); err != nil {
 			return nil, err
 		}
 	}

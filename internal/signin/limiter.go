@@ -10,12 +10,14 @@ import (
 	"github.com/bearerd/bearerd/internal/identity"
 	"github.com/bearerd/bearerd/internal/quota"
 	"github.com/bearerd/bearerd/internal/records"
+	"github.com/bearerd/bearerd/internal/records/contract"
+	"github.com/bearerd/bearerd/internal/records/op"
 )
 
 // Limiter limits failed attempts at what people type: passwords, and the codes of
 // devices. It counts them in the store, so on all nodes together.
 type Limiter struct {
-	attempts records.Attempts
+	attempts contract.Attempts
 	limits   identity.Limits
 	quota    *quota.Quota
 	now      func() time.Time
@@ -99,12 +101,12 @@ const knownAgain = 24 * time.Hour
 // succeeded returns the operations of a successful sign-in. They clear the failures of
 // the account from that address and no others, or the owner of one account could guess at
 // other accounts for ever; and they note the address as known.
-func (l *Limiter) succeeded(a attempt, counts identity.Attempts, last time.Time) (ops []records.Op) {
+func (l *Limiter) succeeded(a attempt, counts identity.Attempts, last time.Time) (ops []op.Op) {
 	if counts.Account.Count > 0 {
-		ops = append(ops, records.ClearFailures{Key: records.AttemptKey(a.account, a.network)})
+		ops = append(ops, op.ClearFailures{Key: records.AttemptKey(a.account, a.network)})
 	}
 	if now := l.now(); a.network != "" && now.Sub(last) >= knownAgain {
-		ops = append(ops, records.KnowAddress{Account: a.account, Address: a.address(), At: now})
+		ops = append(ops, op.KnowAddress{Account: a.account, Address: a.address(), At: now})
 	}
 	return ops
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/bearerd/bearerd/internal/identity"
 	"github.com/bearerd/bearerd/internal/node"
 	"github.com/bearerd/bearerd/internal/node/nodetest"
+	"github.com/bearerd/bearerd/internal/passhash"
 	"github.com/bearerd/bearerd/internal/records"
 	"github.com/bearerd/bearerd/internal/signin"
 	"github.com/bearerd/bearerd/internal/token"
@@ -208,7 +209,7 @@ func TestUnusablePasswordHashIsRefused(t *testing.T) {
 	t.Parallel()
 	f := nodetest.New(t, nodetest.Options{})
 	f.User(t, "ada", "")
-	for _, bad := range []identity.PasswordHash{"plain text", "$argon2id$", "$md5$x", "pbkdf2_sha256$99999999999$salt$x"} {
+	for _, bad := range []passhash.Hash{"plain text", "$argon2id$", "$md5$x", "pbkdf2_sha256$99999999999$salt$x"} {
 		_, err := f.CreateUser(t.Context(), operator, identity.NewUser{Username: "x", PasswordHash: bad})
 		nodetest.WantFault(t, "a new user's", err, fault.Invalid, "password hash")
 		_, err = f.UpdateUser(t.Context(), operator, "ada", identity.UserPatch{PasswordHash: &bad})

@@ -11,7 +11,9 @@ import (
 	"github.com/bearerd/bearerd/internal/caller"
 	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/identity"
+	"github.com/bearerd/bearerd/internal/passhash"
 	"github.com/bearerd/bearerd/internal/records"
+	"github.com/bearerd/bearerd/internal/records/op"
 )
 
 // Passwords signs people in by password, within the limits of failures. Its methods may be
@@ -90,7 +92,7 @@ func (pw *Passwords) Login(ctx context.Context, cred Credentials) (*caller.Calle
 	c := caller.BySignIn(found, records.SignIn{At: pw.cfg.Now()})
 	e := pw.cfg.Journal.Event(ctx, c.Actor(), audit.Login)
 	e.Target = found.User.ID
-	if _, err := pw.cfg.Journal.Commit(ctx, records.Batch{Ops: ops, Audit: []audit.Event{e}}); err != nil {
+	if _, err := pw.cfg.Journal.Commit(ctx, op.Batch{Ops: ops, Audit: []audit.Event{e}}); err != nil {
 		return nil, err
 	}
 	pw.cfg.Meter.LoginTried(outcomeOK)
@@ -110,7 +112,7 @@ func (pw *Passwords) begin(ctx context.Context, at attempt) (known bool, err err
 // accept returns the operations of an attempt with the right password. Attempts that ran
 // at the same time may have reached the limit meanwhile: then this answer must reveal no
 // more than theirs, and the error is Limited.
-func (pw *Passwords) accept(ctx context.Context, at attempt) ([]records.Op, error) {
+func (pw *Passwords) accept(ctx context.Context, at attempt) ([]op.Op, error) {
 	counts, last, err := pw.limiter.read(ctx, at)
 	if err != nil {
 		return nil, err
@@ -133,7 +135,7 @@ func (pw *Passwords) Has(p *records.Principal) bool {
 // and returns what to commit with the change that it allows. The error is BadCredentials for
 // a wrong password, which counts as a failed sign-in, and that of Login otherwise. It records
 // nothing in the audit log.
-func (pw *Passwords) Prove(ctx context.Context, user *records.Principal, current string) ([]records.Op, error) {
+func (pw *Passwords) Prove(ctx context.Context, user *records.Principal, current string) ([]op.Op, error) {
 	at := attempt{account: identity.AccountKey(user.User.Username), network: audit.OriginOf(ctx).Network()}
 	known, err := pw.begin(ctx, at)
 	if err != nil {
@@ -156,7 +158,7 @@ func (pw *Passwords) Prove(ctx context.Context, user *records.Principal, current
 // verdict is that a password is right: what is stored because of it, and what the source
 // said that checked it.
 type verdict struct {
-	ops       []records.Op
+	ops       []op.Op
 	statement *Statement // nil: the password is one that bearerd keeps
 }
 
@@ -179,7 +181,7 @@ func (pw *Passwords) check(ctx context.Context, cred Credentials, found *records
 // nothing.
 func (pw *Passwords) checkOwn(ctx context.Context, cred Credentials, found *records.Principal, at attempt) (verdict, error) {
 	known := found != nil && found.User.PasswordHash != ""
-	var hash identity.PasswordHash
+	var hash passhash.Hash
 	var err error
 	if known {
 		hash = found.User.PasswordHash
@@ -189,7 +191,7 @@ func (pw *Passwords) checkOwn(ctx context.Context, cred Credentials, found *reco
 			return verdict{}, err
 		}
 	}
-	match, err := pw.cfg.Hasher.Verify(identity.From(ctx, at.place()), hash, cred.Password)
+	match, err := pw.cfg.Hasher.Verify(passhash.From(ctx, at.place()), hash, cred.Password)
 	select {
 	case pw.checked <- struct{}{}:
 	default:
@@ -204,7 +206,7 @@ func (pw *Passwords) checkOwn(ctx context.Context, cred Credentials, found *reco
 	if match.Stale {
 		// When too many passwords are being hashed now, the next login upgrades the hash.
 		if hash, err := pw.cfg.Hasher.Hash(ctx, cred.Password); err == nil {
-			v.ops = append(v.ops, records.Rehash{ID: found.User.ID, Old: found.User.PasswordHash, New: hash})
+			v.ops = append(v.ops, op.Rehash{ID: found.User.ID, Old: found.User.PasswordHash, New: hash})
 		}
 	}
 	return v, nil

@@ -17,8 +17,10 @@ import (
 	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/identity"
 	"github.com/bearerd/bearerd/internal/journal"
+	"github.com/bearerd/bearerd/internal/passhash"
 	"github.com/bearerd/bearerd/internal/quota"
 	"github.com/bearerd/bearerd/internal/records"
+	"github.com/bearerd/bearerd/internal/records/contract"
 	"github.com/bearerd/bearerd/internal/revocation"
 	"github.com/bearerd/bearerd/internal/token"
 	"github.com/bearerd/bearerd/internal/verification"
@@ -29,14 +31,14 @@ type Store interface {
 	// Principal reads a user or a client, in one snapshot.
 	Principal(ctx context.Context, who records.Who) (records.Principal, error)
 	// DecoyHash returns the password hash of the user whose id follows decoy, as
-	// records.Directory says.
-	DecoyHash(ctx context.Context, decoy string) (identity.PasswordHash, error)
+	// contract.Directory says.
+	DecoyHash(ctx context.Context, decoy string) (passhash.Hash, error)
 	Links(ctx context.Context, q records.LinkQuery) ([]records.Link, error)
 	Bindings(ctx context.Context, q records.BindingQuery) ([]access.Binding, error)
 	RolesNamed(ctx context.Context, names []string) ([]access.Role, error)
 	// DocumentKeys returns the keys of a client that nobody registered.
 	DocumentKeys(ctx context.Context, clientID string) (identity.ClientKeys, error)
-	records.Attempts
+	contract.Attempts
 }
 
 // Meter counts logins by their outcome, one of a fixed set of words.
@@ -51,7 +53,7 @@ type Config struct {
 	Journal  *journal.Journal
 	Verifier *verification.Verifier
 	Ledger   *revocation.Ledger // what this node knows of the log, and its lease
-	Hasher   *identity.Hasher
+	Hasher   *passhash.Hasher
 	Limits   identity.Limits // of failures
 	Editor   *changes.Editor
 	// ClientURL reports whether a client that nobody registered may be known by a URL; nil:

@@ -6,7 +6,7 @@ import (
 	"github.com/bearerd/bearerd/internal/audit"
 	"github.com/bearerd/bearerd/internal/changes"
 	"github.com/bearerd/bearerd/internal/identity"
-	"github.com/bearerd/bearerd/internal/records"
+	"github.com/bearerd/bearerd/internal/records/op"
 	"github.com/bearerd/bearerd/internal/revocation"
 )
 
@@ -16,8 +16,8 @@ type sourced struct {
 	username, name, email string    // "": it doesn't say
 	groups                *[]string // the memberships that the source sets; nil: it sets none
 
-	also  []records.Op // what is committed with it
-	event audit.Event  // of the sign-in; its target is set here
+	also  []op.Op     // what is committed with it
+	event audit.Event // of the sign-in; its target is set here
 }
 
 // createSourced creates the user whom a source vouches for, owned by the source and linked
@@ -32,7 +32,7 @@ func (v *Vouching) createSourced(ctx context.Context, s sourced) (subject string
 	creation.Remark = "by the sign-in source " + s.source
 	list := []changes.Change{creation, v.cfg.Editor.Link(user, s.source, s.externalID)}
 	if s.groups != nil && len(*s.groups) > 0 {
-		list[0].Ops = append(list[0].Ops, records.SetGroups{ID: user.ID, Source: s.source, Groups: *s.groups})
+		list[0].Ops = append(list[0].Ops, op.SetGroups{ID: user.ID, Source: s.source, Groups: *s.groups})
 	}
 	return user.ID, v.commit(ctx, user, s, list)
 }
@@ -62,7 +62,7 @@ func (v *Vouching) followSource(ctx context.Context, user identity.User, s sourc
 		}
 		list = append(list, changes.Change{
 			Action: audit.UserUpdate, Target: user.ID, Name: user.Username, Remark: "groups by the sign-in source " + s.source,
-			Ops: []records.Op{records.SetGroups{ID: user.ID, Source: s.source, Groups: *s.groups}},
+			Ops: []op.Op{op.SetGroups{ID: user.ID, Source: s.source, Groups: *s.groups}},
 			Log: []revocation.Entry{v.cfg.Journal.CutOff(revocation.Access, user.ID)},
 		})
 	}

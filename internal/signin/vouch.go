@@ -14,6 +14,7 @@ import (
 	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/identity"
 	"github.com/bearerd/bearerd/internal/records"
+	"github.com/bearerd/bearerd/internal/records/op"
 )
 
 // Once is something that can be used once.
@@ -264,7 +265,7 @@ func (v *Vouching) sourced(ctx context.Context, src Source, st Statement, groups
 		groups: groups, event: e,
 	}
 	for _, one := range st.Once {
-		s.also = append(s.also, records.Spend{Once: one.Name, Until: one.Until})
+		s.also = append(s.also, op.Spend{Once: one.Name, Until: one.Until})
 	}
 	return s
 }

@@ -17,6 +17,7 @@ import (
 	"github.com/bearerd/bearerd/internal/identity"
 	"github.com/bearerd/bearerd/internal/node/nodetest"
 	"github.com/bearerd/bearerd/internal/records"
+	"github.com/bearerd/bearerd/internal/records/op"
 	"github.com/bearerd/bearerd/internal/revocation"
 	"github.com/bearerd/bearerd/internal/source"
 	"github.com/bearerd/bearerd/internal/token"
@@ -182,7 +183,7 @@ func add(t *testing.T, n *nodetest.Still, entries int) revocation.Seq {
 	var seq revocation.Seq
 	for range entries {
 		var err error
-		seq, err = n.Store.Commit(t.Context(), records.Batch{Log: []revocation.Entry{{What: revocation.Token, ID: uuid.NewString(), At: n.Time()}}})
+		seq, err = n.Store.Commit(t.Context(), op.Batch{Log: []revocation.Entry{{What: revocation.Token, ID: uuid.NewString(), At: n.Time()}}})
 		nodetest.Must(t, err)
 	}
 	return seq

@@ -15,6 +15,8 @@ import (
 	"github.com/bearerd/bearerd/internal/node/nodetest"
 	"github.com/bearerd/bearerd/internal/quota"
 	"github.com/bearerd/bearerd/internal/records"
+	"github.com/bearerd/bearerd/internal/records/contract"
+	"github.com/bearerd/bearerd/internal/records/op"
 	"github.com/bearerd/bearerd/internal/revocation"
 	"github.com/bearerd/bearerd/internal/token"
 	"github.com/bearerd/bearerd/internal/verification"
@@ -22,7 +24,7 @@ import (
 
 // lookedUp is a store that counts the tokens and clients that are looked up.
 type lookedUp struct {
-	records.Store
+	contract.Store
 	tokens, principals atomic.Int64
 }
 
@@ -40,7 +42,7 @@ func (s *lookedUp) Principal(ctx context.Context, who records.Who) (records.Prin
 func flooded(t *testing.T, dir string) (*nodetest.Fixture, *lookedUp, *nodetest.LimitMeter) {
 	t.Helper()
 	counting, meter := &lookedUp{}, &nodetest.LimitMeter{}
-	f := nodetest.New(t, nodetest.Options{Dir: dir, Meter: meter, Store: func(s records.Store) records.Store { counting.Store = s; return counting }})
+	f := nodetest.New(t, nodetest.Options{Dir: dir, Meter: meter, Store: func(s contract.Store) contract.Store { counting.Store = s; return counting }})
 	f.Freeze()
 	return f, counting, meter
 }
@@ -135,7 +137,7 @@ func TestAValueThatIsImportedIsGoodAfterSomeSeconds(t *testing.T) {
 	ada := f.Person(t, "ada")
 	value := junk(t)
 	nodetest.WantFault(t, "before", present(t, f, value, "192.0.2.1"), fault.InvalidToken, "")
-	_, err := f.Store.Commit(t.Context(), records.Batch{Ops: []records.Op{records.AddToken{Token: records.StoredToken{
+	_, err := f.Store.Commit(t.Context(), op.Batch{Ops: []op.Op{op.AddToken{Token: records.StoredToken{
 		ID: uuid.NewString(), Kind: token.KindAPIToken, Digest: token.Digest(value), Owner: ada.ID(), Name: "imported",
 		CreatedAt: f.Time(), Seq: f.Ledger.Applied(),
 	}}}})

@@ -9,6 +9,7 @@ import (
 	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/identity"
 	"github.com/bearerd/bearerd/internal/records"
+	"github.com/bearerd/bearerd/internal/records/op"
 	"github.com/bearerd/bearerd/internal/revocation"
 )
 
@@ -72,8 +73,8 @@ func addCode(ctx context.Context, c conn, code records.Code) error {
 		code.RedirectURI, code.Challenge, micros(code.ExpiresAt))
 }
 
-func useCode(ctx context.Context, c conn, op records.SpendCode) error {
-	return mustChange(ctx, c, fault.New(fault.Conflict, "the code is no longer valid"), spendCode, op.Digest[:], micros(op.At))
+func useCode(ctx context.Context, c conn, o op.SpendCode) error {
+	return mustChange(ctx, c, fault.New(fault.Conflict, "the code is no longer valid"), spendCode, o.Digest[:], micros(o.At))
 }
 
 func remember(ctx context.Context, c conn, consent records.Consent) error {
@@ -96,9 +97,9 @@ func (s *Store) DocumentKeys(ctx context.Context, clientID string) (keys identit
 	return keys, err
 }
 
-func knowDocumentKeys(ctx context.Context, c conn, op records.KnowDocument) error {
-	if !op.Keys.Any() {
-		return c.post(ctx, dropDocumentKeys, op.ClientID)
+func knowDocumentKeys(ctx context.Context, c conn, o op.KnowDocument) error {
+	if !o.Keys.Any() {
+		return c.post(ctx, dropDocumentKeys, o.ClientID)
 	}
-	return c.post(ctx, knowDocument, op.ClientID, op.Keys.JWKS, op.Keys.URI, micros(op.Until))
+	return c.post(ctx, knowDocument, o.ClientID, o.Keys.JWKS, o.Keys.URI, micros(o.Until))
 }

@@ -13,7 +13,7 @@ import (
 
 	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/identity"
-	"github.com/bearerd/bearerd/internal/records"
+	"github.com/bearerd/bearerd/internal/records/op"
 	"github.com/bearerd/bearerd/internal/revocation"
 	"github.com/bearerd/bearerd/internal/store"
 )
@@ -35,7 +35,7 @@ func TestBackupOfABusyStore(t *testing.T) {
 				default:
 				}
 				b := kill("x")
-				b.Ops = []records.Op{records.CreateClient{Client: identity.Client{ID: fmt.Sprint(n, "-", i)}}}
+				b.Ops = []op.Op{op.CreateClient{Client: identity.Client{ID: fmt.Sprint(n, "-", i)}}}
 				if _, err := s.Commit(t.Context(), b); err != nil && !fault.Is(err, fault.Unavailable) {
 					t.Error(err)
 				}

@@ -12,6 +12,7 @@ import (
 	"github.com/bearerd/bearerd/internal/audit"
 	"github.com/bearerd/bearerd/internal/identity"
 	"github.com/bearerd/bearerd/internal/records"
+	"github.com/bearerd/bearerd/internal/records/op"
 	"github.com/bearerd/bearerd/internal/revocation"
 	"github.com/bearerd/bearerd/internal/store"
 	"github.com/bearerd/bearerd/internal/token"
@@ -23,8 +24,8 @@ func benchStore(b *testing.B) *store.Store {
 }
 
 // issued is what issuing a token without a row writes.
-func issued(n int64) records.Batch {
-	return records.Batch{Audit: []audit.Event{{
+func issued(n int64) op.Batch {
+	return op.Batch{Audit: []audit.Event{{
 		At: time.Now().UTC(), Actor: "0b9f6f5a-6f3b-4c6e-9a7e-6d1d3b0c2f11", Action: audit.TokenIssue, Target: "0b9f6f5a-6f3b-4c6e-9a7e-6d1d3b0c2f11",
 		TokenID: fmt.Sprintf("%08x-%04x-4c6e-9a7e-6d1d3b0c2f11", uint32(n*2654435761), n&0xffff), Address: "192.0.2.7", RequestID: fmt.Sprint(n), Outcome: audit.OK,
 	}}}
@@ -66,15 +67,15 @@ func BenchmarkCommit(b *testing.B) {
 func BenchmarkPrincipal(b *testing.B) {
 	s := benchStore(b)
 	u := identity.User{ID: "id", Username: "name", Groups: []string{"a", "b"}}
-	ops := []records.Op{
-		records.CreateUser{User: u},
-		records.CreateClient{Client: identity.Client{ID: "ci", Grants: []string{"client_credentials"}}},
-		records.CreateRole{Role: access.Role{Name: "r", Permissions: []access.Permission{{Action: "*", Path: "/"}}}},
+	ops := []op.Op{
+		op.CreateUser{User: u},
+		op.CreateClient{Client: identity.Client{ID: "ci", Grants: []string{"client_credentials"}}},
+		op.CreateRole{Role: access.Role{Name: "r", Permissions: []access.Permission{{Action: "*", Path: "/"}}}},
 	}
 	for n := range 4 {
-		ops = append(ops, records.AddBinding{Binding: access.Binding{ID: fmt.Sprint(n), User: u.ID, Role: "r", Path: access.CollectionPath(int64(n))}})
+		ops = append(ops, op.AddBinding{Binding: access.Binding{ID: fmt.Sprint(n), User: u.ID, Role: "r", Path: access.CollectionPath(int64(n))}})
 	}
-	if _, err := s.Commit(b.Context(), records.Batch{Ops: ops}); err != nil {
+	if _, err := s.Commit(b.Context(), op.Batch{Ops: ops}); err != nil {
 		b.Fatal(err)
 	}
 	for name, who := range map[string]records.Who{"User": {UserID: u.ID}, "Client": {ClientID: "ci"}} {
@@ -93,7 +94,7 @@ func BenchmarkPrincipal(b *testing.B) {
 func BenchmarkTokenByDigest(b *testing.B) {
 	s := benchStore(b)
 	one := records.StoredToken{ID: "t", Kind: token.KindAPIToken, Digest: [32]byte{1}, Scope: []string{"read"}, CreatedAt: time.Now()}
-	if _, err := s.Commit(b.Context(), records.Batch{Ops: []records.Op{records.AddToken{Token: one}}}); err != nil {
+	if _, err := s.Commit(b.Context(), op.Batch{Ops: []op.Op{op.AddToken{Token: one}}}); err != nil {
 		b.Fatal(err)
 	}
 	for b.Loop() {
@@ -109,7 +110,7 @@ func BenchmarkEntries(b *testing.B) {
 	s := benchStore(b)
 	now := time.Now()
 	for n := 0; n < total; n += page {
-		var batch records.Batch
+		var batch op.Batch
 		for i := range page {
 			batch.Log = append(batch.Log, revocation.Entry{What: revocation.Token, ID: fmt.Sprintf("%08x-%04x-4c6e-9a7e-6d1d3b0c2f11", uint32((n+i)*2654435761), i), At: now, Until: now.Add(time.Hour)})
 		}

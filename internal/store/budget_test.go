@@ -10,7 +10,7 @@ import (
 
 	"github.com/bearerd/bearerd/internal/audit"
 	"github.com/bearerd/bearerd/internal/pgtest"
-	"github.com/bearerd/bearerd/internal/records"
+	"github.com/bearerd/bearerd/internal/records/op"
 	"github.com/bearerd/bearerd/internal/revocation"
 	"github.com/bearerd/bearerd/internal/store"
 )
@@ -63,11 +63,11 @@ func BenchmarkBudgetRevocationsOnPostgres(b *testing.B) {
 }
 
 // revokedJWT is what revoking an access token commits.
-func revokedJWT(n int64) records.Batch {
+func revokedJWT(n int64) op.Batch {
 	now := time.Now().UTC()
 	id := fmt.Sprintf("%08x-%04x-4c6e-9a7e-6d1d3b0c2f11", uint32(n*2654435761), n&0xffff)
-	return records.Batch{
-		Ops: []records.Op{records.KillTokens{IDs: []string{id}, At: now, Reason: "revoked"}},
+	return op.Batch{
+		Ops: []op.Op{op.KillTokens{IDs: []string{id}, At: now, Reason: "revoked"}},
 		Log: []revocation.Entry{{What: revocation.Token, ID: id, At: now, Until: now.Add(time.Hour)}},
 		Audit: []audit.Event{{
 			At: now, Actor: "0b9f6f5a-6f3b-4c6e-9a7e-6d1d3b0c2f11", Action: audit.TokenRevoke, Target: "0b9f6f5a-6f3b-4c6e-9a7e-6d1d3b0c2f11",
@@ -119,7 +119,7 @@ func BenchmarkBudgetRevocationsBesideMany(b *testing.B) {
 		go func() {
 			defer close(done)
 			for range transactions {
-				var many records.Batch
+				var many op.Batch
 				for range 1000 {
 					one := revokedJWT(next.Add(1))
 					many.Ops, many.Log, many.Audit = append(many.Ops, one.Ops...), append(many.Log, one.Log...), append(many.Audit, one.Audit...)

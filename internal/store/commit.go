@@ -8,6 +8,7 @@ import (
 
 	"github.com/bearerd/bearerd/internal/audit"
 	"github.com/bearerd/bearerd/internal/records"
+	"github.com/bearerd/bearerd/internal/records/op"
 	"github.com/bearerd/bearerd/internal/revocation"
 )
 
@@ -18,14 +19,14 @@ import (
 // The error is a fault when an operation can't be done: NotFound when what it changes is
 // missing, Conflict when what it adds exists, Invalid when something else that it names
 // is missing.
-func (s *Store) Commit(ctx context.Context, b records.Batch) (revocation.Seq, error) {
+func (s *Store) Commit(ctx context.Context, b op.Batch) (revocation.Seq, error) {
 	return s.engine.commit(ctx, b)
 }
 
 // carryOutBatch does everything that a batch asks for, within a transaction, and puts the
 // sequence of its last entry into seq. The log comes last, because appends wait for each
 // other.
-func carryOutBatch(ctx context.Context, c conn, b records.Batch, seq *revocation.Seq) error {
+func carryOutBatch(ctx context.Context, c conn, b op.Batch, seq *revocation.Seq) error {
 	*seq = 0
 	if err := sameServer(c, b.Origin); err != nil {
 		return err
@@ -47,9 +48,9 @@ func carryOutBatch(ctx context.Context, c conn, b records.Batch, seq *revocation
 }
 
 // carryOutOps does the operations of a batch and records its events.
-func carryOutOps(ctx context.Context, c conn, b records.Batch) error {
-	for _, op := range b.Ops {
-		if err := carryOut(ctx, c, op); err != nil {
+func carryOutOps(ctx context.Context, c conn, b op.Batch) error {
+	for _, o := range b.Ops {
+		if err := carryOut(ctx, c, o); err != nil {
 			return err
 		}
 	}
@@ -73,15 +74,15 @@ func carryOutOps(ctx context.Context, c conn, b records.Batch) error {
 }
 
 // locksFor returns the locks that the operations need, in their order.
-func locksFor(ops []records.Op) []lock {
+func locksFor(ops []op.Op) []lock {
 	needed := map[lock]bool{}
-	for _, op := range ops {
-		switch op.(type) {
-		case records.ChangeKeys:
+	for _, o := range ops {
+		switch o.(type) {
+		case op.ChangeKeys:
 			needed[lockKeys] = true
-		case records.KillTokens, records.KillEverything, records.ShortenToken, records.EndSourced:
+		case op.KillTokens, op.KillEverything, op.ShortenToken, op.EndSourced:
 			needed[lockKill] = true
-		case records.AddToken, records.StageTokens:
+		case op.AddToken, op.StageTokens:
 			needed[lockTokens] = true
 		}
 	}
@@ -92,7 +93,7 @@ func locksFor(ops []records.Op) []lock {
 }
 
 // lockFor takes the locks that the operations need.
-func lockFor(ctx context.Context, c conn, ops []records.Op) error {
+func lockFor(ctx context.Context, c conn, ops []op.Op) error {
 	for _, l := range locksFor(ops) {
 		if err := c.lock(ctx, l); err != nil {
 			return err
@@ -101,129 +102,129 @@ func lockFor(ctx context.Context, c conn, ops []records.Op) error {
 	return nil
 }
 
-func carryOut(ctx context.Context, c conn, op records.Op) error {
-	switch op := op.(type) {
-	case records.CreateUser:
-		return createUser(ctx, c, op.User)
-	case records.UpdateUser:
-		return updateUser(ctx, c, op)
-	case records.Rehash:
-		_, err := c.exec(ctx, rehash, op.ID, op.Old.Reveal(), op.New.Reveal(), op.Old.Fingerprint())
+func carryOut(ctx context.Context, c conn, o op.Op) error {
+	switch o := o.(type) {
+	case op.CreateUser:
+		return createUser(ctx, c, o.User)
+	case op.UpdateUser:
+		return updateUser(ctx, c, o)
+	case op.Rehash:
+		_, err := c.exec(ctx, rehash, o.ID, o.Old.Reveal(), o.New.Reveal(), o.Old.Fingerprint())
 		return err
-	case records.RemoveUser:
-		return change(ctx, c, noSuchUser, deleteUser, op.ID)
-	case records.Spend:
-		return spend(ctx, c, op)
-	case records.CreateCollection:
-		if err := nameFree(ctx, c, op.Collection); err != nil {
+	case op.RemoveUser:
+		return change(ctx, c, noSuchUser, deleteUser, o.ID)
+	case op.Spend:
+		return spend(ctx, c, o)
+	case op.CreateCollection:
+		if err := nameFree(ctx, c, o.Collection); err != nil {
 			return err
 		}
-		return taken("id", unlessConflict(ctx, c, collectionExists, insertCollection, op.Collection.ID, op.Collection.Name, op.Collection.Owner))
-	case records.UpdateCollection:
-		if err := nameFree(ctx, c, op.Collection); err != nil {
+		return taken("id", unlessConflict(ctx, c, collectionExists, insertCollection, o.Collection.ID, o.Collection.Name, o.Collection.Owner))
+	case op.UpdateCollection:
+		if err := nameFree(ctx, c, o.Collection); err != nil {
 			return err
 		}
-		return change(ctx, c, "no such collection", renameCollection, op.Collection.ID, op.Collection.Name)
-	case records.RemoveCollection:
-		return removeCollection(ctx, c, op)
-	case records.CreateRole:
+		return change(ctx, c, "no such collection", renameCollection, o.Collection.ID, o.Collection.Name)
+	case op.RemoveCollection:
+		return removeCollection(ctx, c, o)
+	case op.CreateRole:
 		return taken("name", unlessConflict(ctx, c, "a role of that name exists already",
-			insertRole, op.Role.Name, listOf(&op.Role.Permissions), op.Role.Owner))
-	case records.UpdateRole:
-		return change(ctx, c, "no such role", setPermissions, op.Role.Name, listOf(&op.Role.Permissions))
-	case records.RemoveRole:
-		return change(ctx, c, "no such role", deleteRole, op.Name)
-	case records.AddBinding:
-		return addBinding(ctx, c, op)
-	case records.RemoveBinding:
-		return change(ctx, c, "no such binding", deleteBinding, op.ID)
-	case records.ChangeKeys:
-		return changeKeys(ctx, c, op.Plan)
+			insertRole, o.Role.Name, listOf(&o.Role.Permissions), o.Role.Owner))
+	case op.UpdateRole:
+		return change(ctx, c, "no such role", setPermissions, o.Role.Name, listOf(&o.Role.Permissions))
+	case op.RemoveRole:
+		return change(ctx, c, "no such role", deleteRole, o.Name)
+	case op.AddBinding:
+		return addBinding(ctx, c, o)
+	case op.RemoveBinding:
+		return change(ctx, c, "no such binding", deleteBinding, o.ID)
+	case op.ChangeKeys:
+		return changeKeys(ctx, c, o.Plan)
 	}
-	if done, err := carryOutForSource(ctx, c, op); done {
+	if done, err := carryOutForSource(ctx, c, o); done {
 		return err
 	}
-	if done, err := carryOutNotice(ctx, c, op); done {
+	if done, err := carryOutNotice(ctx, c, o); done {
 		return err
 	}
-	if done, err := carryOutOnClient(ctx, c, op); done {
+	if done, err := carryOutOnClient(ctx, c, o); done {
 		return err
 	}
-	return carryOutOnToken(ctx, c, op)
+	return carryOutOnToken(ctx, c, o)
 }
 
 // carryOutOnToken does the operations on stored tokens and device codes.
-func carryOutOnToken(ctx context.Context, c conn, op records.Op) error {
-	switch op := op.(type) {
-	case records.AddToken:
-		return addToken(ctx, c, op)
-	case records.BeginImport, records.StageTokens, records.PublishImport:
-		return carryOutOnImport(ctx, c, op)
-	case records.SpendToken:
-		return spendToken(ctx, c, op)
-	case records.SpendAgain:
-		return spendTokenAgain(ctx, c, op)
-	case records.ShortenToken:
+func carryOutOnToken(ctx context.Context, c conn, o op.Op) error {
+	switch o := o.(type) {
+	case op.AddToken:
+		return addToken(ctx, c, o)
+	case op.BeginImport, op.StageTokens, op.PublishImport:
+		return carryOutOnImport(ctx, c, o)
+	case op.SpendToken:
+		return spendToken(ctx, c, o)
+	case op.SpendAgain:
+		return spendTokenAgain(ctx, c, o)
+	case op.ShortenToken:
 		err := unlessConflict(ctx, c, "the token is no longer valid, or expires earlier", shortenOne,
-			op.ID, micros(op.Now), micros(op.ExpiresAt), op.Reason)
+			o.ID, micros(o.Now), micros(o.ExpiresAt), o.Reason)
 		if err != nil {
 			return err
 		}
-		return c.post(ctx, shortenHeirs, op.ID, micros(op.Now), micros(op.ExpiresAt))
-	case records.EndSourced:
-		return endSourced(ctx, c, op)
-	case records.KillTokens:
-		return killTokens(ctx, c, op)
-	case records.KillEverything:
-		if _, err := c.exec(ctx, killAll, micros(op.At), op.Reason); err != nil {
+		return c.post(ctx, shortenHeirs, o.ID, micros(o.Now), micros(o.ExpiresAt))
+	case op.EndSourced:
+		return endSourced(ctx, c, o)
+	case op.KillTokens:
+		return killTokens(ctx, c, o)
+	case op.KillEverything:
+		if _, err := c.exec(ctx, killAll, micros(o.At), o.Reason); err != nil {
 			return err
 		}
 		_, err := c.exec(ctx, deleteDevices)
 		return err
-	case records.ClaimNotice:
-		if op.At.IsZero() {
-			return c.post(ctx, unclaimNotice, op.ID)
+	case op.ClaimNotice:
+		if o.At.IsZero() {
+			return c.post(ctx, unclaimNotice, o.ID)
 		}
-		return unlessConflict(ctx, c, "another node sends the notice for this token", claimNotice, op.ID, micros(op.At))
-	case records.AddDevice:
-		return addDevice(ctx, c, op)
-	case records.DecideDevice:
-		d := op.Device
+		return unlessConflict(ctx, c, "another node sends the notice for this token", claimNotice, o.ID, micros(o.At))
+	case op.AddDevice:
+		return addDevice(ctx, c, o)
+	case op.DecideDevice:
+		d := o.Device
 		return unlessConflict(ctx, c, "the device was decided about already, or has run out", decideDevice,
-			d.Digest[:], string(d.State), d.Subject, d.Seq, string(records.DevicePending), micros(op.Now))
-	case records.SpendDevice:
-		return unlessConflict(ctx, c, "the device code was used already", spendDevice, op.Digest[:], string(records.DeviceApproved))
+			d.Digest[:], string(d.State), d.Subject, d.Seq, string(records.DevicePending), micros(o.Now))
+	case op.SpendDevice:
+		return unlessConflict(ctx, c, "the device code was used already", spendDevice, o.Digest[:], string(records.DeviceApproved))
 	}
-	return carryOutOnSignIn(ctx, c, op)
+	return carryOutOnSignIn(ctx, c, o)
 }
 
 // carryOutOnSignIn does the operations on consent, on failed attempts, and on ways in.
-func carryOutOnSignIn(ctx context.Context, c conn, op records.Op) error {
-	switch op := op.(type) {
-	case records.AddCode:
-		return addCode(ctx, c, op.Code)
-	case records.SpendCode:
-		return useCode(ctx, c, op)
-	case records.KnowDocument:
-		return knowDocumentKeys(ctx, c, op)
-	case records.RememberConsent:
-		return remember(ctx, c, op.Consent)
-	case records.ForgetConsent:
-		return c.post(ctx, forgetConsent, op.UserID, op.ClientID)
-	case records.ClearFailures:
-		if op.Account != "" {
-			return c.post(ctx, deleteAttempts, op.Account)
+func carryOutOnSignIn(ctx context.Context, c conn, o op.Op) error {
+	switch o := o.(type) {
+	case op.AddCode:
+		return addCode(ctx, c, o.Code)
+	case op.SpendCode:
+		return useCode(ctx, c, o)
+	case op.KnowDocument:
+		return knowDocumentKeys(ctx, c, o)
+	case op.RememberConsent:
+		return remember(ctx, c, o.Consent)
+	case op.ForgetConsent:
+		return c.post(ctx, forgetConsent, o.UserID, o.ClientID)
+	case op.ClearFailures:
+		if o.Account != "" {
+			return c.post(ctx, deleteAttempts, o.Account)
 		}
-		return c.post(ctx, deleteAttempt, op.Key)
-	case records.KnowAddress:
-		if err := c.post(ctx, knowAddress, op.Account, op.Address, micros(op.At)); err != nil {
+		return c.post(ctx, deleteAttempt, o.Key)
+	case op.KnowAddress:
+		if err := c.post(ctx, knowAddress, o.Account, o.Address, micros(o.At)); err != nil {
 			return err
 		}
-		return c.post(ctx, trimAddresses, op.Account)
-	case records.ForgetAddresses:
-		return c.post(ctx, forgetAddresses, op.Account)
-	case records.RequireLink, records.AddPasswordLink, records.SpendPasswordLink:
-		return carryOutOnWayIn(ctx, c, op)
+		return c.post(ctx, trimAddresses, o.Account)
+	case op.ForgetAddresses:
+		return c.post(ctx, forgetAddresses, o.Account)
+	case op.RequireLink, op.AddPasswordLink, op.SpendPasswordLink:
+		return carryOutOnWayIn(ctx, c, o)
 	}
-	return fmt.Errorf("the store doesn't know the operation %T", op)
+	return fmt.Errorf("the store doesn't know the operation %T", o)
 }

@@ -7,7 +7,7 @@ import (
 	"maps"
 	"slices"
 
-	"github.com/bearerd/bearerd/internal/records"
+	"github.com/bearerd/bearerd/internal/records/upkeep"
 )
 
 const (
@@ -19,7 +19,7 @@ WHERE (to_node, from_node, n) IN (SELECT to_node, from_node, n FROM passed_confi
 
 // PassConfirmations stores a batch for the nodes on the list, one row for each and all by one
 // statement, and returns those that are not on it.
-func (s *Store) PassConfirmations(ctx context.Context, b records.PassedBatch) (unknown []string, err error) {
+func (s *Store) PassConfirmations(ctx context.Context, b upkeep.PassedBatch) (unknown []string, err error) {
 	text, err := json.Marshal(b.To)
 	if err != nil {
 		return nil, fmt.Errorf("passing on confirmations: %w", err)
@@ -48,7 +48,7 @@ func (s *Store) PassConfirmations(ctx context.Context, b records.PassedBatch) (u
 
 // TakeConfirmations returns what was passed on to a node, and deletes it. Where there is
 // nothing, nothing is written.
-func (s *Store) TakeConfirmations(ctx context.Context, node string) (all []records.PassedConfirmation, err error) {
+func (s *Store) TakeConfirmations(ctx context.Context, node string) (all []upkeep.PassedConfirmation, err error) {
 	some := false
 	err = s.read(ctx, func(ctx context.Context, c conn) error {
 		some, err = exists(ctx, c, waitingForNode, node)
@@ -60,7 +60,7 @@ func (s *Store) TakeConfirmations(ctx context.Context, node string) (all []recor
 	err = s.write(ctx, func(ctx context.Context, c conn) error {
 		all = nil
 		return c.each(ctx, deletePassedToNode, []any{node}, func(scan scanner) error {
-			var list []records.PassedConfirmation
+			var list []upkeep.PassedConfirmation
 			if err := scan(listOf(&list)); err != nil {
 				return err
 			}

@@ -5,7 +5,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/bearerd/bearerd/internal/records"
+	"github.com/bearerd/bearerd/internal/records/upkeep"
 	"github.com/bearerd/bearerd/internal/revocation"
 	"github.com/bearerd/bearerd/internal/store"
 )
@@ -27,10 +27,10 @@ func BenchmarkPassConfirmations(b *testing.B) {
 	var passing, taking time.Duration
 	for n := int64(1); b.Loop(); n++ {
 		for from := 1; from < nodes; from++ {
-			batch := records.PassedBatch{From: name(from), Count: n, To: map[string][]records.PassedConfirmation{}}
+			batch := upkeep.PassedBatch{From: name(from), Count: n, To: map[string][]upkeep.PassedConfirmation{}}
 			for i := range each {
 				to := name((from + 1 + i%(nodes-1)) % nodes)
-				batch.To[to] = append(batch.To[to], records.PassedConfirmation{Stream: fmt.Sprintf("W737VNWN73NSMB64XANN%06d", i), Client: "client edge", Seq: 41})
+				batch.To[to] = append(batch.To[to], upkeep.PassedConfirmation{Stream: fmt.Sprintf("W737VNWN73NSMB64XANN%06d", i), Client: "client edge", Seq: 41})
 			}
 			began := time.Now()
 			unknown, err := s.PassConfirmations(b.Context(), batch)

@@ -21,6 +21,7 @@ import (
 	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/identity"
 	"github.com/bearerd/bearerd/internal/records"
+	"github.com/bearerd/bearerd/internal/records/op"
 	"github.com/bearerd/bearerd/internal/revocation"
 	"github.com/bearerd/bearerd/internal/store"
 	"github.com/bearerd/bearerd/internal/token"
@@ -72,9 +73,9 @@ func runVictim(t *testing.T, role, path string) *exec.Cmd {
 func commitOne(ctx context.Context, s *store.Store) error {
 	id := fmt.Sprintf("%016x", rand.Uint64())
 	b := kill(id)
-	b.Ops = []records.Op{
-		records.CreateClient{Client: identity.Client{ID: id}},
-		records.AddToken{Token: records.StoredToken{ID: id, Kind: token.KindAPIToken, CreatedAt: time.Now()}},
+	b.Ops = []op.Op{
+		op.CreateClient{Client: identity.Client{ID: id}},
+		op.AddToken{Token: records.StoredToken{ID: id, Kind: token.KindAPIToken, CreatedAt: time.Now()}},
 	}
 	seq, err := s.Commit(ctx, b)
 	if err == nil {

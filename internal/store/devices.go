@@ -6,6 +6,7 @@ import (
 
 	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/records"
+	"github.com/bearerd/bearerd/internal/records/op"
 )
 
 const (
@@ -54,12 +55,12 @@ func (s *Store) device(ctx context.Context, text string, key any) (d records.Dev
 	return d, nil
 }
 
-func addDevice(ctx context.Context, c conn, op records.AddDevice) error {
-	d := op.Device
-	if err := roomForDevice(ctx, c, op.Now, op.Most, waitingDevices); err != nil {
+func addDevice(ctx context.Context, c conn, o op.AddDevice) error {
+	d := o.Device
+	if err := roomForDevice(ctx, c, o.Now, o.Most, waitingDevices); err != nil {
 		return err
 	}
-	if err := roomForDevice(ctx, c, op.Now, op.MostOfClient, waitingOfClient, d.ClientID); err != nil {
+	if err := roomForDevice(ctx, c, o.Now, o.MostOfClient, waitingOfClient, d.ClientID); err != nil {
 		return err
 	}
 	return unlessConflict(ctx, c, "a device code like this exists already", insertDevice, d.Digest[:], d.UserCode, d.ClientID,

@@ -10,6 +10,7 @@ import (
 	"github.com/bearerd/bearerd/internal/access"
 	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/identity"
+	"github.com/bearerd/bearerd/internal/passhash"
 	"github.com/bearerd/bearerd/internal/records"
 )
 
@@ -122,12 +123,12 @@ func userFields(u *identity.User) []any {
 }
 
 // hash reads a password hash, which prints as nothing elsewhere.
-type hash struct{ to *identity.PasswordHash }
+type hash struct{ to *passhash.Hash }
 
 // Scan implements sql.Scanner.
 func (h hash) Scan(value any) error {
 	text, err := textOf(value)
-	*h.to = identity.PasswordHash(text)
+	*h.to = passhash.Hash(text)
 	return err
 }
 
@@ -169,7 +170,7 @@ func clientFields(c *identity.Client) []any {
 
 // DecoyHash returns the hash of the user with a password whose id follows decoy, and
 // of the first of them when none does; empty when nobody has a password.
-func (s *Store) DecoyHash(ctx context.Context, decoy string) (found identity.PasswordHash, err error) {
+func (s *Store) DecoyHash(ctx context.Context, decoy string) (found passhash.Hash, err error) {
 	err = s.read(ctx, func(ctx context.Context, c conn) error {
 		err := c.row(ctx, selectDecoyHash, []any{decoy}, hash{&found})
 		if errors.Is(err, sql.ErrNoRows) {

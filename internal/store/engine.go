@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/bearerd/bearerd/internal/records"
+	"github.com/bearerd/bearerd/internal/records/op"
 	"github.com/bearerd/bearerd/internal/revocation"
 )
 
@@ -25,7 +26,7 @@ type engine interface {
 	write(ctx context.Context, do work) error
 	// commit carries out a batch, alone or with others that wait, and returns the
 	// sequence of its last log entry.
-	commit(ctx context.Context, b records.Batch) (revocation.Seq, error)
+	commit(ctx context.Context, b op.Batch) (revocation.Seq, error)
 	// touch records last uses in one transaction. They are in the order of their ids.
 	touch(ctx context.Context, uses []records.Use) error
 	// clock returns the database's own clock; ok is false when it has none.

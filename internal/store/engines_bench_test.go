@@ -9,6 +9,7 @@ import (
 	"github.com/bearerd/bearerd/internal/identity"
 	"github.com/bearerd/bearerd/internal/pgtest"
 	"github.com/bearerd/bearerd/internal/records"
+	"github.com/bearerd/bearerd/internal/records/op"
 	"github.com/bearerd/bearerd/internal/store"
 	"github.com/bearerd/bearerd/internal/token"
 )
@@ -25,7 +26,7 @@ func BenchmarkEngines(b *testing.B) {
 			s := open(b)
 			one := records.StoredToken{ID: "t", Kind: token.KindAPIToken, Digest: [32]byte{1}, Scope: []string{"read"}, CreatedAt: time.Now()}
 			u := identity.User{ID: "id", Username: "name", Groups: []string{"a", "b"}}
-			if _, err := s.Commit(b.Context(), records.Batch{Ops: []records.Op{records.AddToken{Token: one}, records.CreateUser{User: u}}}); err != nil {
+			if _, err := s.Commit(b.Context(), op.Batch{Ops: []op.Op{op.AddToken{Token: one}, op.CreateUser{User: u}}}); err != nil {
 				b.Fatal(err)
 			}
 			var n atomic.Int64

@@ -205,3 +205,6 @@ func (s *Store) Alone(ctx context.Context, text string) error {
 		return c.script(ctx, text)
 	})
 }
+
+// SearchedUsers is how many users are looked at for a page of a search.
+const SearchedUsers = searchedUsers

@@ -15,13 +15,14 @@ import (
 	"github.com/bearerd/bearerd/internal/identity"
 	"github.com/bearerd/bearerd/internal/keyring"
 	"github.com/bearerd/bearerd/internal/records"
+	"github.com/bearerd/bearerd/internal/records/op"
 	"github.com/bearerd/bearerd/internal/revocation"
 	"github.com/bearerd/bearerd/internal/store"
 )
 
 // kill is a batch that revokes a token.
-func kill(id string) records.Batch {
-	return records.Batch{Log: []revocation.Entry{{What: revocation.Token, ID: id, At: time.Now()}}}
+func kill(id string) op.Batch {
+	return op.Batch{Log: []revocation.Entry{{What: revocation.Token, ID: id, At: time.Now()}}}
 }
 
 func head(t *testing.T, s *store.Store) revocation.Seq {
@@ -256,7 +257,7 @@ func TestOneFailureDoesNotTakeOthersWithIt(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "bearerd.db")
 	s := mustOpen(t, path, store.Options{})
-	if _, err := s.Commit(t.Context(), records.Batch{Ops: []records.Op{records.CreateClient{Client: identity.Client{ID: "taken"}}}}); err != nil {
+	if _, err := s.Commit(t.Context(), op.Batch{Ops: []op.Op{op.CreateClient{Client: identity.Client{ID: "taken"}}}}); err != nil {
 		t.Fatal(err)
 	}
 	unlock := locked(t, path)
@@ -265,12 +266,12 @@ func TestOneFailureDoesNotTakeOthersWithIt(t *testing.T) {
 	for n := range results {
 		all.Go(func() {
 			b := kill(fmt.Sprint(n))
-			b.Ops = []records.Op{records.CreateClient{Client: identity.Client{ID: fmt.Sprint("client", n)}}}
+			b.Ops = []op.Op{op.CreateClient{Client: identity.Client{ID: fmt.Sprint("client", n)}}}
 			switch n % 3 {
 			case 1:
-				b.Ops = append(b.Ops, records.CreateClient{Client: identity.Client{ID: "taken"}})
+				b.Ops = append(b.Ops, op.CreateClient{Client: identity.Client{ID: "taken"}})
 			case 2:
-				b.Ops = append(b.Ops, records.ChangeKeys{Plan: store.Panicking})
+				b.Ops = append(b.Ops, op.ChangeKeys{Plan: store.Panicking})
 			}
 			_, results[n] = s.Commit(t.Context(), b)
 		})

@@ -6,7 +6,7 @@ import (
 	"errors"
 	"time"
 
-	"github.com/bearerd/bearerd/internal/records"
+	"github.com/bearerd/bearerd/internal/records/upkeep"
 	"github.com/bearerd/bearerd/internal/token"
 )
 
@@ -35,7 +35,7 @@ WHERE one = 1 AND (begun_at <= $2 AND begun_at = counted_at OR begun_at <= $3)`
 )
 
 // SetCounts stores what a node has counted so far in some hours.
-func (s *Store) SetCounts(ctx context.Context, node string, counts []records.HourCount) error {
+func (s *Store) SetCounts(ctx context.Context, node string, counts []upkeep.HourCount) error {
 	return s.write(ctx, func(ctx context.Context, c conn) error {
 		for _, one := range counts {
 			if err := c.post(ctx, setCount, micros(one.Hour), node, one.Name, one.Count); err != nil {
@@ -47,8 +47,8 @@ func (s *Store) SetCounts(ctx context.Context, node string, counts []records.Hou
 }
 
 // Counts returns the sums over all nodes, by hour and name.
-func (s *Store) Counts(ctx context.Context, since, until time.Time) ([]records.HourCount, error) {
-	return query(ctx, s, func(scan scanner) (one records.HourCount, err error) {
+func (s *Store) Counts(ctx context.Context, since, until time.Time) ([]upkeep.HourCount, error) {
+	return query(ctx, s, func(scan scanner) (one upkeep.HourCount, err error) {
 		return one, scan(stamp{&one.Hour}, &one.Name, &one.Count)
 	}, selectCounts, micros(since), micros(until))
 }
@@ -59,27 +59,27 @@ func (s *Store) PurgeCounts(ctx context.Context, before time.Time) error {
 }
 
 // CountUsers counts some users.
-func (s *Store) CountUsers(ctx context.Context, p records.CensusPart) (f records.Figures, next records.Cursor, err error) {
+func (s *Store) CountUsers(ctx context.Context, p upkeep.CensusPart) (f upkeep.Figures, next upkeep.Cursor, err error) {
 	err = s.read(ctx, func(ctx context.Context, c conn) error {
-		f, next = records.Figures{}, records.Cursor{}
+		f, next = upkeep.Figures{}, upkeep.Cursor{}
 		return c.each(ctx, countUsers, []any{p.After.ID, p.Limit}, func(scan scanner) error {
 			f.Users++
 			return scan(&next.ID)
 		})
 	})
 	if f.Users < int64(p.Limit) {
-		next = records.Cursor{}
+		next = upkeep.Cursor{}
 	}
 	return f, next, err
 }
 
 // CountTokens counts the API tokens and API keys among some tokens.
-func (s *Store) CountTokens(ctx context.Context, p records.CensusPart) (f records.Figures, next records.Cursor, err error) {
+func (s *Store) CountTokens(ctx context.Context, p upkeep.CensusPart) (f upkeep.Figures, next upkeep.Cursor, err error) {
 	now := p.Now.UTC()
 	midnight := now.Truncate(24 * time.Hour)
 	week := micros(now.Add(token.ExpiryNotice))
 	err = s.read(ctx, func(ctx context.Context, c conn) error {
-		f, next = records.Figures{}, records.Cursor{}
+		f, next = upkeep.Figures{}, upkeep.Cursor{}
 		rows := 0
 		args := []any{
 			p.After.At, p.After.ID, p.Limit, micros(now), token.KindAPIToken.String(), token.KindExchangeKey.String(),
@@ -99,7 +99,7 @@ func (s *Store) CountTokens(ctx context.Context, p records.CensusPart) (f record
 			return nil
 		})
 		if rows < p.Limit {
-			next = records.Cursor{}
+			next = upkeep.Cursor{}
 		}
 		return err
 	})
@@ -107,7 +107,7 @@ func (s *Store) CountTokens(ctx context.Context, p records.CensusPart) (f record
 }
 
 // ClaimCensus reports whether the caller is to count, and records that it begins.
-func (s *Store) ClaimCensus(ctx context.Context, claim records.CensusClaim) (claimed bool, err error) {
+func (s *Store) ClaimCensus(ctx context.Context, claim upkeep.CensusClaim) (claimed bool, err error) {
 	err = s.write(ctx, func(ctx context.Context, c conn) error {
 		n, err := c.exec(ctx, claimCensus, micros(claim.Now), micros(claim.Finished), micros(claim.Unfinished))
 		claimed = n > 0
@@ -117,21 +117,21 @@ func (s *Store) ClaimCensus(ctx context.Context, claim records.CensusClaim) (cla
 }
 
 // SetFigures stores the figures that were counted last.
-func (s *Store) SetFigures(ctx context.Context, f records.CountedFigures) error {
+func (s *Store) SetFigures(ctx context.Context, f upkeep.CountedFigures) error {
 	return s.write(ctx, func(ctx context.Context, c conn) error {
 		return c.post(ctx, setFigures, micros(f.Began), f.Took.Microseconds(), f.Users, f.Live, f.Expiring, f.NeverUsed, f.NeverExpires, f.RevokedToday)
 	})
 }
 
 // Figures returns the figures that were counted last.
-func (s *Store) Figures(ctx context.Context) (f records.CountedFigures, err error) {
+func (s *Store) Figures(ctx context.Context) (f upkeep.CountedFigures, err error) {
 	var took int64
 	err = s.read(ctx, func(ctx context.Context, c conn) error {
 		return c.row(ctx, selectFigures, nil, stamp{&f.Began}, &took, &f.Users, &f.Live, &f.Expiring, &f.NeverUsed, &f.NeverExpires, &f.RevokedToday)
 	})
 	f.Took = time.Duration(took) * time.Microsecond
 	if errors.Is(err, sql.ErrNoRows) {
-		return records.CountedFigures{}, nil
+		return upkeep.CountedFigures{}, nil
 	}
 	return f, err
 }

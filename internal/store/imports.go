@@ -10,6 +10,7 @@ import (
 	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/identity"
 	"github.com/bearerd/bearerd/internal/records"
+	"github.com/bearerd/bearerd/internal/records/op"
 	"github.com/bearerd/bearerd/internal/revocation"
 	"github.com/bearerd/bearerd/internal/token"
 )
@@ -43,46 +44,46 @@ const keptImport = time.Hour
 var errNoImport = fault.New(fault.Conflict, "the import is no longer under way")
 
 // carryOutOnImport does the operations of an import.
-func carryOutOnImport(ctx context.Context, c conn, op records.Op) error {
-	switch op := op.(type) {
-	case records.BeginImport:
-		return unlessConflict(ctx, c, "another import is under way", beginImport, op.ID, micros(op.At))
-	case records.PublishImport:
-		n, err := c.exec(ctx, publishImport, op.ID)
+func carryOutOnImport(ctx context.Context, c conn, o op.Op) error {
+	switch o := o.(type) {
+	case op.BeginImport:
+		return unlessConflict(ctx, c, "another import is under way", beginImport, o.ID, micros(o.At))
+	case op.PublishImport:
+		n, err := c.exec(ctx, publishImport, o.ID)
 		if err == nil && n == 0 {
 			return errNoImport
 		}
 		return err
-	case records.StageTokens:
-		return stageTokens(ctx, c, op)
+	case op.StageTokens:
+		return stageTokens(ctx, c, o)
 	}
 	return nil
 }
 
-func stageTokens(ctx context.Context, c conn, op records.StageTokens) error {
-	n, err := c.exec(ctx, touchImport, op.Import, micros(op.At))
+func stageTokens(ctx context.Context, c conn, o op.StageTokens) error {
+	n, err := c.exec(ctx, touchImport, o.Import, micros(o.At))
 	if err != nil {
 		return err
 	}
-	if n == 0 || op.Import <= 0 {
+	if n == 0 || o.Import <= 0 {
 		return errNoImport
 	}
-	ended, err := cutOffOwners(ctx, c, op.Tokens)
+	ended, err := cutOffOwners(ctx, c, o.Tokens)
 	if err != nil {
 		return err
 	}
-	for some := range slices.Chunk(op.Tokens, stagedRows) {
+	for some := range slices.Chunk(o.Tokens, stagedRows) {
 		args := make([]any, 0, stagedFields*len(some))
 		for _, t := range some {
 			if seq := max(ended[t.Owner], ended[revocation.EverythingID]); seq > t.Seq {
-				t.RevokedAt, t.Reason = op.At, token.ReasonRevoked
+				t.RevokedAt, t.Reason = o.At, token.ReasonRevoked
 			}
 			digest := t.SHA512
 			if digest == nil {
 				digest = t.Digest[:]
 			}
 			args = append(args, t.ID, t.Kind.String(), digest, t.Prefix, t.Last4, t.Owner, t.Name, listOf(&t.Scope), t.Collection,
-				t.Seq, micros(t.CreatedAt), micros(t.ExpiresAt), micros(t.LastUsedAt), micros(t.RevokedAt), t.Reason, op.Import, networksOf(&t.Networks))
+				t.Seq, micros(t.CreatedAt), micros(t.ExpiresAt), micros(t.LastUsedAt), micros(t.RevokedAt), t.Reason, o.Import, networksOf(&t.Networks))
 		}
 		if err := c.post(ctx, stageText(len(some)), args...); err != nil {
 			return err

@@ -6,6 +6,7 @@ import (
 
 	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/records"
+	"github.com/bearerd/bearerd/internal/records/op"
 )
 
 const (
@@ -44,15 +45,15 @@ func (s *Store) IssuerOf(ctx context.Context, iss string) (i records.Issuer, err
 
 // carryOutOnClient does the operations on clients and trusted issuers; done reports whether
 // it is one.
-func carryOutOnClient(ctx context.Context, c conn, op records.Op) (done bool, err error) {
-	switch op := op.(type) {
-	case records.CreateClient:
-		cl := op.Client
+func carryOutOnClient(ctx context.Context, c conn, o op.Op) (done bool, err error) {
+	switch o := o.(type) {
+	case op.CreateClient:
+		cl := o.Client
 		return true, taken("id", unlessConflict(ctx, c, "a client of that id exists already", insertClient, cl.ID, bytesOf(cl.SecretDigest),
 			listOf(&cl.Grants), listOf(&cl.Scopes), listOf(&cl.Audiences), listOf(&cl.ExchangeFrom), cl.Owner, cl.Name, listOf(&cl.RedirectURIs),
 			cl.Keys.JWKS, cl.Keys.URI))
-	case records.UpdateClient:
-		cl := op.Client
+	case op.UpdateClient:
+		cl := o.Client
 		err := change(ctx, c, "no such client", updateClientRow, cl.ID,
 			listOf(&cl.Grants), listOf(&cl.Scopes), listOf(&cl.Audiences), listOf(&cl.ExchangeFrom), cl.Name, listOf(&cl.RedirectURIs),
 			cl.Keys.JWKS, cl.Keys.URI)
@@ -60,14 +61,14 @@ func carryOutOnClient(ctx context.Context, c conn, op records.Op) (done bool, er
 			return true, err
 		}
 		return true, c.post(ctx, setClientSecret, cl.ID, bytesOf(cl.SecretDigest), []byte{})
-	case records.RotateSecret:
-		return true, change(ctx, c, "no such client", rotateSecret, op.ID, op.SecretDigest, micros(op.OldUntil), []byte{})
-	case records.RemoveClient:
-		return true, change(ctx, c, "no such client", deleteClient, op.ID)
-	case records.AddIssuer:
-		return true, addIssuer(ctx, c, op.Issuer)
-	case records.RemoveIssuer:
-		return true, removeIssuer(ctx, c, op)
+	case op.RotateSecret:
+		return true, change(ctx, c, "no such client", rotateSecret, o.ID, o.SecretDigest, micros(o.OldUntil), []byte{})
+	case op.RemoveClient:
+		return true, change(ctx, c, "no such client", deleteClient, o.ID)
+	case op.AddIssuer:
+		return true, addIssuer(ctx, c, o.Issuer)
+	case op.RemoveIssuer:
+		return true, removeIssuer(ctx, c, o)
 	}
 	return false, nil
 }
@@ -82,6 +83,6 @@ func addIssuer(ctx context.Context, c conn, i records.Issuer) error {
 
 // removeIssuer removes an issuer if it is still as it was read: somebody else may have
 // changed it since.
-func removeIssuer(ctx context.Context, c conn, op records.RemoveIssuer) error {
-	return mustChange(ctx, c, fault.New(fault.Conflict, "the issuer was changed meanwhile: try again"), deleteIssuer, op.Name, op.Version)
+func removeIssuer(ctx context.Context, c conn, o op.RemoveIssuer) error {
+	return mustChange(ctx, c, fault.New(fault.Conflict, "the issuer was changed meanwhile: try again"), deleteIssuer, o.Name, o.Version)
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/bearerd/bearerd/internal/identity"
 	"github.com/bearerd/bearerd/internal/pgtest"
 	"github.com/bearerd/bearerd/internal/records"
+	"github.com/bearerd/bearerd/internal/records/op"
 	"github.com/bearerd/bearerd/internal/store"
 )
 
@@ -119,16 +120,16 @@ func TestMigratingUsernamesLosesAndMergesNobody(t *testing.T) {
 			}
 		}
 		for _, name := range []string{"aDa", "Ab"} {
-			_, err := s.Commit(t.Context(), records.Batch{Ops: []records.Op{records.CreateUser{User: identity.User{ID: "new", Username: name}}}})
+			_, err := s.Commit(t.Context(), op.Batch{Ops: []op.Op{op.CreateUser{User: identity.User{ID: "new", Username: name}}}})
 			if !fault.Is(err, fault.Conflict) {
 				t.Errorf("another %q: %v", name, err)
 			}
 		}
-		var ops []records.Op
+		var ops []op.Op
 		for old, name := range map[string]string{"id-Ada": "ada.two", "id-ADA": "ada.three"} {
-			ops = append(ops, records.UpdateUser{ID: old, Username: &name})
+			ops = append(ops, op.UpdateUser{ID: old, Username: &name})
 		}
-		if _, err := s.Commit(t.Context(), records.Batch{Ops: ops}); err != nil {
+		if _, err := s.Commit(t.Context(), op.Batch{Ops: ops}); err != nil {
 			t.Fatal(err)
 		}
 		log.Reset()
@@ -147,7 +148,7 @@ func TestUsersOfTheVersionBeforeAreFound(t *testing.T) {
 	onBothEngines(t, func(t *testing.T, _ string, exec func(...string), open func(*slog.Logger) *store.Store) {
 		s := open(nil)
 		ada := identity.User{ID: "id-ada", Username: "ada"}
-		if _, err := s.Commit(t.Context(), records.Batch{Ops: []records.Op{records.CreateUser{User: ada}}}); err != nil {
+		if _, err := s.Commit(t.Context(), op.Batch{Ops: []op.Op{op.CreateUser{User: ada}}}); err != nil {
 			t.Fatal(err)
 		}
 		exec(insertOld("Grace"), insertOld("Zo\u00eb"), insertOld("ADA"))
@@ -166,7 +167,7 @@ func TestOneOfTwoSpellingsWins(t *testing.T) {
 	done := make(chan struct{})
 	for i, name := range []string{"Ada", "ADA"} {
 		go func() {
-			_, errs[i] = nodes[i].Commit(t.Context(), records.Batch{Ops: []records.Op{records.CreateUser{User: identity.User{ID: name, Username: name}}}})
+			_, errs[i] = nodes[i].Commit(t.Context(), op.Batch{Ops: []op.Op{op.CreateUser{User: identity.User{ID: name, Username: name}}}})
 			done <- struct{}{}
 		}()
 	}

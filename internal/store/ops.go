@@ -9,6 +9,7 @@ import (
 	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/identity"
 	"github.com/bearerd/bearerd/internal/records"
+	"github.com/bearerd/bearerd/internal/records/op"
 )
 
 const (
@@ -146,42 +147,42 @@ func lockedUser(ctx context.Context, c conn, id string) (u identity.User, err er
 	return u, orNotFound(err, noSuchUser)
 }
 
-func setGroups(ctx context.Context, c conn, op records.SetGroups) error {
-	u, err := lockedUser(ctx, c, op.ID)
+func setGroups(ctx context.Context, c conn, o op.SetGroups) error {
+	u, err := lockedUser(ctx, c, o.ID)
 	if err != nil {
 		return err
 	}
-	return replaceGroups(ctx, c, op.ID, op.Source, u.GroupsSetBy(op.Source), op.Groups)
+	return replaceGroups(ctx, c, o.ID, o.Source, u.GroupsSetBy(o.Source), o.Groups)
 }
 
-func updateUser(ctx context.Context, c conn, op records.UpdateUser) error {
-	u, err := lockedUser(ctx, c, op.ID)
+func updateUser(ctx context.Context, c conn, o op.UpdateUser) error {
+	u, err := lockedUser(ctx, c, o.ID)
 	if err != nil {
 		return err
 	}
-	if op.IfPassword != nil && u.PasswordHash != *op.IfPassword {
+	if o.IfPassword != nil && u.PasswordHash != *o.IfPassword {
 		return fault.New(fault.Conflict, "the password was changed at the same time")
 	}
-	if err := rename(ctx, c, &u, op.Username); err != nil {
+	if err := rename(ctx, c, &u, o.Username); err != nil {
 		return err
 	}
-	if op.PasswordHash != nil {
+	if o.PasswordHash != nil {
 		if err := c.post(ctx, deletePasswordLinks, u.ID); err != nil {
 			return err
 		}
 	}
-	set(&u.Name, op.Name)
-	set(&u.Email, op.Email)
-	set(&u.Disabled, op.Disabled)
-	set(&u.Owner, op.Owner)
-	set(&u.PasswordHash, op.PasswordHash)
-	set(&u.PasswordChangedAt, op.PasswordChangedAt)
+	set(&u.Name, o.Name)
+	set(&u.Email, o.Email)
+	set(&u.Disabled, o.Disabled)
+	set(&u.Owner, o.Owner)
+	set(&u.PasswordHash, o.PasswordHash)
+	set(&u.PasswordChangedAt, o.PasswordChangedAt)
 	_, err = c.exec(ctx, updateUserRow, u.ID, u.Name, u.Email, flag(u.Disabled), u.PasswordHash.Reveal(),
 		searchText(u.Username, u.Name, u.Email), u.Owner, micros(u.PasswordChangedAt))
-	if err != nil || op.Groups == nil {
+	if err != nil || o.Groups == nil {
 		return err
 	}
-	return replaceGroups(ctx, c, u.ID, "", u.Groups, *op.Groups)
+	return replaceGroups(ctx, c, u.ID, "", u.Groups, *o.Groups)
 }
 
 // rename changes a user's name, or its spelling.
@@ -197,8 +198,8 @@ func rename(ctx context.Context, c conn, u *identity.User, to *string) error {
 	return taken("username", err)
 }
 
-func addLink(ctx context.Context, c conn, op records.AddLink) error {
-	l := op.Link
+func addLink(ctx context.Context, c conn, o op.AddLink) error {
+	l := o.Link
 	if err := named(ctx, c, "user", userExists, l.UserID); err != nil {
 		return err
 	}
@@ -222,18 +223,18 @@ func nameFree(ctx context.Context, c conn, one records.Collection) error {
 	return err
 }
 
-func removeCollection(ctx context.Context, c conn, op records.RemoveCollection) error {
-	whole := string(access.CollectionPath(op.ID))
+func removeCollection(ctx context.Context, c conn, o op.RemoveCollection) error {
+	whole := string(access.CollectionPath(o.ID))
 	parent, last := whole[:strings.LastIndexByte(whole, '/')], whole[strings.LastIndexByte(whole, '/'):]
 	// '0' is the character after '/', so what begins with path and a slash is between.
 	if err := c.post(ctx, deleteBindingsFrom, whole, whole+"/", whole+"0", parent, last, last+"/", last+"0"); err != nil {
 		return err
 	}
-	return change(ctx, c, "no such collection", deleteCollection, op.ID)
+	return change(ctx, c, "no such collection", deleteCollection, o.ID)
 }
 
-func addBinding(ctx context.Context, c conn, op records.AddBinding) error {
-	b := op.Binding
+func addBinding(ctx context.Context, c conn, o op.AddBinding) error {
+	b := o.Binding
 	if err := named(ctx, c, "user", userExists, b.User); err != nil {
 		return err
 	}

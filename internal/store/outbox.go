@@ -4,7 +4,8 @@ import (
 	"context"
 	"time"
 
-	"github.com/bearerd/bearerd/internal/records"
+	"github.com/bearerd/bearerd/internal/records/op"
+	"github.com/bearerd/bearerd/internal/records/upkeep"
 	"github.com/bearerd/bearerd/internal/token"
 )
 
@@ -35,19 +36,19 @@ SELECT t.id, $2, $3 FROM tokens t WHERE t.id = $1 AND t.kind IN ($4, $5) ON CONF
 )
 
 // carryOutNotice does the operations on the outbox.
-func carryOutNotice(ctx context.Context, c conn, op records.Op) (done bool, err error) {
-	switch op := op.(type) {
-	case records.AddNotice:
-		return true, addNotice(ctx, c, op)
-	case records.SeeNetwork:
-		return true, see(ctx, c, op)
+func carryOutNotice(ctx context.Context, c conn, o op.Op) (done bool, err error) {
+	switch o := o.(type) {
+	case op.AddNotice:
+		return true, addNotice(ctx, c, o)
+	case op.SeeNetwork:
+		return true, see(ctx, c, o)
 	}
 	return false, nil
 }
 
-func addNotice(ctx context.Context, c conn, op records.AddNotice) error {
-	n := op.Notice
-	for _, due := range op.Due {
+func addNotice(ctx context.Context, c conn, o op.AddNotice) error {
+	n := o.Notice
+	for _, due := range o.Due {
 		if err := c.post(ctx, insertNotice, due.Receiver, n.ID, n.Event, n.Subject, string(n.Fact), micros(n.At), micros(due.At)); err != nil {
 			return err
 		}
@@ -57,9 +58,9 @@ func addNotice(ctx context.Context, c conn, op records.AddNotice) error {
 
 // see remembers a network. Where it is new, and not the first one of the token, the notice
 // is added.
-func see(ctx context.Context, c conn, op records.SeeNetwork) error {
-	id, network := op.Place.TokenID, op.Place.Network
-	added, err := c.exec(ctx, seeNetwork, id, network, micros(op.At), token.KindAPIToken.String(), token.KindExchangeKey.String())
+func see(ctx context.Context, c conn, o op.SeeNetwork) error {
+	id, network := o.Place.TokenID, o.Place.Network
+	added, err := c.exec(ctx, seeNetwork, id, network, micros(o.At), token.KindAPIToken.String(), token.KindExchangeKey.String())
 	if err != nil || added == 0 {
 		return err
 	}
@@ -67,14 +68,14 @@ func see(ctx context.Context, c conn, op records.SeeNetwork) error {
 	if err != nil || !others {
 		return err
 	}
-	if err := c.post(ctx, trimNetworks, id, records.NetworksKept); err != nil {
+	if err := c.post(ctx, trimNetworks, id, upkeep.NetworksKept); err != nil {
 		return err
 	}
-	return addNotice(ctx, c, op.Notice)
+	return addNotice(ctx, c, o.Notice)
 }
 
 // TakeTurn reports whether the node may send to the receiver until the turn ends.
-func (s *Store) TakeTurn(ctx context.Context, t records.Turn) (taken bool, err error) {
+func (s *Store) TakeTurn(ctx context.Context, t upkeep.Turn) (taken bool, err error) {
 	err = s.write(ctx, func(ctx context.Context, c conn) error {
 		n, err := c.exec(ctx, takeTurn, t.Receiver, t.Node, micros(t.Now), micros(t.Until))
 		taken = n > 0
@@ -84,8 +85,8 @@ func (s *Store) TakeTurn(ctx context.Context, t records.Turn) (taken bool, err e
 }
 
 // DueNotices returns notices that are due.
-func (s *Store) DueNotices(ctx context.Context, q records.DueQuery) ([]records.Outgoing, error) {
-	return query(ctx, s, func(scan scanner) (o records.Outgoing, err error) {
+func (s *Store) DueNotices(ctx context.Context, q upkeep.DueQuery) ([]upkeep.Outgoing, error) {
+	return query(ctx, s, func(scan scanner) (o upkeep.Outgoing, err error) {
 		var fact string
 		err = scan(&o.Seq, &o.ID, &o.Event, &o.Subject, &fact, stamp{&o.At}, &o.Attempts)
 		o.Fact = []byte(fact)
@@ -94,7 +95,7 @@ func (s *Store) DueNotices(ctx context.Context, q records.DueQuery) ([]records.O
 }
 
 // SettleNotices deletes notices that were sent or never will be, and puts off others.
-func (s *Store) SettleNotices(ctx context.Context, done []int64, later []records.Postponed) error {
+func (s *Store) SettleNotices(ctx context.Context, done []int64, later []upkeep.Postponed) error {
 	return s.write(ctx, func(ctx context.Context, c conn) error {
 		for _, seq := range done {
 			if err := c.post(ctx, deleteNotice, seq); err != nil {
@@ -112,7 +113,7 @@ func (s *Store) SettleNotices(ctx context.Context, done []int64, later []records
 
 // TrimNotices deletes what is beyond the bounds, in small steps, and returns how many
 // notices that were.
-func (s *Store) TrimNotices(ctx context.Context, b records.OutboxBounds) (dropped int64, err error) {
+func (s *Store) TrimNotices(ctx context.Context, b upkeep.OutboxBounds) (dropped int64, err error) {
 	for _, bound := range []struct {
 		text string
 		by   any
@@ -137,7 +138,7 @@ func (s *Store) PurgeNotices(ctx context.Context, before time.Time) error {
 }
 
 // WaitingNotices counts what waits for a receiver.
-func (s *Store) WaitingNotices(ctx context.Context, receiver string, limit int) (w records.Waiting, err error) {
+func (s *Store) WaitingNotices(ctx context.Context, receiver string, limit int) (w upkeep.Waiting, err error) {
 	err = s.read(ctx, func(ctx context.Context, c conn) error {
 		return c.row(ctx, waitingNotices, []any{receiver, limit}, &w.Count, stamp{&w.Oldest})
 	})
@@ -145,7 +146,7 @@ func (s *Store) WaitingNotices(ctx context.Context, receiver string, limit int) 
 }
 
 // KnownNetworks returns those of the places that SeeNetwork has stored.
-func (s *Store) KnownNetworks(ctx context.Context, places []records.Place) (known []records.Place, err error) {
+func (s *Store) KnownNetworks(ctx context.Context, places []upkeep.Place) (known []upkeep.Place, err error) {
 	err = s.read(ctx, func(ctx context.Context, c conn) error {
 		known = nil
 		for _, p := range places {

@@ -6,6 +6,7 @@ import (
 
 	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/records"
+	"github.com/bearerd/bearerd/internal/records/op"
 )
 
 const (
@@ -30,16 +31,16 @@ func (s *Store) PasswordLink(ctx context.Context, digest [32]byte) (records.Pass
 }
 
 // carryOutOnWayIn does the operations on how users get in.
-func carryOutOnWayIn(ctx context.Context, c conn, op records.Op) error {
-	switch op := op.(type) {
-	case records.RequireLink:
-		return requireLink(ctx, c, op)
-	case records.AddPasswordLink:
-		return addPasswordLink(ctx, c, op.Link)
-	case records.SpendPasswordLink:
-		return unlessConflict(ctx, c, "the link was used already, was replaced, or has expired", spendPasswordLink, op.Digest[:], micros(op.Now))
+func carryOutOnWayIn(ctx context.Context, c conn, o op.Op) error {
+	switch o := o.(type) {
+	case op.RequireLink:
+		return requireLink(ctx, c, o)
+	case op.AddPasswordLink:
+		return addPasswordLink(ctx, c, o.Link)
+	case op.SpendPasswordLink:
+		return unlessConflict(ctx, c, "the link was used already, was replaced, or has expired", spendPasswordLink, o.Digest[:], micros(o.Now))
 	}
-	return fault.New(fault.Internal, "no operation on how users get in: %T", op)
+	return fault.New(fault.Internal, "no operation on how users get in: %T", o)
 }
 
 // addPasswordLink stores a link in place of the user's earlier ones. The transactions of
@@ -58,17 +59,17 @@ func addPasswordLink(ctx context.Context, c conn, l records.PasswordLink) error 
 }
 
 // requireLink checks that a user is linked to one of the sources.
-func requireLink(ctx context.Context, c conn, op records.RequireLink) error {
-	if err := c.post(ctx, lockUser, op.UserID); err != nil {
+func requireLink(ctx context.Context, c conn, o op.RequireLink) error {
+	if err := c.post(ctx, lockUser, o.UserID); err != nil {
 		return err
 	}
 	linked := false
-	err := c.each(ctx, linksOfUser, []any{op.UserID, ""}, func(scan scanner) error {
+	err := c.each(ctx, linksOfUser, []any{o.UserID, ""}, func(scan scanner) error {
 		var l records.Link
 		if err := scan(&l.Source, &l.ExternalID, &l.UserID, stamp{&l.LinkedAt}); err != nil {
 			return err
 		}
-		linked = linked || slices.Contains(op.Sources, l.Source)
+		linked = linked || slices.Contains(o.Sources, l.Source)
 		return nil
 	})
 	if err == nil && !linked {

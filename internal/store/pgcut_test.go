@@ -14,7 +14,7 @@ import (
 	"github.com/bearerd/bearerd/internal/access"
 	"github.com/bearerd/bearerd/internal/audit"
 	"github.com/bearerd/bearerd/internal/pgtest"
-	"github.com/bearerd/bearerd/internal/records"
+	"github.com/bearerd/bearerd/internal/records/op"
 	"github.com/bearerd/bearerd/internal/revocation"
 	"github.com/bearerd/bearerd/internal/store"
 )
@@ -35,9 +35,9 @@ func cuts(said []byte) []int {
 }
 
 // revoked is a revocation as the authority commits it.
-func revoked(id string) records.Batch {
+func revoked(id string) op.Batch {
 	b := kill(id)
-	b.Ops = []records.Op{records.KillTokens{IDs: []string{id}, At: at, Reason: "revoked"}}
+	b.Ops = []op.Op{op.KillTokens{IDs: []string{id}, At: at, Reason: "revoked"}}
 	b.Audit = []audit.Event{{At: at, Actor: audit.ActorSystem, Action: audit.TokenRevoke, TokenID: id, Outcome: audit.OK}}
 	return b
 }
@@ -46,12 +46,12 @@ func revoked(id string) records.Batch {
 // same holds when that row must wait for an operation that looks before it writes.
 func TestASilentClientNeverHoldsTheLog(t *testing.T) {
 	t.Parallel()
-	changed := func(id string) records.Batch {
+	changed := func(id string) op.Batch {
 		b := revoked(id)
-		b.Ops = append(b.Ops, records.CreateRole{Role: access.Role{Name: id}})
+		b.Ops = append(b.Ops, op.CreateRole{Role: access.Role{Name: id}})
 		return b
 	}
-	for name, batch := range map[string]func(id string) records.Batch{"revoking": revoked, "changing": changed} {
+	for name, batch := range map[string]func(id string) op.Batch{"revoking": revoked, "changing": changed} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			dsn := pgtest.New(t)

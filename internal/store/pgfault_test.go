@@ -16,6 +16,7 @@ import (
 	"github.com/bearerd/bearerd/internal/keyring"
 	"github.com/bearerd/bearerd/internal/pgtest"
 	"github.com/bearerd/bearerd/internal/records"
+	"github.com/bearerd/bearerd/internal/records/op"
 	"github.com/bearerd/bearerd/internal/revocation"
 	"github.com/bearerd/bearerd/internal/store"
 )
@@ -61,7 +62,7 @@ func TestLogOfATransactionThatCommitsLate(t *testing.T) {
 	dsn, s := onPostgres(t, 3, store.Options{})
 	begun, goOn := make(chan struct{}), make(chan struct{})
 	late := kill("late")
-	late.Ops = []records.Op{records.ChangeKeys{Plan: func([]keyring.Key) ([]keyring.Key, error) {
+	late.Ops = []op.Op{op.ChangeKeys{Plan: func([]keyring.Key) ([]keyring.Key, error) {
 		begun <- struct{}{}
 		<-goOn
 		return nil, nil
@@ -136,11 +137,11 @@ func TestASilentNodeDoesNotBlockTheOthers(t *testing.T) {
 				_, failed := s[0].RecordFailure(t.Context(), []string{"k"}, at, time.Hour)
 				disabled := true
 				return errors.Join(err, failed,
-					batch(t, s[0], records.AddToken{Token: stored(fmt.Sprint(time.Now().UnixNano()))}, records.UpdateUser{ID: "id-ada", Disabled: &disabled}),
+					batch(t, s[0], op.AddToken{Token: stored(fmt.Sprint(time.Now().UnixNano()))}, op.UpdateUser{ID: "id-ada", Disabled: &disabled}),
 					s[0].ChangeSigningKeys(t.Context(), func([]keyring.Key) ([]keyring.Key, error) { return nil, nil }),
 					s[0].Confirm(t.Context(), revocation.Confirmation{Node: "n", Seq: 1, Lease: lease}), s[0].Purge(t.Context(), at))
 			}
-			mustCommit(t, s[0], records.CreateUser{User: ada()})
+			mustCommit(t, s[0], op.CreateUser{User: ada()})
 			if err := everything(); err != nil {
 				t.Fatal(err)
 			}
@@ -166,7 +167,7 @@ func TestALineThatDiesBeforeTheCommit(t *testing.T) {
 	line, through := behind(t, dsn)
 	cut := mustOpen(t, through, store.Options{})
 	b := kill("never")
-	b.Ops = []records.Op{records.ChangeKeys{Plan: func([]keyring.Key) ([]keyring.Key, error) {
+	b.Ops = []op.Op{op.ChangeKeys{Plan: func([]keyring.Key) ([]keyring.Key, error) {
 		weather(t, line, clustertest.Weather{Up: clustertest.Lose})
 		return nil, nil
 	}}}
@@ -209,7 +210,7 @@ func TestAStoreThatDoesNotAnswerIsAnErrorWithinASecond(t *testing.T) {
 			dsn := pgtest.New(t)
 			line, through := behind(t, dsn)
 			s := mustOpen(t, through, store.Options{})
-			mustCommit(t, s, records.CreateUser{User: ada()})
+			mustCommit(t, s, op.CreateUser{User: ada()})
 			weather(t, line, w)
 			var all sync.WaitGroup
 			for range 50 { // more than there are connections
@@ -366,7 +367,7 @@ func TestAcknowledgedEntriesSurviveTheServersDeath(t *testing.T) {
 		all.Wait()
 		c.Restart(t)
 		eventually(t, func() error {
-			_, err := s.Commit(t.Context(), records.Batch{})
+			_, err := s.Commit(t.Context(), op.Batch{})
 			_, reading := s.Entries(t.Context(), 0, 1)
 			return errors.Join(err, reading)
 		})

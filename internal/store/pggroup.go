@@ -11,7 +11,7 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/bearerd/bearerd/internal/fault"
-	"github.com/bearerd/bearerd/internal/records"
+	"github.com/bearerd/bearerd/internal/records/op"
 	"github.com/bearerd/bearerd/internal/revocation"
 )
 
@@ -36,16 +36,16 @@ const (
 )
 
 // classOf returns the class of a batch, or why it can't be stored at all.
-func classOf(b records.Batch) (class, error) {
+func classOf(b op.Batch) (class, error) {
 	if err := errors.Join(checkEvents(b.Audit), checkEntries(b.Log)); err != nil {
 		return byItself, err
 	}
 	kills := 0
-	for _, op := range b.Ops {
-		switch op.(type) {
-		case records.ChangeKeys, records.KillEverything:
+	for _, o := range b.Ops {
+		switch o.(type) {
+		case op.ChangeKeys, op.KillEverything:
 			return byItself, nil // a plan may take long, and so may all rows
-		case records.KillTokens:
+		case op.KillTokens:
 			kills++
 		}
 	}
@@ -98,7 +98,7 @@ func (c class) lanes(connections int) int {
 // pgJob is a batch that waits for its group. Either a lane takes it and answers it, or
 // its caller abandons it, never both.
 type pgJob struct {
-	batch   records.Batch
+	batch   op.Batch
 	plain   bool // of a class that is plain
 	settled atomic.Bool
 	seq     revocation.Seq
@@ -116,8 +116,8 @@ func (j *pgJob) answer(seq revocation.Seq, err error) {
 // rows is about how many rows a batch writes.
 func (j *pgJob) rows() int {
 	n := len(j.batch.Log) + len(j.batch.Audit)
-	for _, op := range j.batch.Ops {
-		if kill, ok := op.(records.KillTokens); ok {
+	for _, o := range j.batch.Ops {
+		if kill, ok := o.(op.KillTokens); ok {
 			n += len(kill.IDs)
 		}
 	}
@@ -139,7 +139,7 @@ type committer struct {
 }
 
 // commit implements engine.
-func (db *postgresDB) commit(ctx context.Context, b records.Batch) (revocation.Seq, error) {
+func (db *postgresDB) commit(ctx context.Context, b op.Batch) (revocation.Seq, error) {
 	if err := ctx.Err(); err != nil {
 		return 0, err
 	}

@@ -12,6 +12,7 @@ import (
 	"github.com/bearerd/bearerd/internal/identity"
 	"github.com/bearerd/bearerd/internal/keyring"
 	"github.com/bearerd/bearerd/internal/records"
+	"github.com/bearerd/bearerd/internal/records/op"
 	"github.com/bearerd/bearerd/internal/revocation"
 	"github.com/bearerd/bearerd/internal/store"
 )
@@ -24,7 +25,7 @@ type result struct {
 
 // together commits batches that wait together: the first by itself, because it waits
 // for what hold locks, then the others. It returns when all have their results.
-func together(t *testing.T, dsn string, s *store.Store, hold string, batches []records.Batch, meanwhile func(done func() int)) []result {
+func together(t *testing.T, dsn string, s *store.Store, hold string, batches []op.Batch, meanwhile func(done func() int)) []result {
 	t.Helper()
 	holder, look := rawPG(t, dsn, nil), rawPG(t, dsn, nil)
 	mustExec(t, holder, "BEGIN")
@@ -72,7 +73,7 @@ func slow() store.Options {
 }
 
 // wantEntries wants every batch that was done to have its sequence in the log.
-func wantEntries(t *testing.T, s *store.Store, batches []records.Batch, results []result) {
+func wantEntries(t *testing.T, s *store.Store, batches []op.Batch, results []result) {
 	t.Helper()
 	told := map[revocation.Seq]string{}
 	for i, r := range results {
@@ -95,13 +96,13 @@ func tooLong() string {
 func TestRevocationsThatWaitTogetherAreOneTransaction(t *testing.T) {
 	t.Parallel()
 	dsn, s := onPostgres(t, 1, slow())
-	var batches []records.Batch
+	var batches []op.Batch
 	for n := range 200 {
 		b := revoked(fmt.Sprint("id-", n))
 		b.Log = append(b.Log, b.Log[0])
 		b.Log[0].ID = "first"
 		batches = append(batches, b)
-		mustCommit(t, s[0], records.AddToken{Token: stored(fmt.Sprint("id-", n))})
+		mustCommit(t, s[0], op.AddToken{Token: stored(fmt.Sprint("id-", n))})
 	}
 	results := together(t, dsn, s[0], "UPDATE log_head SET seq = seq", batches, nil)
 	for i, r := range results {
@@ -122,16 +123,16 @@ func TestRevocationsThatWaitTogetherAreOneTransaction(t *testing.T) {
 func TestOperationsThatWaitTogetherAreOneTransactionAndFailAlone(t *testing.T) {
 	t.Parallel()
 	dsn, s := onPostgres(t, 1, slow())
-	mustCommit(t, s[0], records.CreateClient{Client: identity.Client{ID: "taken"}})
-	var batches []records.Batch
+	mustCommit(t, s[0], op.CreateClient{Client: identity.Client{ID: "taken"}})
+	var batches []op.Batch
 	for n := range 31 {
 		b := kill(fmt.Sprint("id-", n))
-		b.Ops = []records.Op{records.CreateClient{Client: identity.Client{ID: fmt.Sprint("client", n)}}}
+		b.Ops = []op.Op{op.CreateClient{Client: identity.Client{ID: fmt.Sprint("client", n)}}}
 		switch n % 3 {
 		case 2:
-			b.Ops = append(b.Ops, records.CreateClient{Client: identity.Client{ID: "taken"}})
+			b.Ops = append(b.Ops, op.CreateClient{Client: identity.Client{ID: "taken"}})
 		case 1: // which the server refuses
-			b.Ops = append(b.Ops, records.CreateRole{Role: access.Role{Name: tooLong()}})
+			b.Ops = append(b.Ops, op.CreateRole{Role: access.Role{Name: tooLong()}})
 		}
 		batches = append(batches, b)
 	}
@@ -158,12 +159,12 @@ func TestABatchWhoseStatementsCannotBePreparedFailsAlone(t *testing.T) {
 	t.Parallel()
 	dsn, s := onPostgres(t, 1, slow())
 	mustExec(t, rawPG(t, dsn, nil), "ALTER TABLE devices RENAME TO gone")
-	var batches []records.Batch
+	var batches []op.Batch
 	for n := range 9 {
 		b := kill(fmt.Sprint("id-", n))
-		b.Ops = []records.Op{records.CreateClient{Client: identity.Client{ID: fmt.Sprint("client", n)}}}
+		b.Ops = []op.Op{op.CreateClient{Client: identity.Client{ID: fmt.Sprint("client", n)}}}
 		if n%3 == 1 {
-			b.Ops = []records.Op{records.AddDevice{Device: records.Device{UserCode: fmt.Sprint("code", n)}}}
+			b.Ops = []op.Op{op.AddDevice{Device: records.Device{UserCode: fmt.Sprint("code", n)}}}
 		}
 		batches = append(batches, b)
 	}
@@ -182,18 +183,18 @@ func TestABatchThatWaitsForARowLeavesItsGroup(t *testing.T) {
 	t.Parallel()
 	name := "Ada"
 	waits := kill("waits")
-	waits.Ops = []records.Op{records.CreateRole{Role: access.Role{Name: "with it"}}, records.UpdateUser{ID: "id-ada", Name: &name}}
-	goes := func(n int) records.Batch {
+	waits.Ops = []op.Op{op.CreateRole{Role: access.Role{Name: "with it"}}, op.UpdateUser{ID: "id-ada", Name: &name}}
+	goes := func(n int) op.Batch {
 		b := kill(fmt.Sprint("goes-", n))
-		b.Ops = []records.Op{records.CreateClient{Client: identity.Client{ID: fmt.Sprint("client", n)}}}
+		b.Ops = []op.Op{op.CreateClient{Client: identity.Client{ID: fmt.Sprint("client", n)}}}
 		return b
 	}
 	dsn, s := onPostgres(t, 1, slow())
-	mustCommit(t, s[0], records.CreateUser{User: ada()})
+	mustCommit(t, s[0], op.CreateUser{User: ada()})
 	row := rawPG(t, dsn, nil)
 	mustExec(t, row, "BEGIN")
 	mustExec(t, row, "UPDATE users SET name = name")
-	batches := []records.Batch{goes(0), goes(1), waits, goes(2), goes(3)}
+	batches := []op.Batch{goes(0), goes(1), waits, goes(2), goes(3)}
 	results := together(t, dsn, s[0], "LOCK TABLE clients IN SHARE MODE", batches, func(done func() int) {
 		eventually(t, func() error {
 			if n := done(); n != 4 {
@@ -221,14 +222,14 @@ func TestARevocationThatWaitsForARowLeavesItsGroup(t *testing.T) {
 	t.Parallel()
 	dsn, s := onPostgres(t, 1, store.Options{Postgres: store.Postgres{Connections: 2, StatementTimeout: 50 * time.Second}})
 	for _, id := range []string{"held", "free", "one", "two"} {
-		mustCommit(t, s[0], records.AddToken{Token: stored(id)})
+		mustCommit(t, s[0], op.AddToken{Token: stored(id)})
 	}
 	waits := revoked("held")
-	waits.Ops = append(waits.Ops, records.KillTokens{IDs: []string{"free"}, At: at, Reason: "revoked"})
+	waits.Ops = append(waits.Ops, op.KillTokens{IDs: []string{"free"}, At: at, Reason: "revoked"})
 	row := rawPG(t, dsn, nil)
 	mustExec(t, row, "BEGIN")
 	mustExec(t, row, "UPDATE tokens SET name = name WHERE id = 'held'")
-	batches := []records.Batch{revoked("one"), waits, revoked("two")}
+	batches := []op.Batch{revoked("one"), waits, revoked("two")}
 	results := together(t, dsn, s[0], "UPDATE log_head SET seq = seq", batches, func(done func() int) {
 		eventually(t, func() error {
 			if n := done(); n != 2 {
@@ -262,7 +263,7 @@ func TestARevocationThatWaitsForARowLeavesItsGroup(t *testing.T) {
 func TestARevocationThatCannotBeStoredFailsAlone(t *testing.T) {
 	t.Parallel()
 	dsn, s := onPostgres(t, 1, slow())
-	var batches []records.Batch
+	var batches []op.Batch
 	for n := range 10 {
 		b := revoked(fmt.Sprint("id-", n))
 		if n == 5 {
@@ -287,7 +288,7 @@ func TestRevocationsInAGroupReachWhatTheyReachAlone(t *testing.T) {
 		one := stored(id)
 		one.Owner = "nobody"
 		change(&one)
-		mustCommit(t, s[0], records.AddToken{Token: one})
+		mustCommit(t, s[0], op.AddToken{Token: one})
 	}
 	add("own", func(*records.StoredToken) {})
 	add("heir", func(one *records.StoredToken) { one.Chain = []string{"own"} })
@@ -296,12 +297,12 @@ func TestRevocationsInAGroupReachWhatTheyReachAlone(t *testing.T) {
 	add("clients", func(one *records.StoredToken) { one.ClientID = "app" })
 	add("over", func(one *records.StoredToken) { one.ExpiresAt = at.Add(-time.Second); one.Owner = "ada" })
 	add("spent", func(one *records.StoredToken) { one.Owner = "ada" })
-	mustCommit(t, s[0], records.SpendToken{ID: "spent", At: at.Add(-time.Hour), Reason: "used"})
+	mustCommit(t, s[0], op.SpendToken{ID: "spent", At: at.Add(-time.Hour), Reason: "used"})
 	add("lives", func(*records.StoredToken) {})
-	op := records.KillTokens{IDs: []string{"own"}, Owner: "ada", ClientID: "app", At: at, Reason: "first"}
-	again := op
+	o := op.KillTokens{IDs: []string{"own"}, Owner: "ada", ClientID: "app", At: at, Reason: "first"}
+	again := o
 	again.Reason = "second"
-	if err := second(s[0].Commit(t.Context(), records.Batch{Ops: []records.Op{op, again}})); err != nil {
+	if err := second(s[0].Commit(t.Context(), op.Batch{Ops: []op.Op{o, again}})); err != nil {
 		t.Fatal(err)
 	}
 	for id, want := range map[string]string{
@@ -331,11 +332,11 @@ func TestTwoNodesCommitTogether(t *testing.T) {
 				b := revoked(id)
 				switch n % 4 {
 				case 1:
-					b.Ops = []records.Op{records.AddToken{Token: stored(id)}}
+					b.Ops = []op.Op{op.AddToken{Token: stored(id)}}
 				case 2:
-					b.Ops = append(b.Ops, records.CreateRole{Role: access.Role{Name: id}})
+					b.Ops = append(b.Ops, op.CreateRole{Role: access.Role{Name: id}})
 				case 3:
-					b.Ops = []records.Op{records.ChangeKeys{Plan: func([]keyring.Key) ([]keyring.Key, error) { return nil, nil }}}
+					b.Ops = []op.Op{op.ChangeKeys{Plan: func([]keyring.Key) ([]keyring.Key, error) { return nil, nil }}}
 				}
 				seq, err := s[n%2].Commit(t.Context(), b)
 				if err != nil && !fault.Is(err, fault.Unavailable) {

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/bearerd/bearerd/internal/records"
+	"github.com/bearerd/bearerd/internal/records/op"
 	"github.com/bearerd/bearerd/internal/store"
 	"github.com/bearerd/bearerd/internal/token"
 )
@@ -25,8 +26,8 @@ func TestADroppedImportLeavesNothingBehind(t *testing.T) {
 		id := fmt.Sprintf("t%04d", i)
 		staged = append(staged, records.StoredToken{ID: id, Kind: token.KindAPIToken, Digest: sha256.Sum256([]byte(id)), Owner: "u1", CreatedAt: time.Now()})
 	}
-	_, err := s.Commit(t.Context(), records.Batch{Ops: []records.Op{
-		records.BeginImport{ID: 7, At: time.Now()}, records.StageTokens{Import: 7, At: time.Now(), Tokens: staged},
+	_, err := s.Commit(t.Context(), op.Batch{Ops: []op.Op{
+		op.BeginImport{ID: 7, At: time.Now()}, op.StageTokens{Import: 7, At: time.Now(), Tokens: staged},
 	}})
 	if err != nil {
 		t.Fatal(err)

@@ -13,7 +13,7 @@ import (
 	"github.com/bearerd/bearerd/clustertest"
 	"github.com/bearerd/bearerd/internal/keyring"
 	"github.com/bearerd/bearerd/internal/pgtest"
-	"github.com/bearerd/bearerd/internal/records"
+	"github.com/bearerd/bearerd/internal/records/op"
 	"github.com/bearerd/bearerd/internal/store"
 )
 
@@ -97,11 +97,11 @@ func waiting(tb testing.TB, c *pgx.Conn) {
 
 // midway commits a batch that stops before its end and does what is given meanwhile,
 // until that waits for a lock.
-func midway(t *testing.T, dsn string, s *store.Store, b records.Batch, meanwhile func() error) (first, second error) {
+func midway(t *testing.T, dsn string, s *store.Store, b op.Batch, meanwhile func() error) (first, second error) {
 	t.Helper()
 	look := rawPG(t, dsn, nil)
 	begun, goOn := make(chan struct{}), make(chan struct{})
-	b.Ops = append(slices.Clone(b.Ops), records.ChangeKeys{Plan: func([]keyring.Key) ([]keyring.Key, error) {
+	b.Ops = append(slices.Clone(b.Ops), op.ChangeKeys{Plan: func([]keyring.Key) ([]keyring.Key, error) {
 		begun <- struct{}{}
 		<-goOn
 		return nil, nil

@@ -12,26 +12,26 @@ import (
 	"github.com/bearerd/bearerd/internal/audit"
 	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/pgtest"
-	"github.com/bearerd/bearerd/internal/records"
+	"github.com/bearerd/bearerd/internal/records/op"
 	"github.com/bearerd/bearerd/internal/store"
 )
 
 // taker is a batch whose operation can be done once, with an event and an entry that would
 // show a second time.
-func taker(id string) records.Batch {
+func taker(id string) op.Batch {
 	b := revoked(id)
-	b.Ops = []records.Op{records.CreateRole{Role: access.Role{Name: id}}}
+	b.Ops = []op.Op{op.CreateRole{Role: access.Role{Name: id}}}
 	return b
 }
 
 // noter is a batch that can be done any number of times.
-func noter(id string) records.Batch {
-	return records.Batch{Audit: []audit.Event{{At: at, Actor: audit.ActorSystem, Action: audit.TokenIssue, TokenID: id, Outcome: audit.OK}}}
+func noter(id string) op.Batch {
+	return op.Batch{Audit: []audit.Event{{At: at, Actor: audit.ActorSystem, Action: audit.TokenIssue, TokenID: id, Outcome: audit.OK}}}
 }
 
 // unlogged is a batch without its entries.
-func unlogged(of func(id string) records.Batch) func(id string) records.Batch {
-	return func(id string) records.Batch {
+func unlogged(of func(id string) op.Batch) func(id string) op.Batch {
+	return func(id string) op.Batch {
 		b := of(id)
 		b.Log = nil
 		return b
@@ -40,7 +40,7 @@ func unlogged(of func(id string) records.Batch) func(id string) records.Batch {
 
 // onceCase is a kind of batches whose line to the server is cut everywhere.
 type onceCase struct {
-	batch func(id string) records.Batch
+	batch func(id string) op.Batch
 	hold  string // makes the first batch wait, so that the others become one group; "": there is one
 	cold  bool   // the statements aren't prepared on the connection
 }
@@ -143,8 +143,8 @@ func (r *onceRun) wantOnce(t *testing.T) {
 			t.Fatal(err)
 		}
 		added := 0
-		for _, op := range want.Ops {
-			if _, ok := op.(records.CreateRole); ok {
+		for _, o := range want.Ops {
+			if _, ok := o.(op.CreateRole); ok {
 				added++
 			}
 		}

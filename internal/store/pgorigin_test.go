@@ -13,7 +13,7 @@ import (
 	"github.com/bearerd/bearerd/internal/access"
 	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/keyring"
-	"github.com/bearerd/bearerd/internal/records"
+	"github.com/bearerd/bearerd/internal/records/op"
 	"github.com/bearerd/bearerd/internal/revocation"
 	"github.com/bearerd/bearerd/internal/store"
 	"github.com/bearerd/bearerd/internal/token"
@@ -85,15 +85,15 @@ func TestWhatWasDecidedFromOneServerIsNotCommittedOnAnother(t *testing.T) {
 		}
 		origins[i] = page.Origin
 	}
-	changed := func(n int) records.Batch {
-		return records.Batch{Ops: []records.Op{records.CreateRole{Role: access.Role{Name: fmt.Sprintf("role%d", n)}}}}
+	changed := func(n int) op.Batch {
+		return op.Batch{Ops: []op.Op{op.CreateRole{Role: access.Role{Name: fmt.Sprintf("role%d", n)}}}}
 	}
 	var all sync.WaitGroup
-	for what, batch := range map[string]func(n int) records.Batch{
-		"a revocation": func(n int) records.Batch { return revoked(fmt.Sprint(n)) }, "a change": changed,
-		"an audit event": func(n int) records.Batch { return issued(int64(n)) },
-		"of its own": func(int) records.Batch {
-			return records.Batch{Ops: []records.Op{records.ChangeKeys{Plan: func([]keyring.Key) ([]keyring.Key, error) { return nil, nil }}}}
+	for what, batch := range map[string]func(n int) op.Batch{
+		"a revocation": func(n int) op.Batch { return revoked(fmt.Sprint(n)) }, "a change": changed,
+		"an audit event": func(n int) op.Batch { return issued(int64(n)) },
+		"of its own": func(int) op.Batch {
+			return op.Batch{Ops: []op.Op{op.ChangeKeys{Plan: func([]keyring.Key) ([]keyring.Key, error) { return nil, nil }}}}
 		},
 	} {
 		for n := range 20 {
@@ -160,7 +160,7 @@ func TestEverythingIsReadAndWrittenWhereTheLogIsFollowed(t *testing.T) {
 	}
 
 	now := mustOpen(t, promoted, store.Options{})
-	mustCommit(t, now, records.ChangeKeys{Plan: func([]keyring.Key) ([]keyring.Key, error) {
+	mustCommit(t, now, op.ChangeKeys{Plan: func([]keyring.Key) ([]keyring.Key, error) {
 		return []keyring.Key{{KID: "k", Algorithm: token.EdDSA, State: keyring.Active, CreatedAt: at, ActiveAt: at, GoneAt: at, Sealed: []byte("x")}}, nil
 	}})
 	if _, err := now.Commit(t.Context(), revoked("here")); err != nil {

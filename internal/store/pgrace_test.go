@@ -10,6 +10,7 @@ import (
 	"github.com/bearerd/bearerd/internal/identity"
 	"github.com/bearerd/bearerd/internal/keyring"
 	"github.com/bearerd/bearerd/internal/records"
+	"github.com/bearerd/bearerd/internal/records/op"
 	"github.com/bearerd/bearerd/internal/revocation"
 	"github.com/bearerd/bearerd/internal/store"
 	"github.com/bearerd/bearerd/internal/token"
@@ -26,13 +27,13 @@ func stored(id string) records.StoredToken {
 }
 
 // batch commits operations and returns the error.
-func batch(t *testing.T, s *store.Store, ops ...records.Op) error {
+func batch(t *testing.T, s *store.Store, ops ...op.Op) error {
 	t.Helper()
-	_, err := s.Commit(t.Context(), records.Batch{Ops: ops})
+	_, err := s.Commit(t.Context(), op.Batch{Ops: ops})
 	return err
 }
 
-func mustCommit(t *testing.T, s *store.Store, ops ...records.Op) {
+func mustCommit(t *testing.T, s *store.Store, ops ...op.Op) {
 	t.Helper()
 	if err := batch(t, s, ops...); err != nil {
 		t.Fatalf("%T: %v", ops[0], err)
@@ -40,9 +41,9 @@ func mustCommit(t *testing.T, s *store.Store, ops ...records.Op) {
 }
 
 // taken is a batch that revokes everything of somebody.
-func taken(owner string) records.Batch {
-	return records.Batch{
-		Ops: []records.Op{records.KillTokens{Owner: owner, At: at, Reason: "revoked"}},
+func taken(owner string) op.Batch {
+	return op.Batch{
+		Ops: []op.Op{op.KillTokens{Owner: owner, At: at, Reason: "revoked"}},
 		Log: []revocation.Entry{{What: revocation.Subject, ID: owner, At: at}},
 	}
 }
@@ -59,7 +60,7 @@ func wantAllDead(t *testing.T, s *store.Store, id string) {
 func TestATokenThatIsBeingAddedIsTakenBackToo(t *testing.T) {
 	t.Parallel()
 	dsn, s := onPostgres(t, 2, store.Options{})
-	added := records.Batch{Ops: []records.Op{records.AddToken{Token: stored("t1")}}}
+	added := op.Batch{Ops: []op.Op{op.AddToken{Token: stored("t1")}}}
 	first, second := midway(t, dsn, s[0], added, func() error {
 		_, err := s[1].Commit(t.Context(), taken("ada"))
 		return err
@@ -76,7 +77,7 @@ func TestASessionThatIsStoredWhileItsSourceEndsIt(t *testing.T) {
 	t.Parallel()
 	session := stored("s1")
 	session.Kind, session.SignIn = token.KindSession, records.SignIn{Source: "sso", Session: "theirs"}
-	end := records.EndSourced{Source: "sso", Session: "theirs", At: at}
+	end := op.EndSourced{Source: "sso", Session: "theirs", At: at}
 	live := func(s *store.Store) int {
 		list, err := s.SessionsOf(t.Context(), records.SessionQuery{Source: "sso", Session: "theirs"}, at)
 		if err != nil {
@@ -86,7 +87,7 @@ func TestASessionThatIsStoredWhileItsSourceEndsIt(t *testing.T) {
 	}
 	dsn, s := onPostgres(t, 2, store.Options{})
 	found := 0
-	first, second := midway(t, dsn, s[0], records.Batch{Ops: []records.Op{records.AddToken{Token: session}}}, func() error {
+	first, second := midway(t, dsn, s[0], op.Batch{Ops: []op.Op{op.AddToken{Token: session}}}, func() error {
 		err := batch(t, s[1], end)
 		found = live(s[1])
 		return err
@@ -95,8 +96,8 @@ func TestASessionThatIsStoredWhileItsSourceEndsIt(t *testing.T) {
 		t.Errorf("stored first: %d are found after the end, %v", found, err)
 	}
 	dsn, s = onPostgres(t, 2, store.Options{})
-	first, second = midway(t, dsn, s[0], records.Batch{Ops: []records.Op{end}}, func() error {
-		return batch(t, s[1], records.AddToken{Token: session})
+	first, second = midway(t, dsn, s[0], op.Batch{Ops: []op.Op{end}}, func() error {
+		return batch(t, s[1], op.AddToken{Token: session})
 	})
 	if err := errors.Join(first, second); err != nil || live(s[0]) != 0 {
 		t.Errorf("ended first: %d live on, %v", live(s[0]), err)
@@ -107,7 +108,7 @@ func TestATokenThatIsAddedWhileItsOwnersAreTakenBackIsDead(t *testing.T) {
 	t.Parallel()
 	dsn, s := onPostgres(t, 2, store.Options{})
 	first, second := midway(t, dsn, s[0], taken("ada"), func() error {
-		return batch(t, s[1], records.AddToken{Token: stored("t1")})
+		return batch(t, s[1], op.AddToken{Token: stored("t1")})
 	})
 	if err := errors.Join(first, second); err != nil {
 		t.Fatal(err)
@@ -118,11 +119,11 @@ func TestATokenThatIsAddedWhileItsOwnersAreTakenBackIsDead(t *testing.T) {
 func TestAnHeirThatIsBeingAddedIsShortenedToo(t *testing.T) {
 	t.Parallel()
 	dsn, s := onPostgres(t, 2, store.Options{})
-	mustCommit(t, s[0], records.AddToken{Token: stored("t1")})
+	mustCommit(t, s[0], op.AddToken{Token: stored("t1")})
 	heir := stored("t2")
 	heir.Chain = []string{"t1"}
-	first, second := midway(t, dsn, s[0], records.Batch{Ops: []records.Op{records.AddToken{Token: heir}}}, func() error {
-		return batch(t, s[1], records.ShortenToken{ID: "t1", Now: at, ExpiresAt: at.Add(time.Minute), Reason: "regenerated"})
+	first, second := midway(t, dsn, s[0], op.Batch{Ops: []op.Op{op.AddToken{Token: heir}}}, func() error {
+		return batch(t, s[1], op.ShortenToken{ID: "t1", Now: at, ExpiresAt: at.Add(time.Minute), Reason: "regenerated"})
 	})
 	if err := errors.Join(first, second); err != nil {
 		t.Fatal(err)
@@ -137,11 +138,11 @@ func TestAnHeirThatIsBeingAddedIsShortenedToo(t *testing.T) {
 func TestChangesOfAUserAreNotLost(t *testing.T) {
 	t.Parallel()
 	dsn, s := onPostgres(t, 2, store.Options{})
-	mustCommit(t, s[0], records.CreateUser{User: ada()})
+	mustCommit(t, s[0], op.CreateUser{User: ada()})
 	name, groups, disabled := "Ada", []string{"staff"}, true
-	change := records.Batch{Ops: []records.Op{records.UpdateUser{ID: "id-ada", Disabled: &disabled}}}
+	change := op.Batch{Ops: []op.Op{op.UpdateUser{ID: "id-ada", Disabled: &disabled}}}
 	first, second := midway(t, dsn, s[0], change, func() error {
-		return batch(t, s[1], records.UpdateUser{ID: "id-ada", Name: &name, Groups: &groups})
+		return batch(t, s[1], op.UpdateUser{ID: "id-ada", Name: &name, Groups: &groups})
 	})
 	if err := errors.Join(first, second); err != nil {
 		t.Fatal(err)
@@ -156,45 +157,45 @@ func TestOfTwoThatMakeTheSameOneIsRefused(t *testing.T) {
 	t.Parallel()
 	twin := ada()
 	twin.ID = "another"
-	for name, ops := range map[string][2]records.Op{
-		"users":       {records.CreateUser{User: ada()}, records.CreateUser{User: twin}},
-		"collections": {records.CreateCollection{Collection: records.Collection{ID: 4, Name: "x"}}, records.CreateCollection{Collection: records.Collection{ID: 5, Name: "x"}}},
-		"roles":       {records.CreateRole{Role: access.Role{Name: "x"}}, records.CreateRole{Role: access.Role{Name: "x"}}},
-		"clients":     {records.CreateClient{Client: identity.Client{ID: "x"}}, records.CreateClient{Client: identity.Client{ID: "x"}}},
+	for name, ops := range map[string][2]op.Op{
+		"users":       {op.CreateUser{User: ada()}, op.CreateUser{User: twin}},
+		"collections": {op.CreateCollection{Collection: records.Collection{ID: 4, Name: "x"}}, op.CreateCollection{Collection: records.Collection{ID: 5, Name: "x"}}},
+		"roles":       {op.CreateRole{Role: access.Role{Name: "x"}}, op.CreateRole{Role: access.Role{Name: "x"}}},
+		"clients":     {op.CreateClient{Client: identity.Client{ID: "x"}}, op.CreateClient{Client: identity.Client{ID: "x"}}},
 		"renaming": {
-			records.UpdateCollection{Collection: records.Collection{ID: 1, Name: "x"}},
-			records.UpdateCollection{Collection: records.Collection{ID: 2, Name: "x"}},
+			op.UpdateCollection{Collection: records.Collection{ID: 1, Name: "x"}},
+			op.UpdateCollection{Collection: records.Collection{ID: 2, Name: "x"}},
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			dsn, s := onPostgres(t, 2, store.Options{})
 			for id, name := range map[int64]string{1: "a", 2: "b"} {
-				mustCommit(t, s[0], records.CreateCollection{Collection: records.Collection{ID: id, Name: name}})
+				mustCommit(t, s[0], op.CreateCollection{Collection: records.Collection{ID: id, Name: name}})
 			}
-			first, second := midway(t, dsn, s[0], records.Batch{Ops: ops[:1]}, func() error { return batch(t, s[1], ops[1]) })
+			first, second := midway(t, dsn, s[0], op.Batch{Ops: ops[:1]}, func() error { return batch(t, s[1], ops[1]) })
 			if first != nil || !fault.Is(second, fault.Conflict) {
 				t.Errorf("%v; %v, want a conflict", first, second)
 			}
-			mustCommit(t, s[1], records.CreateRole{Role: access.Role{Name: "after"}}) // nothing is left aborted
+			mustCommit(t, s[1], op.CreateRole{Role: access.Role{Name: "after"}}) // nothing is left aborted
 		})
 	}
 }
 
 func TestABindingToWhatIsBeingRemoved(t *testing.T) {
 	t.Parallel()
-	toRole := records.AddBinding{Binding: access.Binding{ID: "b1", Group: "staff", Role: "x", Path: "/"}}
-	toUser := records.AddBinding{Binding: access.Binding{ID: "b2", User: "id-ada", Permission: &access.Permission{Action: "access", Path: "/"}, Path: "/"}}
-	for name, c := range map[string]struct{ remove, add records.Op }{
-		"role": {records.RemoveRole{Name: "x"}, toRole},
-		"user": {records.RemoveUser{ID: "id-ada"}, toUser},
+	toRole := op.AddBinding{Binding: access.Binding{ID: "b1", Group: "staff", Role: "x", Path: "/"}}
+	toUser := op.AddBinding{Binding: access.Binding{ID: "b2", User: "id-ada", Permission: &access.Permission{Action: "access", Path: "/"}, Path: "/"}}
+	for name, c := range map[string]struct{ remove, add op.Op }{
+		"role": {op.RemoveRole{Name: "x"}, toRole},
+		"user": {op.RemoveUser{ID: "id-ada"}, toUser},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			dsn, s := onPostgres(t, 2, store.Options{})
-			have := []records.Op{records.CreateUser{User: ada()}, records.CreateRole{Role: access.Role{Name: "x"}}}
+			have := []op.Op{op.CreateUser{User: ada()}, op.CreateRole{Role: access.Role{Name: "x"}}}
 			mustCommit(t, s[0], have...)
-			first, second := midway(t, dsn, s[0], records.Batch{Ops: []records.Op{c.remove}}, func() error { return batch(t, s[1], c.add) })
+			first, second := midway(t, dsn, s[0], op.Batch{Ops: []op.Op{c.remove}}, func() error { return batch(t, s[1], c.add) })
 			if first != nil || !fault.Is(second, fault.Invalid) {
 				t.Errorf("removed first: %v; %v, want invalid", first, second)
 			}
@@ -203,7 +204,7 @@ func TestABindingToWhatIsBeingRemoved(t *testing.T) {
 				again = have[1]
 			}
 			mustCommit(t, s[0], again)
-			first, second = midway(t, dsn, s[0], records.Batch{Ops: []records.Op{c.add}}, func() error { return batch(t, s[1], c.remove) })
+			first, second = midway(t, dsn, s[0], op.Batch{Ops: []op.Op{c.add}}, func() error { return batch(t, s[1], c.remove) })
 			if err := errors.Join(first, second); err != nil {
 				t.Error(err)
 			}
@@ -217,11 +218,11 @@ func TestABindingToWhatIsBeingRemoved(t *testing.T) {
 func TestPlansOverKeysFollowOneAnother(t *testing.T) {
 	t.Parallel()
 	dsn, s := onPostgres(t, 2, store.Options{})
-	make1 := records.ChangeKeys{Plan: func(now []keyring.Key) ([]keyring.Key, error) {
+	make1 := op.ChangeKeys{Plan: func(now []keyring.Key) ([]keyring.Key, error) {
 		return []keyring.Key{{KID: "one", Algorithm: token.EdDSA, State: keyring.Active, CreatedAt: at}}, nil
 	}}
 	var seen int
-	first, second := midway(t, dsn, s[0], records.Batch{Ops: []records.Op{make1}}, func() error {
+	first, second := midway(t, dsn, s[0], op.Batch{Ops: []op.Op{make1}}, func() error {
 		return s[1].ChangeSigningKeys(t.Context(), func(now []keyring.Key) ([]keyring.Key, error) {
 			seen = len(now)
 			return nil, nil
@@ -242,19 +243,19 @@ func TestOnceAmongNodes(t *testing.T) {
 	approved := device
 	approved.State, approved.Subject = records.DeviceApproved, "id-ada"
 	for name, c := range map[string]struct {
-		have []records.Op
-		once records.Op
+		have []op.Op
+		once op.Op
 	}{
-		"a token is spent":     {[]records.Op{records.AddToken{Token: stored("t1")}}, records.SpendToken{ID: "t1", At: at, Reason: "used"}},
-		"a notice is claimed":  {[]records.Op{records.AddToken{Token: stored("t1")}}, records.ClaimNotice{ID: "t1", At: at}},
-		"a device is decided":  {[]records.Op{records.AddDevice{Device: device}}, records.DecideDevice{Device: approved, Now: at}},
-		"a device code is won": {[]records.Op{records.AddDevice{Device: approved}}, records.SpendDevice{Digest: device.Digest}},
+		"a token is spent":     {[]op.Op{op.AddToken{Token: stored("t1")}}, op.SpendToken{ID: "t1", At: at, Reason: "used"}},
+		"a notice is claimed":  {[]op.Op{op.AddToken{Token: stored("t1")}}, op.ClaimNotice{ID: "t1", At: at}},
+		"a device is decided":  {[]op.Op{op.AddDevice{Device: device}}, op.DecideDevice{Device: approved, Now: at}},
+		"a device code is won": {[]op.Op{op.AddDevice{Device: approved}}, op.SpendDevice{Digest: device.Digest}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			dsn, s := onPostgres(t, 2, store.Options{})
 			mustCommit(t, s[0], c.have...)
-			first, second := midway(t, dsn, s[0], records.Batch{Ops: []records.Op{c.once}}, func() error { return batch(t, s[1], c.once) })
+			first, second := midway(t, dsn, s[0], op.Batch{Ops: []op.Op{c.once}}, func() error { return batch(t, s[1], c.once) })
 			if first != nil || !fault.Is(second, fault.Conflict) {
 				t.Errorf("%v; %v, want a conflict", first, second)
 			}

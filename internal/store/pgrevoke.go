@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/bearerd/bearerd/internal/records"
+	"github.com/bearerd/bearerd/internal/records/op"
 	"github.com/bearerd/bearerd/internal/revocation"
 )
 
@@ -98,8 +99,8 @@ func revokeArgs(jobs []*pgJob) []any {
 	var kills, events, entries columns
 	for n, j := range jobs {
 		batch := int64(n)
-		for _, op := range j.batch.Ops {
-			kill, ok := op.(records.KillTokens)
+		for _, o := range j.batch.Ops {
+			kill, ok := o.(op.KillTokens)
 			if !ok {
 				continue
 			}

@@ -15,6 +15,7 @@ import (
 	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/pgtest"
 	"github.com/bearerd/bearerd/internal/records"
+	"github.com/bearerd/bearerd/internal/records/op"
 	"github.com/bearerd/bearerd/internal/revocation"
 	"github.com/bearerd/bearerd/internal/store"
 )
@@ -25,7 +26,7 @@ func silentStandby(t *testing.T, o store.Options) (s *store.Store, look *pgx.Con
 	t.Helper()
 	c := pgtest.Start(t)
 	s = mustOpen(t, c.DSN(), o)
-	mustCommit(t, s, records.CreateUser{User: ada()}, records.AddToken{Token: stored("t1")})
+	mustCommit(t, s, op.CreateUser{User: ada()}, op.AddToken{Token: stored("t1")})
 	look = rawPG(t, c.DSN(), map[string]string{"synchronous_commit": "local"})
 	mustExec(t, look, "ALTER SYSTEM SET synchronous_standby_names = 'silent'")
 	mustExec(t, look, "SELECT pg_reload_conf()")
@@ -64,7 +65,7 @@ func TestACommitThatNoStandbyHasIsNotAcknowledged(t *testing.T) {
 	t.Parallel()
 	s, look, answered := silentStandby(t, store.Options{Postgres: store.Postgres{StatementTimeout: 20 * time.Second}})
 	changed := revoked("changed")
-	changed.Ops = append(changed.Ops, records.CreateRole{Role: access.Role{Name: "changed"}})
+	changed.Ops = append(changed.Ops, op.CreateRole{Role: access.Role{Name: "changed"}})
 	for name, write := range map[string]func() error{
 		"a revocation":     func() error { return second(s.Commit(t.Context(), revoked("one"))) },
 		"a change":         func() error { return second(s.Commit(t.Context(), changed)) },
@@ -127,7 +128,7 @@ func TestACommitUnderWayIsNeverCancelled(t *testing.T) {
 	for _, refused := range []func() error{
 		func() error { return write(2) },
 		func() error { return second(s.Commit(t.Context(), revoked("x"))) },
-		func() error { return batch(t, s, records.CreateRole{Role: access.Role{Name: "x"}}) },
+		func() error { return batch(t, s, op.CreateRole{Role: access.Role{Name: "x"}}) },
 		func() error { return s.Touch(t.Context(), []records.Use{{ID: "t1", At: at}}) },
 		func() error { return second(s.RecordFailure(t.Context(), []string{"k"}, at, time.Hour)) },
 	} {

@@ -21,6 +21,7 @@ import (
 	"github.com/bearerd/bearerd/internal/keyring"
 	"github.com/bearerd/bearerd/internal/pgtest"
 	"github.com/bearerd/bearerd/internal/records"
+	"github.com/bearerd/bearerd/internal/records/op"
 	"github.com/bearerd/bearerd/internal/store"
 	"github.com/bearerd/bearerd/internal/token"
 )
@@ -338,7 +339,7 @@ func TestListenWakes(t *testing.T) {
 		}
 	}
 	wake("once at the start")
-	mustCommit(t, s[0], records.CreateUser{User: ada()}) // which is not in the log
+	mustCommit(t, s[0], op.CreateUser{User: ada()}) // which is not in the log
 	if _, err := s[0].Commit(t.Context(), kill("x")); err != nil {
 		t.Fatal(err)
 	}
@@ -373,7 +374,7 @@ func TestTextThatPostgresCannotKeep(t *testing.T) {
 	for _, bad := range []string{"a\x00b", "\xff"} {
 		u := ada()
 		u.Name = bad
-		if err := batch(t, s[0], records.CreateUser{User: u}); !fault.Is(err, fault.Invalid) {
+		if err := batch(t, s[0], op.CreateUser{User: u}); !fault.Is(err, fault.Invalid) {
 			t.Errorf("%q is stored: %v", bad, err)
 		}
 		if _, err := s[0].Principal(t.Context(), records.Who{Username: bad}); !fault.Is(err, fault.NotFound) {
@@ -386,7 +387,7 @@ func TestTextThatPostgresCannotKeep(t *testing.T) {
 			t.Errorf("%q is in the log: %v", bad, err)
 		}
 		e := audit.Event{At: at, Actor: audit.ActorSystem, Action: audit.Login, Target: bad, Outcome: audit.OK}.Clean()
-		if _, err := s[0].Commit(t.Context(), records.Batch{Audit: []audit.Event{e}}); err != nil {
+		if _, err := s[0].Commit(t.Context(), op.Batch{Audit: []audit.Event{e}}); err != nil {
 			t.Errorf("%q can't be told of: %v", bad, err)
 		}
 	}
@@ -409,9 +410,9 @@ func TestLongestBindingIsKept(t *testing.T) {
 	if err := b.Validate(); err != nil {
 		t.Fatal(err)
 	}
-	mustCommit(t, s[0], records.AddBinding{Binding: b})
+	mustCommit(t, s[0], op.AddBinding{Binding: b})
 	b.ID = "c"
-	if err := batch(t, s[0], records.AddBinding{Binding: b}); !fault.Is(err, fault.Conflict) {
+	if err := batch(t, s[0], op.AddBinding{Binding: b}); !fault.Is(err, fault.Conflict) {
 		t.Errorf("the same again: %v", err)
 	}
 }

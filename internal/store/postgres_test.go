@@ -5,7 +5,7 @@ import (
 	"time"
 
 	"github.com/bearerd/bearerd/internal/pgtest"
-	"github.com/bearerd/bearerd/internal/records"
+	"github.com/bearerd/bearerd/internal/records/contract"
 	"github.com/bearerd/bearerd/internal/store"
 	"github.com/bearerd/bearerd/internal/store/storetest"
 )
@@ -23,8 +23,8 @@ func TestTheServersClockIsCompared(t *testing.T) {
 
 func TestPostgresConformance(t *testing.T) {
 	t.Parallel()
-	storetest.Run(t, func(t *testing.T, now func() time.Time) func() records.Store {
+	storetest.Run(t, func(t *testing.T, now func() time.Time) func() contract.Store {
 		dsn := pgtest.New(t)
-		return func() records.Store { return mustOpen(t, dsn, store.Options{Now: now}) }
+		return func() contract.Store { return mustOpen(t, dsn, store.Options{Now: now}) }
 	})
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/identity"
 	"github.com/bearerd/bearerd/internal/records"
+	"github.com/bearerd/bearerd/internal/records/op"
 )
 
 const (
@@ -221,61 +222,61 @@ func sourceGroupFields(g *records.Group) []any {
 }
 
 // carryOutForSource carries out an operation of a source, and reports whether it is one.
-func carryOutForSource(ctx context.Context, c conn, op records.Op) (done bool, err error) {
-	switch op := op.(type) {
-	case records.SetGroups:
-		err = setGroups(ctx, c, op)
-	case records.AddLink:
-		err = addLink(ctx, c, op)
-	case records.RemoveLink:
-		err = change(ctx, c, "there is no such link", deleteLink, op.Source, op.ExternalID)
-	case records.AdoptUser:
-		err = adopt(ctx, c, op)
-	case records.DescribeUser:
-		err = describe(ctx, c, op)
-	case records.CreateGroup:
-		err = createGroup(ctx, c, op.Group)
-	case records.UpdateGroup:
-		err = updateGroup(ctx, c, op)
-	case records.RemoveGroup:
-		err = removeGroup(ctx, c, op)
+func carryOutForSource(ctx context.Context, c conn, o op.Op) (done bool, err error) {
+	switch o := o.(type) {
+	case op.SetGroups:
+		err = setGroups(ctx, c, o)
+	case op.AddLink:
+		err = addLink(ctx, c, o)
+	case op.RemoveLink:
+		err = change(ctx, c, "there is no such link", deleteLink, o.Source, o.ExternalID)
+	case op.AdoptUser:
+		err = adopt(ctx, c, o)
+	case op.DescribeUser:
+		err = describe(ctx, c, o)
+	case op.CreateGroup:
+		err = createGroup(ctx, c, o.Group)
+	case op.UpdateGroup:
+		err = updateGroup(ctx, c, o)
+	case op.RemoveGroup:
+		err = removeGroup(ctx, c, o)
 	default:
 		return false, nil
 	}
 	return true, err
 }
 
-func adopt(ctx context.Context, c conn, op records.AdoptUser) error {
-	u, err := lockedUser(ctx, c, op.ID)
+func adopt(ctx context.Context, c conn, o op.AdoptUser) error {
+	u, err := lockedUser(ctx, c, o.ID)
 	switch {
 	case err != nil:
 		return err
 	case u.Owner != "":
 		return fault.New(fault.Conflict, "the user is maintained by a source").In("owner")
 	}
-	return c.post(ctx, adoptUser, op.ID, op.Owner)
+	return c.post(ctx, adoptUser, o.ID, o.Owner)
 }
 
-func describe(ctx context.Context, c conn, op records.DescribeUser) error {
-	found, err := exists(ctx, c, userExists, op.ID)
+func describe(ctx context.Context, c conn, o op.DescribeUser) error {
+	found, err := exists(ctx, c, userExists, o.ID)
 	switch {
 	case err != nil:
 		return err
 	case !found:
 		return errNoSuchUser
 	}
-	if err := c.post(ctx, insertSourceUser, op.ID); err != nil {
+	if err := c.post(ctx, insertSourceUser, o.ID); err != nil {
 		return err
 	}
-	if p := op.Person; p != nil {
-		if err := c.post(ctx, describePerson, op.ID, p.GivenName, p.FamilyName, p.EmailType); err != nil {
+	if p := o.Person; p != nil {
+		if err := c.post(ctx, describePerson, o.ID, p.GivenName, p.FamilyName, p.EmailType); err != nil {
 			return err
 		}
 	}
-	if op.Inactive == nil {
+	if o.Inactive == nil {
 		return nil
 	}
-	return c.post(ctx, describeInactive, op.ID, flag(*op.Inactive))
+	return c.post(ctx, describeInactive, o.ID, flag(*o.Inactive))
 }
 
 const groupExists = "a group of that name exists already"
@@ -300,30 +301,30 @@ func lockedGroup(ctx context.Context, c conn, id string, version int64) (g recor
 	return g, nil
 }
 
-func updateGroup(ctx context.Context, c conn, op records.UpdateGroup) error {
-	g, err := lockedGroup(ctx, c, op.ID, op.Version)
+func updateGroup(ctx context.Context, c conn, o op.UpdateGroup) error {
+	g, err := lockedGroup(ctx, c, o.ID, o.Version)
 	if err != nil {
 		return err
 	}
 	old := g.Name
-	set(&g.Name, op.Name)
-	set(&g.ExternalID, op.ExternalID)
+	set(&g.Name, o.Name)
+	set(&g.ExternalID, o.ExternalID)
 	if g.Name != old {
 		if err := moveMembers(ctx, c, g, old); err != nil {
 			return err
 		}
 	}
-	if op.Name != nil || op.ExternalID != nil {
+	if o.Name != nil || o.ExternalID != nil {
 		if err := c.post(ctx, updateSourceGroup, g.ID, g.Name, identity.FoldName(g.Name), g.ExternalID); err != nil {
 			return err
 		}
 	}
-	for _, id := range slices.Sorted(slices.Values(op.Remove)) {
+	for _, id := range slices.Sorted(slices.Values(o.Remove)) {
 		if err := c.post(ctx, removeMember, g.Owner, g.Name, id); err != nil {
 			return err
 		}
 	}
-	for _, id := range slices.Sorted(slices.Values(op.Add)) {
+	for _, id := range slices.Sorted(slices.Values(o.Add)) {
 		if err := c.post(ctx, insertMember, g.Owner, g.Name, id); err != nil {
 			return err
 		}
@@ -346,8 +347,8 @@ func moveMembers(ctx context.Context, c conn, g records.Group, old string) error
 	return c.post(ctx, removeMembers, g.Owner, old)
 }
 
-func removeGroup(ctx context.Context, c conn, op records.RemoveGroup) error {
-	g, err := lockedGroup(ctx, c, op.ID, op.Version)
+func removeGroup(ctx context.Context, c conn, o op.RemoveGroup) error {
+	g, err := lockedGroup(ctx, c, o.ID, o.Version)
 	if err != nil {
 		return err
 	}

@@ -5,7 +5,7 @@ import (
 	"time"
 
 	"github.com/bearerd/bearerd/internal/identity"
-	"github.com/bearerd/bearerd/internal/records"
+	"github.com/bearerd/bearerd/internal/records/upkeep"
 	"github.com/bearerd/bearerd/internal/revocation"
 	"github.com/bearerd/bearerd/internal/uses"
 )
@@ -57,7 +57,7 @@ func (s *Store) Purge(ctx context.Context, now time.Time) error {
 		purging(purgeCodes, end.rest-keptCode.Microseconds()),
 		purging(purgePasswordLinks, end.rest),
 		purging(purgeShadows, shadowEnd(end.rest)),
-		purging(purgePassed, end.rest-records.KeptPassed.Microseconds()),
+		purging(purgePassed, end.rest-upkeep.KeptPassed.Microseconds()),
 		purging(purgeAddresses, end.rest-identity.KnownAddress.Microseconds()),
 	}
 	for _, step := range steps {

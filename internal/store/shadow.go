@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/bearerd/bearerd/internal/records"
+	"github.com/bearerd/bearerd/internal/records/upkeep"
 )
 
 const (
@@ -26,9 +27,9 @@ WHERE (route, reason, token_id) IN (SELECT route, reason, token_id FROM shadow W
 
 // AddShadows adds to what report-only routes would have refused, all of it or nothing.
 // When there are as many rows as allowed, new ones are counted without their token.
-func (s *Store) AddShadows(ctx context.Context, seen []records.Shadow) error {
+func (s *Store) AddShadows(ctx context.Context, seen []upkeep.Shadow) error {
 	// In a fixed order, or two nodes that write the same rows could deadlock.
-	seen = slices.SortedFunc(slices.Values(seen), func(a, b records.Shadow) int {
+	seen = slices.SortedFunc(slices.Values(seen), func(a, b upkeep.Shadow) int {
 		return cmp.Or(cmp.Compare(a.Route, b.Route), cmp.Compare(a.Reason, b.Reason), cmp.Compare(a.TokenID, b.TokenID))
 	})
 	return s.write(ctx, func(ctx context.Context, c conn) error {
@@ -37,7 +38,7 @@ func (s *Store) AddShadows(ctx context.Context, seen []records.Shadow) error {
 			return err
 		}
 		for _, one := range seen {
-			if err := addOneShadow(ctx, c, one, rows >= records.MaxShadows); err != nil {
+			if err := addOneShadow(ctx, c, one, rows >= upkeep.MaxShadows); err != nil {
 				return err
 			}
 		}
@@ -45,7 +46,7 @@ func (s *Store) AddShadows(ctx context.Context, seen []records.Shadow) error {
 	})
 }
 
-func addOneShadow(ctx context.Context, c conn, one records.Shadow, full bool) error {
+func addOneShadow(ctx context.Context, c conn, one upkeep.Shadow, full bool) error {
 	if full {
 		known, err := exists(ctx, c, shadowExamples, one.Route, one.Reason, one.TokenID)
 		if err != nil {
@@ -60,13 +61,13 @@ func addOneShadow(ctx context.Context, c conn, one records.Shadow, full bool) er
 	if err != nil || len(one.Examples) == 0 {
 		return err
 	}
-	var before []records.ShadowExample
+	var before []upkeep.ShadowExample
 	if err := c.row(ctx, shadowExamples, []any{one.Route, one.Reason, one.TokenID}, listOf(&before)); err != nil {
 		return err
 	}
 	all := slices.Concat(one.Examples, before)
-	slices.SortStableFunc(all, func(a, b records.ShadowExample) int { return b.At.Compare(a.At) })
-	all = all[:min(len(all), records.MaxShadowSamples)]
+	slices.SortStableFunc(all, func(a, b upkeep.ShadowExample) int { return b.At.Compare(a.At) })
+	all = all[:min(len(all), upkeep.MaxShadowSamples)]
 	return c.post(ctx, setExamples, one.Route, one.Reason, one.TokenID, listOf(&all))
 }
 
@@ -74,26 +75,26 @@ const shadowCursor = "shadow:"
 
 // ShadowList returns what report-only routes would have refused, by route, reason and
 // token. An invalid cursor is fault.Invalid.
-func (s *Store) ShadowList(ctx context.Context, after string, limit int) (records.Page[records.Shadow], error) {
+func (s *Store) ShadowList(ctx context.Context, after string, limit int) (records.Page[upkeep.Shadow], error) {
 	var place [3]string
 	if after != "" {
 		text, err := unseal(shadowCursor, after)
 		if err != nil || json.Unmarshal([]byte(text), &place) != nil {
-			return records.Page[records.Shadow]{}, errCursor
+			return records.Page[upkeep.Shadow]{}, errCursor
 		}
 	}
 	limit = pageSize(limit)
-	all, err := query(ctx, s, func(scan scanner) (one records.Shadow, err error) {
+	all, err := query(ctx, s, func(scan scanner) (one upkeep.Shadow, err error) {
 		return one, scan(&one.Route, &one.Reason, &one.TokenID, &one.Count, &one.Agreed, &one.Disagreed, stamp{&one.LastAt}, listOf(&one.Examples))
 	}, selectShadows, place[0], place[1], place[2], limit+1)
 	if err != nil {
-		return records.Page[records.Shadow]{}, err
+		return records.Page[upkeep.Shadow]{}, err
 	}
-	return paged(all, limit, func(last records.Shadow) string {
+	return paged(all, limit, func(last upkeep.Shadow) string {
 		text, _ := json.Marshal([3]string{last.Route, last.Reason, last.TokenID}) // texts can be encoded
 		return seal(shadowCursor, string(text))
 	}), nil
 }
 
 // shadowEnd returns the time before which rows that were last seen are purged at now.
-func shadowEnd(now int64) int64 { return now - int64(records.KeptShadow/time.Microsecond) }
+func shadowEnd(now int64) int64 { return now - int64(upkeep.KeptShadow/time.Microsecond) }

@@ -5,6 +5,7 @@ import (
 
 	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/records"
+	"github.com/bearerd/bearerd/internal/records/op"
 )
 
 const (
@@ -19,10 +20,10 @@ WHERE digest IN (SELECT digest FROM spent WHERE until <= $1 ORDER BY until LIMIT
 
 // spend uses up something that can be used once. Of two requests that present it at the
 // same time one waits for the other's transaction, and is refused.
-func spend(ctx context.Context, c conn, op records.Spend) error {
-	err := unlessConflict(ctx, c, "it has been used already", insertSpent, op.Once[:], micros(op.Until))
-	if op.Else != nil && fault.Is(err, fault.Conflict) {
-		return op.Else
+func spend(ctx context.Context, c conn, o op.Spend) error {
+	err := unlessConflict(ctx, c, "it has been used already", insertSpent, o.Once[:], micros(o.Until))
+	if o.Else != nil && fault.Is(err, fault.Conflict) {
+		return o.Else
 	}
 	return err
 }
@@ -30,12 +31,12 @@ func spend(ctx context.Context, c conn, op records.Spend) error {
 // endSourced remembers that a source has ended something. Its batch holds the lock that
 // keeps tokens from being added: a session that begins from it is stored either before
 // the batch, and found by whatever reads after it, or as revoked.
-func endSourced(ctx context.Context, c conn, op records.EndSourced) error {
-	ended := records.SourceLogout(op.Source, op.Session)
-	if op.Session == "" {
-		ended = records.PersonLogout(op.Source, op.Person)
+func endSourced(ctx context.Context, c conn, o op.EndSourced) error {
+	ended := records.SourceLogout(o.Source, o.Session)
+	if o.Session == "" {
+		ended = records.PersonLogout(o.Source, o.Person)
 	}
-	return c.post(ctx, markSpent, ended[:], micros(op.At.Add(records.LogoutKept)))
+	return c.post(ctx, markSpent, ended[:], micros(o.At.Add(records.LogoutKept)))
 }
 
 // endedAtSource reports whether the source has ended what a session began from.

@@ -20,6 +20,7 @@ import (
 
 	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/records"
+	"github.com/bearerd/bearerd/internal/records/op"
 	"github.com/bearerd/bearerd/internal/revocation"
 )
 
@@ -73,7 +74,7 @@ type sqliteDB struct {
 	bulk    bool          // this process writes a very large number of rows
 
 	writer  *sqliteConn // used by the writer's goroutine alone
-	readers chan *sqliteConn
+	readers sqlitePool
 }
 
 // openTimeout is how long opening the database waits for another process that has locked
@@ -118,13 +119,13 @@ func (db *sqliteDB) connect(ctx context.Context) (err error) {
 		return err
 	}
 	readers := max(4, runtime.GOMAXPROCS(0))
-	db.readers = make(chan *sqliteConn, readers)
+	db.readers.idle = make(chan struct{}, readers)
 	for range readers {
 		c, err := db.dial(ctx, reading(db.path))
 		if err != nil {
 			return err
 		}
-		db.readers <- c
+		db.readers.put(c)
 	}
 	return nil
 }
@@ -132,9 +133,9 @@ func (db *sqliteDB) connect(ctx context.Context) (err error) {
 // disconnect closes the idle connections.
 func (db *sqliteDB) disconnect() error {
 	var errs []error
-	for len(db.readers) > 0 {
-		c := <-db.readers
-		errs = append(errs, c.close())
+	for len(db.readers.idle) > 0 {
+		<-db.readers.idle
+		errs = append(errs, db.readers.take().close())
 	}
 	if db.writer != nil {
 		errs = append(errs, db.writer.close())
@@ -147,17 +148,18 @@ func (db *sqliteDB) close() error {
 	close(db.stop)
 	<-db.stopped
 	errs := []error{db.writer.close()}
-	for range cap(db.readers) {
-		c := <-db.readers
-		errs = append(errs, c.close())
+	for range cap(db.readers.idle) {
+		<-db.readers.idle
+		errs = append(errs, db.readers.take().close())
 	}
 	return errors.Join(errs...)
 }
 
 func (db *sqliteDB) read(ctx context.Context, do work) error {
 	select {
-	case c := <-db.readers:
-		defer func() { db.readers <- c }()
+	case <-db.readers.idle:
+		c := db.readers.take()
+		defer db.readers.put(c)
 		if err := ctx.Err(); err != nil {
 			return err
 		}
@@ -199,7 +201,7 @@ func (db *sqliteDB) alone(ctx context.Context, do work) error {
 }
 
 // commit implements engine.
-func (db *sqliteDB) commit(ctx context.Context, b records.Batch) (seq revocation.Seq, err error) {
+func (db *sqliteDB) commit(ctx context.Context, b op.Batch) (seq revocation.Seq, err error) {
 	j := &job{single: len(b.Ops)+len(b.Log) == 0 && len(b.Audit) == 1}
 	err = db.enqueue(ctx, j, func(ctx context.Context, c conn) error { return carryOutBatch(ctx, c, b, &seq) })
 	if err != nil {

@@ -5,16 +5,16 @@ import (
 	"testing"
 	"time"
 
-	"github.com/bearerd/bearerd/internal/records"
+	"github.com/bearerd/bearerd/internal/records/contract"
 	"github.com/bearerd/bearerd/internal/store"
 	"github.com/bearerd/bearerd/internal/store/storetest"
 )
 
 func TestConformance(t *testing.T) {
 	t.Parallel()
-	storetest.RunOnProcessClock(t, func(t *testing.T, now func() time.Time) func() records.Store {
+	storetest.RunOnProcessClock(t, func(t *testing.T, now func() time.Time) func() contract.Store {
 		path := filepath.Join(t.TempDir(), "bearerd.db")
-		return func() records.Store { return mustOpen(t, path, store.Options{Now: now}) }
+		return func() contract.Store { return mustOpen(t, path, store.Options{Now: now}) }
 	})
 }
 

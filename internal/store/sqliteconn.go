@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"sync"
 	"sync/atomic"
 
 	"github.com/bearerd/bearerd/internal/revocation"
@@ -106,4 +107,31 @@ func (c *sqliteConn) close() error {
 		errs = append(errs, s.Close())
 	}
 	return errors.Join(append(errs, c.db.Close(), c.pool.Close())...)
+}
+
+// sqlitePool has the connections that read and are idle. The one that was used last is
+// taken next: the pages that it has read are in its cache.
+type sqlitePool struct {
+	idle chan struct{} // one for each idle connection
+
+	mu    sync.Mutex
+	conns []*sqliteConn
+}
+
+// put adds a connection that is idle.
+func (p *sqlitePool) put(c *sqliteConn) {
+	p.mu.Lock()
+	p.conns = append(p.conns, c)
+	p.mu.Unlock()
+	p.idle <- struct{}{}
+}
+
+// take returns an idle connection to who has received from idle.
+func (p *sqlitePool) take() *sqliteConn {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	last := len(p.conns) - 1
+	c := p.conns[last]
+	p.conns = p.conns[:last]
+	return c
 }

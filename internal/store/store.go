@@ -40,10 +40,10 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/bearerd/bearerd/internal/records"
+	"github.com/bearerd/bearerd/internal/records/contract"
 )
 
-var _ records.Store = (*Store)(nil)
+var _ contract.Store = (*Store)(nil)
 
 // Options configure a store. Now is required.
 type Options struct {

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/bearerd/bearerd/internal/records"
+	"github.com/bearerd/bearerd/internal/records/op"
 	"github.com/bearerd/bearerd/internal/store"
 	"github.com/bearerd/bearerd/internal/token"
 )
@@ -21,7 +22,7 @@ func TestAFilteredListLooksAtBoundedTokens(t *testing.T) {
 	const beyond = 5
 	now := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 	s := mustOpen(t, filepath.Join(t.TempDir(), "bearerd.db"), store.Options{})
-	var ops []records.Op
+	var ops []op.Op
 	for n := range records.MaxTotal + beyond {
 		one := records.StoredToken{
 			ID: fmt.Sprintf("id-%06d", n), Kind: token.KindAPIToken, Digest: token.Digest(fmt.Sprint(n)), Owner: "ada", Name: "n",
@@ -30,10 +31,10 @@ func TestAFilteredListLooksAtBoundedTokens(t *testing.T) {
 		if n < beyond-1 {
 			one.RevokedAt, one.Reason = now, "revoked"
 		}
-		ops = append(ops, records.AddToken{Token: one})
+		ops = append(ops, op.AddToken{Token: one})
 	}
 	for some := range slices.Chunk(ops, 1000) {
-		if _, err := s.Commit(t.Context(), records.Batch{Ops: some}); err != nil {
+		if _, err := s.Commit(t.Context(), op.Batch{Ops: some}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -65,7 +66,7 @@ func TestAListInAnotherOrderLooksAtFewerTokens(t *testing.T) {
 	const beyond = 5
 	now := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 	s := mustOpen(t, filepath.Join(t.TempDir(), "bearerd.db"), store.Options{})
-	var ops []records.Op
+	var ops []op.Op
 	for n := range records.MaxScattered + beyond {
 		one := records.StoredToken{
 			ID: fmt.Sprintf("id-%06d", n), Kind: token.KindAPIToken, Digest: token.Digest(fmt.Sprint(n)), Owner: "ada", Name: fmt.Sprintf("job %06d", n),
@@ -74,10 +75,10 @@ func TestAListInAnotherOrderLooksAtFewerTokens(t *testing.T) {
 		if n > records.MaxScattered {
 			one.LastUsedAt = time.Time{}
 		}
-		ops = append(ops, records.AddToken{Token: one})
+		ops = append(ops, op.AddToken{Token: one})
 	}
 	for some := range slices.Chunk(ops, 500) {
-		if _, err := s.Commit(t.Context(), records.Batch{Ops: some}); err != nil {
+		if _, err := s.Commit(t.Context(), op.Batch{Ops: some}); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -13,6 +13,7 @@ import (
 
 	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/records"
+	"github.com/bearerd/bearerd/internal/records/op"
 	"github.com/bearerd/bearerd/internal/revocation"
 	"github.com/bearerd/bearerd/internal/token"
 )
@@ -294,8 +295,8 @@ const touchChunk = 500
 
 // addToken stores a token. A token that is based on something that was revoked before
 // this transaction is stored as revoked, because the log's entry will be purged one day.
-func addToken(ctx context.Context, c conn, op records.AddToken) error {
-	t := op.Token
+func addToken(ctx context.Context, c conn, o op.AddToken) error {
+	t := o.Token
 	void, err := revokedInLog(ctx, c, t)
 	if err != nil {
 		return err
@@ -375,47 +376,47 @@ func revokedInLog(ctx context.Context, c conn, t records.StoredToken) (bool, err
 // spendToken spends a token. A second use of the token that it was issued for waits,
 // because both transactions lock that token's row first: the later one sees what the
 // other did.
-func spendToken(ctx context.Context, c conn, op records.SpendToken) error {
-	if op.Siblings != "" {
-		if err := c.post(ctx, lockOrigin, op.ID); err != nil {
+func spendToken(ctx context.Context, c conn, o op.SpendToken) error {
+	if o.Siblings != "" {
+		if err := c.post(ctx, lockOrigin, o.ID); err != nil {
 			return err
 		}
 	}
-	err := unlessConflict(ctx, c, "the token is no longer valid", spendOne, op.ID, micros(op.At), op.Reason)
-	if err != nil || op.Siblings == "" {
+	err := unlessConflict(ctx, c, "the token is no longer valid", spendOne, o.ID, micros(o.At), o.Reason)
+	if err != nil || o.Siblings == "" {
 		return err
 	}
-	return c.post(ctx, endSiblings, op.ID, micros(op.At), op.Siblings)
+	return c.post(ctx, endSiblings, o.ID, micros(o.At), o.Siblings)
 }
 
-func spendTokenAgain(ctx context.Context, c conn, op records.SpendAgain) error {
-	n, err := c.exec(ctx, spendAgain, op.ID, op.Reason, micros(op.Since))
+func spendTokenAgain(ctx context.Context, c conn, o op.SpendAgain) error {
+	n, err := c.exec(ctx, spendAgain, o.ID, o.Reason, micros(o.Since))
 	if err != nil {
 		return err
 	}
-	used, err := exists(ctx, c, spentHeir, op.ID, op.Reason)
+	used, err := exists(ctx, c, spentHeir, o.ID, o.Reason)
 	if err == nil && (n == 0 || used) {
 		return fault.New(fault.Conflict, "the token can't be used again")
 	}
 	return err
 }
 
-func killTokens(ctx context.Context, c conn, op records.KillTokens) error {
-	at := micros(op.At)
-	for _, id := range op.IDs {
-		if err := c.post(ctx, killByID, id, at, op.Reason); err != nil {
+func killTokens(ctx context.Context, c conn, o op.KillTokens) error {
+	at := micros(o.At)
+	for _, id := range o.IDs {
+		if err := c.post(ctx, killByID, id, at, o.Reason); err != nil {
 			return err
 		}
 	}
-	if op.Owner != "" {
-		if err := c.post(ctx, killByOwner, op.Owner, at, op.Reason); err != nil {
+	if o.Owner != "" {
+		if err := c.post(ctx, killByOwner, o.Owner, at, o.Reason); err != nil {
 			return err
 		}
 	}
-	if op.ClientID == "" {
+	if o.ClientID == "" {
 		return nil
 	}
-	return c.post(ctx, killByClient, op.ClientID, at, op.Reason)
+	return c.post(ctx, killByClient, o.ClientID, at, o.Reason)
 }
 
 const (

@@ -13,15 +13,19 @@ import (
 )
 
 // A search for users is read in one of two ways, both in the order of the usernames. Where an
-// index of every three characters in a row finds at most records.MaxTotal users that have all
-// of the search's, those that match are sorted. Everything else (a shorter search, or one
-// whose characters very many users have) is read records.MaxTotal users at a time, of which
-// those that match are the page. A few users are looked at before the index is asked, and it is
-// asked for the threes that the fewest of them have: where many users have each of them, it
-// would collect them all first.
+// index of every three characters in a row finds at most searchedUsers that have all of the
+// search's, those that match are sorted. Everything else (a shorter search, or one whose
+// characters very many users have) is read searchedUsers at a time, of which those that match
+// are the page. A few users are looked at before the index is asked, and it is asked for the
+// threes that the fewest of them have: where many users have each of them, it would collect
+// them all first.
 
 // indexedSearch is how many characters a search has that the index answers.
 const indexedSearch = 3
+
+// searchedUsers is how many users are looked at for a page of a search, so that it takes some
+// milliseconds.
+const searchedUsers = 5000
 
 // sampledUsers is how many users are looked at before the index is asked.
 const sampledUsers = 1000
@@ -83,15 +87,15 @@ func (l *userList) matches() string {
 	return "u.search LIKE " + l.arg("%"+literal(l.search)+"%") + ` ESCAPE '\'`
 }
 
-// candidates is what the index finds, up to one more than is looked at.
-func (l *userList) candidates(columns string) string {
-	return "(SELECT " + columns + " FROM " + l.indexed + " LIMIT " + strconv.Itoa(records.MaxTotal+1) + ") u"
+// candidates is what the index finds, up to one more than so many.
+func (l *userList) candidates(columns string, most int) string {
+	return "(SELECT " + columns + " FROM " + l.indexed + " LIMIT " + strconv.Itoa(most+1) + ") u"
 }
 
 // found returns the statement of a page from the index.
 func (l *userList) found(limit int) (text string, args []any) {
 	l.args = []any{l.asked}
-	text = selectUser + " FROM " + l.candidates("u.*") + " WHERE " + l.matches()
+	text = selectUser + " FROM " + l.candidates("u.*", searchedUsers) + " WHERE " + l.matches()
 	return text + l.conditions() + l.order() + " LIMIT " + strconv.Itoa(limit), l.args
 }
 
@@ -113,7 +117,7 @@ func (l *userList) walked(limit, most int) (text string, args []any) {
 // horizon returns the statement of the username at which a walk ends.
 func (l *userList) horizon() (text string, args []any) {
 	l.args = nil
-	return l.first("u.username") + " LIMIT 1 OFFSET " + strconv.Itoa(records.MaxTotal-1), l.args
+	return l.first("u.username") + " LIMIT 1 OFFSET " + strconv.Itoa(searchedUsers-1), l.args
 }
 
 // counted returns the statement of how many match among so many users, and of how many there
@@ -203,7 +207,7 @@ func (s *Store) Users(ctx context.Context, q records.UserQuery) (out records.Pag
 			return found, err
 		}
 	}
-	out, err = s.walkedUsers(ctx, l, limit, records.MaxTotal)
+	out, err = s.walkedUsers(ctx, l, limit, searchedUsers)
 	if err != nil || out.Next != "" || l.search == "" {
 		return out, err
 	}
@@ -236,8 +240,8 @@ func (s *Store) foundUsers(ctx context.Context, l *userList, limit int) (out rec
 	err = s.engine.snapshot(ctx, func(ctx context.Context, c conn) error {
 		out, few = records.Page[identity.User]{}, false
 		n := 0
-		err := c.row(ctx, "SELECT count(*) FROM "+l.candidates("1"), []any{l.asked}, &n)
-		if few = n <= records.MaxTotal; err != nil || !few {
+		err := c.row(ctx, "SELECT count(*) FROM "+l.candidates("1", searchedUsers), []any{l.asked}, &n)
+		if few = n <= searchedUsers; err != nil || !few {
 			return err
 		}
 		text, args := l.found(limit + 1)
@@ -269,7 +273,7 @@ func (s *Store) UserTotal(ctx context.Context, q records.UserQuery) (total recor
 			return total, err
 		} else if !many {
 			l.args = []any{l.asked}
-			text := " FROM " + l.candidates("u.*")
+			text := " FROM " + l.candidates("u.*", records.MaxTotal)
 			text = "SELECT count(CASE WHEN " + l.matches() + l.conditions() + " THEN 1 END), count(*)" + text
 			if n, looked, err = count(text, l.args); err != nil || looked <= records.MaxTotal {
 				return records.Total{Count: n}, err

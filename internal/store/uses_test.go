@@ -15,6 +15,7 @@ import (
 
 	"github.com/bearerd/bearerd/internal/pgtest"
 	"github.com/bearerd/bearerd/internal/records"
+	"github.com/bearerd/bearerd/internal/records/op"
 	"github.com/bearerd/bearerd/internal/store"
 	"github.com/bearerd/bearerd/internal/token"
 	"github.com/bearerd/bearerd/internal/uses"
@@ -25,14 +26,14 @@ func usedTokens(tb testing.TB, s *store.Store, n int) []uses.ID {
 	tb.Helper()
 	ids := make([]uses.ID, 0, n)
 	for len(ids) < n {
-		var ops []records.Op
+		var ops []op.Op
 		for range min(1000, n-len(ids)) {
 			text := uuid.NewString()
 			id, _ := uses.IDOf(text)
 			ids = append(ids, id)
-			ops = append(ops, records.AddToken{Token: records.StoredToken{ID: text, Digest: token.Digest(text), Kind: token.KindAPIToken, CreatedAt: time.Now()}})
+			ops = append(ops, op.AddToken{Token: records.StoredToken{ID: text, Digest: token.Digest(text), Kind: token.KindAPIToken, CreatedAt: time.Now()}})
 		}
-		if _, err := s.Commit(tb.Context(), records.Batch{Ops: ops}); err != nil {
+		if _, err := s.Commit(tb.Context(), op.Batch{Ops: ops}); err != nil {
 			tb.Fatal(err)
 		}
 	}

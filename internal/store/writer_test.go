@@ -11,7 +11,7 @@ import (
 
 	"github.com/bearerd/bearerd/internal/audit"
 	"github.com/bearerd/bearerd/internal/keyring"
-	"github.com/bearerd/bearerd/internal/records"
+	"github.com/bearerd/bearerd/internal/records/op"
 	"github.com/bearerd/bearerd/internal/revocation"
 	"github.com/bearerd/bearerd/internal/store"
 )
@@ -28,15 +28,15 @@ func TestWritesBeyondATransaction(t *testing.T) {
 			s := mustOpen(t, filepath.Join(t.TempDir(), "bearerd.db"), store.Options{Bulk: c.bulk})
 			begun, goOn := make(chan struct{}), make(chan struct{})
 			results := make(chan error)
-			commit := func(b records.Batch) { results <- second(s.Commit(t.Context(), b)) }
-			go commit(records.Batch{Ops: []records.Op{records.ChangeKeys{Plan: func(now []keyring.Key) ([]keyring.Key, error) {
+			commit := func(b op.Batch) { results <- second(s.Commit(t.Context(), b)) }
+			go commit(op.Batch{Ops: []op.Op{op.ChangeKeys{Plan: func(now []keyring.Key) ([]keyring.Key, error) {
 				close(begun)
 				<-goOn
 				return now, nil
 			}}}})
 			<-begun
 			for n := range c.writes {
-				go commit(records.Batch{Log: []revocation.Entry{{What: revocation.Token, ID: fmt.Sprint(n), At: time.Unix(1, 0)}}})
+				go commit(op.Batch{Log: []revocation.Entry{{What: revocation.Token, ID: fmt.Sprint(n), At: time.Unix(1, 0)}}})
 			}
 			for s.Queued() < c.writes {
 				runtime.Gosched()
@@ -65,17 +65,17 @@ WHEN NEW.reason = 'refuse' BEGIN SELECT RAISE(ABORT, 'refused'); END`)
 	if err != nil {
 		t.Fatal(err)
 	}
-	event := func(reason string) records.Batch {
+	event := func(reason string) op.Batch {
 		e := audit.Event{At: time.Unix(1, 0), Actor: "ada", Action: audit.TokenIssue, Outcome: audit.OK, Reason: reason}
-		return records.Batch{Audit: []audit.Event{e.Clean()}}
+		return op.Batch{Audit: []audit.Event{e.Clean()}}
 	}
 	invalid := event("invalid")
 	invalid.Audit[0].Outcome = "perhaps"
-	batches := map[string]records.Batch{"first": event("first"), "refuse": event("refuse"), "invalid": invalid, "last": event("last")}
+	batches := map[string]op.Batch{"first": event("first"), "refuse": event("refuse"), "invalid": invalid, "last": event("last")}
 	begun, goOn := make(chan struct{}), make(chan struct{})
 	results := make(chan error)
 	go func() {
-		results <- second(s.Commit(t.Context(), records.Batch{Ops: []records.Op{records.ChangeKeys{Plan: func(now []keyring.Key) ([]keyring.Key, error) {
+		results <- second(s.Commit(t.Context(), op.Batch{Ops: []op.Op{op.ChangeKeys{Plan: func(now []keyring.Key) ([]keyring.Key, error) {
 			close(begun)
 			<-goOn
 			return now, nil

@@ -11,7 +11,8 @@ import (
 	"time"
 
 	"github.com/bearerd/bearerd/internal/fault"
-	"github.com/bearerd/bearerd/internal/records"
+	"github.com/bearerd/bearerd/internal/records/contract"
+	"github.com/bearerd/bearerd/internal/records/upkeep"
 )
 
 // Kept is for how long counts are kept.
@@ -51,7 +52,7 @@ func (t Totals) Acknowledged(count int64, took time.Duration, below map[time.Dur
 
 // Config configures Hours. All fields must be set.
 type Config struct {
-	Store  records.Traffic
+	Store  contract.Traffic
 	Node   string        // a name of this run of the process, that no other one has
 	Totals func() Totals // what this process counted
 	Now    func() time.Time
@@ -63,10 +64,10 @@ type Hours struct {
 	cfg Config
 
 	mu      sync.Mutex
-	read    time.Time                  // when the totals were last read
-	last    Totals                     // what they were then
-	hours   map[time.Time]Totals       // what this node counted in each hour that may change
-	unsaved map[records.HourCount]bool // rows that are not written, without their count
+	read    time.Time                 // when the totals were last read
+	last    Totals                    // what they were then
+	hours   map[time.Time]Totals      // what this node counted in each hour that may change
+	unsaved map[upkeep.HourCount]bool // rows that are not written, without their count
 }
 
 // NewHours returns hours in which nothing is counted yet.
@@ -74,7 +75,7 @@ func NewHours(cfg Config) (*Hours, error) {
 	if cfg.Store == nil || cfg.Node == "" || cfg.Totals == nil || cfg.Now == nil {
 		return nil, errors.New("traffic: store, node, totals and clock must be set")
 	}
-	return &Hours{cfg: cfg, hours: map[time.Time]Totals{}, unsaved: map[records.HourCount]bool{}}, nil
+	return &Hours{cfg: cfg, hours: map[time.Time]Totals{}, unsaved: map[upkeep.HourCount]bool{}}, nil
 }
 
 // Write stores what was counted since the last call, in the hour of that time. What can't
@@ -84,7 +85,7 @@ func (h *Hours) Write(ctx context.Context) error {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.count()
-	rows := make([]records.HourCount, 0, len(h.unsaved))
+	rows := make([]upkeep.HourCount, 0, len(h.unsaved))
 	for row := range h.unsaved {
 		row.Count = h.hours[row.Hour][row.Name]
 		rows = append(rows, row)
@@ -92,7 +93,7 @@ func (h *Hours) Write(ctx context.Context) error {
 	if len(rows) == 0 {
 		return nil
 	}
-	slices.SortFunc(rows, func(a, b records.HourCount) int {
+	slices.SortFunc(rows, func(a, b upkeep.HourCount) int {
 		if c := a.Hour.Compare(b.Hour); c != 0 {
 			return c
 		}
@@ -123,12 +124,12 @@ func (h *Hours) count() {
 			h.hours[hour] = Totals{}
 		}
 		h.hours[hour][name] += n
-		h.unsaved[records.HourCount{Hour: hour, Name: name}] = true
+		h.unsaved[upkeep.HourCount{Hour: hour, Name: name}] = true
 	}
 	h.read, h.last = now, totals
 	old := now.Add(-Kept)
 	maps.DeleteFunc(h.hours, func(hour time.Time, _ Totals) bool { return hour.Before(old) })
-	maps.DeleteFunc(h.unsaved, func(row records.HourCount, _ bool) bool { return row.Hour.Before(old) })
+	maps.DeleteFunc(h.unsaved, func(row upkeep.HourCount, _ bool) bool { return row.Hour.Before(old) })
 }
 
 // Purge deletes the counts that are older than they are kept.

@@ -12,7 +12,7 @@ import (
 	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"github.com/bearerd/bearerd/internal/fault"
-	"github.com/bearerd/bearerd/internal/records"
+	"github.com/bearerd/bearerd/internal/records/upkeep"
 	"github.com/bearerd/bearerd/internal/store"
 	"github.com/bearerd/bearerd/internal/traffic"
 )
@@ -42,7 +42,7 @@ func newKit(t *testing.T) *kit {
 }
 
 // SetCounts fails when the test wants it.
-func (k *kit) SetCounts(ctx context.Context, node string, counts []records.HourCount) error {
+func (k *kit) SetCounts(ctx context.Context, node string, counts []upkeep.HourCount) error {
 	if k.broken {
 		return errors.New("the disk is full")
 	}

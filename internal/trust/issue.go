@@ -12,13 +12,15 @@ import (
 	"github.com/bearerd/bearerd/internal/journal"
 	"github.com/bearerd/bearerd/internal/quota"
 	"github.com/bearerd/bearerd/internal/records"
+	"github.com/bearerd/bearerd/internal/records/contract"
+	"github.com/bearerd/bearerd/internal/records/op"
 	"github.com/bearerd/bearerd/internal/token"
 )
 
 // Store is what Assertions reads.
 type Store interface {
 	records.PrincipalReader
-	records.Issuers
+	contract.Issuers
 }
 
 // IssuingConfig configures Assertions. Every field must be set.
@@ -101,7 +103,7 @@ func (i *Assertions) IssueForAssertion(ctx context.Context, x Assertion) (*issua
 	r := &issuance.Request{Kind: token.KindAccess, Principal: p, Scope: x.Scope, Audience: x.Audience, Lifetime: x.Lifetime, Cap: x.Cap}
 	terms := issuance.Terms{Alone: true, Trusted: by}
 	if issuer.Once {
-		terms.Spend = []records.Op{records.Spend{Once: said.Once, Until: said.Until}}
+		terms.Spend = []op.Op{op.Spend{Once: said.Once, Until: said.Until}}
 	}
 	return i.issue(ctx, x, r, terms)
 }

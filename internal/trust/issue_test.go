@@ -20,6 +20,7 @@ import (
 	"github.com/bearerd/bearerd/internal/node"
 	"github.com/bearerd/bearerd/internal/node/nodetest"
 	"github.com/bearerd/bearerd/internal/records"
+	"github.com/bearerd/bearerd/internal/records/op"
 	"github.com/bearerd/bearerd/internal/revocation"
 	"github.com/bearerd/bearerd/internal/token"
 	"github.com/bearerd/bearerd/internal/trust"
@@ -54,8 +55,8 @@ func newPartners(t *testing.T, change ...func(*records.Issuer)) *partners {
 	}
 	f.apply(t, f.entry)
 	ada := f.Person(t, "ada")
-	_, err := f.Store.Commit(t.Context(), records.Batch{Ops: []records.Op{
-		records.AddLink{Link: records.Link{Source: "partner", ExternalID: "acct:ada@partner", UserID: ada.ID(), LinkedAt: f.Time()}},
+	_, err := f.Store.Commit(t.Context(), op.Batch{Ops: []op.Op{
+		op.AddLink{Link: records.Link{Source: "partner", ExternalID: "acct:ada@partner", UserID: ada.ID(), LinkedAt: f.Time()}},
 	}})
 	nodetest.Must(t, err)
 	return f
@@ -364,7 +365,7 @@ func TestARuleRemovedDuringIssuance(t *testing.T) {
 	nodetest.Must(t, err)
 	f.without(t)
 	// Put back as it was read before the removal: what a slow request still holds.
-	_, err = f.Store.Commit(t.Context(), records.Batch{Ops: []records.Op{records.AddIssuer{Issuer: entry}}})
+	_, err = f.Store.Commit(t.Context(), op.Batch{Ops: []op.Op{op.AddIssuer{Issuer: entry}}})
 	nodetest.Must(t, err)
 	issued, err := f.redeem(t, raw)
 	nodetest.Must(t, err)

@@ -10,6 +10,7 @@ import (
 	"github.com/bearerd/bearerd/internal/caller"
 	"github.com/bearerd/bearerd/internal/identity"
 	"github.com/bearerd/bearerd/internal/records"
+	"github.com/bearerd/bearerd/internal/records/contract"
 	"github.com/bearerd/bearerd/internal/token"
 	"github.com/bearerd/bearerd/internal/uses"
 )
@@ -21,7 +22,7 @@ type Tokens interface {
 
 // Config configures a Reader. All fields must be set.
 type Config struct {
-	Store  records.Uses
+	Store  contract.Uses
 	Tokens Tokens
 }
 

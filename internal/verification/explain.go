@@ -38,9 +38,9 @@ type CheckResult struct {
 func (v *Verifier) Explain(ctx context.Context, raw string, r Requirements) (*Explanation, error) {
 	t, err := v.facts.recall(ctx, raw)
 	if err == nil {
-		if t.Seq > v.ledger.Applied() {
-			err = token.Malformed()
-		} else {
+		// The log is applied up to the token's sequence first, as for Verify: another node may
+		// have issued the token a moment ago.
+		if err = v.facts.reach(ctx, t.Seq); err == nil {
 			r.at = v.ledger.Now()
 			err = v.judge.check(ctx, raw, t, &r)
 		}
@@ -132,6 +132,8 @@ func lifetimeDetail(t *Token) string {
 	return from + ", expires " + t.Expiry.UTC().Format(time.RFC3339)
 }
 
+// networkDetail returns the networks that a token may be used from, and not from where it
+// was used: somebody else than its owner may read this.
 func networkDetail(t *Token) string {
 	if t.Networks == nil {
 		return "not limited to networks"
@@ -139,6 +141,7 @@ func networkDetail(t *Token) string {
 	return "from " + t.Networks.String()
 }
 
+// scopeDetail returns the scopes that are needed and those that the token has.
 func scopeDetail(needed, has []string) string {
 	if len(needed) == 0 {
 		return "no scope is needed"
@@ -146,6 +149,7 @@ func scopeDetail(needed, has []string) string {
 	return fmt.Sprintf("needs %q, has %q", strings.Join(needed, " "), strings.Join(has, " "))
 }
 
+// accessDetail returns what a token is bound to, and what is asked of its user.
 func accessDetail(t *Token, r *Requirements) string {
 	var parts []string
 	if t.BindsCollection() {

@@ -7,6 +7,7 @@ import (
 	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/node/nodetest"
 	"github.com/bearerd/bearerd/internal/revocation"
+	"github.com/bearerd/bearerd/internal/token"
 	"github.com/bearerd/bearerd/internal/verification"
 )
 
@@ -47,5 +48,38 @@ func TestWhatCantBeDecidedCantBeExplained(t *testing.T) {
 		if x, err := s.Explain(t.Context(), raw, verification.Requirements{}); err == nil {
 			t.Errorf("%s: %+v", name, x)
 		}
+	}
+}
+
+// What another node has issued a moment ago is explained as it is decided: after this
+// process has applied the log so far.
+func TestATokenOfAnotherNodeIsExplainedOnceTheLogIsThere(t *testing.T) {
+	t.Parallel()
+	s := newStage(t)
+	s.subject = func(*int64) (*verification.Subject, error) {
+		return &verification.Subject{ID: "ada", Seq: s.ledger.Applied()}, nil
+	}
+	ahead := s.ledger.Applied() + 1
+	raw := s.jwt(t, func(c *token.Claims) { c.Seq = ahead })
+	s.reach = func(revocation.Seq) error { return fault.New(fault.Unavailable, "away") }
+	if x, err := s.Explain(t.Context(), raw, verification.Requirements{}); !fault.Is(err, fault.Unavailable) {
+		t.Errorf("while the log can't be read: %+v, %v", x, err)
+	}
+	s.reach = func(revocation.Seq) error { return token.Malformed() }
+	x, err := s.Explain(t.Context(), raw, verification.Requirements{})
+	nodetest.Must(t, err)
+	if x.Allowed || x.Checks[0].OK == nil || *x.Checks[0].OK {
+		t.Errorf("of a sequence that the log does not have: %+v", x)
+	}
+	s.reach = func(seq revocation.Seq) error {
+		if s.says(revocation.Token, "another") != seq {
+			t.Errorf("asked for %d", seq)
+		}
+		return nil
+	}
+	x, err = s.Explain(t.Context(), raw, verification.Requirements{})
+	nodetest.Must(t, err)
+	if !x.Allowed || x.Seq != ahead {
+		t.Errorf("after the log was read: %+v", x)
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/bearerd/bearerd/internal/issuance"
 	"github.com/bearerd/bearerd/internal/node/nodetest"
 	"github.com/bearerd/bearerd/internal/records"
+	"github.com/bearerd/bearerd/internal/records/op"
 	"github.com/bearerd/bearerd/internal/token"
 	"github.com/bearerd/bearerd/internal/verification"
 )
@@ -26,8 +27,8 @@ func BenchmarkBudgetVerifyImported(b *testing.B) {
 	row := records.StoredToken{
 		ID: "01890a5d-ac96-774b-bcce-b302099a8057", Kind: token.KindAPIToken, Digest: token.Digest(raw), Owner: ada.ID, Name: "imported", Import: 7, CreatedAt: f.Time(),
 	}
-	_, err = f.Store.Commit(b.Context(), records.Batch{Ops: []records.Op{
-		records.BeginImport{ID: 7, At: f.Time()}, records.StageTokens{Import: 7, At: f.Time(), Tokens: []records.StoredToken{row}}, records.PublishImport{ID: 7},
+	_, err = f.Store.Commit(b.Context(), op.Batch{Ops: []op.Op{
+		op.BeginImport{ID: 7, At: f.Time()}, op.StageTokens{Import: 7, At: f.Time(), Tokens: []records.StoredToken{row}}, op.PublishImport{ID: 7},
 	}})
 	nodetest.Must(b, err)
 	const round = 1000

@@ -39,6 +39,9 @@ func (j *judge) check(ctx context.Context, raw string, t *Token, r *Requirements
 			return err
 		}
 	}
+	// The answer to the token itself, its chain, subject, client and key; to every token that
+	// was issued before a moment; and to what the source has refused before, so that no later
+	// answer accepts it again.
 	if !j.cfg.InsecureWithoutRevocation {
 		if revoked || j.log.Revokes(&t.names, t.Seq) || j.log.Ended(&t.names, r.at) || j.facts.wasRefused(t) {
 			return token.CheckRevoked.Refuse()
@@ -60,6 +63,8 @@ func (j *judge) check(ctx context.Context, raw string, t *Token, r *Requirements
 			return token.Refuse(token.CheckScope, "the scope "+name+" is needed")
 		}
 	}
+	// A reading of the user may be older than a change that the log already has. It is read
+	// again, a few times: a decision from it could allow what was taken away.
 	for attempt := range attempts {
 		if err := j.checkAccess(ctx, raw, t, r); !errors.Is(err, errBehind) {
 			return err

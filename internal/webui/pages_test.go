@@ -11,7 +11,7 @@ import (
 	"github.com/bearerd/bearerd/internal/webui/webuitest"
 
 	"github.com/bearerd/bearerd/internal/edgetest"
-	"github.com/bearerd/bearerd/internal/records"
+	"github.com/bearerd/bearerd/internal/records/contract"
 
 	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/node/nodetest"
@@ -178,14 +178,14 @@ func TestEveryFieldHasALabel(t *testing.T) {
 
 func TestAnErrorPageTellsNothingInternal(t *testing.T) {
 	t.Parallel()
-	s := webuitest.New(t, nodetest.Options{Store: func(real records.Store) records.Store { return broken{real} }})
+	s := webuitest.New(t, nodetest.Options{Store: func(real contract.Store) contract.Store { return broken{real} }})
 	a := s.Ada(t).Get(t, "/auth/tokens").Is(http.StatusInternalServerError, "Internal Server Error", "Internal error.")
 	a.Lacks("the disk", "@@", "Sign out")
 }
 
 func TestAnUnreachableStoreIs503(t *testing.T) {
 	t.Parallel()
-	s := webuitest.New(t, nodetest.Options{Store: func(real records.Store) records.Store { return away{real} }})
+	s := webuitest.New(t, nodetest.Options{Store: func(real contract.Store) contract.Store { return away{real} }})
 	b := s.Browser(t)
 	a := b.Submit(t, "/auth/login", "username", "ada", "password", "correct horse").Is(http.StatusServiceUnavailable, "The store is away.")
 	if a.Header.Get("Retry-After") == "" {

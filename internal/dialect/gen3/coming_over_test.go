@@ -18,6 +18,7 @@ import (
 	"github.com/bearerd/bearerd/internal/identity"
 	"github.com/bearerd/bearerd/internal/node/nodetest"
 	"github.com/bearerd/bearerd/internal/records"
+	"github.com/bearerd/bearerd/internal/records/op"
 	"github.com/bearerd/bearerd/internal/verification"
 )
 
@@ -27,8 +28,8 @@ func TestAFenceKeyIsTradedByTrustingItsOldKeys(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
 	fence := assertiontest.New(t, "RS256", "fence_key_2024")
-	_, err := s.Store.Commit(t.Context(), records.Batch{Ops: []records.Op{
-		records.AddLink{Link: records.Link{Source: "fence", ExternalID: "17", UserID: s.ada, LinkedAt: s.Time()}},
+	_, err := s.Store.Commit(t.Context(), op.Batch{Ops: []op.Op{
+		op.AddLink{Link: records.Link{Source: "fence", ExternalID: "17", UserID: s.ada, LinkedAt: s.Time()}},
 	}})
 	nodetest.Must(t, err)
 	issuer := documentedIssuer(t, assertiontest.Set(fence.JWK()))

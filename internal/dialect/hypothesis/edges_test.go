@@ -14,6 +14,7 @@ import (
 	"github.com/bearerd/bearerd/internal/verification"
 
 	"github.com/bearerd/bearerd/internal/records"
+	"github.com/bearerd/bearerd/internal/records/contract"
 
 	"github.com/bearerd/bearerd/internal/access"
 	"github.com/bearerd/bearerd/internal/dialect/hypothesis"
@@ -140,7 +141,7 @@ func TestWithoutATokenEndpointThereIsNone(t *testing.T) {
 
 // away is a store that can't be asked about users once it is gone.
 type away struct {
-	records.Store
+	contract.Store
 	gone *bool
 }
 
@@ -154,7 +155,7 @@ func (s away) Principal(ctx context.Context, who records.Who) (records.Principal
 func TestAnUnreachableStoreIs503(t *testing.T) {
 	t.Parallel()
 	gone := false
-	s := newSite(t, nodetest.Options{Store: func(real records.Store) records.Store { return away{real, &gone} }})
+	s := newSite(t, nodetest.Options{Store: func(real contract.Store) contract.Store { return away{real, &gone} }})
 	gone = true
 	status, header, body := s.get(t, "/api/token", "Cookie", "bearerd_session="+s.session)
 	if status != http.StatusServiceUnavailable || header.Get("Retry-After") == "" || !strings.Contains(body, `"status":"failure"`) {

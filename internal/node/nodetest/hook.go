@@ -5,13 +5,15 @@ import (
 	"sync"
 
 	"github.com/bearerd/bearerd/internal/records"
+	"github.com/bearerd/bearerd/internal/records/contract"
+	"github.com/bearerd/bearerd/internal/records/op"
 	"github.com/bearerd/bearerd/internal/revocation"
 )
 
 // HookedStore is a store that lets a test act at a point of a question that is under
 // way, or makes questions fail.
 type HookedStore struct {
-	records.Store
+	contract.Store
 	mu     sync.Mutex
 	points map[Point]func()
 	fails  error // what every reading of a principal, a token or an entry answers; nil: what the store does
@@ -31,9 +33,9 @@ const (
 
 // Hook returns a hooked store, and the option that puts it between a fixture's node
 // and its store.
-func Hook() (*HookedStore, func(records.Store) records.Store) {
+func Hook() (*HookedStore, func(contract.Store) contract.Store) {
 	h := &HookedStore{points: map[Point]func(){}}
-	return h, func(s records.Store) records.Store { h.Store = s; return h }
+	return h, func(s contract.Store) contract.Store { h.Store = s; return h }
 }
 
 // At has do called once, when that point is next reached.
@@ -105,7 +107,7 @@ func (h *HookedStore) LogEntry(ctx context.Context, what revocation.What, id str
 }
 
 // Commit writes, with the point before it.
-func (h *HookedStore) Commit(ctx context.Context, b records.Batch) (revocation.Seq, error) {
+func (h *HookedStore) Commit(ctx context.Context, b op.Batch) (revocation.Seq, error) {
 	h.pass(CommitAsked)
 	return h.Store.Commit(ctx, b)
 }

@@ -33,9 +33,11 @@ import (
 	"github.com/bearerd/bearerd/internal/issuance"
 	"github.com/bearerd/bearerd/internal/keyring"
 	"github.com/bearerd/bearerd/internal/node"
+	"github.com/bearerd/bearerd/internal/passhash"
 	"github.com/bearerd/bearerd/internal/pgtest"
 	"github.com/bearerd/bearerd/internal/provisioning"
 	"github.com/bearerd/bearerd/internal/records"
+	"github.com/bearerd/bearerd/internal/records/contract"
 	"github.com/bearerd/bearerd/internal/revocation"
 	"github.com/bearerd/bearerd/internal/revoking"
 	"github.com/bearerd/bearerd/internal/signin"
@@ -66,7 +68,7 @@ type Options struct {
 	TokenCache int64 // bytes; 0: the default
 
 	// What a test puts between the node and what it is made of; nil: nothing.
-	Store   func(records.Store) records.Store
+	Store   func(contract.Store) contract.Store
 	Log     func(revocation.Log) revocation.Log
 	Clock   func() time.Duration // nil: the boot-time clock
 	Bulk    bool                 // the store is for writing very many rows
@@ -96,7 +98,7 @@ type Fixture struct {
 	Follower *revocation.Follower
 	Room     *confirming.Room // of the verifiers that confirm
 	Ledger   *revocation.Ledger
-	Hasher   *identity.Hasher
+	Hasher   *passhash.Hasher
 	Settings node.Settings
 
 	offset atomic.Int64 // of the wall clock
@@ -122,7 +124,7 @@ func DefaultSettings() node.Settings {
 // the test ends.
 func New(tb testing.TB, o Options) *Fixture {
 	tb.Helper()
-	f := &Fixture{Hasher: identity.NewHasher(identity.HasherConfig{})}
+	f := &Fixture{Hasher: passhash.New(passhash.Config{})}
 	if !o.At.IsZero() {
 		f.frozen.Store(o.At.UnixNano())
 	}
@@ -160,7 +162,7 @@ func New(tb testing.TB, o Options) *Fixture {
 	shapes, err := foreign.New(o.Foreign)
 	Must(tb, err)
 	forms = forms.WithForeign(shapes)
-	var seen records.Store = f.Store
+	var seen contract.Store = f.Store
 	if o.Store != nil {
 		seen = o.Store(f.Store)
 	}

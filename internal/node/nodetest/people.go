@@ -16,7 +16,9 @@ import (
 	"github.com/bearerd/bearerd/internal/identity"
 	"github.com/bearerd/bearerd/internal/issuance"
 	"github.com/bearerd/bearerd/internal/node"
+	"github.com/bearerd/bearerd/internal/passhash"
 	"github.com/bearerd/bearerd/internal/records"
+	"github.com/bearerd/bearerd/internal/records/op"
 	"github.com/bearerd/bearerd/internal/revocation"
 	"github.com/bearerd/bearerd/internal/token"
 )
@@ -176,11 +178,11 @@ func WithUser(username string, b access.Binding) access.Binding {
 }
 
 // CheapHash returns a hash of the password "right" that takes no time to check.
-func CheapHash(tb testing.TB) identity.PasswordHash {
+func CheapHash(tb testing.TB) passhash.Hash {
 	tb.Helper()
 	key, err := pbkdf2.Key(sha256.New, "right", []byte("salt"), 1, 32)
 	Must(tb, err)
-	hash, err := identity.ParseHash("pbkdf2_sha256$1$salt$" + base64.StdEncoding.EncodeToString(key))
+	hash, err := passhash.Parse("pbkdf2_sha256$1$salt$" + base64.StdEncoding.EncodeToString(key))
 	Must(tb, err)
 	return hash
 }
@@ -219,7 +221,7 @@ func (f *Fixture) StoredAs(tb testing.TB, row records.StoredToken) *issuance.Iss
 	Must(tb, err)
 	row.Kind, row.Digest, row.Prefix, row.Last4 = token.KindAPIToken, o.Digest, o.Prefix, o.Last4
 	row.Name, row.CreatedAt = "laptop", f.Time()
-	_, err = f.Store.Commit(tb.Context(), records.Batch{Ops: []records.Op{records.AddToken{Token: row}}})
+	_, err = f.Store.Commit(tb.Context(), op.Batch{Ops: []op.Op{op.AddToken{Token: row}}})
 	Must(tb, err)
 	return &issuance.Issued{ID: row.ID, Kind: row.Kind, Value: value, Expiry: row.ExpiresAt}
 }

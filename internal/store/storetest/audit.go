@@ -9,7 +9,7 @@ import (
 
 	"github.com/bearerd/bearerd/internal/audit"
 	"github.com/bearerd/bearerd/internal/fault"
-	"github.com/bearerd/bearerd/internal/records"
+	"github.com/bearerd/bearerd/internal/records/op"
 	"github.com/bearerd/bearerd/internal/revocation"
 )
 
@@ -24,10 +24,10 @@ func testAudit(t *testing.T, s *Suite) {
 		})
 	}
 	for i := range all[:6] { // each by itself, as most are written
-		must[revocation.Seq](t)(s.store.Commit(ctx, records.Batch{Audit: all[i : i+1]}))
+		must[revocation.Seq](t)(s.store.Commit(ctx, op.Batch{Audit: all[i : i+1]}))
 	}
-	must[revocation.Seq](t)(s.store.Commit(ctx, records.Batch{Audit: all[6:12]}))
-	must[revocation.Seq](t)(s.store.Commit(ctx, records.Batch{Audit: all[12:]}))
+	must[revocation.Seq](t)(s.store.Commit(ctx, op.Batch{Audit: all[6:12]}))
+	must[revocation.Seq](t)(s.store.Commit(ctx, op.Batch{Audit: all[12:]}))
 	for name, f := range map[string]audit.Filter{
 		"all": {}, "actor": {Actor: "ann"}, "action": {Action: audit.Login}, "target": {Target: "target1"}, "token": {TokenID: "token2"},
 		"since": {Since: start.Add(7 * time.Second)}, "until": {Until: start.Add(7 * time.Second)}, "cursor": {Cursor: 5},
@@ -66,7 +66,7 @@ func testAuditTimes(t *testing.T, s *Suite) {
 			Target: fmt.Sprint("target", n%3), Address: []string{"192.0.2.1", "198.51.100.7"}[n/3%2], Outcome: []string{audit.OK, audit.OK, audit.Refused}[n%3], Count: 1,
 		}
 		all = append(all, e)
-		must[revocation.Seq](t)(s.store.Commit(ctx, records.Batch{Audit: []audit.Event{e}}))
+		must[revocation.Seq](t)(s.store.Commit(ctx, op.Batch{Audit: []audit.Event{e}}))
 	}
 	for since := range clock {
 		for _, until := range []time.Duration{0, clock[since] + time.Second, clock[since] + time.Hour, 100000 * time.Hour} {
@@ -126,7 +126,7 @@ func testAuditCounts(t *testing.T, s *Suite) {
 		{refused("one", "wrong; also for others", 56), refused("two", "wrong", 2), refused("one", "wrong; also for others", 3)},
 		{refused("three", "wrong", 1000)},
 	} {
-		must[revocation.Seq](t)(s.store.Commit(ctx, records.Batch{Audit: batch}))
+		must[revocation.Seq](t)(s.store.Commit(ctx, op.Batch{Audit: batch}))
 	}
 	var got []audit.Event
 	for _, e := range must[[]audit.Event](t)(s.store.AuditEvents(ctx, audit.Filter{})) {
@@ -143,7 +143,7 @@ func testAuditCounts(t *testing.T, s *Suite) {
 	for n := range all {
 		all[n] = refused(fmt.Sprint("many", n), "wrong", 2)
 	}
-	must[revocation.Seq](t)(s.store.Commit(ctx, records.Batch{Audit: all}))
+	must[revocation.Seq](t)(s.store.Commit(ctx, op.Batch{Audit: all}))
 	same(t, "many at once", len(must[[]audit.Event](t)(s.store.AuditEvents(ctx, audit.Filter{Limit: audit.MaxLimit}))), 505)
 }
 
@@ -163,9 +163,9 @@ func testAuditRetention(t *testing.T, s *Suite) {
 	for range 1200 { // more than go in one step
 		old = append(old, at(year+time.Second))
 	}
-	must[revocation.Seq](t)(s.store.Commit(ctx, records.Batch{Audit: old}))
+	must[revocation.Seq](t)(s.store.Commit(ctx, op.Batch{Audit: old}))
 	kept := []audit.Event{at(year - time.Minute), at(time.Hour), at(0)}
-	must[revocation.Seq](t)(s.store.Commit(ctx, records.Batch{Audit: kept}))
+	must[revocation.Seq](t)(s.store.Commit(ctx, op.Batch{Audit: kept}))
 	purge := func(now time.Time, want int) {
 		t.Helper()
 		if err := s.store.PurgeAudit(ctx, now, year); err != nil {

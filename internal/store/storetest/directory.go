@@ -11,56 +11,58 @@ import (
 	"github.com/bearerd/bearerd/internal/access"
 	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/identity"
+	"github.com/bearerd/bearerd/internal/passhash"
 	"github.com/bearerd/bearerd/internal/records"
+	"github.com/bearerd/bearerd/internal/records/op"
 	"github.com/bearerd/bearerd/internal/revocation"
 )
 
 func testUsers(t *testing.T, s *Suite) {
 	ctx := t.Context()
 	u := user(1)
-	s.do(t, records.CreateUser{User: u})
+	s.do(t, op.CreateUser{User: u})
 	same(t, "the user as created", *must[records.Principal](t)(s.principal(ctx, u.ID)).User, u)
 	byName := must[records.Principal](t)(s.store.Principal(ctx, records.Who{Username: u.Username}))
 	same(t, "the user by name", *byName.User, u)
 
 	again := user(2)
 	again.ID = u.ID
-	s.refuse(t, fault.Conflict, records.CreateUser{User: again})
+	s.refuse(t, fault.Conflict, op.CreateUser{User: again})
 	again = user(2)
 	again.Username = u.Username
-	s.refuse(t, fault.Conflict, records.CreateUser{User: again})
+	s.refuse(t, fault.Conflict, op.CreateUser{User: again})
 
-	name, hash, disabled, groups := "New Name", identity.PasswordHash("new hash"), true, []string{"guests"}
-	s.do(t, records.UpdateUser{ID: u.ID, Name: &name, PasswordHash: &hash, Disabled: &disabled})
+	name, hash, disabled, groups := "New Name", passhash.Hash("new hash"), true, []string{"guests"}
+	s.do(t, op.UpdateUser{ID: u.ID, Name: &name, PasswordHash: &hash, Disabled: &disabled})
 	u.Name, u.PasswordHash, u.Disabled = name, hash, true
 	same(t, "the user as updated", *must[records.Principal](t)(s.principal(ctx, u.ID)).User, u)
-	s.do(t, records.UpdateUser{ID: u.ID, Groups: &groups})
+	s.do(t, op.UpdateUser{ID: u.ID, Groups: &groups})
 	u.Groups = groups
 	same(t, "the user in other groups", *must[records.Principal](t)(s.principal(ctx, u.ID)).User, u)
 
-	s.do(t, records.Rehash{ID: u.ID, Old: "hash of before", New: "stale"})
+	s.do(t, op.Rehash{ID: u.ID, Old: "hash of before", New: "stale"})
 	same(t, "the user after a rehash that came too late", *must[records.Principal](t)(s.principal(ctx, u.ID)).User, u)
-	s.do(t, records.Rehash{ID: u.ID, Old: hash, New: "newest"})
+	s.do(t, op.Rehash{ID: u.ID, Old: hash, New: "newest"})
 	u.PasswordHash, u.ReplacedHash = "newest", hash.Fingerprint()
 	same(t, "the rehashed user", *must[records.Principal](t)(s.principal(ctx, u.ID)).User, u)
 
-	s.do(t, records.AddBinding{Binding: access.Binding{ID: "b", User: u.ID, Permission: &access.Permission{Action: "read", Path: "/"}, Path: "/"}})
-	s.do(t, records.RemoveUser{ID: u.ID})
+	s.do(t, op.AddBinding{Binding: access.Binding{ID: "b", User: u.ID, Permission: &access.Permission{Action: "read", Path: "/"}, Path: "/"}})
+	s.do(t, op.RemoveUser{ID: u.ID})
 	_, err := s.principal(ctx, u.ID)
 	wantFault(t, err, fault.NotFound)
 	same(t, "bindings after their user", must[[]access.Binding](t)(s.store.Bindings(ctx, records.BindingQuery{})), []access.Binding(nil))
-	s.refuse(t, fault.NotFound, records.RemoveUser{ID: u.ID})
-	s.refuse(t, fault.NotFound, records.UpdateUser{ID: u.ID, Name: &name})
+	s.refuse(t, fault.NotFound, op.RemoveUser{ID: u.ID})
+	s.refuse(t, fault.NotFound, op.UpdateUser{ID: u.ID, Name: &name})
 }
 
 func testUserList(t *testing.T, s *Suite) {
 	ctx := t.Context()
 	for n := range 25 {
-		s.do(t, records.CreateUser{User: user(n)})
+		s.do(t, op.CreateUser{User: user(n)})
 	}
 	odd := user(99)
 	odd.Username, odd.Name = "Zoë_100%", `back\slash`
-	s.do(t, records.CreateUser{User: odd})
+	s.do(t, op.CreateUser{User: odd})
 
 	var names []string
 	q := records.UserQuery{Limit: 10}
@@ -72,7 +74,7 @@ func testUserList(t *testing.T, s *Suite) {
 		if pages == 0 {
 			before := user(100) // before the cursor: it must not move what follows
 			before.Username = "aaa"
-			s.do(t, records.CreateUser{User: before})
+			s.do(t, op.CreateUser{User: before})
 		}
 		if q.After = page.Next; q.After == "" {
 			break
@@ -133,7 +135,7 @@ func testUserChanges(t *testing.T, s *Suite, odd identity.User) {
 	t.Helper()
 	ctx := t.Context()
 	disabled, enabled, renamed := true, false, "Zoë Köhler"
-	s.do(t, records.UpdateUser{ID: odd.ID, Name: &renamed, Disabled: &disabled})
+	s.do(t, op.UpdateUser{ID: odd.ID, Name: &renamed, Disabled: &disabled})
 	for name, c := range map[string]struct {
 		q    records.UserQuery
 		want int
@@ -148,7 +150,7 @@ func testUserChanges(t *testing.T, s *Suite, odd identity.User) {
 		}
 		same(t, "the total: "+name, must[records.Total](t)(s.store.UserTotal(ctx, c.q)), records.Total{Count: c.want})
 	}
-	s.do(t, records.RemoveUser{ID: odd.ID})
+	s.do(t, op.RemoveUser{ID: odd.ID})
 	same(t, "the total of a removed user", must[records.Total](t)(s.store.UserTotal(ctx, records.UserQuery{Search: "köhler"})), records.Total{})
 }
 
@@ -156,12 +158,12 @@ func testPrincipal(t *testing.T, s *Suite) {
 	ctx := t.Context()
 	u := user(1)
 	role := access.Role{Name: "admin", Permissions: []access.Permission{{Action: "*", Path: "/"}, {Action: "read", Path: "/sub"}}}
-	s.do(t, records.CreateUser{User: u}, records.CreateUser{User: user(2)}, records.CreateRole{Role: role},
-		records.CreateCollection{Collection: records.Collection{ID: 4, Name: "Fish"}},
-		records.AddBinding{Binding: access.Binding{ID: "b1", User: u.ID, Role: "admin", Path: "/collections/4"}},
-		records.AddBinding{Binding: access.Binding{ID: "b2", Group: "curators", Permission: &access.Permission{Action: "access", Path: "/x"}, Path: "/y"}},
-		records.AddBinding{Binding: access.Binding{ID: "b3", Group: "others", Role: "admin", Path: "/"}},
-		records.AddBinding{Binding: access.Binding{ID: "b4", User: user(2).ID, Role: "admin", Path: "/"}})
+	s.do(t, op.CreateUser{User: u}, op.CreateUser{User: user(2)}, op.CreateRole{Role: role},
+		op.CreateCollection{Collection: records.Collection{ID: 4, Name: "Fish"}},
+		op.AddBinding{Binding: access.Binding{ID: "b1", User: u.ID, Role: "admin", Path: "/collections/4"}},
+		op.AddBinding{Binding: access.Binding{ID: "b2", Group: "curators", Permission: &access.Permission{Action: "access", Path: "/x"}, Path: "/y"}},
+		op.AddBinding{Binding: access.Binding{ID: "b3", Group: "others", Role: "admin", Path: "/"}},
+		op.AddBinding{Binding: access.Binding{ID: "b4", User: user(2).ID, Role: "admin", Path: "/"}})
 
 	four, five := int64(4), int64(5)
 	p := must[records.Principal](t)(s.store.Principal(ctx, records.Who{UserID: u.ID, Collection: &four}))
@@ -182,11 +184,11 @@ func testPrincipal(t *testing.T, s *Suite) {
 		_, err := s.store.Principal(ctx, who)
 		wantFault(t, err, fault.NotFound)
 	}
-	s.do(t, records.CreateClient{Client: identity.Client{ID: u.Username, Scopes: []string{"read"}}})
+	s.do(t, op.CreateClient{Client: identity.Client{ID: u.Username, Scopes: []string{"read"}}})
 	p = must[records.Principal](t)(s.store.Principal(ctx, records.Who{ClientID: u.Username, Collection: &four}))
 	same(t, "the client", p, records.Principal{Client: &identity.Client{ID: u.Username, Scopes: []string{"read"}}, CollectionExists: true})
 
-	seq := must[revocation.Seq](t)(s.store.Commit(ctx, records.Batch{Log: []revocation.Entry{entry(revocation.Access, u.ID)}}))
+	seq := must[revocation.Seq](t)(s.store.Commit(ctx, op.Batch{Log: []revocation.Entry{entry(revocation.Access, u.ID)}}))
 	for _, who := range []records.Who{{UserID: u.ID}, {Username: u.Username}, {ClientID: u.Username}} {
 		if p := must[records.Principal](t)(s.store.Principal(ctx, who)); p.Seq != seq {
 			t.Errorf("%+v was read as of %d, want %d", who, p.Seq, seq)
@@ -197,7 +199,7 @@ func testPrincipal(t *testing.T, s *Suite) {
 // testSnapshot makes changes that must be seen together while others read.
 func testSnapshot(t *testing.T, s *Suite) {
 	u := user(1)
-	s.do(t, records.CreateUser{User: u})
+	s.do(t, op.CreateUser{User: u})
 	var writers sync.WaitGroup
 	done := make(chan struct{})
 	writers.Go(func() {
@@ -205,12 +207,12 @@ func testSnapshot(t *testing.T, s *Suite) {
 		for n := range 40 {
 			b := access.Binding{ID: "b", User: u.ID, Permission: &access.Permission{Action: "read", Path: "/"}, Path: "/"}
 			disabled := n%2 == 0
-			var op records.Op = records.RemoveBinding{ID: b.ID}
+			var o op.Op = op.RemoveBinding{ID: b.ID}
 			if disabled {
-				op = records.AddBinding{Binding: b}
+				o = op.AddBinding{Binding: b}
 			}
-			_, err := s.store.Commit(t.Context(), records.Batch{
-				Ops: []records.Op{op, records.UpdateUser{ID: u.ID, Disabled: &disabled}}, Log: []revocation.Entry{entry(revocation.Access, u.ID)},
+			_, err := s.store.Commit(t.Context(), op.Batch{
+				Ops: []op.Op{o, op.UpdateUser{ID: u.ID, Disabled: &disabled}}, Log: []revocation.Entry{entry(revocation.Access, u.ID)},
 			})
 			if err != nil {
 				t.Error(err)
@@ -237,16 +239,16 @@ func testSnapshot(t *testing.T, s *Suite) {
 
 func testDecoy(t *testing.T, s *Suite) {
 	ctx := t.Context()
-	decoy := func(after string) identity.PasswordHash {
-		return must[identity.PasswordHash](t)(s.store.DecoyHash(ctx, after))
+	decoy := func(after string) passhash.Hash {
+		return must[passhash.Hash](t)(s.store.DecoyHash(ctx, after))
 	}
 	if h := decoy("x"); h != "" {
 		t.Fatal("a decoy without users")
 	}
 	without := user(2)
 	without.PasswordHash = ""
-	s.do(t, records.CreateUser{User: user(1)}, records.CreateUser{User: without}, records.CreateUser{User: user(3)})
-	for after, want := range map[string]identity.PasswordHash{
+	s.do(t, op.CreateUser{User: user(1)}, op.CreateUser{User: without}, op.CreateUser{User: user(3)})
+	for after, want := range map[string]passhash.Hash{
 		"": "hash1", user(1).ID: "hash3", user(2).ID: "hash3", user(3).ID: "hash1", "ffff": "hash1",
 	} {
 		if decoy(after) != want {
@@ -258,57 +260,57 @@ func testDecoy(t *testing.T, s *Suite) {
 func testCollections(t *testing.T, s *Suite) {
 	ctx := t.Context()
 	fish, birds := records.Collection{ID: 42, Name: "Fish"}, records.Collection{ID: 4, Name: "Birds"}
-	s.do(t, records.CreateCollection{Collection: fish}, records.CreateCollection{Collection: birds})
-	s.refuse(t, fault.Conflict, records.CreateCollection{Collection: records.Collection{ID: 42, Name: "Other"}})
-	s.refuse(t, fault.Conflict, records.CreateCollection{Collection: records.Collection{ID: 43, Name: "Fish"}})
-	s.refuse(t, fault.Conflict, records.UpdateCollection{Collection: records.Collection{ID: 42, Name: "Birds"}})
+	s.do(t, op.CreateCollection{Collection: fish}, op.CreateCollection{Collection: birds})
+	s.refuse(t, fault.Conflict, op.CreateCollection{Collection: records.Collection{ID: 42, Name: "Other"}})
+	s.refuse(t, fault.Conflict, op.CreateCollection{Collection: records.Collection{ID: 43, Name: "Fish"}})
+	s.refuse(t, fault.Conflict, op.UpdateCollection{Collection: records.Collection{ID: 42, Name: "Birds"}})
 	fish.Name = "Fishes"
-	s.do(t, records.UpdateCollection{Collection: fish})
-	s.do(t, records.UpdateCollection{Collection: fish})
+	s.do(t, op.UpdateCollection{Collection: fish})
+	s.do(t, op.UpdateCollection{Collection: fish})
 	same(t, "collections", must[[]records.Collection](t)(s.store.Collections(ctx)), []records.Collection{birds, fish})
 
-	s.do(t, records.CreateUser{User: user(1)})
+	s.do(t, op.CreateUser{User: user(1)})
 	for id, path := range map[string]access.Path{
 		"at": "/collections/4", "beneath": "/collections/4/x/y", "longer": "/collections/42", "longer still": "/collections/4x/y",
 		"above": "/collections", "root": "/", "elsewhere": "/other/collections/4", "before": "/collections/4!", "after": "/collections/40",
 	} {
-		s.do(t, records.AddBinding{Binding: access.Binding{ID: id, User: user(1).ID, Permission: &access.Permission{Action: "read", Path: "/"}, Path: path}})
+		s.do(t, op.AddBinding{Binding: access.Binding{ID: id, User: user(1).ID, Permission: &access.Permission{Action: "read", Path: "/"}, Path: path}})
 	}
-	s.do(t, records.RemoveCollection{ID: 4})
+	s.do(t, op.RemoveCollection{ID: 4})
 	var left []string
 	for _, b := range must[[]access.Binding](t)(s.store.Bindings(ctx, records.BindingQuery{})) {
 		left = append(left, b.ID)
 	}
 	slices.Sort(left)
 	same(t, "bindings left", left, []string{"above", "after", "before", "elsewhere", "longer", "longer still", "root"})
-	s.refuse(t, fault.NotFound, records.RemoveCollection{ID: 4})
-	s.refuse(t, fault.NotFound, records.UpdateCollection{Collection: records.Collection{ID: 4, Name: "Gone"}})
+	s.refuse(t, fault.NotFound, op.RemoveCollection{ID: 4})
+	s.refuse(t, fault.NotFound, op.UpdateCollection{Collection: records.Collection{ID: 4, Name: "Gone"}})
 }
 
 func testRoles(t *testing.T, s *Suite) {
 	ctx := t.Context()
 	r := access.Role{Name: "reader", Permissions: []access.Permission{{Action: "read", Path: "/a"}}}
 	empty := access.Role{Name: "empty"}
-	s.do(t, records.CreateRole{Role: r}, records.CreateRole{Role: empty}, records.CreateUser{User: user(1)})
-	s.refuse(t, fault.Conflict, records.CreateRole{Role: access.Role{Name: "reader"}})
+	s.do(t, op.CreateRole{Role: r}, op.CreateRole{Role: empty}, op.CreateUser{User: user(1)})
+	s.refuse(t, fault.Conflict, op.CreateRole{Role: access.Role{Name: "reader"}})
 	r.Permissions = append(r.Permissions, access.Permission{Action: "*", Path: `/quote"<&`})
-	s.do(t, records.UpdateRole{Role: r})
+	s.do(t, op.UpdateRole{Role: r})
 	same(t, "roles", must[[]access.Role](t)(s.store.Roles(ctx)), []access.Role{empty, r})
 
-	s.do(t, records.AddBinding{Binding: access.Binding{ID: "b", User: user(1).ID, Role: "reader", Path: "/"}})
-	s.do(t, records.RemoveRole{Name: "reader"})
+	s.do(t, op.AddBinding{Binding: access.Binding{ID: "b", User: user(1).ID, Role: "reader", Path: "/"}})
+	s.do(t, op.RemoveRole{Name: "reader"})
 	if grants := must[records.Principal](t)(s.principal(ctx, user(1).ID)).Grants; len(grants) != 0 {
 		t.Errorf("a removed role still grants %v", grants)
 	}
 	same(t, "bindings of a removed role", must[[]access.Binding](t)(s.store.Bindings(ctx, records.BindingQuery{})), []access.Binding(nil))
-	s.refuse(t, fault.NotFound, records.RemoveRole{Name: "reader"})
-	s.refuse(t, fault.NotFound, records.UpdateRole{Role: r})
+	s.refuse(t, fault.NotFound, op.RemoveRole{Name: "reader"})
+	s.refuse(t, fault.NotFound, op.UpdateRole{Role: r})
 }
 
 func testBindings(t *testing.T, s *Suite) {
 	ctx := t.Context()
 	read := &access.Permission{Action: "read", Path: "/a"}
-	s.do(t, records.CreateUser{User: user(1)}, records.CreateUser{User: user(2)}, records.CreateRole{Role: access.Role{Name: "role"}})
+	s.do(t, op.CreateUser{User: user(1)}, op.CreateUser{User: user(2)}, op.CreateRole{Role: access.Role{Name: "role"}})
 	all := []access.Binding{
 		{ID: "1", User: user(1).ID, Role: "role", Path: "/a"},
 		{ID: "2", Group: "curators", Role: "role", Path: "/b"},
@@ -316,13 +318,13 @@ func testBindings(t *testing.T, s *Suite) {
 		{ID: "4", User: user(2).ID, Permission: read, Path: "/d"},
 	}
 	for _, b := range all {
-		s.do(t, records.AddBinding{Binding: b})
+		s.do(t, op.AddBinding{Binding: b})
 		b.ID = "another"
-		s.refuse(t, fault.Conflict, records.AddBinding{Binding: b})
+		s.refuse(t, fault.Conflict, op.AddBinding{Binding: b})
 	}
-	s.refuse(t, fault.Conflict, records.AddBinding{Binding: access.Binding{ID: "1", Group: "x", Role: "role", Path: "/"}})
-	s.refuse(t, fault.Invalid, records.AddBinding{Binding: access.Binding{ID: "5", User: "nobody", Role: "role", Path: "/"}})
-	s.refuse(t, fault.Invalid, records.AddBinding{Binding: access.Binding{ID: "5", Group: "x", Role: "no role", Path: "/"}})
+	s.refuse(t, fault.Conflict, op.AddBinding{Binding: access.Binding{ID: "1", Group: "x", Role: "role", Path: "/"}})
+	s.refuse(t, fault.Invalid, op.AddBinding{Binding: access.Binding{ID: "5", User: "nobody", Role: "role", Path: "/"}})
+	s.refuse(t, fault.Invalid, op.AddBinding{Binding: access.Binding{ID: "5", Group: "x", Role: "no role", Path: "/"}})
 
 	for name, c := range map[string]struct {
 		q    records.BindingQuery
@@ -338,9 +340,9 @@ func testBindings(t *testing.T, s *Suite) {
 	} {
 		same(t, name, must[[]access.Binding](t)(s.store.Bindings(ctx, c.q)), c.want)
 	}
-	s.do(t, records.RemoveBinding{ID: "1"})
-	s.refuse(t, fault.NotFound, records.RemoveBinding{ID: "1"})
-	s.do(t, records.AddBinding{Binding: all[0]})
+	s.do(t, op.RemoveBinding{ID: "1"})
+	s.refuse(t, fault.NotFound, op.RemoveBinding{ID: "1"})
+	s.do(t, op.AddBinding{Binding: all[0]})
 }
 
 func testClients(t *testing.T, s *Suite) {
@@ -350,32 +352,32 @@ func testClients(t *testing.T, s *Suite) {
 		Scopes: []string{"read", "write"}, Audiences: []string{"https://a.example/?q=1&r=<2>"}, ExchangeFrom: []string{"web", "ph%ne"},
 	}
 	public := identity.Client{ID: "app"}
-	s.do(t, records.CreateClient{Client: ci}, records.CreateClient{Client: public})
-	s.refuse(t, fault.Conflict, records.CreateClient{Client: identity.Client{ID: "ci"}})
+	s.do(t, op.CreateClient{Client: ci}, op.CreateClient{Client: public})
+	s.refuse(t, fault.Conflict, op.CreateClient{Client: identity.Client{ID: "ci"}})
 	same(t, "clients", must[[]identity.Client](t)(s.store.Clients(ctx)), []identity.Client{public, ci})
 
 	change := identity.Client{ID: "ci", Scopes: []string{"read"}}
-	s.do(t, records.UpdateClient{Client: change})
+	s.do(t, op.UpdateClient{Client: change})
 	change.SecretDigest = ci.SecretDigest
 	same(t, "a client with its old secret", *must[records.Principal](t)(s.store.Principal(ctx, records.Who{ClientID: "ci"})).Client, change)
 	change.SecretDigest = []byte(strings.Repeat("e", 32))
-	s.do(t, records.UpdateClient{Client: change})
+	s.do(t, op.UpdateClient{Client: change})
 	same(t, "a client with a new secret", *must[records.Principal](t)(s.store.Principal(ctx, records.Who{ClientID: "ci"})).Client, change)
 
 	// Keys end the secret, and the old one; without them the client has neither.
-	s.do(t, records.RotateSecret{ID: "ci", SecretDigest: ci.SecretDigest, OldUntil: start.Add(time.Hour)})
+	s.do(t, op.RotateSecret{ID: "ci", SecretDigest: ci.SecretDigest, OldUntil: start.Add(time.Hour)})
 	for _, keys := range []identity.ClientKeys{{JWKS: `{"keys":[]}`}, {URI: "https://ci.example/jwks"}, {}} {
 		change := identity.Client{ID: "ci", Keys: keys}
-		s.do(t, records.UpdateClient{Client: change})
+		s.do(t, op.UpdateClient{Client: change})
 		same(t, "a client with keys", *must[records.Principal](t)(s.store.Principal(ctx, records.Who{ClientID: "ci"})).Client, change)
 	}
 	app2 := identity.Client{ID: "app2", Keys: identity.ClientKeys{JWKS: `{"keys":[1]}`}}
-	s.do(t, records.CreateClient{Client: app2})
+	s.do(t, op.CreateClient{Client: app2})
 	same(t, "a new client with keys", *must[records.Principal](t)(s.store.Principal(ctx, records.Who{ClientID: "app2"})).Client, app2)
 
-	s.do(t, records.RemoveClient{ID: "ci"}, records.RemoveClient{ID: "app2"})
-	s.refuse(t, fault.NotFound, records.RemoveClient{ID: "ci"})
-	s.refuse(t, fault.NotFound, records.UpdateClient{Client: ci})
+	s.do(t, op.RemoveClient{ID: "ci"}, op.RemoveClient{ID: "app2"})
+	s.refuse(t, fault.NotFound, op.RemoveClient{ID: "ci"})
+	s.refuse(t, fault.NotFound, op.UpdateClient{Client: ci})
 }
 
 // testDocuments: the keys of a client that nobody registered are those that were remembered
@@ -389,7 +391,7 @@ func testDocuments(t *testing.T, s *Suite) {
 	}
 	know := func(k identity.ClientKeys, until time.Time) {
 		t.Helper()
-		s.do(t, records.KnowDocument{ClientID: id, Keys: k, Until: until})
+		s.do(t, op.KnowDocument{ClientID: id, Keys: k, Until: until})
 	}
 	purge := func(after time.Duration) {
 		t.Helper()
@@ -422,7 +424,7 @@ func testRotateSecret(t *testing.T, s *Suite) {
 	ctx := t.Context()
 	digest := func(letter string) []byte { return []byte(strings.Repeat(letter, 32)) }
 	ci := identity.Client{ID: "ci", SecretDigest: digest("a"), Grants: []string{"client_credentials"}}
-	s.do(t, records.CreateClient{Client: ci}, records.CreateClient{Client: identity.Client{ID: "app"}})
+	s.do(t, op.CreateClient{Client: ci}, op.CreateClient{Client: identity.Client{ID: "app"}})
 	is := func(what, id string, secret, old []byte, until time.Time) {
 		t.Helper()
 		c := must[records.Principal](t)(s.store.Principal(ctx, records.Who{ClientID: id})).Client
@@ -432,13 +434,13 @@ func testRotateSecret(t *testing.T, s *Suite) {
 	}
 	rotate := func(id, letter string, until time.Time) {
 		t.Helper()
-		s.do(t, records.RotateSecret{ID: id, SecretDigest: digest(letter), OldUntil: until})
+		s.do(t, op.RotateSecret{ID: id, SecretDigest: digest(letter), OldUntil: until})
 	}
 	until := start.Add(time.Hour)
 	rotate("ci", "b", until)
 	is("with an overlap", "ci", digest("b"), digest("a"), until)
 	ci.Scopes, ci.SecretDigest = []string{"read"}, nil
-	s.do(t, records.UpdateClient{Client: ci})
+	s.do(t, op.UpdateClient{Client: ci})
 	is("changed", "ci", digest("b"), digest("a"), until)
 	rotate("ci", "c", until.Add(time.Hour))
 	is("again", "ci", digest("c"), digest("b"), until.Add(time.Hour))
@@ -446,11 +448,11 @@ func testRotateSecret(t *testing.T, s *Suite) {
 	is("without an overlap", "ci", digest("d"), nil, time.Time{})
 	rotate("ci", "e", until)
 	ci.SecretDigest = digest("f")
-	s.do(t, records.UpdateClient{Client: ci})
+	s.do(t, op.UpdateClient{Client: ci})
 	is("with a new secret", "ci", digest("f"), nil, time.Time{})
 	rotate("app", "b", until)
 	is("a public client", "app", digest("b"), nil, time.Time{})
-	s.refuse(t, fault.NotFound, records.RotateSecret{ID: "nobody", SecretDigest: digest("b")})
+	s.refuse(t, fault.NotFound, op.RotateSecret{ID: "nobody", SecretDigest: digest("b")})
 }
 
 // testIdentifiers has names that some databases take for equal.
@@ -461,11 +463,11 @@ func testIdentifiers(t *testing.T, s *Suite) {
 	for n, name := range names {
 		u := user(n)
 		u.Username, u.ID, u.Groups = username(n), "id-"+name, []string{"group-" + name}
-		s.do(t, records.CreateUser{User: u}, records.CreateRole{Role: access.Role{Name: name, Permissions: []access.Permission{{Action: "read", Path: "/"}}}},
-			records.CreateClient{Client: identity.Client{ID: name}},
-			records.CreateCollection{Collection: records.Collection{ID: int64(n), Name: name}},
-			records.AddBinding{Binding: access.Binding{ID: name, User: u.ID, Role: name, Path: "/own"}},
-			records.AddBinding{Binding: access.Binding{ID: "g-" + name, Group: "group-" + name, Role: name, Path: "/group"}})
+		s.do(t, op.CreateUser{User: u}, op.CreateRole{Role: access.Role{Name: name, Permissions: []access.Permission{{Action: "read", Path: "/"}}}},
+			op.CreateClient{Client: identity.Client{ID: name}},
+			op.CreateCollection{Collection: records.Collection{ID: int64(n), Name: name}},
+			op.AddBinding{Binding: access.Binding{ID: name, User: u.ID, Role: name, Path: "/own"}},
+			op.AddBinding{Binding: access.Binding{ID: "g-" + name, Group: "group-" + name, Role: name, Path: "/group"}})
 	}
 	for n, name := range names {
 		p := must[records.Principal](t)(s.store.Principal(ctx, records.Who{UserID: "id-" + name}))

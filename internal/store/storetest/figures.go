@@ -6,6 +6,9 @@ import (
 	"time"
 
 	"github.com/bearerd/bearerd/internal/records"
+	"github.com/bearerd/bearerd/internal/records/contract"
+	"github.com/bearerd/bearerd/internal/records/op"
+	"github.com/bearerd/bearerd/internal/records/upkeep"
 	"github.com/bearerd/bearerd/internal/token"
 )
 
@@ -15,10 +18,10 @@ func testCounts(t *testing.T, s *Suite) {
 	ctx := t.Context()
 	other := s.open()
 	hour := start.Truncate(time.Hour)
-	count := func(h int, name string, n int64) records.HourCount {
-		return records.HourCount{Hour: hour.Add(time.Duration(h) * time.Hour), Name: name, Count: n}
+	count := func(h int, name string, n int64) upkeep.HourCount {
+		return upkeep.HourCount{Hour: hour.Add(time.Duration(h) * time.Hour), Name: name, Count: n}
 	}
-	set := func(store records.Store, node string, counts ...records.HourCount) {
+	set := func(store contract.Store, node string, counts ...upkeep.HourCount) {
 		t.Helper()
 		if err := store.SetCounts(ctx, node, counts); err != nil {
 			t.Fatal(err)
@@ -29,9 +32,9 @@ func testCounts(t *testing.T, s *Suite) {
 	set(s.store, "a", count(1, "x", 5))
 	set(s.store, "a", count(1, "x", 5)) // not known whether it was written
 	set(s.store, "a")
-	read := func(what string, from, until int, want ...records.HourCount) {
+	read := func(what string, from, until int, want ...upkeep.HourCount) {
 		t.Helper()
-		got := must[[]records.HourCount](t)(other.Counts(ctx, count(from, "", 0).Hour, count(until, "", 0).Hour))
+		got := must[[]upkeep.HourCount](t)(other.Counts(ctx, count(from, "", 0).Hour, count(until, "", 0).Hour))
 		same(t, what, got, want)
 	}
 	read("all", 0, 4, count(0, "x", 3), count(1, "Y", 1), count(1, "x", 15), count(3, "x", 7))
@@ -47,7 +50,7 @@ func testCensus(t *testing.T, s *Suite) {
 	ctx := t.Context()
 	for n := range 5 {
 		u := user(n)
-		s.do(t, records.CreateUser{User: u})
+		s.do(t, op.CreateUser{User: u})
 	}
 	n := 10
 	add := func(change func(*records.StoredToken)) {
@@ -57,7 +60,7 @@ func testCensus(t *testing.T, s *Suite) {
 		one.CreatedAt = start.Add(time.Duration(n/3) * time.Second) // several at one time
 		one.ExpiresAt, one.LastUsedAt = start.Add(30*24*time.Hour), start
 		change(&one)
-		s.do(t, records.AddToken{Token: one})
+		s.do(t, op.AddToken{Token: one})
 	}
 	midnight := start.Truncate(24 * time.Hour)
 	for _, change := range []func(*records.StoredToken){
@@ -80,22 +83,22 @@ func testCensus(t *testing.T, s *Suite) {
 	} {
 		add(change)
 	}
-	want := records.Figures{Users: 5, Live: 7, Expiring: 1, NeverUsed: 2, NeverExpires: 2, RevokedToday: 2}
+	want := upkeep.Figures{Users: 5, Live: 7, Expiring: 1, NeverUsed: 2, NeverExpires: 2, RevokedToday: 2}
 	for _, limit := range []int{1, 2, 3, 14, 100} {
-		var sum records.Figures
-		for _, count := range []func(p records.CensusPart) (records.Figures, records.Cursor, error){
-			func(p records.CensusPart) (records.Figures, records.Cursor, error) { return s.store.CountUsers(ctx, p) },
-			func(p records.CensusPart) (records.Figures, records.Cursor, error) {
+		var sum upkeep.Figures
+		for _, count := range []func(p upkeep.CensusPart) (upkeep.Figures, upkeep.Cursor, error){
+			func(p upkeep.CensusPart) (upkeep.Figures, upkeep.Cursor, error) { return s.store.CountUsers(ctx, p) },
+			func(p upkeep.CensusPart) (upkeep.Figures, upkeep.Cursor, error) {
 				return s.store.CountTokens(ctx, p)
 			},
 		} {
-			for p := (records.CensusPart{Limit: limit, Now: start}); ; {
+			for p := (upkeep.CensusPart{Limit: limit, Now: start}); ; {
 				some, next, err := count(p)
 				if err != nil {
 					t.Fatal(err)
 				}
 				sum = sum.Plus(some)
-				if p.After = next; next == (records.Cursor{}) {
+				if p.After = next; next == (upkeep.Cursor{}) {
 					break
 				}
 			}
@@ -108,24 +111,24 @@ func testCensus(t *testing.T, s *Suite) {
 func testCensusClaim(t *testing.T, s *Suite) {
 	ctx := t.Context()
 	other := s.open()
-	claim := func(what string, store records.Store, want bool) {
+	claim := func(what string, store contract.Store, want bool) {
 		t.Helper()
-		c := records.CensusClaim{Now: s.now(), Finished: s.now().Add(-time.Minute), Unfinished: s.now().Add(-time.Hour)}
+		c := upkeep.CensusClaim{Now: s.now(), Finished: s.now().Add(-time.Minute), Unfinished: s.now().Add(-time.Hour)}
 		if got := must[bool](t)(store.ClaimCensus(ctx, c)); got != want {
 			t.Errorf("%s: %t", what, got)
 		}
 	}
-	same(t, "at first", must[records.CountedFigures](t)(s.store.Figures(ctx)), records.CountedFigures{})
+	same(t, "at first", must[upkeep.CountedFigures](t)(s.store.Figures(ctx)), upkeep.CountedFigures{})
 	began := s.now()
 	claim("the first", s.store, true)
 	claim("another", other, false)
 	s.pass(59 * time.Minute)
 	claim("while it goes on", other, false)
-	f := records.CountedFigures{Began: began, Took: 3 * time.Second, Figures: records.Figures{Users: 1, Live: 2, Expiring: 3, NeverUsed: 4, NeverExpires: 5, RevokedToday: 6}}
+	f := upkeep.CountedFigures{Began: began, Took: 3 * time.Second, Figures: upkeep.Figures{Users: 1, Live: 2, Expiring: 3, NeverUsed: 4, NeverExpires: 5, RevokedToday: 6}}
 	if err := s.store.SetFigures(ctx, f); err != nil {
 		t.Fatal(err)
 	}
-	same(t, "what was counted", must[records.CountedFigures](t)(other.Figures(ctx)), f)
+	same(t, "what was counted", must[upkeep.CountedFigures](t)(other.Figures(ctx)), f)
 	claim("when it is done", other, true)
 	s.pass(time.Hour)
 	claim("when the other has died", s.store, true)

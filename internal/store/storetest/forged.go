@@ -7,6 +7,7 @@ import (
 
 	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/records"
+	"github.com/bearerd/bearerd/internal/records/op"
 )
 
 // testForgedCursors asks for pages by cursors that a client made up: they are a place in the
@@ -14,7 +15,7 @@ import (
 func testForgedCursors(t *testing.T, s *Suite) {
 	now := start.AddDate(0, 1, 0)
 	tokenCrowd(t, s, now)
-	s.do(t, records.CreateUser{User: user(1)})
+	s.do(t, op.CreateUser{User: user(1)})
 	for _, place := range []string{
 		"", ":", "x", "\x00", "a\x00b", "\xff", "1:\x00", "1:\xff", "\x00:1", "\xff:\xff", "%:_", `\:\`, "99999999999999999999:a", "-9223372036854775808:a", "9223372036854775807:",
 		`["a\u0000","b","c"]`, "[\"\xff\",\"b\",\"c\"]", `["a"]`, `{}`, `null`, `[1,2,3]`,

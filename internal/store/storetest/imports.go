@@ -13,6 +13,8 @@ import (
 	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/identity"
 	"github.com/bearerd/bearerd/internal/records"
+	"github.com/bearerd/bearerd/internal/records/contract"
+	"github.com/bearerd/bearerd/internal/records/op"
 	"github.com/bearerd/bearerd/internal/revocation"
 	"github.com/bearerd/bearerd/internal/token"
 )
@@ -26,7 +28,7 @@ func (s *Suite) imported(id, owner string) records.StoredToken {
 }
 
 func testImports(t *testing.T, s *Suite) {
-	s.do(t, records.CreateUser{User: identity.User{ID: "u1", Username: "Anna"}})
+	s.do(t, op.CreateUser{User: identity.User{ID: "u1", Username: "Anna"}})
 	long := s.imported("long", "u1")
 	sum := sha512.Sum512([]byte("long"))
 	long.Digest, long.SHA512 = [32]byte{}, sum[:]
@@ -37,9 +39,9 @@ func testImports(t *testing.T, s *Suite) {
 	nameless.Last4 = ""
 
 	const id = 42
-	s.do(t, records.BeginImport{ID: id, At: s.now()})
-	s.refuse(t, fault.Conflict, records.BeginImport{ID: 43, At: s.now()}) // one at a time
-	stage := records.StageTokens{Import: id, At: s.now(), Tokens: []records.StoredToken{long, short}}
+	s.do(t, op.BeginImport{ID: id, At: s.now()})
+	s.refuse(t, fault.Conflict, op.BeginImport{ID: 43, At: s.now()}) // one at a time
+	stage := op.StageTokens{Import: id, At: s.now(), Tokens: []records.StoredToken{long, short}}
 	s.do(t, stage)
 	s.do(t, stage) // an answer that was lost
 	other := s.open()
@@ -52,7 +54,7 @@ func testImports(t *testing.T, s *Suite) {
 	if found, err := s.store.ImportedByDigest(t.Context()); err != nil || found {
 		t.Errorf("without their values: %v, %v", found, err)
 	}
-	s.do(t, records.PublishImport{ID: id})
+	s.do(t, op.PublishImport{ID: id})
 	found, _, err := other.ImportedTokens(t.Context(), digests)
 	if err != nil {
 		t.Fatal(err)
@@ -67,8 +69,8 @@ func testImports(t *testing.T, s *Suite) {
 		t.Errorf("the export has %v, %v", owned, err)
 	}
 	s.refuse(t, fault.Conflict, stage)
-	s.refuse(t, fault.Conflict, records.PublishImport{ID: id})
-	s.do(t, records.BeginImport{ID: 44, At: s.now()}, records.StageTokens{Import: 44, At: s.now(), Tokens: []records.StoredToken{nameless}}, records.PublishImport{ID: 44})
+	s.refuse(t, fault.Conflict, op.PublishImport{ID: id})
+	s.do(t, op.BeginImport{ID: 44, At: s.now()}, op.StageTokens{Import: 44, At: s.now(), Tokens: []records.StoredToken{nameless}}, op.PublishImport{ID: 44})
 	if found, err := s.store.ImportedByDigest(t.Context()); err != nil || !found {
 		t.Errorf("without its value: %v, %v", found, err)
 	}
@@ -84,7 +86,7 @@ func testImports(t *testing.T, s *Suite) {
 }
 
 // unseen checks that nobody sees a token of an import that is under way.
-func unseen(t *testing.T, other records.Store, short records.StoredToken, digests [][]byte, now time.Time) {
+func unseen(t *testing.T, other contract.Store, short records.StoredToken, digests [][]byte, now time.Time) {
 	t.Helper()
 	if found, _, err := other.ImportedTokens(t.Context(), digests); err != nil || len(found) > 0 {
 		t.Errorf("an unpublished token is found by its digest: %v, %v", found, err)
@@ -109,7 +111,7 @@ func unseen(t *testing.T, other records.Store, short records.StoredToken, digest
 // A token that bearerd issued is not found by a digest of another system's value.
 func testImportedAlone(t *testing.T, s *Suite) {
 	row := s.imported("own", "u1")
-	s.do(t, records.AddToken{Token: row})
+	s.do(t, op.AddToken{Token: row})
 	if found, _, err := s.store.ImportedTokens(t.Context(), [][]byte{row.Digest[:]}); err != nil || len(found) > 0 {
 		t.Errorf("found %v, %v", found, err)
 	}
@@ -126,14 +128,14 @@ func testImportAndCutOffs(t *testing.T, s *Suite) {
 		return r
 	}
 	stage := func(tokens ...records.StoredToken) {
-		s.do(t, records.StageTokens{Import: 7, At: at, Tokens: tokens})
+		s.do(t, op.StageTokens{Import: 7, At: at, Tokens: tokens})
 	}
-	s.do(t, records.BeginImport{ID: 7, At: at})
+	s.do(t, op.BeginImport{ID: 7, At: at})
 	stage(row("before", "u1"), row("earlier", "u0"))
-	s.do(t, records.KillTokens{Owner: "u1", At: at, Reason: "revoked"})
+	s.do(t, op.KillTokens{Owner: "u1", At: at, Reason: "revoked"})
 	s.log(t, revocation.Entry{What: revocation.Subject, ID: "u1", At: at, Until: at.Add(time.Hour)})
 	stage(row("after", "u1"), row("bystander", "u2"))
-	s.do(t, records.PublishImport{ID: 7})
+	s.do(t, op.PublishImport{ID: 7})
 	for id, dead := range map[string]bool{"before": true, "after": true, "earlier": false, "bystander": false} {
 		got, _, err := s.store.TokenByID(t.Context(), id)
 		if err != nil || got.RevokedAt.IsZero() == dead {
@@ -144,13 +146,13 @@ func testImportAndCutOffs(t *testing.T, s *Suite) {
 
 func testDropImport(t *testing.T, s *Suite) {
 	own := s.imported("own", "u1")
-	s.do(t, records.AddToken{Token: own})
-	s.do(t, records.BeginImport{ID: 9, At: s.now()})
+	s.do(t, op.AddToken{Token: own})
+	s.do(t, op.BeginImport{ID: 9, At: s.now()})
 	var rows []records.StoredToken
 	for i := range 1100 { // more than one step
 		rows = append(rows, s.imported(fmt.Sprintf("i%d", i), "u1"))
 	}
-	s.do(t, records.StageTokens{Import: 9, At: s.now(), Tokens: rows})
+	s.do(t, op.StageTokens{Import: 9, At: s.now(), Tokens: rows})
 	under, err := s.store.ImportUnderWay(t.Context())
 	if err != nil || under.ID != 9 || !under.ActiveAt.Equal(s.now()) {
 		t.Errorf("under way is %+v, %v", under, err)
@@ -179,7 +181,7 @@ func testDropImport(t *testing.T, s *Suite) {
 }
 
 func testUsersByName(t *testing.T, s *Suite) {
-	s.do(t, records.CreateUser{User: identity.User{ID: "u1", Username: "Anna"}}, records.CreateUser{User: identity.User{ID: "u2", Username: "bert", Disabled: true}})
+	s.do(t, op.CreateUser{User: identity.User{ID: "u1", Username: "Anna"}}, op.CreateUser{User: identity.User{ID: "u2", Username: "bert", Disabled: true}})
 	s.tick(t)
 	found, seq, err := s.store.UsersByName(t.Context(), []string{" ANNA", "Bert", "nobody", ""})
 	want := map[string]records.NamedUser{"anna": {ID: "u1", Username: "Anna"}, "bert": {ID: "u2", Username: "bert", Disabled: true}}

@@ -7,6 +7,7 @@ import (
 
 	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/records"
+	"github.com/bearerd/bearerd/internal/records/op"
 )
 
 func issuer(name, iss, version string) records.Issuer {
@@ -22,17 +23,17 @@ func issuer(name, iss, version string) records.Issuer {
 func testIssuers(t *testing.T, s *Suite) {
 	ctx := t.Context()
 	first, second := issuer("b", "https://b.example.org", "1"), issuer("a", "https://a.example.org", "2")
-	s.do(t, records.AddIssuer{Issuer: first}, records.AddIssuer{Issuer: second})
+	s.do(t, op.AddIssuer{Issuer: first}, op.AddIssuer{Issuer: second})
 	same(t, "by name", must[[]records.Issuer](t)(s.store.Issuers(ctx)), []records.Issuer{second, first})
 	same(t, "by iss", must[records.Issuer](t)(s.store.IssuerOf(ctx, first.Issuer)), first)
 	_, err := s.store.IssuerOf(ctx, "https://b.example.org/")
 	wantFault(t, err, fault.NotFound)
-	s.refuse(t, fault.Conflict, records.AddIssuer{Issuer: issuer("c", first.Issuer, "3")})
-	s.refuse(t, fault.Conflict, records.AddIssuer{Issuer: issuer("a", "https://c.example.org", "3")})
+	s.refuse(t, fault.Conflict, op.AddIssuer{Issuer: issuer("c", first.Issuer, "3")})
+	s.refuse(t, fault.Conflict, op.AddIssuer{Issuer: issuer("a", "https://c.example.org", "3")})
 	// One that was changed since it was read is left alone.
-	s.refuse(t, fault.Conflict, records.RemoveIssuer{Name: "b", Version: "0"})
+	s.refuse(t, fault.Conflict, op.RemoveIssuer{Name: "b", Version: "0"})
 	changed := issuer("b", first.Issuer, "4")
-	s.do(t, records.RemoveIssuer{Name: "b", Version: "1"}, records.AddIssuer{Issuer: changed})
-	s.refuse(t, fault.Conflict, records.RemoveIssuer{Name: "b", Version: "1"})
+	s.do(t, op.RemoveIssuer{Name: "b", Version: "1"}, op.AddIssuer{Issuer: changed})
+	s.refuse(t, fault.Conflict, op.RemoveIssuer{Name: "b", Version: "1"})
 	same(t, "as changed", must[records.Issuer](t)(s.store.IssuerOf(ctx, first.Issuer)), changed)
 }

@@ -9,21 +9,22 @@ import (
 	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/identity"
 	"github.com/bearerd/bearerd/internal/records"
+	"github.com/bearerd/bearerd/internal/records/op"
 	"github.com/bearerd/bearerd/internal/revocation"
 	"github.com/bearerd/bearerd/internal/token"
 )
 
 // testDeviceBounds adds as many waiting device codes as are allowed.
 func testDeviceBounds(t *testing.T, s *Suite) {
-	add := func(n int, client string, now time.Time) records.AddDevice {
-		return records.AddDevice{Now: now, Most: 5, MostOfClient: 3, Device: records.Device{
+	add := func(n int, client string, now time.Time) op.AddDevice {
+		return op.AddDevice{Now: now, Most: 5, MostOfClient: 3, Device: records.Device{
 			Digest: token.Digest(fmt.Sprint(n)), UserCode: fmt.Sprint("CODE", n), ClientID: client, State: records.DevicePending,
 			ExpiresAt: start.Add(time.Duration(n) * time.Minute),
 		}}
 	}
-	full := func(what string, op records.AddDevice, wait time.Duration) {
+	full := func(what string, o op.AddDevice, wait time.Duration) {
 		t.Helper()
-		_, err := s.store.Commit(t.Context(), records.Batch{Ops: []records.Op{op}})
+		_, err := s.store.Commit(t.Context(), op.Batch{Ops: []op.Op{o}})
 		wantFault(t, err, fault.Limited)
 		if got := fault.RetryAfter(err); got != wait {
 			t.Errorf("%s: again after %v, want %v: when the first expires", what, got, wait)
@@ -36,10 +37,10 @@ func testDeviceBounds(t *testing.T, s *Suite) {
 	s.do(t, add(5, "radio", start), add(6, "radio", start))
 	full("the sixth of all", add(7, "radio", start), time.Minute)
 	later := start.Add(time.Minute) // the first has expired; nobody has purged it
-	full("a client's sixth", records.AddDevice{Device: add(8, "radio", later).Device, Now: later, MostOfClient: 2}, 4*time.Minute)
+	full("a client's sixth", op.AddDevice{Device: add(8, "radio", later).Device, Now: later, MostOfClient: 2}, 4*time.Minute)
 	s.do(t, add(9, "tv", later))
 	full("again full", add(10, "clock", later), time.Minute)
-	s.do(t, records.AddDevice{Device: add(11, "clock", later).Device}) // 0 is no bound
+	s.do(t, op.AddDevice{Device: add(11, "clock", later).Device}) // 0 is no bound
 }
 
 // testKnownAddresses records from where accounts signed in, and purges it.
@@ -50,17 +51,17 @@ func testKnownAddresses(t *testing.T, s *Suite) {
 		return must[time.Time](t)(s.store.KnownAddress(ctx, account, address))
 	}
 	same(t, "never", known("ada", "x"), time.Time{})
-	s.do(t, records.KnowAddress{Account: "ada", Address: "x", At: start}, records.KnowAddress{Account: "bob", Address: "x", At: start.Add(time.Hour)})
-	s.do(t, records.KnowAddress{Account: "ada", Address: "x", At: start.Add(time.Minute)})
-	s.do(t, records.KnowAddress{Account: "ada", Address: "x", At: start}) // by a node that is behind
+	s.do(t, op.KnowAddress{Account: "ada", Address: "x", At: start}, op.KnowAddress{Account: "bob", Address: "x", At: start.Add(time.Hour)})
+	s.do(t, op.KnowAddress{Account: "ada", Address: "x", At: start.Add(time.Minute)})
+	s.do(t, op.KnowAddress{Account: "ada", Address: "x", At: start}) // by a node that is behind
 	same(t, "the latest", known("ada", "x"), start.Add(time.Minute))
 	same(t, "another's", known("bob", "x"), start.Add(time.Hour))
 	for n := range 60 {
-		s.do(t, records.KnowAddress{Account: "eve", Address: fmt.Sprint(n), At: start.Add(time.Duration(n) * time.Minute)})
+		s.do(t, op.KnowAddress{Account: "eve", Address: fmt.Sprint(n), At: start.Add(time.Duration(n) * time.Minute)})
 	}
 	same(t, "the eleventh is one of the latest 50", known("eve", "10"), start.Add(10*time.Minute))
 	same(t, "the tenth isn't", known("eve", "9"), time.Time{})
-	s.do(t, records.ForgetAddresses{Account: "bob"})
+	s.do(t, op.ForgetAddresses{Account: "bob"})
 	same(t, "forgotten", known("bob", "x"), time.Time{})
 	if err := s.store.Purge(ctx, start.Add(time.Minute+identity.KnownAddress-time.Microsecond)); err != nil {
 		t.Fatal(err)
@@ -96,9 +97,9 @@ func testAccountFailures(t *testing.T, s *Suite) {
 	}
 	same(t, "the highest first", list(start), all)
 	same(t, "after the window", list(start.Add(time.Minute)), []records.AccountFailures(nil))
-	s.do(t, records.ClearFailures{Key: records.AttemptKey("account:ab", "192.0.2.1")})
+	s.do(t, op.ClearFailures{Key: records.AttemptKey("account:ab", "192.0.2.1")})
 	same(t, "one cleared", list(start), []records.AccountFailures{all[0], all[2]})
-	s.do(t, records.ClearFailures{Account: "account:ab"})
+	s.do(t, op.ClearFailures{Account: "account:ab"})
 	same(t, "all cleared", list(start), []records.AccountFailures(nil))
 	left := must[[]identity.Failures](t)(s.store.Failures(ctx, []string{"account:abc", "account:abc@192.0.2.1", "account:aa", "account:a", "address:192.0.2.1"}, start))
 	same(t, "others'", []int{left[0].Count, left[1].Count, left[2].Count, left[3].Count, left[4].Count}, []int{4, 4, 1, 1, 2})
@@ -123,7 +124,7 @@ func testTokensByDigest(t *testing.T, s *Suite) {
 	var ids []string
 	for n := range 40 {
 		one := tok(n)
-		s.do(t, records.AddToken{Token: one})
+		s.do(t, op.AddToken{Token: one})
 		all, ids = append(all, one.Digest, [32]byte{byte(n), 1, 2, 3}), append(ids, one.ID)
 	}
 	slices.Sort(ids)

@@ -12,6 +12,7 @@ import (
 	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/identity"
 	"github.com/bearerd/bearerd/internal/records"
+	"github.com/bearerd/bearerd/internal/records/op"
 )
 
 // lists are the tests of lists that are read a page at a time.
@@ -44,9 +45,9 @@ func pageOf[T any](page records.CountedPage[T], err error, key func(T) string) (
 
 // thingKind is a list of things, with what adds one to it and removes one.
 type thingKind struct {
-	add, remove func(key string) records.Op
+	add, remove func(key string) op.Op
 	page        func(q records.ThingQuery) (thingPage, error)
-	prepare     []records.Op
+	prepare     []op.Op
 }
 
 // collectionKey is the id of a collection as text that sorts like it.
@@ -66,45 +67,45 @@ func kindsOfThings(t *testing.T, s *Suite) map[string]thingKind {
 	person := user(0)
 	return map[string]thingKind{
 		"collections": {
-			add:    func(key string) records.Op { return records.CreateCollection{Collection: collectionOf(key)} },
-			remove: func(key string) records.Op { return records.RemoveCollection{ID: collectionOf(key).ID} },
+			add:    func(key string) op.Op { return op.CreateCollection{Collection: collectionOf(key)} },
+			remove: func(key string) op.Op { return op.RemoveCollection{ID: collectionOf(key).ID} },
 			page: func(q records.ThingQuery) (thingPage, error) {
 				page, err := s.store.CollectionPage(ctx, q)
 				return pageOf(page, err, func(c records.Collection) string { return collectionKey(c.ID) })
 			},
 		},
 		"roles": {
-			add:    func(key string) records.Op { return records.CreateRole{Role: access.Role{Name: key}} },
-			remove: func(key string) records.Op { return records.RemoveRole{Name: key} },
+			add:    func(key string) op.Op { return op.CreateRole{Role: access.Role{Name: key}} },
+			remove: func(key string) op.Op { return op.RemoveRole{Name: key} },
 			page: func(q records.ThingQuery) (thingPage, error) {
 				page, err := s.store.RolePage(ctx, q)
 				return pageOf(page, err, func(r access.Role) string { return r.Name })
 			},
 		},
 		"clients": {
-			add: func(key string) records.Op {
-				return records.CreateClient{Client: identity.Client{ID: key, SecretDigest: someDigest()}}
+			add: func(key string) op.Op {
+				return op.CreateClient{Client: identity.Client{ID: key, SecretDigest: someDigest()}}
 			},
-			remove: func(key string) records.Op { return records.RemoveClient{ID: key} },
+			remove: func(key string) op.Op { return op.RemoveClient{ID: key} },
 			page: func(q records.ThingQuery) (thingPage, error) {
 				page, err := s.store.ClientPage(ctx, q)
 				return pageOf(page, err, func(c identity.Client) string { return c.ID })
 			},
 		},
 		"issuers": {
-			add:    func(key string) records.Op { return records.AddIssuer{Issuer: issuer(key, "https://"+key, "1")} },
-			remove: func(key string) records.Op { return records.RemoveIssuer{Name: key, Version: "1"} },
+			add:    func(key string) op.Op { return op.AddIssuer{Issuer: issuer(key, "https://"+key, "1")} },
+			remove: func(key string) op.Op { return op.RemoveIssuer{Name: key, Version: "1"} },
 			page: func(q records.ThingQuery) (thingPage, error) {
 				page, err := s.store.IssuerPage(ctx, q)
 				return pageOf(page, err, func(i records.Issuer) string { return i.Name })
 			},
 		},
 		"bindings": {
-			prepare: []records.Op{records.CreateUser{User: person}},
-			add: func(key string) records.Op {
-				return records.AddBinding{Binding: access.Binding{ID: key, User: person.ID, Permission: &access.Permission{Action: "a", Path: "/" + access.Path(key)}, Path: "/x"}}
+			prepare: []op.Op{op.CreateUser{User: person}},
+			add: func(key string) op.Op {
+				return op.AddBinding{Binding: access.Binding{ID: key, User: person.ID, Permission: &access.Permission{Action: "a", Path: "/" + access.Path(key)}, Path: "/x"}}
 			},
-			remove: func(key string) records.Op { return records.RemoveBinding{ID: key} },
+			remove: func(key string) op.Op { return op.RemoveBinding{ID: key} },
 			page: func(q records.ThingQuery) (thingPage, error) {
 				page, err := s.store.BindingPage(ctx, records.BindingListQuery{ThingQuery: q})
 				return pageOf(page, err, func(b access.Binding) string { return b.ID })
@@ -223,9 +224,9 @@ func testThingCursors(t *testing.T, s *Suite) {
 
 // testThingBounds tests that a page has at most a thousand items, and ends after so many bytes.
 func testThingBounds(t *testing.T, s *Suite) {
-	var ops []records.Op
+	var ops []op.Op
 	for n := range 1203 {
-		ops = append(ops, records.CreateCollection{Collection: records.Collection{ID: int64(n), Name: fmt.Sprint("c", n)}})
+		ops = append(ops, op.CreateCollection{Collection: records.Collection{ID: int64(n), Name: fmt.Sprint("c", n)}})
 	}
 	for some := range slices.Chunk(ops, 400) {
 		s.do(t, some...)
@@ -238,7 +239,7 @@ func testThingBounds(t *testing.T, s *Suite) {
 	// Each of these roles has a fifth of a page's bytes.
 	long := "/" + access.Path(strings.Repeat("x", records.MaxPageBytes/5))
 	for n := range 12 {
-		s.do(t, records.CreateRole{Role: access.Role{Name: fmt.Sprintf("r%02d", n), Permissions: []access.Permission{{Action: "a", Path: long}}}})
+		s.do(t, op.CreateRole{Role: access.Role{Name: fmt.Sprintf("r%02d", n), Permissions: []access.Permission{{Action: "a", Path: long}}}})
 	}
 	var names []string
 	for q := (records.ThingQuery{Limit: 100}); ; {
@@ -260,7 +261,7 @@ func testThingBounds(t *testing.T, s *Suite) {
 // collection 40 is not beneath the collection 4.
 func testBindingFilters(t *testing.T, s *Suite) {
 	a, b := user(0), user(1)
-	s.do(t, records.CreateUser{User: a}, records.CreateUser{User: b}, records.CreateRole{Role: access.Role{Name: "reader"}}, records.CreateRole{Role: access.Role{Name: "read%"}})
+	s.do(t, op.CreateUser{User: a}, op.CreateUser{User: b}, op.CreateRole{Role: access.Role{Name: "reader"}}, op.CreateRole{Role: access.Role{Name: "read%"}})
 	var all []access.Binding
 	for n, path := range []access.Path{"/", "/collections", "/collections/4", "/collections/4/x", "/collections/40", "/collections/4-5", "/collections/4é", "/collections/3", "/Collections/4"} {
 		for i, one := range []access.Binding{
@@ -268,7 +269,7 @@ func testBindingFilters(t *testing.T, s *Suite) {
 		} {
 			one.ID, one.Path = fmt.Sprintf("%d-%d", i, n), path
 			all = append(all, one)
-			s.do(t, records.AddBinding{Binding: one})
+			s.do(t, op.AddBinding{Binding: one})
 		}
 	}
 	slices.SortFunc(all, func(a, b access.Binding) int {
@@ -340,8 +341,8 @@ func testBindingFilters(t *testing.T, s *Suite) {
 func testSearchesOfLists(t *testing.T, s *Suite) {
 	names := []string{"Plain", "100%", "a_b", "axb", `back\slash`, `"quoted"`, "it's", "Größe", "日本語", "emoji 🙂", "tab\there"}
 	for n, name := range names {
-		s.do(t, records.CreateRole{Role: access.Role{Name: name}}, records.CreateCollection{Collection: records.Collection{ID: int64(n), Name: name}},
-			records.CreateClient{Client: identity.Client{ID: fmt.Sprint("client-", n), Name: name, SecretDigest: someDigest()}})
+		s.do(t, op.CreateRole{Role: access.Role{Name: name}}, op.CreateCollection{Collection: records.Collection{ID: int64(n), Name: name}},
+			op.CreateClient{Client: identity.Client{ID: fmt.Sprint("client-", n), Name: name, SecretDigest: someDigest()}})
 	}
 	kinds := kindsOfThings(t, s)
 	for search, want := range map[string]int{
@@ -366,13 +367,13 @@ func testSearchesOfLists(t *testing.T, s *Suite) {
 // testCommonSearches tests searches among more users than are looked at before the index is
 // asked: of characters that all of them have, of those that few have, and of both.
 func testCommonSearches(t *testing.T, s *Suite) {
-	var ops []records.Op
+	var ops []op.Op
 	texts := map[string]string{}
 	add := func(username, name string) {
 		u := user(len(ops))
 		u.Username, u.Name, u.Email, u.Groups = username, name, "", nil
 		u.Disabled = len(ops)%10 == 0
-		ops, texts[username] = append(ops, records.CreateUser{User: u}), strings.ToLower(username+"\n"+name)
+		ops, texts[username] = append(ops, op.CreateUser{User: u}), strings.ToLower(username+"\n"+name)
 	}
 	for n := range 1400 {
 		add(fmt.Sprintf("m%04d", n), "aba-bab") // all of abab's threes, and not abab
@@ -397,8 +398,8 @@ func testCommonSearches(t *testing.T, s *Suite) {
 				}
 			}
 			var want []string
-			for n, op := range ops {
-				u := op.(records.CreateUser).User //nolint:errcheck,forcetypeassert // made so above
+			for n, o := range ops {
+				u := o.(op.CreateUser).User //nolint:errcheck,forcetypeassert // made so above
 				if strings.Contains(texts[u.Username], search) && (disabled == nil || *disabled == (n%10 == 0)) {
 					want = append(want, u.Username)
 				}
@@ -426,12 +427,12 @@ func testScopeListed(t *testing.T, s *Suite) {
 		return identity.Client{ID: id, Scopes: scopes, SecretDigest: someDigest()}
 	}
 	listed("nobody lists any")
-	s.do(t, records.CreateClient{Client: client("a", "read", "write", "read")}, records.CreateClient{Client: client("b", "re%d", "read")}, records.CreateClient{Client: client("c")})
+	s.do(t, op.CreateClient{Client: client("a", "read", "write", "read")}, op.CreateClient{Client: client("b", "re%d", "read")}, op.CreateClient{Client: client("c")})
 	listed("created", "read", "write", "re%d")
-	s.do(t, records.UpdateClient{Client: client("a", "x")})
+	s.do(t, op.UpdateClient{Client: client("a", "x")})
 	listed("changed", "read", "re%d", "x")
-	s.refuse(t, fault.NotFound, records.UpdateClient{Client: client("b")}, records.RemoveClient{ID: "nobody"})
+	s.refuse(t, fault.NotFound, op.UpdateClient{Client: client("b")}, op.RemoveClient{ID: "nobody"})
 	listed("refused", "read", "re%d", "x")
-	s.do(t, records.RemoveClient{ID: "b"}, records.UpdateClient{Client: client("a")})
+	s.do(t, op.RemoveClient{ID: "b"}, op.UpdateClient{Client: client("a")})
 	listed("removed")
 }

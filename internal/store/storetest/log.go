@@ -14,13 +14,14 @@ import (
 	"github.com/bearerd/bearerd/internal/identity"
 	"github.com/bearerd/bearerd/internal/keyring"
 	"github.com/bearerd/bearerd/internal/records"
+	"github.com/bearerd/bearerd/internal/records/op"
 	"github.com/bearerd/bearerd/internal/revocation"
 	"github.com/bearerd/bearerd/internal/token"
 )
 
 func (s *Suite) log(t *testing.T, entries ...revocation.Entry) revocation.Seq {
 	t.Helper()
-	return must[revocation.Seq](t)(s.store.Commit(t.Context(), records.Batch{Log: entries}))
+	return must[revocation.Seq](t)(s.store.Commit(t.Context(), op.Batch{Log: entries}))
 }
 
 func (s *Suite) page(t *testing.T, after revocation.Seq, limit int) revocation.Page {
@@ -32,14 +33,14 @@ func (s *Suite) page(t *testing.T, after revocation.Seq, limit int) revocation.P
 
 func testBatches(t *testing.T, s *Suite) {
 	ctx := t.Context()
-	seq := must[revocation.Seq](t)(s.store.Commit(ctx, records.Batch{
-		Ops: []records.Op{records.CreateUser{User: user(1)}}, Log: []revocation.Entry{entry(revocation.Subject, "a")}, Audit: []audit.Event{event("a")},
+	seq := must[revocation.Seq](t)(s.store.Commit(ctx, op.Batch{
+		Ops: []op.Op{op.CreateUser{User: user(1)}}, Log: []revocation.Entry{entry(revocation.Subject, "a")}, Audit: []audit.Event{event("a")},
 	}))
-	bad := map[string]records.Batch{
-		"op":    {Ops: []records.Op{records.CreateUser{User: user(2)}, records.CreateUser{User: user(1)}}},
-		"plan":  {Ops: []records.Op{records.CreateUser{User: user(2)}, records.ChangeKeys{Plan: func([]keyring.Key) ([]keyring.Key, error) { return nil, errPlan }}}},
-		"dirty": {Ops: []records.Op{records.CreateUser{User: user(2)}}, Audit: []audit.Event{event("line\nbreak")}},
-		"audit": {Ops: []records.Op{records.CreateUser{User: user(2)}}, Log: []revocation.Entry{entry(revocation.Subject, "b")}, Audit: []audit.Event{event("b"), {}}},
+	bad := map[string]op.Batch{
+		"op":    {Ops: []op.Op{op.CreateUser{User: user(2)}, op.CreateUser{User: user(1)}}},
+		"plan":  {Ops: []op.Op{op.CreateUser{User: user(2)}, op.ChangeKeys{Plan: func([]keyring.Key) ([]keyring.Key, error) { return nil, errPlan }}}},
+		"dirty": {Ops: []op.Op{op.CreateUser{User: user(2)}}, Audit: []audit.Event{event("line\nbreak")}},
+		"audit": {Ops: []op.Op{op.CreateUser{User: user(2)}}, Log: []revocation.Entry{entry(revocation.Subject, "b")}, Audit: []audit.Event{event("b"), {}}},
 	}
 	for name, b := range bad {
 		b.Log = append(b.Log, entry(revocation.Subject, "c"))
@@ -55,7 +56,7 @@ func testBatches(t *testing.T, s *Suite) {
 	if events := must[[]audit.Event](t)(s.store.AuditEvents(ctx, audit.Filter{})); len(events) != 1 {
 		t.Errorf("the audit log has %v", events)
 	}
-	for name, b := range map[string]records.Batch{"empty": {}, "without entries": {Audit: []audit.Event{event("d")}}} {
+	for name, b := range map[string]op.Batch{"empty": {}, "without entries": {Audit: []audit.Event{event("d")}}} {
 		if got := must[revocation.Seq](t)(s.store.Commit(ctx, b)); got != 0 {
 			t.Errorf("%s: committed as %d", name, got)
 		}
@@ -122,7 +123,7 @@ func testPurge(t *testing.T, s *Suite) {
 		case end > 0:
 			one.ExpiresAt = start.Add(end * time.Hour)
 		}
-		s.do(t, records.AddToken{Token: one})
+		s.do(t, op.AddToken{Token: one})
 	}
 	must[[]identity.Failures](t)(s.store.RecordFailure(ctx, []string{"a"}, start, time.Minute))
 
@@ -205,7 +206,7 @@ func testPurgeAhead(t *testing.T, s *Suite) {
 	dead, dying := tok(1), tok(2)
 	dead.ExpiresAt = right.Add(-91 * 24 * time.Hour)
 	dying.ExpiresAt = right.Add(-90*24*time.Hour + time.Hour) // which is listed for an hour yet
-	s.do(t, records.AddToken{Token: dead}, records.AddToken{Token: dying})
+	s.do(t, op.AddToken{Token: dead}, op.AddToken{Token: dying})
 	s.set(right.Add(26 * time.Hour))
 	if err := s.store.Purge(ctx, s.now()); err != nil {
 		t.Fatal(err)
@@ -300,7 +301,7 @@ func testTimes(t *testing.T, s *Suite) {
 	} {
 		one := tok(n)
 		one.CreatedAt = at
-		s.do(t, records.AddToken{Token: one})
+		s.do(t, op.AddToken{Token: one})
 		got := s.token(t, one.ID).CreatedAt
 		if !got.Equal(at.Truncate(time.Microsecond)) || got.Location() != time.UTC {
 			t.Errorf("stored %v, read %v", at, got)
@@ -352,7 +353,7 @@ func testSigningKeys(t *testing.T, s *Suite) {
 
 	a.State, a.RetiredAt, a.GoneAt, a.Sealed = keyring.Gone, start.Add(time.Minute), start.Add(time.Hour), nil
 	b.State = keyring.Active
-	s.do(t, records.ChangeKeys{Plan: plan(a, b)})
+	s.do(t, op.ChangeKeys{Plan: plan(a, b)})
 	stored("rotated in a batch", a, b)
 	if err := s.store.ChangeSigningKeys(ctx, plan(key("c", keyring.Active))); err == nil {
 		t.Error("there are two active keys")
@@ -365,7 +366,7 @@ func testCancelled(t *testing.T, s *Suite) {
 	cancel()
 	calls := map[string]func() error{
 		"Commit": func() error {
-			_, err := s.store.Commit(ctx, records.Batch{Ops: []records.Op{records.CreateUser{User: user(1)}}, Log: []revocation.Entry{entry(revocation.Subject, "x")}})
+			_, err := s.store.Commit(ctx, op.Batch{Ops: []op.Op{op.CreateUser{User: user(1)}}, Log: []revocation.Entry{entry(revocation.Subject, "x")}})
 			return err
 		},
 		"ChangeSigningKeys": func() error { return s.store.ChangeSigningKeys(ctx, plan(key("a", keyring.Active))) },

@@ -9,6 +9,7 @@ import (
 	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/identity"
 	"github.com/bearerd/bearerd/internal/records"
+	"github.com/bearerd/bearerd/internal/records/op"
 )
 
 // named returns user n with another username.
@@ -22,7 +23,7 @@ func named(n int, username string) identity.User {
 func testUsernames(t *testing.T, s *Suite) {
 	ctx := t.Context()
 	ada, zoe := named(1, "Ada"), named(2, "zo\u00eb")
-	s.do(t, records.CreateUser{User: ada}, records.CreateUser{User: zoe})
+	s.do(t, op.CreateUser{User: ada}, op.CreateUser{User: zoe})
 	for spelling, want := range map[string]identity.User{
 		"Ada": ada, "ada": ada, "ADA": ada, " ada ": ada, "ａｄａ": ada, "a\u200bda": ada, "zo\u00eb": zoe, "zoe\u0308": zoe, "ZOE\u0308": zoe,
 	} {
@@ -33,14 +34,14 @@ func testUsernames(t *testing.T, s *Suite) {
 		wantFault(t, err, fault.NotFound)
 	}
 	for _, spelling := range []string{"Ada", "ada", "ADA"} {
-		s.refuse(t, fault.Conflict, records.CreateUser{User: named(3, spelling)})
-		s.refuse(t, fault.Conflict, records.UpdateUser{ID: zoe.ID, Username: &spelling})
+		s.refuse(t, fault.Conflict, op.CreateUser{User: named(3, spelling)})
+		s.refuse(t, fault.Conflict, op.UpdateUser{ID: zoe.ID, Username: &spelling})
 	}
 
 	other, spelled := "grace", "ADA"
-	s.do(t, records.UpdateUser{ID: ada.ID, Username: &spelled}) // another spelling of their own
-	s.do(t, records.UpdateUser{ID: zoe.ID, Username: &other})
-	s.do(t, records.CreateUser{User: named(3, "Zo\u00eb")}) // the name is free
+	s.do(t, op.UpdateUser{ID: ada.ID, Username: &spelled}) // another spelling of their own
+	s.do(t, op.UpdateUser{ID: zoe.ID, Username: &other})
+	s.do(t, op.CreateUser{User: named(3, "Zo\u00eb")}) // the name is free
 	ada.Username, zoe.Username = spelled, other
 	same(t, "the user spelled otherwise", *must[records.Principal](t)(s.principal(ctx, ada.ID)).User, ada)
 	same(t, "the renamed user", *must[records.Principal](t)(s.store.Principal(ctx, records.Who{Username: "Grace"})).User, zoe)
@@ -54,14 +55,14 @@ func testOwners(t *testing.T, s *Suite) {
 	ctx := t.Context()
 	u := user(1)
 	u.Owner, u.PasswordChangedAt = "django", time.Unix(1_700_000_000, 123_000).UTC()
-	s.do(t, records.CreateUser{User: u},
-		records.CreateRole{Role: access.Role{Name: "r", Owner: "django"}},
-		records.CreateCollection{Collection: records.Collection{ID: 4, Name: "Fish", Owner: "django"}},
-		records.CreateClient{Client: identity.Client{ID: "ci", Owner: "django"}},
-		records.AddBinding{Binding: access.Binding{ID: "b", User: u.ID, Role: "r", Path: "/", Owner: "django"}})
+	s.do(t, op.CreateUser{User: u},
+		op.CreateRole{Role: access.Role{Name: "r", Owner: "django"}},
+		op.CreateCollection{Collection: records.Collection{ID: 4, Name: "Fish", Owner: "django"}},
+		op.CreateClient{Client: identity.Client{ID: "ci", Owner: "django"}},
+		op.AddBinding{Binding: access.Binding{ID: "b", User: u.ID, Role: "r", Path: "/", Owner: "django"}})
 	name := "Other"
-	s.do(t, records.UpdateUser{ID: u.ID, Name: &name}, records.UpdateRole{Role: access.Role{Name: "r"}},
-		records.UpdateCollection{Collection: records.Collection{ID: 4, Name: "Fishes"}}, records.UpdateClient{Client: identity.Client{ID: "ci"}})
+	s.do(t, op.UpdateUser{ID: u.ID, Name: &name}, op.UpdateRole{Role: access.Role{Name: "r"}},
+		op.UpdateCollection{Collection: records.Collection{ID: 4, Name: "Fishes"}}, op.UpdateClient{Client: identity.Client{ID: "ci"}})
 	u.Name = name
 	same(t, "the user", *must[records.Principal](t)(s.principal(ctx, u.ID)).User, u)
 	same(t, "the role", must[[]access.Role](t)(s.store.Roles(ctx)), []access.Role{{Name: "r", Owner: "django"}})
@@ -70,7 +71,7 @@ func testOwners(t *testing.T, s *Suite) {
 	same(t, "the binding", must[[]access.Binding](t)(s.store.Bindings(ctx, records.BindingQuery{})),
 		[]access.Binding{{ID: "b", User: u.ID, Role: "r", Path: "/", Owner: "django"}})
 	owner, later := "", u.PasswordChangedAt.Add(time.Hour)
-	s.do(t, records.UpdateUser{ID: u.ID, Owner: &owner, PasswordChangedAt: &later})
+	s.do(t, op.UpdateUser{ID: u.ID, Owner: &owner, PasswordChangedAt: &later})
 	u.Owner, u.PasswordChangedAt = owner, later
 	same(t, "the user of nobody", *must[records.Principal](t)(s.principal(ctx, u.ID)).User, u)
 }
@@ -86,18 +87,18 @@ func testLinks(t *testing.T, s *Suite) {
 		{Source: "django", ExternalID: "71", UserID: two.ID, LinkedAt: at},
 		{Source: "orcid", ExternalID: "7", UserID: one.ID, LinkedAt: at},
 	}
-	s.do(t, records.CreateUser{User: one}, records.CreateUser{User: two})
+	s.do(t, op.CreateUser{User: one}, op.CreateUser{User: two})
 	for _, l := range links {
-		s.do(t, records.AddLink{Link: l})
+		s.do(t, op.AddLink{Link: l})
 	}
-	s.refuse(t, fault.Conflict, records.AddLink{Link: records.Link{Source: "django", ExternalID: "7", UserID: two.ID}})
-	s.refuse(t, fault.Invalid, records.AddLink{Link: records.Link{Source: "django", ExternalID: "8", UserID: "nobody"}})
+	s.refuse(t, fault.Conflict, op.AddLink{Link: records.Link{Source: "django", ExternalID: "7", UserID: two.ID}})
+	s.refuse(t, fault.Invalid, op.AddLink{Link: records.Link{Source: "django", ExternalID: "8", UserID: "nobody"}})
 	same(t, "nobody's, of no source", must[[]records.Link](t)(s.store.Links(ctx, records.LinkQuery{})), []records.Link(nil))
 	same(t, "another source's", must[[]records.Link](t)(s.store.Links(ctx, records.LinkQuery{Source: "orcid"})), links[2:])
 	same(t, "a source's", must[[]records.Link](t)(s.store.Links(ctx, records.LinkQuery{Source: "django"})), links[:2])
 	same(t, "a user's", must[[]records.Link](t)(s.store.Links(ctx, records.LinkQuery{User: one.ID})), []records.Link{links[0], links[2]})
 	testLinkedUsers(t, s, one, two)
-	s.do(t, records.RemoveUser{ID: one.ID})
+	s.do(t, op.RemoveUser{ID: one.ID})
 	same(t, "after the user", must[[]records.Link](t)(s.store.Links(ctx, records.LinkQuery{Source: "django"})), links[1:2])
 	same(t, "after the user, of the other source", must[[]records.Link](t)(s.store.Links(ctx, records.LinkQuery{Source: "orcid"})), []records.Link(nil))
 }
@@ -126,16 +127,16 @@ func testLinkedUsers(t *testing.T, s *Suite, one, two identity.User) {
 func testAuditNames(t *testing.T, s *Suite) {
 	ctx := t.Context()
 	u := named(1, "Ada")
-	s.do(t, records.CreateUser{User: u})
+	s.do(t, op.CreateUser{User: u})
 	at := time.Unix(1_700_000_000, 0).UTC()
 	event := audit.Event{At: at, Actor: u.ID, Action: audit.UserUpdate, Target: u.ID, Outcome: audit.OK}
 	typed := event
 	typed.Actor, typed.Action, typed.TargetName = "", audit.Login, "ADA "
 	before := typed
 	before.Target, before.TargetName = "ada", "aDa"
-	must[any](t)(s.store.Commit(ctx, records.Batch{Audit: []audit.Event{event, typed, before}}))
-	must[any](t)(s.store.Commit(ctx, records.Batch{
-		Ops:   []records.Op{records.RemoveUser{ID: u.ID}},
+	must[any](t)(s.store.Commit(ctx, op.Batch{Audit: []audit.Event{event, typed, before}}))
+	must[any](t)(s.store.Commit(ctx, op.Batch{
+		Ops:   []op.Op{op.RemoveUser{ID: u.ID}},
 		Audit: []audit.Event{{At: at, Actor: "cli", Action: audit.UserRemove, Target: u.ID, TargetName: "Ada", Outcome: audit.OK}},
 	}))
 	var got [][3]string

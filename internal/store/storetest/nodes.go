@@ -11,6 +11,8 @@ import (
 	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/keyring"
 	"github.com/bearerd/bearerd/internal/records"
+	"github.com/bearerd/bearerd/internal/records/contract"
+	"github.com/bearerd/bearerd/internal/records/op"
 	"github.com/bearerd/bearerd/internal/revocation"
 	"github.com/bearerd/bearerd/internal/token"
 )
@@ -25,9 +27,9 @@ func patiently(do func() error) error {
 }
 
 // each runs do on two nodes, several times at once on each.
-func (s *Suite) each(do func(node, n int, store records.Store)) {
+func (s *Suite) each(do func(node, n int, store contract.Store)) {
 	var all sync.WaitGroup
-	for node, store := range []records.Store{s.store, s.open()} {
+	for node, store := range []contract.Store{s.store, s.open()} {
 		for n := range 4 {
 			all.Go(func() { do(node, n, store) })
 		}
@@ -38,15 +40,15 @@ func (s *Suite) each(do func(node, n int, store records.Store)) {
 func testTwoNodesSpend(t *testing.T, s *Suite) {
 	for round := range 10 {
 		old := tok(round)
-		s.do(t, records.AddToken{Token: old})
+		s.do(t, op.AddToken{Token: old})
 		var won atomic.Int32
-		s.each(func(node, n int, store records.Store) {
+		s.each(func(node, n int, store contract.Store) {
 			next := tok(1000)
 			next.ID = fmt.Sprint(round, node, n)
 			next.Digest = token.Digest(next.ID)
 			err := patiently(func() error {
-				_, err := store.Commit(t.Context(), records.Batch{
-					Ops: []records.Op{records.SpendToken{ID: old.ID, At: start, Reason: "used"}, records.AddToken{Token: next}},
+				_, err := store.Commit(t.Context(), op.Batch{
+					Ops: []op.Op{op.SpendToken{ID: old.ID, At: start, Reason: "used"}, op.AddToken{Token: next}},
 				})
 				return err
 			})
@@ -71,25 +73,25 @@ func testTwoNodesSpend(t *testing.T, s *Suite) {
 func testTwoNodesLinks(t *testing.T, s *Suite) {
 	for round := range 5 {
 		u := user(round)
-		s.do(t, records.CreateUser{User: u})
+		s.do(t, op.CreateUser{User: u})
 		secret := token.Digest(u.ID)
-		s.do(t, records.AddPasswordLink{Link: records.PasswordLink{Digest: secret, UserID: u.ID, ExpiresAt: start.Add(time.Hour)}})
+		s.do(t, op.AddPasswordLink{Link: records.PasswordLink{Digest: secret, UserID: u.ID, ExpiresAt: start.Add(time.Hour)}})
 		for i := range 8 {
-			s.do(t, records.AddLink{Link: records.Link{Source: "orcid", ExternalID: fmt.Sprint(round, i), UserID: u.ID}})
+			s.do(t, op.AddLink{Link: records.Link{Source: "orcid", ExternalID: fmt.Sprint(round, i), UserID: u.ID}})
 		}
 		var removed, used atomic.Int32
-		attempt := func(store records.Store, count *atomic.Int32, ops ...records.Op) {
-			switch err := patiently(func() error { _, err := store.Commit(t.Context(), records.Batch{Ops: ops}); return err }); {
+		attempt := func(store contract.Store, count *atomic.Int32, ops ...op.Op) {
+			switch err := patiently(func() error { _, err := store.Commit(t.Context(), op.Batch{Ops: ops}); return err }); {
 			case err == nil:
 				count.Add(1)
 			case !fault.Is(err, fault.Conflict):
 				t.Error(err)
 			}
 		}
-		s.each(func(node, n int, store records.Store) {
-			attempt(store, &removed, records.RemoveLink{Source: "orcid", ExternalID: fmt.Sprint(round, 4*node+n)},
-				records.RequireLink{UserID: u.ID, Sources: []string{"orcid"}})
-			attempt(store, &used, records.SpendPasswordLink{Digest: secret, Now: start})
+		s.each(func(node, n int, store contract.Store) {
+			attempt(store, &removed, op.RemoveLink{Source: "orcid", ExternalID: fmt.Sprint(round, 4*node+n)},
+				op.RequireLink{UserID: u.ID, Sources: []string{"orcid"}})
+			attempt(store, &used, op.SpendPasswordLink{Digest: secret, Now: start})
 		})
 		if removed.Load() != 7 || used.Load() != 1 {
 			t.Fatalf("%d of 8 links were removed, and the link was used %d times", removed.Load(), used.Load())
@@ -103,25 +105,25 @@ func testTwoNodesLinks(t *testing.T, s *Suite) {
 func testTwoTabs(t *testing.T, s *Suite) {
 	for round := range 10 {
 		name := func(parts ...any) string { return fmt.Sprintln(append([]any{"tabs", round}, parts...)...) }
-		add := func(id, origin string) records.AddToken {
+		add := func(id, origin string) op.AddToken {
 			one := tok(0)
 			one.ID, one.Digest, one.IssuedFor, one.Kind = id, token.Digest(id), origin, token.KindRefresh
-			return records.AddToken{Token: one}
+			return op.AddToken{Token: one}
 		}
 		origin, first, second := name("origin"), name("first"), name("second")
 		s.do(t, add(origin, ""))
-		s.do(t, records.SpendToken{ID: origin, At: start, Reason: "used", Siblings: "sibling used"}, add(first, origin), add(second, origin))
+		s.do(t, op.SpendToken{ID: origin, At: start, Reason: "used", Siblings: "sibling used"}, add(first, origin), add(second, origin))
 		var used, again atomic.Int32
-		s.each(func(node, n int, store records.Store) {
-			ops := []records.Op{records.SpendAgain{ID: origin, Since: start, Reason: "used"}, add(name("late", node, n), origin)}
+		s.each(func(node, n int, store contract.Store) {
+			ops := []op.Op{op.SpendAgain{ID: origin, Since: start, Reason: "used"}, add(name("late", node, n), origin)}
 			count := &again
 			if n%2 == 0 {
 				spent := []string{first, second}[node]
-				ops = []records.Op{records.SpendToken{ID: spent, At: start, Reason: "used", Siblings: "sibling used"}, add(name("next", node, n), spent)}
+				ops = []op.Op{op.SpendToken{ID: spent, At: start, Reason: "used", Siblings: "sibling used"}, add(name("next", node, n), spent)}
 				count = &used
 			}
 			err := patiently(func() error {
-				_, err := store.Commit(t.Context(), records.Batch{Ops: ops})
+				_, err := store.Commit(t.Context(), op.Batch{Ops: ops})
 				return err
 			})
 			switch {
@@ -144,7 +146,7 @@ func testTwoTabs(t *testing.T, s *Suite) {
 
 func testTwoNodesKeys(t *testing.T, s *Suite) {
 	var made atomic.Int32
-	s.each(func(node, n int, store records.Store) {
+	s.each(func(node, n int, store contract.Store) {
 		err := patiently(func() error {
 			return store.ChangeSigningKeys(t.Context(), func(now []keyring.Key) ([]keyring.Key, error) {
 				if len(now) > 0 {
@@ -181,12 +183,12 @@ func testTwoNodesLog(t *testing.T, s *Suite) {
 			}
 		})
 	}
-	s.each(func(node, n int, store records.Store) {
+	s.each(func(node, n int, store contract.Store) {
 		for i := range batches {
 			id := fmt.Sprint(node, "/", n, "/", i)
 			var seq revocation.Seq
 			err := patiently(func() (err error) {
-				seq, err = store.Commit(t.Context(), records.Batch{Log: []revocation.Entry{entry(revocation.Token, "first"), entry(revocation.Token, id)}})
+				seq, err = store.Commit(t.Context(), op.Batch{Log: []revocation.Entry{entry(revocation.Token, "first"), entry(revocation.Token, id)}})
 				return err
 			})
 			if err != nil {
@@ -214,7 +216,7 @@ func testTwoNodesLog(t *testing.T, s *Suite) {
 }
 
 // follow reads the log as a node does, until it has all of it after stop.
-func follow(t *testing.T, store records.Store, stop <-chan struct{}) error {
+func follow(t *testing.T, store contract.Store, stop <-chan struct{}) error {
 	var last revocation.Seq
 	for {
 		over := false

@@ -6,6 +6,7 @@ import (
 
 	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/records"
+	"github.com/bearerd/bearerd/internal/records/op"
 	"github.com/bearerd/bearerd/internal/token"
 )
 
@@ -18,7 +19,7 @@ func testNotices(t *testing.T, s *Suite) {
 		if change != nil {
 			change(&one)
 		}
-		s.do(t, records.AddToken{Token: one})
+		s.do(t, op.AddToken{Token: one})
 	}
 	add("later", 3*time.Hour, nil)
 	add("sooner", 2*time.Hour, func(one *records.StoredToken) { one.Kind = token.KindExchangeKey })
@@ -41,10 +42,10 @@ func testNotices(t *testing.T, s *Suite) {
 	}
 	expiring("all", 100, "sooner", "later", "at the end")
 	expiring("the first", 1, "sooner")
-	s.do(t, records.ClaimNotice{ID: "sooner", At: start})
-	s.refuse(t, fault.Conflict, records.ClaimNotice{ID: "sooner", At: start})
-	s.refuse(t, fault.Conflict, records.ClaimNotice{ID: "nothing", At: start})
+	s.do(t, op.ClaimNotice{ID: "sooner", At: start})
+	s.refuse(t, fault.Conflict, op.ClaimNotice{ID: "sooner", At: start})
+	s.refuse(t, fault.Conflict, op.ClaimNotice{ID: "nothing", At: start})
 	expiring("the rest", 100, "later", "at the end")
-	s.do(t, records.ClaimNotice{ID: "sooner"})
+	s.do(t, op.ClaimNotice{ID: "sooner"})
 	expiring("all again, as the notice failed", 100, "sooner", "later", "at the end")
 }

@@ -10,6 +10,8 @@ import (
 	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/identity"
 	"github.com/bearerd/bearerd/internal/records"
+	"github.com/bearerd/bearerd/internal/records/contract"
+	"github.com/bearerd/bearerd/internal/records/op"
 )
 
 const hr, other = "scim:hr", "scim:other"
@@ -33,9 +35,9 @@ func ids(w records.Window[records.OwnedUser]) (list []string) {
 func testOwnedUsers(t *testing.T, s *Suite) {
 	ctx := t.Context()
 	for i := range 5 {
-		s.do(t, records.CreateUser{User: owned(i, hr)})
+		s.do(t, op.CreateUser{User: owned(i, hr)})
 	}
-	s.do(t, records.CreateUser{User: owned(7, other)}, records.CreateUser{User: owned(8, "")})
+	s.do(t, op.CreateUser{User: owned(7, other)}, op.CreateUser{User: owned(8, "")})
 	find := func(q records.OwnedQuery) records.Window[records.OwnedUser] {
 		t.Helper()
 		return must[records.Window[records.OwnedUser]](t)(s.store.OwnedUsers(ctx, q))
@@ -55,9 +57,9 @@ func testOwnedUsers(t *testing.T, s *Suite) {
 
 	one := owned(1, hr)
 	person := records.Person{GivenName: "Ada", FamilyName: "Lovelace", EmailType: "home", Inactive: true}
-	s.do(t, records.AddLink{Link: records.Link{Source: hr, ExternalID: "x-1", UserID: one.ID, LinkedAt: start}},
-		records.AddLink{Link: records.Link{Source: other, ExternalID: "o-1", UserID: one.ID, LinkedAt: start}},
-		records.DescribeUser{ID: one.ID, Person: &person}, records.DescribeUser{ID: one.ID, Inactive: new(true)})
+	s.do(t, op.AddLink{Link: records.Link{Source: hr, ExternalID: "x-1", UserID: one.ID, LinkedAt: start}},
+		op.AddLink{Link: records.Link{Source: other, ExternalID: "o-1", UserID: one.ID, LinkedAt: start}},
+		op.DescribeUser{ID: one.ID, Person: &person}, op.DescribeUser{ID: one.ID, Inactive: new(true)})
 	for what, q := range map[string]records.OwnedQuery{
 		"by id": {ID: one.ID}, "by name": {Username: " " + one.Username + " "}, "by external id": {ExternalID: "x-1"},
 		"by all": {ID: one.ID, Username: one.Username, ExternalID: "x-1"},
@@ -70,14 +72,14 @@ func testOwnedUsers(t *testing.T, s *Suite) {
 	}
 	same(t, "by another's external id", find(records.OwnedQuery{Owner: hr, ExternalID: "o-1", Limit: 10}).Total, 0)
 	same(t, "an external id in another case", find(records.OwnedQuery{Owner: hr, ExternalID: "X-1", Limit: 10}).Total, 0)
-	s.do(t, records.DescribeUser{ID: one.ID, Person: &records.Person{GivenName: "A"}})
+	s.do(t, op.DescribeUser{ID: one.ID, Person: &records.Person{GivenName: "A"}})
 	same(t, "described again", find(records.OwnedQuery{Owner: hr, ID: one.ID, Limit: 1}).Items[0].Person, records.Person{GivenName: "A", Inactive: true})
-	s.refuse(t, fault.NotFound, records.DescribeUser{ID: "nobody"})
-	s.refuse(t, fault.NotFound, records.AdoptUser{ID: "nobody", Owner: hr})
-	s.refuse(t, fault.Conflict, records.AdoptUser{ID: owned(7, "").ID, Owner: hr})
-	s.do(t, records.AdoptUser{ID: owned(8, "").ID, Owner: hr})
+	s.refuse(t, fault.NotFound, op.DescribeUser{ID: "nobody"})
+	s.refuse(t, fault.NotFound, op.AdoptUser{ID: "nobody", Owner: hr})
+	s.refuse(t, fault.Conflict, op.AdoptUser{ID: owned(7, "").ID, Owner: hr})
+	s.do(t, op.AdoptUser{ID: owned(8, "").ID, Owner: hr})
 	same(t, "adopted", find(records.OwnedQuery{Owner: hr, ID: owned(8, "").ID}).Total, 1)
-	s.do(t, records.RemoveUser{ID: one.ID})
+	s.do(t, op.RemoveUser{ID: one.ID})
 
 	found := must[[]identity.User](t)(s.store.UsersByID(ctx, []string{owned(7, "").ID, "nobody", owned(0, "").ID, owned(0, "").ID}))
 	same(t, "users by id", len(found), 2)
@@ -107,9 +109,9 @@ func testOwnedWindows(t *testing.T, s *Suite) {
 	for n := range 90 {
 		u := owned(n, []string{hr, other, ""}[n%3])
 		u.ID = fmt.Sprintf("%x%c-%03d", (n*7)%16, 'a'+n%5, n)
-		s.do(t, records.CreateUser{User: u})
+		s.do(t, op.CreateUser{User: u})
 		if u.Owner == "" {
-			s.do(t, records.AdoptUser{ID: u.ID, Owner: hr})
+			s.do(t, op.AdoptUser{ID: u.ID, Owner: hr})
 			u.Owner = hr
 		}
 		left[u.Owner] = append(left[u.Owner], u.ID)
@@ -117,13 +119,13 @@ func testOwnedWindows(t *testing.T, s *Suite) {
 	check("created")
 	for owner := range left {
 		for len(left[owner]) > 20 {
-			s.do(t, records.RemoveUser{ID: left[owner][3]})
+			s.do(t, op.RemoveUser{ID: left[owner][3]})
 			left[owner] = slices.Delete(left[owner], 3, 4)
 		}
 	}
 	check("removed")
 	// A transaction that is rolled back counts nobody.
-	s.refuse(t, fault.NotFound, records.CreateUser{User: owned(200, hr)}, records.AdoptUser{ID: "nobody", Owner: hr})
+	s.refuse(t, fault.NotFound, op.CreateUser{User: owned(200, hr)}, op.AdoptUser{ID: "nobody", Owner: hr})
 	check("refused")
 	same(t, "far beyond the end", must[records.Window[records.OwnedUser]](t)(s.store.OwnedUsers(ctx, records.OwnedQuery{Owner: hr, Skip: math.MaxInt, Limit: 10})),
 		records.Window[records.OwnedUser]{Total: 20})
@@ -134,9 +136,9 @@ func testOwnedWindows(t *testing.T, s *Suite) {
 func testGroups(t *testing.T, s *Suite) {
 	ctx := t.Context()
 	for i := range 3 {
-		s.do(t, records.CreateUser{User: owned(i, hr)})
+		s.do(t, op.CreateUser{User: owned(i, hr)})
 	}
-	s.do(t, records.CreateUser{User: owned(3, "")})
+	s.do(t, op.CreateUser{User: owned(3, "")})
 	a, b, c := owned(0, hr).ID, owned(1, hr).ID, owned(2, hr).ID
 	find := func(q records.GroupQuery) records.Window[records.Group] {
 		t.Helper()
@@ -152,25 +154,25 @@ func testGroups(t *testing.T, s *Suite) {
 		}
 		same(t, what, got, want)
 	}
-	s.do(t, records.CreateGroup{Group: records.Group{ID: "g1", Owner: hr, Name: "Curators", ExternalID: "e"}},
-		records.UpdateGroup{ID: "g1", Version: 1, Add: []string{b, a}})
-	s.do(t, records.CreateGroup{Group: records.Group{ID: "g2", Owner: other, Name: "Curators"}})
-	s.refuse(t, fault.Conflict, records.CreateGroup{Group: records.Group{ID: "g3", Owner: hr, Name: "curators"}})
+	s.do(t, op.CreateGroup{Group: records.Group{ID: "g1", Owner: hr, Name: "Curators", ExternalID: "e"}},
+		op.UpdateGroup{ID: "g1", Version: 1, Add: []string{b, a}})
+	s.do(t, op.CreateGroup{Group: records.Group{ID: "g2", Owner: other, Name: "Curators"}})
+	s.refuse(t, fault.Conflict, op.CreateGroup{Group: records.Group{ID: "g3", Owner: hr, Name: "curators"}})
 	members("created", 2, a, b)
 	got := find(records.GroupQuery{Owner: hr, Name: "CURATORS", ExternalID: "e", Limit: 5})
 	same(t, "found", got, records.Window[records.Group]{Total: 1, Items: []records.Group{{ID: "g1", Owner: hr, Name: "Curators", ExternalID: "e", Version: 2}}})
 	same(t, "another's", find(records.GroupQuery{Owner: hr, ID: "g2", Limit: 5}).Total, 0)
 	same(t, "counted", find(records.GroupQuery{Owner: hr}), records.Window[records.Group]{Total: 1})
 
-	s.refuse(t, fault.Conflict, records.UpdateGroup{ID: "g1", Version: 1, Add: []string{c}})
-	s.refuse(t, fault.NotFound, records.UpdateGroup{ID: "none", Version: 1})
+	s.refuse(t, fault.Conflict, op.UpdateGroup{ID: "g1", Version: 1, Add: []string{c}})
+	s.refuse(t, fault.NotFound, op.UpdateGroup{ID: "none", Version: 1})
 	members("refused", 2, a, b)
-	s.do(t, records.UpdateGroup{ID: "g1", Version: 2, Add: []string{c, a, "nobody"}, Remove: []string{b, "nobody"}})
+	s.do(t, op.UpdateGroup{ID: "g1", Version: 2, Add: []string{c, a, "nobody"}, Remove: []string{b, "nobody"}})
 	members("changed", 3, a, c)
 
 	// An administrator has put b into the group, and c into the one that it is renamed to.
-	s.do(t, records.SetGroups{ID: b, Groups: []string{"Curators"}}, records.SetGroups{ID: c, Groups: []string{"Staff"}})
-	s.do(t, records.UpdateGroup{ID: "g1", Version: 3, Add: []string{b}, Remove: []string{b}})
+	s.do(t, op.SetGroups{ID: b, Groups: []string{"Curators"}}, op.SetGroups{ID: c, Groups: []string{"Staff"}})
+	s.do(t, op.UpdateGroup{ID: "g1", Version: 3, Add: []string{b}, Remove: []string{b}})
 	members("another's membership", 4, a, c)
 	for what, c := range map[string]struct {
 		q    records.GroupQuery
@@ -183,30 +185,30 @@ func testGroups(t *testing.T, s *Suite) {
 		w := find(c.q)
 		same(t, "the groups of "+what, []int{w.Total, len(w.Items)}, []int{c.want, c.want})
 	}
-	s.do(t, records.CreateGroup{Group: records.Group{ID: "g4", Owner: hr, Name: "Taken"}})
-	s.refuse(t, fault.Conflict, records.UpdateGroup{ID: "g1", Version: 4, Name: new("taken")})
-	s.do(t, records.UpdateGroup{ID: "g1", Version: 4, Name: new("Staff"), ExternalID: new("f")})
+	s.do(t, op.CreateGroup{Group: records.Group{ID: "g4", Owner: hr, Name: "Taken"}})
+	s.refuse(t, fault.Conflict, op.UpdateGroup{ID: "g1", Version: 4, Name: new("taken")})
+	s.do(t, op.UpdateGroup{ID: "g1", Version: 4, Name: new("Staff"), ExternalID: new("f")})
 	members("renamed", 5, a)
 	same(t, "b", must[records.Principal](t)(s.principal(ctx, b)).User.Groups, []string{"Curators"})
 	same(t, "c", len(must[records.Principal](t)(s.principal(ctx, c)).User.SetBy), 0)
 	same(t, "a", must[records.Principal](t)(s.principal(ctx, a)).User.SetBy, map[string]string{"Staff": hr})
-	s.refuse(t, fault.Conflict, records.RemoveGroup{ID: "g1", Version: 4})
-	s.do(t, records.RemoveGroup{ID: "g1", Version: 5})
+	s.refuse(t, fault.Conflict, op.RemoveGroup{ID: "g1", Version: 4})
+	s.do(t, op.RemoveGroup{ID: "g1", Version: 5})
 	same(t, "a, afterwards", len(must[records.Principal](t)(s.principal(ctx, a)).User.Groups), 0)
 	same(t, "c, afterwards", must[records.Principal](t)(s.principal(ctx, c)).User.Groups, []string{"Staff"})
 }
 
 // testTwoNodesGroup tests that of two who change one version of a group one is refused.
 func testTwoNodesGroup(t *testing.T, s *Suite) {
-	nodes := []records.Store{s.store, s.open()}
-	s.do(t, records.CreateUser{User: owned(0, hr)}, records.CreateGroup{Group: records.Group{ID: "g", Owner: hr, Name: "g"}})
+	nodes := []contract.Store{s.store, s.open()}
+	s.do(t, op.CreateUser{User: owned(0, hr)}, op.CreateGroup{Group: records.Group{ID: "g", Owner: hr, Name: "g"}})
 	for version := int64(1); version <= 10; version++ {
 		errs := make([]error, len(nodes))
 		var done sync.WaitGroup
 		for i, node := range nodes {
 			done.Go(func() {
-				_, errs[i] = node.Commit(t.Context(), records.Batch{Ops: []records.Op{
-					records.UpdateGroup{ID: "g", Version: version, Add: []string{owned(0, hr).ID}},
+				_, errs[i] = node.Commit(t.Context(), op.Batch{Ops: []op.Op{
+					op.UpdateGroup{ID: "g", Version: version, Add: []string{owned(0, hr).ID}},
 				}})
 			})
 		}

@@ -8,21 +8,22 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/bearerd/bearerd/internal/fault"
-	"github.com/bearerd/bearerd/internal/records"
+	"github.com/bearerd/bearerd/internal/records/contract"
+	"github.com/bearerd/bearerd/internal/records/upkeep"
 )
 
 func testShadows(t *testing.T, s *Suite) {
-	example := func(n int) records.ShadowExample {
-		return records.ShadowExample{At: start.Add(time.Duration(n) * time.Second), Method: "GET", Path: fmt.Sprintf("/api/%d", n), Status: 200}
+	example := func(n int) upkeep.ShadowExample {
+		return upkeep.ShadowExample{At: start.Add(time.Duration(n) * time.Second), Method: "GET", Path: fmt.Sprintf("/api/%d", n), Status: 200}
 	}
-	seen := func(token string, n ...int) records.Shadow {
-		one := records.Shadow{Route: "/api/", Reason: "revoked", TokenID: token, Count: int64(len(n)), Disagreed: int64(len(n)), LastAt: example(n[0]).At}
+	seen := func(token string, n ...int) upkeep.Shadow {
+		one := upkeep.Shadow{Route: "/api/", Reason: "revoked", TokenID: token, Count: int64(len(n)), Disagreed: int64(len(n)), LastAt: example(n[0]).At}
 		for _, i := range n {
 			one.Examples = append(one.Examples, example(i))
 		}
 		return one
 	}
-	add := func(store records.Store, all ...records.Shadow) {
+	add := func(store contract.Store, all ...upkeep.Shadow) {
 		t.Helper()
 		if err := store.AddShadows(t.Context(), all); err != nil {
 			t.Fatal(err)
@@ -41,7 +42,7 @@ func testShadows(t *testing.T, s *Suite) {
 	}
 	merged := seen("b", 9, 5, 4, 3, 2)
 	merged.Count, merged.Disagreed = 7, 7
-	if diff := cmp.Diff([]records.Shadow{seen("a", 1), merged}, page.Items); diff != "" {
+	if diff := cmp.Diff([]upkeep.Shadow{seen("a", 1), merged}, page.Items); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
 	page, err = s.store.ShadowList(t.Context(), page.Next, 2)
@@ -68,11 +69,11 @@ func testShadows(t *testing.T, s *Suite) {
 
 // There are no more rows than may be: what is new then counts without its token.
 func testManyShadows(t *testing.T, s *Suite) {
-	var all []records.Shadow
-	for n := range records.MaxShadows {
-		all = append(all, records.Shadow{Route: "/", Reason: "expired", TokenID: fmt.Sprintf("t%05d", n), Count: 1, LastAt: start})
+	var all []upkeep.Shadow
+	for n := range upkeep.MaxShadows {
+		all = append(all, upkeep.Shadow{Route: "/", Reason: "expired", TokenID: fmt.Sprintf("t%05d", n), Count: 1, LastAt: start})
 	}
-	for _, batch := range [][]records.Shadow{all, {
+	for _, batch := range [][]upkeep.Shadow{all, {
 		{Route: "/", Reason: "expired", TokenID: "new", Count: 2, LastAt: start},
 		{Route: "/", Reason: "expired", TokenID: "newer", Count: 3, LastAt: start},
 		{Route: "/", Reason: "expired", TokenID: "t00001", Count: 4, LastAt: start},

@@ -5,8 +5,9 @@ import (
 	"time"
 
 	"github.com/bearerd/bearerd/internal/fault"
-	"github.com/bearerd/bearerd/internal/identity"
+	"github.com/bearerd/bearerd/internal/passhash"
 	"github.com/bearerd/bearerd/internal/records"
+	"github.com/bearerd/bearerd/internal/records/op"
 	"github.com/bearerd/bearerd/internal/token"
 )
 
@@ -16,32 +17,32 @@ func testMemberships(t *testing.T, s *Suite) {
 	ctx := t.Context()
 	u := user(1)
 	u.Groups = []string{"staff"}
-	s.do(t, records.CreateUser{User: u})
+	s.do(t, op.CreateUser{User: u})
 	check := func(what string, groups []string, by map[string]string) {
 		t.Helper()
 		got := must[records.Principal](t)(s.principal(ctx, u.ID)).User
 		same(t, what, got.Groups, groups)
 		same(t, what+", set by", got.SetBy, by)
 	}
-	s.do(t, records.SetGroups{ID: u.ID, Source: "orcid", Groups: []string{"curators", "staff"}})
+	s.do(t, op.SetGroups{ID: u.ID, Source: "orcid", Groups: []string{"curators", "staff"}})
 	check("a source adds", []string{"curators", "staff"}, map[string]string{"curators": "orcid"})
-	s.do(t, records.SetGroups{ID: u.ID, Source: "scim:hr", Groups: []string{"visitors"}})
-	s.do(t, records.SetGroups{ID: u.ID, Source: "orcid"})
+	s.do(t, op.SetGroups{ID: u.ID, Source: "scim:hr", Groups: []string{"visitors"}})
+	s.do(t, op.SetGroups{ID: u.ID, Source: "orcid"})
 	check("a source takes out its own", []string{"staff", "visitors"}, map[string]string{"visitors": "scim:hr"})
-	s.do(t, records.SetGroups{ID: u.ID, Groups: []string{"readers"}})
+	s.do(t, op.SetGroups{ID: u.ID, Groups: []string{"readers"}})
 	check("administrators replace theirs", []string{"readers", "visitors"}, map[string]string{"visitors": "scim:hr"})
-	s.do(t, records.UpdateUser{ID: u.ID, Groups: &[]string{"readers", "visitors", "writers"}})
+	s.do(t, op.UpdateUser{ID: u.ID, Groups: &[]string{"readers", "visitors", "writers"}})
 	check("a list keeps who set what stays", []string{"readers", "visitors", "writers"}, map[string]string{"visitors": "scim:hr"})
-	s.do(t, records.UpdateUser{ID: u.ID, Groups: &[]string{}})
+	s.do(t, op.UpdateUser{ID: u.ID, Groups: &[]string{}})
 	check("a list is all", nil, nil)
-	s.refuse(t, fault.NotFound, records.SetGroups{ID: "nobody", Source: "orcid"})
+	s.refuse(t, fault.NotFound, op.SetGroups{ID: "nobody", Source: "orcid"})
 }
 
 // testByLink tests that a user is found by a link, and by nothing that resembles it.
 func testByLink(t *testing.T, s *Suite) {
 	ctx := t.Context()
 	u := user(1)
-	s.do(t, records.CreateUser{User: u}, records.AddLink{Link: records.Link{Source: "orcid", ExternalID: "0000-0001", UserID: u.ID, LinkedAt: start}})
+	s.do(t, op.CreateUser{User: u}, op.AddLink{Link: records.Link{Source: "orcid", ExternalID: "0000-0001", UserID: u.ID, LinkedAt: start}})
 	found := must[records.Principal](t)(s.store.Principal(ctx, records.Who{Source: "orcid", ExternalID: "0000-0001"}))
 	same(t, "by link", found.User.ID, u.ID)
 	for _, who := range []records.Who{
@@ -54,37 +55,37 @@ func testByLink(t *testing.T, s *Suite) {
 		_, err := s.store.Principal(ctx, who)
 		wantFault(t, err, fault.NotFound)
 	}
-	s.do(t, records.RemoveLink{Source: "orcid", ExternalID: "0000-0001"})
+	s.do(t, op.RemoveLink{Source: "orcid", ExternalID: "0000-0001"})
 	_, err := s.store.Principal(ctx, records.Who{Source: "orcid", ExternalID: "0000-0001"})
 	wantFault(t, err, fault.NotFound)
-	s.refuse(t, fault.NotFound, records.RemoveLink{Source: "orcid", ExternalID: "0000-0001"})
+	s.refuse(t, fault.NotFound, op.RemoveLink{Source: "orcid", ExternalID: "0000-0001"})
 }
 
 // testRequireLink tests that a user can be left with a link of one of some sources.
 func testRequireLink(t *testing.T, s *Suite) {
 	one, two := user(1), user(2)
-	link := func(source, id, subject string) records.Op {
-		return records.AddLink{Link: records.Link{Source: source, ExternalID: id, UserID: subject, LinkedAt: start}}
+	link := func(source, id, subject string) op.Op {
+		return op.AddLink{Link: records.Link{Source: source, ExternalID: id, UserID: subject, LinkedAt: start}}
 	}
-	s.do(t, records.CreateUser{User: one}, records.CreateUser{User: two},
+	s.do(t, op.CreateUser{User: one}, op.CreateUser{User: two},
 		link("orcid", "1", one.ID), link("museum", "1", one.ID), link("old", "1", one.ID), link("orcid", "2", two.ID))
-	ways := records.RequireLink{UserID: one.ID, Sources: []string{"orcid", "museum"}}
-	s.do(t, records.RemoveLink{Source: "orcid", ExternalID: "1"}, ways)
-	s.refuse(t, fault.Conflict, records.RemoveLink{Source: "museum", ExternalID: "1"}, ways)
+	ways := op.RequireLink{UserID: one.ID, Sources: []string{"orcid", "museum"}}
+	s.do(t, op.RemoveLink{Source: "orcid", ExternalID: "1"}, ways)
+	s.refuse(t, fault.Conflict, op.RemoveLink{Source: "museum", ExternalID: "1"}, ways)
 	same(t, "the last way stays", len(must[[]records.Link](t)(s.store.Links(t.Context(), records.LinkQuery{User: one.ID}))), 2)
-	s.refuse(t, fault.Conflict, records.RequireLink{UserID: one.ID})
+	s.refuse(t, fault.Conflict, op.RequireLink{UserID: one.ID})
 }
 
 // testPasswordLinks tests that a user has one link to set a password, which is good once,
 // until it expires or the password changes.
 func testPasswordLinks(t *testing.T, s *Suite) {
 	ctx, now, u := t.Context(), s.now(), user(1)
-	s.do(t, records.CreateUser{User: u}, records.CreateUser{User: user(2)})
+	s.do(t, op.CreateUser{User: u}, op.CreateUser{User: user(2)})
 	link := func(secret, subject string) records.PasswordLink {
 		return records.PasswordLink{Digest: token.Digest(secret), UserID: subject, CreatedBy: "root", CreatedAt: now, ExpiresAt: now.Add(time.Hour)}
 	}
-	spend := func(secret string, at time.Time) records.Op {
-		return records.SpendPasswordLink{Digest: token.Digest(secret), Now: at}
+	spend := func(secret string, at time.Time) op.Op {
+		return op.SpendPasswordLink{Digest: token.Digest(secret), Now: at}
 	}
 	gone := func(what, secret string) {
 		t.Helper()
@@ -93,47 +94,47 @@ func testPasswordLinks(t *testing.T, s *Suite) {
 		}
 	}
 	other := link("other", user(2).ID)
-	s.do(t, records.AddPasswordLink{Link: link("first", u.ID)}, records.AddPasswordLink{Link: other})
+	s.do(t, op.AddPasswordLink{Link: link("first", u.ID)}, op.AddPasswordLink{Link: other})
 	same(t, "as it was stored", must[records.PasswordLink](t)(s.store.PasswordLink(ctx, other.Digest)), other)
-	s.do(t, records.AddPasswordLink{Link: link("second", u.ID)})
+	s.do(t, op.AddPasswordLink{Link: link("second", u.ID)})
 	gone("replaced", "first")
 	s.refuse(t, fault.Conflict, spend("first", now))
 	s.refuse(t, fault.Conflict, spend("second", now.Add(time.Hour)))
 	s.do(t, spend("second", now.Add(time.Hour-time.Microsecond)))
 	gone("used", "second")
 	s.refuse(t, fault.Conflict, spend("second", now))
-	s.refuse(t, fault.Invalid, records.AddPasswordLink{Link: link("x", "nobody")})
+	s.refuse(t, fault.Invalid, op.AddPasswordLink{Link: link("x", "nobody")})
 
-	s.do(t, records.AddPasswordLink{Link: link("third", u.ID)})
-	s.do(t, records.UpdateUser{ID: u.ID, Name: new("Somebody")})
+	s.do(t, op.AddPasswordLink{Link: link("third", u.ID)})
+	s.do(t, op.UpdateUser{ID: u.ID, Name: new("Somebody")})
 	must[records.PasswordLink](t)(s.store.PasswordLink(ctx, token.Digest("third")))
-	s.do(t, records.UpdateUser{ID: u.ID, PasswordHash: new(identity.PasswordHash("another"))})
+	s.do(t, op.UpdateUser{ID: u.ID, PasswordHash: new(passhash.Hash("another"))})
 	gone("with another password", "third")
 	must[records.PasswordLink](t)(s.store.PasswordLink(ctx, other.Digest))
-	s.do(t, records.RemoveUser{ID: user(2).ID})
+	s.do(t, op.RemoveUser{ID: user(2).ID})
 	gone("of a user who is removed", "other")
 }
 
 // testIfPassword tests that a password is replaced only if it is the one that was meant.
 func testIfPassword(t *testing.T, s *Suite) {
 	u := user(1)
-	s.do(t, records.CreateUser{User: u})
-	was, next := u.PasswordHash, identity.PasswordHash("another hash")
-	s.refuse(t, fault.Conflict, records.UpdateUser{ID: u.ID, PasswordHash: &next, IfPassword: &next})
-	s.do(t, records.UpdateUser{ID: u.ID, PasswordHash: &next, IfPassword: &was})
-	s.refuse(t, fault.Conflict, records.UpdateUser{ID: u.ID, PasswordHash: &was, IfPassword: &was})
+	s.do(t, op.CreateUser{User: u})
+	was, next := u.PasswordHash, passhash.Hash("another hash")
+	s.refuse(t, fault.Conflict, op.UpdateUser{ID: u.ID, PasswordHash: &next, IfPassword: &next})
+	s.do(t, op.UpdateUser{ID: u.ID, PasswordHash: &next, IfPassword: &was})
+	s.refuse(t, fault.Conflict, op.UpdateUser{ID: u.ID, PasswordHash: &was, IfPassword: &was})
 }
 
 // testSpend tests that what is good once is used once, until it is forgotten.
 func testSpend(t *testing.T, s *Suite) {
 	ctx := t.Context()
-	one := records.Spend{Once: records.OnceOf("assertion", "museum", "jti"), Until: s.now().Add(time.Minute)}
+	one := op.Spend{Once: records.OnceOf("assertion", "museum", "jti"), Until: s.now().Add(time.Minute)}
 	s.do(t, one)
-	s.refuse(t, fault.Conflict, one, records.CreateUser{User: user(1)})
+	s.refuse(t, fault.Conflict, one, op.CreateUser{User: user(1)})
 	if _, err := s.principal(ctx, user(1).ID); !fault.Is(err, fault.NotFound) {
 		t.Errorf("what came with something that was used already was done: %v", err)
 	}
-	s.do(t, records.Spend{Once: records.OnceOf("assertion", "museum", "jti2"), Until: one.Until})
+	s.do(t, op.Spend{Once: records.OnceOf("assertion", "museum", "jti2"), Until: one.Until})
 	other := one
 	other.Else = fault.New(fault.InvalidClient, "used")
 	s.refuse(t, fault.InvalidClient, other)
@@ -151,7 +152,7 @@ func testSpend(t *testing.T, s *Suite) {
 func testSessionsOf(t *testing.T, s *Suite) {
 	ctx, now := t.Context(), s.now()
 	add := func(id, owner string, in records.SignIn) {
-		s.do(t, records.AddToken{Token: records.StoredToken{
+		s.do(t, op.AddToken{Token: records.StoredToken{
 			ID: id, Kind: token.KindSession, Digest: token.Digest(id), Owner: owner, CreatedAt: now, ExpiresAt: now.Add(time.Hour), SignIn: in,
 		}})
 	}
@@ -160,7 +161,7 @@ func testSessionsOf(t *testing.T, s *Suite) {
 	add("b1", "bob", records.SignIn{Source: "sso", Session: "s1"})
 	add("own", "ada", records.SignIn{At: now})
 	add("over", "ada", records.SignIn{Source: "sso", Session: "s1"})
-	s.do(t, records.KillTokens{IDs: []string{"over"}, At: now, Reason: "signed out"})
+	s.do(t, op.KillTokens{IDs: []string{"over"}, At: now, Reason: "signed out"})
 	find := func(q records.SessionQuery) (ids []string) {
 		for _, one := range must[[]records.StoredToken](t)(s.store.SessionsOf(ctx, q, now)) {
 			ids = append(ids, one.ID)
@@ -177,7 +178,7 @@ func testSessionsOf(t *testing.T, s *Suite) {
 	same(t, "of no source", find(records.SessionQuery{Owner: "ada"}), []string(nil))
 
 	for range 2 { // twice is no error
-		s.do(t, records.EndSourced{Source: "sso", Session: "s9", At: now})
+		s.do(t, op.EndSourced{Source: "sso", Session: "s9", At: now})
 	}
 	add("late", "ada", records.SignIn{Source: "sso", Session: "s9"})
 	if s.token(t, "late").RevokedAt.IsZero() {
@@ -194,8 +195,8 @@ func testSessionsOf(t *testing.T, s *Suite) {
 // before it ended all of theirs.
 func testSessionsOfAPerson(t *testing.T, s *Suite, add func(id, owner string, in records.SignIn)) {
 	now := s.now().Truncate(time.Second)
-	s.do(t, records.EndSourced{Source: "sso", Person: "p1", At: now})
-	s.do(t, records.EndSourced{Source: "sso", Person: "p1", At: now.Add(-time.Minute)}) // an older one, that comes late
+	s.do(t, op.EndSourced{Source: "sso", Person: "p1", At: now})
+	s.do(t, op.EndSourced{Source: "sso", Person: "p1", At: now.Add(-time.Minute)}) // an older one, that comes late
 	for id, row := range map[string]struct {
 		from  records.SignIn
 		ended bool

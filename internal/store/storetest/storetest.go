@@ -15,14 +15,17 @@ import (
 	"github.com/bearerd/bearerd/internal/audit"
 	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/identity"
+	"github.com/bearerd/bearerd/internal/passhash"
 	"github.com/bearerd/bearerd/internal/records"
+	"github.com/bearerd/bearerd/internal/records/contract"
+	"github.com/bearerd/bearerd/internal/records/op"
 	"github.com/bearerd/bearerd/internal/revocation"
 )
 
 // Fresh creates an empty database that is removed when the test ends, and returns a
 // function that opens it: each call is another node on the same database, closed when the
 // test ends.
-type Fresh func(t *testing.T, now func() time.Time) (open func() records.Store)
+type Fresh func(t *testing.T, now func() time.Time) (open func() contract.Store)
 
 // Run runs every test of the suite on databases of its own.
 func Run(t *testing.T, fresh Fresh) {
@@ -168,8 +171,8 @@ var start = time.Date(2026, 3, 1, 12, 0, 0, 123456000, time.UTC)
 // Suite is what a test uses: a store, further ones on the same database, and a clock that
 // the test sets.
 type Suite struct {
-	store records.Store
-	open  func() records.Store
+	store contract.Store
+	open  func() contract.Store
 	clock atomic.Pointer[time.Time]
 
 	processClock bool // the database has no clock but the process's
@@ -180,17 +183,17 @@ func (s *Suite) set(t time.Time)      { s.clock.Store(&t) }
 func (s *Suite) pass(d time.Duration) { s.set(s.now().Add(d)) }
 
 // do commits operations that must succeed.
-func (s *Suite) do(t *testing.T, ops ...records.Op) {
+func (s *Suite) do(t *testing.T, ops ...op.Op) {
 	t.Helper()
-	if _, err := s.store.Commit(t.Context(), records.Batch{Ops: ops}); err != nil {
+	if _, err := s.store.Commit(t.Context(), op.Batch{Ops: ops}); err != nil {
 		t.Fatalf("%T: %v", ops[0], err)
 	}
 }
 
 // refuse commits operations that must fail with that kind of fault.
-func (s *Suite) refuse(t *testing.T, kind fault.Kind, ops ...records.Op) {
+func (s *Suite) refuse(t *testing.T, kind fault.Kind, ops ...op.Op) {
 	t.Helper()
-	_, err := s.store.Commit(t.Context(), records.Batch{Ops: ops})
+	_, err := s.store.Commit(t.Context(), op.Batch{Ops: ops})
 	wantFault(t, err, kind)
 }
 
@@ -227,7 +230,7 @@ func must[T any](t *testing.T) func(T, error) T {
 func user(n int) identity.User {
 	return identity.User{
 		ID: fmt.Sprintf("00000000-0000-4000-8000-%012d", n), Username: fmt.Sprintf("user%03d", n), Name: fmt.Sprintf("User %d", n),
-		Email: fmt.Sprintf("user%d@example.org", n), Groups: []string{"curators", "staff"}, PasswordHash: identity.PasswordHash(fmt.Sprint("hash", n)),
+		Email: fmt.Sprintf("user%d@example.org", n), Groups: []string{"curators", "staff"}, PasswordHash: passhash.Hash(fmt.Sprint("hash", n)),
 	}
 }
 

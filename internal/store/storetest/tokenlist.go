@@ -10,6 +10,7 @@ import (
 
 	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/records"
+	"github.com/bearerd/bearerd/internal/records/op"
 	"github.com/bearerd/bearerd/internal/token"
 )
 
@@ -35,7 +36,7 @@ func tokenCrowd(t *testing.T, s *Suite, now time.Time) []records.StoredToken {
 		if n%11 == 3 {
 			one.RevokedAt, one.Reason = now.Add(-time.Second), "revoked"
 		}
-		s.do(t, records.AddToken{Token: one})
+		s.do(t, op.AddToken{Token: one})
 		all = append(all, one)
 	}
 	return all
@@ -165,7 +166,7 @@ func testUsernamesOf(t *testing.T, s *Suite) {
 	var ids []string
 	for n := range 150 {
 		u := user(n)
-		s.do(t, records.CreateUser{User: u})
+		s.do(t, op.CreateUser{User: u})
 		want[u.ID] = u.Username
 		ids = append(ids, u.ID, u.ID)
 	}

@@ -11,6 +11,7 @@ import (
 	"github.com/bearerd/bearerd/internal/identity"
 	"github.com/bearerd/bearerd/internal/networks"
 	"github.com/bearerd/bearerd/internal/records"
+	"github.com/bearerd/bearerd/internal/records/op"
 	"github.com/bearerd/bearerd/internal/revocation"
 	"github.com/bearerd/bearerd/internal/token"
 )
@@ -46,11 +47,11 @@ func testTokens(t *testing.T, s *Suite) {
 	bare := records.StoredToken{ID: "bare", Kind: token.KindExchangeKey, CreatedAt: start}
 	other := records.StoredToken{ID: "other", Kind: token.KindSession, CreatedAt: start}
 	full.SignIn = records.SignIn{Source: "museum", Session: "sid-1", At: start.Add(-time.Minute)}
-	s.do(t, records.AddToken{Token: full}, records.AddToken{Token: bare}, records.AddToken{Token: other})
+	s.do(t, op.AddToken{Token: full}, op.AddToken{Token: bare}, op.AddToken{Token: other})
 	same(t, "a full token", s.token(t, full.ID), full)
 	same(t, "a bare token", s.token(t, bare.ID), bare)
 
-	seq := must[revocation.Seq](t)(s.store.Commit(ctx, records.Batch{Log: []revocation.Entry{entry(revocation.Token, "x")}}))
+	seq := must[revocation.Seq](t)(s.store.Commit(ctx, op.Batch{Log: []revocation.Entry{entry(revocation.Token, "x")}}))
 	byDigest, as, err := s.store.TokenByDigest(ctx, full.Digest)
 	if err != nil || as != seq {
 		t.Fatalf("by digest: as of %d, want %d: %v", as, seq, err)
@@ -65,8 +66,8 @@ func testTokens(t *testing.T, s *Suite) {
 
 	sameID, sameDigest := tok(2), tok(2)
 	sameID.ID, sameDigest.Digest = full.ID, full.Digest
-	s.refuse(t, fault.Conflict, records.AddToken{Token: sameID})
-	s.refuse(t, fault.Conflict, records.AddToken{Token: sameDigest})
+	s.refuse(t, fault.Conflict, op.AddToken{Token: sameID})
+	s.refuse(t, fault.Conflict, op.AddToken{Token: sameDigest})
 }
 
 func (s *Suite) listed(t *testing.T, q records.TokenQuery) (ids []string) {
@@ -90,7 +91,7 @@ func testTokenList(t *testing.T, s *Suite) {
 		one.Owner = []string{"ann", "bob"}[n%2]
 		one.ClientID = []string{"ci", "app", ""}[n%3]
 		one.Kind = []token.Kind{token.KindAPIToken, token.KindSession, token.KindRefresh, token.KindExchangeKey}[n%4]
-		s.do(t, records.AddToken{Token: one})
+		s.do(t, op.AddToken{Token: one})
 		all = append(all, one.ID)
 	}
 	slices.Reverse(all)
@@ -116,7 +117,7 @@ func testTokenList(t *testing.T, s *Suite) {
 
 	page := must[records.Page[records.StoredToken]](t)(s.store.StoredTokens(t.Context(), records.TokenQuery{Limit: 10}))
 	newer := tok(500)
-	s.do(t, records.AddToken{Token: newer})
+	s.do(t, op.AddToken{Token: newer})
 	same(t, "the rest, after one was made", s.listed(t, records.TokenQuery{Limit: 10, After: page.Next}), all[10:])
 	for _, bad := range []string{"!", "AAAA", page.Next[1:], "dXNlcjph", "dG9rZW46", "dG9rZW46eDp5"} {
 		_, err := s.store.StoredTokens(t.Context(), records.TokenQuery{After: bad})
@@ -149,13 +150,13 @@ func testKillTokens(t *testing.T, s *Suite) {
 			one.Owner, one.ClientID = "other", "other"
 		}
 		tokens[name] = one
-		s.do(t, records.AddToken{Token: one})
+		s.do(t, op.AddToken{Token: one})
 	}
-	kill := func(op records.KillTokens, names ...string) {
+	kill := func(o op.KillTokens, names ...string) {
 		t.Helper()
-		op.At, op.Reason = at, "killed"
-		s.do(t, op)
-		s.do(t, records.KillTokens{IDs: op.IDs, Owner: op.Owner, ClientID: op.ClientID, At: at.Add(time.Second), Reason: "again"})
+		o.At, o.Reason = at, "killed"
+		s.do(t, o)
+		s.do(t, op.KillTokens{IDs: o.IDs, Owner: o.Owner, ClientID: o.ClientID, At: at.Add(time.Second), Reason: "again"})
 		for _, name := range names {
 			one := tokens[name]
 			one.RevokedAt, one.Reason = at, "killed"
@@ -165,11 +166,11 @@ func testKillTokens(t *testing.T, s *Suite) {
 			same(t, name, s.token(t, name), want)
 		}
 	}
-	kill(records.KillTokens{IDs: []string{"nothing", ""}})
-	kill(records.KillTokens{IDs: []string{"parent"}}, "parent", "child", "familiar", "endless")
-	kill(records.KillTokens{Owner: "O"})
-	kill(records.KillTokens{Owner: "other"}, "stranger")
-	kill(records.KillTokens{ClientID: "c"}, "sibling")
+	kill(op.KillTokens{IDs: []string{"nothing", ""}})
+	kill(op.KillTokens{IDs: []string{"parent"}}, "parent", "child", "familiar", "endless")
+	kill(op.KillTokens{Owner: "O"})
+	kill(op.KillTokens{Owner: "other"}, "stranger")
+	kill(op.KillTokens{ClientID: "c"}, "sibling")
 }
 
 func testKillEverything(t *testing.T, s *Suite) {
@@ -179,14 +180,14 @@ func testKillEverything(t *testing.T, s *Suite) {
 	expired.ExpiresAt = at
 	dead.RevokedAt, dead.Reason = start, "before"
 	for _, one := range []records.StoredToken{live, endless, expired, dead} {
-		s.do(t, records.AddToken{Token: one})
+		s.do(t, op.AddToken{Token: one})
 	}
 	waiting := records.Device{
 		Digest: [32]byte{1}, UserCode: "WDJB-MJHT", ClientID: "app", State: records.DevicePending, ExpiresAt: start.Add(time.Hour),
 	}
-	s.do(t, records.AddDevice{Device: waiting, Now: start})
+	s.do(t, op.AddDevice{Device: waiting, Now: start})
 	for i, reason := range []string{"restored", "again"} {
-		s.do(t, records.KillEverything{At: at.Add(time.Duration(i) * time.Second), Reason: reason})
+		s.do(t, op.KillEverything{At: at.Add(time.Duration(i) * time.Second), Reason: reason})
 		for _, one := range []*records.StoredToken{&live, &endless} {
 			one.RevokedAt, one.Reason = at, "restored"
 		}
@@ -196,7 +197,7 @@ func testKillEverything(t *testing.T, s *Suite) {
 	}
 	_, err := s.store.Device(t.Context(), waiting.Digest)
 	wantFault(t, err, fault.NotFound)
-	s.do(t, records.AddToken{Token: tok(5)}) // what is issued afterwards is valid
+	s.do(t, op.AddToken{Token: tok(5)}) // what is issued afterwards is valid
 	if one := s.token(t, tok(5).ID); !one.RevokedAt.IsZero() {
 		t.Errorf("issued afterwards: %+v", one)
 	}
@@ -204,18 +205,18 @@ func testKillEverything(t *testing.T, s *Suite) {
 
 func testSpendToken(t *testing.T, s *Suite) {
 	next := tok(2)
-	spend := []records.Op{records.SpendToken{ID: "token-0001", At: start, Reason: "used"}, records.AddToken{Token: next}}
+	spend := []op.Op{op.SpendToken{ID: "token-0001", At: start, Reason: "used"}, op.AddToken{Token: next}}
 	s.refuse(t, fault.Conflict, spend...)
-	s.do(t, records.AddToken{Token: tok(1)})
+	s.do(t, op.AddToken{Token: tok(1)})
 	s.do(t, spend...)
 	if one := s.token(t, "token-0001"); !one.RevokedAt.Equal(start) || one.Reason != "used" {
 		t.Errorf("the spent token: %+v", one)
 	}
 	next.ID, next.Digest = "another", [32]byte{9}
-	s.refuse(t, fault.Conflict, records.AddToken{Token: next}, spend[0])
+	s.refuse(t, fault.Conflict, op.AddToken{Token: next}, spend[0])
 	_, _, err := s.store.TokenByID(t.Context(), "another")
 	wantFault(t, err, fault.NotFound)
-	s.refuse(t, fault.Conflict, records.SpendToken{ID: tok(2).ID, At: tok(2).ExpiresAt})
+	s.refuse(t, fault.Conflict, op.SpendToken{ID: tok(2).ID, At: tok(2).ExpiresAt})
 }
 
 // testSiblings tests refresh tokens that were issued for the same one: the first, "a",
@@ -224,10 +225,10 @@ func testSiblings(t *testing.T, s *Suite) {
 	add := func(id, origin string) {
 		one := tok(0)
 		one.ID, one.Digest, one.IssuedFor, one.Kind = id, token.Digest(id), origin, token.KindRefresh
-		s.do(t, records.AddToken{Token: one})
+		s.do(t, op.AddToken{Token: one})
 	}
-	spend := func(id string) records.SpendToken {
-		return records.SpendToken{ID: id, At: s.now(), Reason: "used", Siblings: "sibling used"}
+	spend := func(id string) op.SpendToken {
+		return op.SpendToken{ID: id, At: s.now(), Reason: "used", Siblings: "sibling used"}
 	}
 	ended := func(what string, want map[string]string) {
 		t.Helper()
@@ -237,8 +238,8 @@ func testSiblings(t *testing.T, s *Suite) {
 			}
 		}
 	}
-	again := func(id string, since time.Time) records.SpendAgain {
-		return records.SpendAgain{ID: id, Since: since, Reason: "used"}
+	again := func(id string, since time.Time) op.SpendAgain {
+		return op.SpendAgain{ID: id, Since: since, Reason: "used"}
 	}
 	add("a", "")
 	add("stranger", "")
@@ -253,7 +254,7 @@ func testSiblings(t *testing.T, s *Suite) {
 	s.refuse(t, fault.Conflict, again("a", start.Add(time.Microsecond))) // it was spent before
 	s.do(t, again("a", start))
 	ended("spent again", map[string]string{"a": "used", "b": "", "c": "", "d": ""})
-	s.do(t, records.KillTokens{IDs: []string{"d"}, At: start, Reason: "revoked"})
+	s.do(t, op.KillTokens{IDs: []string{"d"}, At: start, Reason: "revoked"})
 	s.do(t, again("a", start)) // one that was revoked was not used
 	s.do(t, spend("b"))
 	ended("a sibling spent", map[string]string{"b": "used", "c": "sibling used", "d": "revoked", "stranger": ""})
@@ -266,9 +267,9 @@ func testSiblings(t *testing.T, s *Suite) {
 func testShortenToken(t *testing.T, s *Suite) {
 	one, endless := tok(1), tok(2)
 	endless.ExpiresAt = time.Time{}
-	s.do(t, records.AddToken{Token: one}, records.AddToken{Token: endless})
-	shorten := func(id string, now, end time.Duration) records.ShortenToken {
-		return records.ShortenToken{ID: id, Now: start.Add(now), ExpiresAt: start.Add(end), Reason: "regenerated"}
+	s.do(t, op.AddToken{Token: one}, op.AddToken{Token: endless})
+	shorten := func(id string, now, end time.Duration) op.ShortenToken {
+		return op.ShortenToken{ID: id, Now: start.Add(now), ExpiresAt: start.Add(end), Reason: "regenerated"}
 	}
 	s.refuse(t, fault.Conflict, shorten("nothing", 0, time.Minute))
 	s.refuse(t, fault.Conflict, shorten(one.ID, 0, time.Hour+time.Second))
@@ -280,7 +281,7 @@ func testShortenToken(t *testing.T, s *Suite) {
 	endless.ExpiresAt, endless.Reason = start.Add(time.Hour), "regenerated"
 	same(t, "the shortened token", s.token(t, one.ID), one)
 	same(t, "the endless one", s.token(t, endless.ID), endless)
-	s.do(t, records.KillTokens{IDs: []string{one.ID}, At: start, Reason: "killed"})
+	s.do(t, op.KillTokens{IDs: []string{one.ID}, At: start, Reason: "killed"})
 	s.refuse(t, fault.Conflict, shorten(one.ID, 0, time.Second))
 }
 
@@ -293,8 +294,8 @@ func testLateHeirs(t *testing.T, s *Suite) {
 	}
 	own.ExpiresAt = start.Add(30 * time.Minute) // its own end, which was known
 	end := start.Add(time.Minute)
-	s.do(t, records.AddToken{Token: root}, records.AddToken{Token: short}, records.AddToken{Token: own},
-		records.ShortenToken{ID: short.ID, Now: start, ExpiresAt: end, Reason: "regenerated"})
+	s.do(t, op.AddToken{Token: root}, op.AddToken{Token: short}, op.AddToken{Token: own},
+		op.ShortenToken{ID: short.ID, Now: start, ExpiresAt: end, Reason: "regenerated"})
 	n := 3
 	add := func(what string, change func(*records.StoredToken), expires, ends time.Time) {
 		t.Helper()
@@ -302,7 +303,7 @@ func testLateHeirs(t *testing.T, s *Suite) {
 		heir := tok(n)
 		heir.ExpiresAt, heir.EndsAt, heir.Family, heir.Chain = start.Add(time.Hour), time.Time{}, "", []string{root.ID, short.ID}
 		change(&heir)
-		s.do(t, records.AddToken{Token: heir})
+		s.do(t, op.AddToken{Token: heir})
 		if got := s.token(t, heir.ID); !got.ExpiresAt.Equal(expires) || !got.EndsAt.Equal(ends) || !got.RevokedAt.IsZero() {
 			t.Errorf("%s ends at %v and %v, want %v and %v", what, got.ExpiresAt, got.EndsAt, expires, ends)
 		}
@@ -321,7 +322,7 @@ func testLateHeirs(t *testing.T, s *Suite) {
 // revoked.
 func testVoidTokens(t *testing.T, s *Suite) {
 	ctx := t.Context()
-	seq := must[revocation.Seq](t)(s.store.Commit(ctx, records.Batch{Log: []revocation.Entry{
+	seq := must[revocation.Seq](t)(s.store.Commit(ctx, op.Batch{Log: []revocation.Entry{
 		entry(revocation.Subject, "owner"), entry(revocation.Client, "client"), entry(revocation.Token, "killed"),
 	}}))
 	n := 0
@@ -331,7 +332,7 @@ func testVoidTokens(t *testing.T, s *Suite) {
 		one := tok(n)
 		one.Owner, one.ClientID, one.Chain, one.Family, one.Seq = "other", "other", nil, "", 0
 		change(&one)
-		s.do(t, records.AddToken{Token: one})
+		s.do(t, op.AddToken{Token: one})
 		if stored := s.token(t, one.ID); stored.RevokedAt.IsZero() == dead || dead && stored.Reason == "" {
 			t.Errorf("%s: revoked at %v, reason %q", what, stored.RevokedAt, stored.Reason)
 		}
@@ -348,7 +349,7 @@ func testVoidTokens(t *testing.T, s *Suite) {
 	})
 	add("and after it", false, func(one *records.StoredToken) { one.Chain, one.Seq = []string{"root", token.ClientLink("client")}, 2 })
 	add("made from what another client had", false, func(one *records.StoredToken) { one.Chain = []string{token.ClientLink("CLIENT")} })
-	all := must[revocation.Seq](t)(s.store.Commit(ctx, records.Batch{
+	all := must[revocation.Seq](t)(s.store.Commit(ctx, op.Batch{
 		Log: []revocation.Entry{{What: revocation.Everything, ID: revocation.EverythingID, At: start}},
 	}))
 	add("decided before everything was cut off", true, func(one *records.StoredToken) { one.Seq = all - 1 })
@@ -359,10 +360,10 @@ func testVoidTokens(t *testing.T, s *Suite) {
 func testReplaces(t *testing.T, s *Suite) {
 	one, other, next := tok(1), tok(2), tok(3)
 	one.Replaces, other.Replaces = "predecessor", "predecessor"
-	s.do(t, records.AddToken{Token: one}, records.AddToken{Token: next})
-	s.refuse(t, fault.Conflict, records.AddToken{Token: other})
+	s.do(t, op.AddToken{Token: one}, op.AddToken{Token: next})
+	s.refuse(t, fault.Conflict, op.AddToken{Token: other})
 	other.Replaces = "PREDECESSOR"
-	s.do(t, records.AddToken{Token: other})
+	s.do(t, op.AddToken{Token: other})
 }
 
 func testDevices(t *testing.T, s *Suite) {
@@ -376,30 +377,30 @@ func testDevices(t *testing.T, s *Suite) {
 		same(t, what, must[records.Device](t)(s.store.Device(ctx, d.Digest)), d)
 		same(t, what+", by user code", must[records.Device](t)(s.store.DeviceByUserCode(ctx, d.UserCode)), d)
 	}
-	s.do(t, records.AddDevice{Device: d})
+	s.do(t, op.AddDevice{Device: d})
 	stored("added")
 	sameCode, sameDigest := d, d
 	sameCode.Digest, sameDigest.UserCode = [32]byte{2}, "OTHE-RONE"
-	s.refuse(t, fault.Conflict, records.AddDevice{Device: sameCode})
-	s.refuse(t, fault.Conflict, records.AddDevice{Device: sameDigest})
+	s.refuse(t, fault.Conflict, op.AddDevice{Device: sameCode})
+	s.refuse(t, fault.Conflict, op.AddDevice{Device: sameDigest})
 	_, err := s.store.DeviceByUserCode(ctx, "wdjb-mjht")
 	wantFault(t, err, fault.NotFound)
 	_, err = s.store.Device(ctx, [32]byte{2})
 	wantFault(t, err, fault.NotFound)
 
-	s.refuse(t, fault.Conflict, records.SpendDevice{Digest: d.Digest})
+	s.refuse(t, fault.Conflict, op.SpendDevice{Digest: d.Digest})
 	yes := d
 	yes.State, yes.Subject, yes.Seq = records.DeviceApproved, "subject", 7
-	s.refuse(t, fault.Conflict, records.DecideDevice{Device: yes, Now: d.ExpiresAt})
-	s.do(t, records.DecideDevice{Device: yes, Now: start})
-	s.refuse(t, fault.Conflict, records.DecideDevice{Device: yes, Now: start})
+	s.refuse(t, fault.Conflict, op.DecideDevice{Device: yes, Now: d.ExpiresAt})
+	s.do(t, op.DecideDevice{Device: yes, Now: start})
+	s.refuse(t, fault.Conflict, op.DecideDevice{Device: yes, Now: start})
 	d = yes
 	stored("approved")
-	s.do(t, records.SpendDevice{Digest: d.Digest})
-	s.refuse(t, fault.Conflict, records.SpendDevice{Digest: d.Digest})
+	s.do(t, op.SpendDevice{Digest: d.Digest})
+	s.refuse(t, fault.Conflict, op.SpendDevice{Digest: d.Digest})
 
 	d.State = records.DevicePending
-	s.do(t, records.AddDevice{Device: d})
+	s.do(t, op.AddDevice{Device: d})
 	if err := s.store.Purge(ctx, d.ExpiresAt.Add(-time.Microsecond)); err != nil {
 		t.Fatal(err)
 	}
@@ -412,7 +413,7 @@ func testDevices(t *testing.T, s *Suite) {
 }
 
 func testTouch(t *testing.T, s *Suite) {
-	s.do(t, records.AddToken{Token: tok(1)}, records.AddToken{Token: tok(2)})
+	s.do(t, op.AddToken{Token: tok(1)}, op.AddToken{Token: tok(2)})
 	touch := func(uses ...records.Use) {
 		t.Helper()
 		if err := s.store.Touch(t.Context(), uses); err != nil {

@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"github.com/bearerd/bearerd/internal/records"
+	"github.com/bearerd/bearerd/internal/records/contract"
+	"github.com/bearerd/bearerd/internal/records/op"
 	"github.com/bearerd/bearerd/internal/token"
 	"github.com/bearerd/bearerd/internal/uses"
 )
@@ -15,7 +17,7 @@ func testUses(t *testing.T, s *Suite) {
 	ctx := t.Context()
 	const key, session, grant = "7c8de6f0-31d5-4f4b-a6c2-93a1b1b0f0a4", "0b6a3f52-3d0b-4d0e-8c0e-52f3a2f9f6a8", "5c1f6f0e-8f4e-4f0a-9a53-0d6f2b8f4c11"
 	for id, kind := range map[string]token.Kind{key: token.KindAPIToken, session: token.KindSession, grant: token.KindGrant} {
-		s.do(t, records.AddToken{Token: records.StoredToken{ID: id, Kind: kind, CreatedAt: start}})
+		s.do(t, op.AddToken{Token: records.StoredToken{ID: id, Kind: kind, CreatedAt: start}})
 	}
 	ids := func(texts ...string) (list []uses.ID) {
 		for _, text := range texts {
@@ -97,9 +99,9 @@ func wantPurgedUses(t *testing.T, s *Suite, of func(string) []records.TokenUse, 
 // before: no count is lost.
 func testUsesOfManyNodes(t *testing.T, s *Suite) {
 	const key, each = "7c8de6f0-31d5-4f4b-a6c2-93a1b1b0f0a4", 20
-	s.do(t, records.AddToken{Token: records.StoredToken{ID: key, Kind: token.KindAPIToken, CreatedAt: start}})
+	s.do(t, op.AddToken{Token: records.StoredToken{ID: key, Kind: token.KindAPIToken, CreatedAt: start}})
 	id, _ := uses.IDOf(key)
-	s.each(func(node, n int, store records.Store) {
+	s.each(func(node, n int, store contract.Store) {
 		for i := range each {
 			u := uses.Noted{Use: uses.Use{Place: uses.Place{Route: fmt.Sprintf("/r%d", i)}}, IDs: []uses.ID{id}, First: start, Last: start, Count: int64(n + 1)}
 			if err := patiently(func() error { return store.AddUses(t.Context(), []uses.Noted{u}) }); err != nil {
@@ -124,7 +126,7 @@ func testUsesOfManyNodes(t *testing.T, s *Suite) {
 func testUsesOfManyPlaces(t *testing.T, s *Suite) {
 	ctx := t.Context()
 	const key = "7c8de6f0-31d5-4f4b-a6c2-93a1b1b0f0a4"
-	s.do(t, records.AddToken{Token: records.StoredToken{ID: key, Kind: token.KindAPIToken, CreatedAt: start}})
+	s.do(t, op.AddToken{Token: records.StoredToken{ID: key, Kind: token.KindAPIToken, CreatedAt: start}})
 	id, _ := uses.IDOf(key)
 	use := func(route, scope string) {
 		s.fine(t, s.store.AddUses(ctx, []uses.Noted{{

@@ -15,6 +15,7 @@ import (
 	"github.com/bearerd/bearerd/internal/edgetest"
 	"github.com/bearerd/bearerd/internal/node/nodetest"
 	"github.com/bearerd/bearerd/internal/records"
+	"github.com/bearerd/bearerd/internal/records/op"
 	"github.com/bearerd/bearerd/internal/token"
 	"github.com/bearerd/bearerd/internal/webui/webuitest"
 )
@@ -23,16 +24,16 @@ import (
 func crowd(t *testing.T, s *webuitest.Site, n int) {
 	t.Helper()
 	owner := s.ID(t, "ada")
-	var ops []records.Op
+	var ops []op.Op
 	for i := range n {
 		id := uuid.NewString()
-		ops = append(ops, records.AddToken{Token: records.StoredToken{
+		ops = append(ops, op.AddToken{Token: records.StoredToken{
 			ID: id, Kind: token.KindAPIToken, Digest: token.Digest(id), Prefix: "bda_", Last4: fmt.Sprintf("%04d", i), Owner: owner,
 			Name: fmt.Sprintf("job %03d", i), CreatedAt: s.Time().Add(time.Duration(i) * time.Second),
 		}})
 	}
 	for some := range slices.Chunk(ops, 500) {
-		_, err := s.Store.Commit(t.Context(), records.Batch{Ops: some})
+		_, err := s.Store.Commit(t.Context(), op.Batch{Ops: some})
 		nodetest.Must(t, err)
 	}
 }

@@ -23,6 +23,7 @@ import (
 	"github.com/bearerd/bearerd/internal/node/nodetest"
 	"github.com/bearerd/bearerd/internal/notice"
 	"github.com/bearerd/bearerd/internal/records"
+	"github.com/bearerd/bearerd/internal/records/upkeep"
 	"github.com/bearerd/bearerd/internal/token"
 	"github.com/bearerd/bearerd/internal/traffic"
 	"github.com/bearerd/bearerd/internal/verification"
@@ -605,23 +606,23 @@ func (refusals) Traffic(now time.Time, step time.Duration, steps int) ([]traffic
 // The tiles say what was counted last and when, and receivers that take no notices are named.
 func TestTheOverviewSaysWhatThereIs(t *testing.T) {
 	t.Parallel()
-	counted := records.CountedFigures{
+	counted := upkeep.CountedFigures{
 		Began:   time.Date(2026, 3, 1, 12, 30, 15, 0, time.UTC),
-		Figures: records.Figures{Users: 1234, Live: 10_000_000, Expiring: 3, NeverUsed: 4, NeverExpires: 5, RevokedToday: 6},
+		Figures: upkeep.Figures{Users: 1234, Live: 10_000_000, Expiring: 3, NeverUsed: 4, NeverExpires: 5, RevokedToday: 6},
 	}
 	_, b := webuitest.NewOffice(t, nodetest.Options{}, func(p *webui.Pages) {
-		p.Cluster.Figures = func(context.Context) (records.CountedFigures, error) { return counted, nil }
+		p.Cluster.Figures = func(context.Context) (upkeep.CountedFigures, error) { return counted, nil }
 		p.Cluster.Notices = func() []notice.State {
 			return []notice.State{
 				{Receiver: "https://good.example.org"},
-				{Receiver: "https://bad.example.org", Failure: "the receiver answered 500", Waiting: records.Waiting{Count: 17, Oldest: counted.Began}},
+				{Receiver: "https://bad.example.org", Failure: "the receiver answered 500", Waiting: upkeep.Waiting{Count: 17, Oldest: counted.Began}},
 			}
 		}
 	})
 	b.Get(t, "/auth/admin/").Is(http.StatusOK, "<dt>Users</dt><dd>"+kit.Grouped(1234)+"</dd>", "<dt>Live API tokens and keys</dt><dd>"+kit.Grouped(10_000_000)+"</dd>",
 		"<dt>Expiring this week</dt><dd>3</dd>", "<dt>Never used</dt><dd>4</dd>", "<dt>Never expiring</dt><dd>5</dd>", "<dt>Revoked today</dt><dd>6</dd>",
 		"Counted at <time", "2026-03-01 12:30:15</time> UTC.", "17 notices can't be sent to https://bad.example.org", "the receiver answered 500").Lacks("good.example.org")
-	counted = records.CountedFigures{}
+	counted = upkeep.CountedFigures{}
 	b.Get(t, "/auth/admin/").Is(http.StatusOK).Lacks("<dt>Users</dt>")
 }
 

@@ -6,7 +6,7 @@ import (
 	"time"
 
 	"github.com/bearerd/bearerd/internal/notice"
-	"github.com/bearerd/bearerd/internal/records"
+	"github.com/bearerd/bearerd/internal/records/upkeep"
 	"github.com/bearerd/bearerd/internal/revocation"
 	"github.com/bearerd/bearerd/internal/traffic"
 	"github.com/bearerd/bearerd/internal/webui/chart"
@@ -16,7 +16,7 @@ import (
 // Cluster is what the overview shows of all nodes. What is nil is not shown.
 type Cluster struct {
 	History traffic.History
-	Figures func(context.Context) (records.CountedFigures, error)
+	Figures func(context.Context) (upkeep.CountedFigures, error)
 	Notices func() []notice.State // the state of the sending to receivers, as this node knows it
 }
 

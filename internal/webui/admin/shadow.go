@@ -3,7 +3,7 @@ package admin
 import (
 	"net/http"
 
-	"github.com/bearerd/bearerd/internal/records"
+	"github.com/bearerd/bearerd/internal/records/upkeep"
 	"github.com/bearerd/bearerd/internal/shadow"
 	"github.com/bearerd/bearerd/internal/webui/kit"
 )
@@ -19,7 +19,7 @@ type shadowPages struct {
 // shadowView is what the page shows.
 type shadowView struct {
 	Routes []string // that are not enforced, by the configuration of this node
-	Items  []records.Shadow
+	Items  []upkeep.Shadow
 	Next   string
 }
 

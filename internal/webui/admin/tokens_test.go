@@ -13,6 +13,7 @@ import (
 	"github.com/bearerd/bearerd/internal/access"
 	"github.com/bearerd/bearerd/internal/identity"
 	"github.com/bearerd/bearerd/internal/records"
+	"github.com/bearerd/bearerd/internal/records/op"
 
 	"github.com/bearerd/bearerd/internal/node/nodetest"
 	"github.com/bearerd/bearerd/internal/webui/webuitest"
@@ -54,15 +55,15 @@ func TestEverybodysTokensAreListed(t *testing.T) {
 func TestEveryListPagesAndSearches(t *testing.T) {
 	t.Parallel()
 	s, root := webuitest.NewOffice(t, nodetest.Options{})
-	var ops []records.Op
+	var ops []op.Op
 	for n := range 130 {
 		ops = append(ops,
-			records.CreateCollection{Collection: records.Collection{ID: int64(n + 1), Name: fmt.Sprintf("Cabinet %03d", n)}},
-			records.CreateRole{Role: access.Role{Name: fmt.Sprintf("keeper-%03d", n)}},
-			records.AddBinding{Binding: access.Binding{ID: uuid.NewString(), Group: fmt.Sprintf("team_%03d", n), Role: fmt.Sprintf("keeper-%03d", n), Path: "/"}},
-			records.CreateClient{Client: identity.Client{ID: fmt.Sprintf("robot-%03d", n)}})
+			op.CreateCollection{Collection: records.Collection{ID: int64(n + 1), Name: fmt.Sprintf("Cabinet %03d", n)}},
+			op.CreateRole{Role: access.Role{Name: fmt.Sprintf("keeper-%03d", n)}},
+			op.AddBinding{Binding: access.Binding{ID: uuid.NewString(), Group: fmt.Sprintf("team_%03d", n), Role: fmt.Sprintf("keeper-%03d", n), Path: "/"}},
+			op.CreateClient{Client: identity.Client{ID: fmt.Sprintf("robot-%03d", n)}})
 	}
-	_, err := s.Store.Commit(t.Context(), records.Batch{Ops: ops})
+	_, err := s.Store.Commit(t.Context(), op.Batch{Ops: ops})
 	nodetest.Must(t, err)
 	for path, c := range map[string]struct{ noun, last, search, one, other string }{
 		"collections": {"collection", "Cabinet 129", "CABINET+12", "Cabinet 120", "Cabinet 119"},

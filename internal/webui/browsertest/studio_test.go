@@ -32,6 +32,8 @@ import (
 	"github.com/bearerd/bearerd/internal/node"
 	"github.com/bearerd/bearerd/internal/node/nodetest"
 	"github.com/bearerd/bearerd/internal/records"
+	"github.com/bearerd/bearerd/internal/records/op"
+	"github.com/bearerd/bearerd/internal/records/upkeep"
 	"github.com/bearerd/bearerd/internal/revocation"
 	"github.com/bearerd/bearerd/internal/shadow"
 	"github.com/bearerd/bearerd/internal/signin"
@@ -130,7 +132,7 @@ func seenFromOutside(next http.Handler) http.Handler {
 func (s *studio) crowd(n int) {
 	owner := s.fillFor("{user}", s.user)
 	what := []string{"nightly export", "lab notebook", "label printer", "herbarium dashboard with a name that is longer than a name should ever be", "R on the cluster", "git"}
-	var ops []records.Op
+	var ops []op.Op
 	for i := range n {
 		one := records.StoredToken{
 			ID: fmt.Sprintf("%08x-0000-4000-8000-000000000000", i), Kind: token.KindAPIToken, Digest: token.Digest(strconv.Itoa(i)), Prefix: "bda_",
@@ -143,10 +145,10 @@ func (s *studio) crowd(n int) {
 		if i%2 == 0 {
 			one.ExpiresAt = sitting.Add(time.Duration(i+1) * 13 * time.Hour)
 		}
-		ops = append(ops, records.AddToken{Token: one})
+		ops = append(ops, op.AddToken{Token: one})
 	}
 	for some := range slices.Chunk(ops, 1000) {
-		_, err := s.Store.Commit(s.t.Context(), records.Batch{Ops: some})
+		_, err := s.Store.Commit(s.t.Context(), op.Batch{Ops: some})
 		s.must(err)
 	}
 }
@@ -233,8 +235,8 @@ func (f numbers) Hours(_ context.Context, step time.Duration, steps int) ([]traf
 }
 
 // figures are those of a museum.
-func figures(context.Context) (records.CountedFigures, error) {
-	return records.CountedFigures{Began: time.Now(), Figures: records.Figures{Users: 214, Live: 486, Expiring: 12, NeverUsed: 31, NeverExpires: 57, RevokedToday: 3}}, nil
+func figures(context.Context) (upkeep.CountedFigures, error) {
+	return upkeep.CountedFigures{Began: time.Now(), Figures: upkeep.Figures{Users: 214, Live: 486, Expiring: 12, NeverUsed: 31, NeverExpires: 57, RevokedToday: 3}}, nil
 }
 
 // quiet is a node on which nothing happened; once, one on which a little did, once.

@@ -1,7 +1,6 @@
-package records
+package upkeep
 
 import (
-	"context"
 	"time"
 )
 
@@ -10,18 +9,6 @@ type HourCount struct {
 	Hour  time.Time // its beginning
 	Name  string
 	Count int64
-}
-
-// Traffic keeps what nodes counted, hour by hour.
-type Traffic interface {
-	// SetCounts stores what a node has counted so far in some hours, in place of what it
-	// stored of the same hour and name before.
-	SetCounts(ctx context.Context, node string, counts []HourCount) error
-	// Counts returns the sums over all nodes of the hours that begin at since or later and
-	// before until, by hour and name.
-	Counts(ctx context.Context, since, until time.Time) ([]HourCount, error)
-	// PurgeCounts deletes the counts of hours that began before an instant.
-	PurgeCounts(ctx context.Context, before time.Time) error
 }
 
 // Figures are how many users there are, and how many API tokens and API keys.
@@ -69,19 +56,3 @@ type CountedFigures struct {
 // CensusClaim asks for the right to count, unless a count has begun since: since Finished
 // if it was finished, since Unfinished if it wasn't.
 type CensusClaim struct{ Now, Finished, Unfinished time.Time }
-
-// Census counts users and tokens, a part at a time.
-type Census interface {
-	// CountUsers counts some users, and returns where the next part begins; zero after the
-	// last.
-	CountUsers(ctx context.Context, p CensusPart) (Figures, Cursor, error)
-	// CountTokens counts some tokens, likewise.
-	CountTokens(ctx context.Context, p CensusPart) (Figures, Cursor, error)
-	// ClaimCensus reports whether the caller must count; if so, it records that a count
-	// begins now.
-	ClaimCensus(ctx context.Context, claim CensusClaim) (bool, error)
-	// SetFigures stores the figures that were counted last.
-	SetFigures(ctx context.Context, f CountedFigures) error
-	// Figures returns them.
-	Figures(ctx context.Context) (CountedFigures, error)
-}

@@ -1,4 +1,4 @@
-package identity
+package passhash
 
 import (
 	"context"
@@ -20,7 +20,7 @@ import (
 func TestHasherRefusesWhenItsQueueIsFull(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		h := NewHasher(HasherConfig{Slots: 1, Queue: 1})
+		h := New(Config{Slots: 1, Queue: 1})
 		release, err := h.acquire(t.Context(), argon2Memory)
 		if err != nil {
 			t.Fatal(err)
@@ -58,7 +58,7 @@ func TestHasherRefusesWhenItsQueueIsFull(t *testing.T) {
 func TestHasherServesInOrder(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		h := NewHasher(HasherConfig{Slots: 1, Queue: 8})
+		h := New(Config{Slots: 1, Queue: 8})
 		release, err := h.acquire(t.Context(), argon2Memory)
 		if err != nil {
 			t.Fatal(err)
@@ -93,7 +93,7 @@ func TestHashesThatNeedMoreMemoryTakeMoreSlots(t *testing.T) {
 	}{
 		{1, 1}, {argon2Memory, 1}, {argon2Memory + 1, 2}, {3 * argon2Memory, 3}, {maxMemory, 4},
 	} {
-		h := NewHasher(HasherConfig{Slots: 4})
+		h := New(Config{Slots: 4})
 		release, err := h.acquire(t.Context(), c.memory)
 		if err != nil {
 			t.Fatal(err)
@@ -116,7 +116,7 @@ func TestHashesThatNeedMoreMemoryTakeMoreSlots(t *testing.T) {
 
 func TestTrimWaitsUntilNoHashIsInFlight(t *testing.T) {
 	t.Parallel()
-	h := NewHasher(HasherConfig{Slots: 2})
+	h := New(Config{Slots: 2})
 	if h.Trim() {
 		t.Error("Trim did something before the first hash")
 	}
@@ -141,9 +141,9 @@ func TestTrimWaitsUntilNoHashIsInFlight(t *testing.T) {
 
 func TestHasherDefaults(t *testing.T) {
 	t.Parallel()
-	for _, c := range []HasherConfig{{}, {Slots: -1, Queue: -1}} {
-		if h := NewHasher(c); h.slots < 1 || h.queue.max != queuePerSlot*int(h.slots) {
-			t.Errorf("NewHasher(%+v) has %d slots and a queue of %d", c, h.slots, h.queue.max)
+	for _, c := range []Config{{}, {Slots: -1, Queue: -1}} {
+		if h := New(c); h.slots < 1 || h.queue.max != queuePerSlot*int(h.slots) {
+			t.Errorf("New(%+v) has %d slots and a queue of %d", c, h.slots, h.queue.max)
 		}
 	}
 }
@@ -174,7 +174,7 @@ func TestStaleTellsWeakerParameters(t *testing.T) {
 			key := argon2.IDKey([]byte("password"), []byte(c.salt), c.passes, c.kib, c.lanes, c.length)
 			a := argon2id{kib: c.kib, passes: c.passes, lanes: c.lanes, salt: []byte(c.salt)}
 			encoded := c.foreign + a.encode(key)
-			got, err := NewHasher(HasherConfig{}).Verify(t.Context(), PasswordHash(encoded), "password")
+			got, err := New(Config{}).Verify(t.Context(), Hash(encoded), "password")
 			if err != nil || !got.OK || got.Stale != c.stale {
 				t.Errorf("Verify = %+v, %v; want a match with Stale %t", got, err, c.stale)
 			}
@@ -268,7 +268,7 @@ func FuzzVerify(f *testing.F) {
 		f.Add(uint8(form), uint64(1)<<32, uint64(1)<<32, uint64(1)<<32, "password")
 		f.Add(uint8(form), ^uint64(0), ^uint64(0), ^uint64(0), "a\x00b")
 	}
-	h := NewHasher(HasherConfig{Slots: 4})
+	h := New(Config{Slots: 4})
 	f.Fuzz(func(t *testing.T, form uint8, a, b, c uint64, password string) {
 		encoded := forms[int(form)%len(forms)](a, b, c)
 		d, err := parseHash(encoded)
@@ -278,12 +278,12 @@ func FuzzVerify(f *testing.F) {
 				return
 			}
 		}
-		got, verr := h.Verify(t.Context(), PasswordHash(encoded), password)
+		got, verr := h.Verify(t.Context(), Hash(encoded), password)
 		if got.OK {
 			t.Fatalf("%s matches %q", encoded, password)
 		}
-		if ValidatePassword(password) == nil && (err == nil) != (verr == nil) {
-			t.Fatalf("%s: ParseHash %v, Verify %v", encoded, err, verr)
+		if CheckBounds(password) == nil && (err == nil) != (verr == nil) {
+			t.Fatalf("%s: Parse %v, Verify %v", encoded, err, verr)
 		}
 	})
 }
@@ -309,7 +309,7 @@ func enqueue(t *testing.T, h *Hasher, from string, outcomes chan<- string) {
 func TestManyFromOnePlaceDontKeepOthersOut(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		h := NewHasher(HasherConfig{Slots: 1, Queue: 10})
+		h := New(Config{Slots: 1, Queue: 10})
 		release, err := h.acquire(t.Context(), argon2Memory)
 		if err != nil {
 			t.Fatal(err)
@@ -348,7 +348,7 @@ func TestManyFromOnePlaceDontKeepOthersOut(t *testing.T) {
 func TestQueueFullOfShortLinesSendsTheNewcomerAway(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		h := NewHasher(HasherConfig{Slots: 1, Queue: 3})
+		h := New(Config{Slots: 1, Queue: 3})
 		release, err := h.acquire(t.Context(), argon2Memory)
 		if err != nil {
 			t.Fatal(err)
@@ -374,7 +374,7 @@ func TestQueueFullOfShortLinesSendsTheNewcomerAway(t *testing.T) {
 // A caller who stops waiting at the moment of their turn returns the slots too.
 func TestNoSlotIsLostByThoseWhoGiveUp(t *testing.T) {
 	t.Parallel()
-	h := NewHasher(HasherConfig{Slots: 2, Queue: 50})
+	h := New(Config{Slots: 2, Queue: 50})
 	var all sync.WaitGroup
 	for n := range 8 {
 		all.Go(func() {

@@ -1,7 +1,6 @@
-package records
+package upkeep
 
 import (
-	"context"
 	"time"
 )
 
@@ -28,12 +27,4 @@ type ShadowExample struct {
 	Method string    `json:"method"`
 	Path   string    `json:"path"`
 	Status int       `json:"status"` // the application's; 0: not known
-}
-
-// Shadows keeps what report-only routes would have refused.
-type Shadows interface {
-	// AddShadows adds to the counts, and keeps the latest examples.
-	AddShadows(ctx context.Context, seen []Shadow) error
-	// ShadowList returns them by route, reason and token, Limit at a time, after a cursor.
-	ShadowList(ctx context.Context, after string, limit int) (Page[Shadow], error)
 }

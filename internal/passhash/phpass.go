@@ -1,4 +1,4 @@
-package identity
+package passhash
 
 import (
 	"crypto/md5" // #nosec G501 -- only to check hashes of other systems

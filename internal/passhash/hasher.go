@@ -1,4 +1,4 @@
-package identity
+package passhash
 
 import (
 	"context"
@@ -18,9 +18,9 @@ const (
 	retryAfter       = 2 * time.Second
 )
 
-// ValidatePassword accepts 1 to 1,024 bytes of valid UTF-8, as they are: nothing
+// CheckBounds accepts 1 to 1,024 bytes of valid UTF-8, as they are: nothing
 // is trimmed or normalised. The error is fault.Invalid and doesn't repeat it.
-func ValidatePassword(password string) error {
+func CheckBounds(password string) error {
 	switch {
 	case password == "":
 		return fault.New(fault.Invalid, "the password is missing").In("password")
@@ -32,8 +32,8 @@ func ValidatePassword(password string) error {
 	return nil
 }
 
-// HasherConfig limits a Hasher. The zero value is right for most machines.
-type HasherConfig struct {
+// Config limits a Hasher. The zero value is right for most machines.
+type Config struct {
 	Slots int // hashes of 19 MiB in flight; 0: GOMAXPROCS
 	Queue int // callers that wait for a slot; 0: 50 a slot
 }
@@ -47,8 +47,8 @@ type Hasher struct {
 	used  atomic.Bool // since the last Trim
 }
 
-// NewHasher returns a Hasher; fields that are not positive get their default.
-func NewHasher(c HasherConfig) *Hasher {
+// New returns a Hasher; fields that are not positive get their default.
+func New(c Config) *Hasher {
 	if c.Slots <= 0 {
 		c.Slots = runtime.GOMAXPROCS(0)
 	}
@@ -77,9 +77,9 @@ func (h *Hasher) Trim() bool {
 }
 
 // Hash returns a new argon2id hash of the password. It fails with the error of
-// ValidatePassword, or with fault.Unavailable as Verify does.
-func (h *Hasher) Hash(ctx context.Context, password string) (PasswordHash, error) {
-	if err := ValidatePassword(password); err != nil {
+// CheckBounds, or with fault.Unavailable as Verify does.
+func (h *Hasher) Hash(ctx context.Context, password string) (Hash, error) {
+	if err := CheckBounds(password); err != nil {
 		return "", err
 	}
 	release, err := h.acquire(ctx, newArgon2id().memory())
@@ -102,9 +102,9 @@ type Match struct {
 // until the user's first login replaces it.)
 //
 // It fails with fault.Unavailable when too many are waiting or ctx ends first, and with
-// an internal error when the hash is one that ParseHash refuses.
-func (h *Hasher) Verify(ctx context.Context, encoded PasswordHash, password string) (Match, error) {
-	if ValidatePassword(password) != nil {
+// an internal error when the hash is one that Parse refuses.
+func (h *Hasher) Verify(ctx context.Context, encoded Hash, password string) (Match, error) {
+	if CheckBounds(password) != nil {
 		return Match{}, nil
 	}
 	d := digest(nobody{newArgon2id()})

@@ -1,7 +1,6 @@
-package records
+package upkeep
 
 import (
-	"context"
 	"time"
 
 	"github.com/bearerd/bearerd/internal/revocation"
@@ -26,12 +25,3 @@ type PassedBatch struct {
 // KeptPassed is how long passed confirmations are kept for a node that doesn't take them:
 // for longer than anybody waits for them.
 const KeptPassed = time.Hour
-
-// Confirmations passes confirmations on from node to node.
-type Confirmations interface {
-	// PassConfirmations stores a batch for the nodes on the list, and returns those that are
-	// not on it.
-	PassConfirmations(ctx context.Context, b PassedBatch) (unknown []string, err error)
-	// TakeConfirmations returns what was passed on to a node, once.
-	TakeConfirmations(ctx context.Context, node string) ([]PassedConfirmation, error)
-}

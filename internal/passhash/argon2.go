@@ -1,4 +1,4 @@
-package identity
+package passhash
 
 import (
 	"crypto/rand"
@@ -95,8 +95,8 @@ func (a argon2id) matches(password string) (bool, error) {
 }
 
 // hash returns a new hash of the password with these parameters.
-func (a argon2id) hash(password string) PasswordHash {
-	return PasswordHash(a.encode(a.derive(password, argon2KeyLen)))
+func (a argon2id) hash(password string) Hash {
+	return Hash(a.encode(a.derive(password, argon2KeyLen)))
 }
 
 // encode writes a PHC string.

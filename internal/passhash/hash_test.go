@@ -1,4 +1,4 @@
-package identity_test
+package passhash_test
 
 import (
 	"strings"
@@ -6,7 +6,7 @@ import (
 	"time"
 
 	"github.com/bearerd/bearerd/internal/fault"
-	"github.com/bearerd/bearerd/internal/identity"
+	"github.com/bearerd/bearerd/internal/passhash"
 )
 
 // vector is a hash that another implementation made of a password.
@@ -70,11 +70,11 @@ func vectors() []vector {
 
 func TestVerifyAcceptsHashesOfOtherImplementations(t *testing.T) {
 	t.Parallel()
-	h := identity.NewHasher(identity.HasherConfig{Slots: 1, Queue: 100})
+	h := passhash.New(passhash.Config{Slots: 1, Queue: 100})
 	for _, v := range vectors() {
 		t.Run(v.name, func(t *testing.T) {
 			t.Parallel()
-			hash, err := identity.ParseHash(v.encoded)
+			hash, err := passhash.Parse(v.encoded)
 			if err != nil {
 				t.Fatalf("ParseHash: %v", err)
 			}
@@ -91,7 +91,7 @@ func TestVerifyAcceptsHashesOfOtherImplementations(t *testing.T) {
 
 func TestVerifyRefusesEveryOtherPassword(t *testing.T) {
 	t.Parallel()
-	h := identity.NewHasher(identity.HasherConfig{Slots: 1, Queue: 100})
+	h := passhash.New(passhash.Config{Slots: 1, Queue: 100})
 	for _, v := range vectors() {
 		if strings.Contains(v.encoded, "390000") || strings.Contains(v.encoded, "102400") {
 			continue // dear, and the same code as a cheaper one
@@ -99,7 +99,7 @@ func TestVerifyRefusesEveryOtherPassword(t *testing.T) {
 		t.Run(v.name, func(t *testing.T) {
 			t.Parallel()
 			for _, wrong := range []string{"X" + v.password[1:], v.password[1:] + "X"} {
-				got, err := h.Verify(t.Context(), identity.PasswordHash(v.encoded), wrong)
+				got, err := h.Verify(t.Context(), passhash.Hash(v.encoded), wrong)
 				if err != nil || got.OK || got.Stale {
 					t.Errorf("Verify(%q) = %+v, %v; want none", wrong, got, err)
 				}
@@ -110,12 +110,12 @@ func TestVerifyRefusesEveryOtherPassword(t *testing.T) {
 
 func TestBcryptReadsSeventyTwoBytesAsTheOriginalDid(t *testing.T) {
 	t.Parallel()
-	h := identity.NewHasher(identity.HasherConfig{})
-	long := identity.PasswordHash("$2b$05$R9h/cIPz0gi.URNNX3kh2ODVXf0vCex2j3Fg2GNsp1Vtu1j857sgq")
-	prehashed := identity.PasswordHash("bcrypt_sha256$$2b$05$R9h/cIPz0gi.URNNX3kh2OycCNAFg0wXn3yF5BhJPpujLG5F8H0WO")
+	h := passhash.New(passhash.Config{})
+	long := passhash.Hash("$2b$05$R9h/cIPz0gi.URNNX3kh2ODVXf0vCex2j3Fg2GNsp1Vtu1j857sgq")
+	prehashed := passhash.Hash("bcrypt_sha256$$2b$05$R9h/cIPz0gi.URNNX3kh2OycCNAFg0wXn3yF5BhJPpujLG5F8H0WO")
 	for _, c := range []struct {
 		name     string
-		hash     identity.PasswordHash
+		hash     passhash.Hash
 		password string
 		want     bool
 	}{
@@ -240,14 +240,14 @@ func TestParseHashRefuses(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			start := time.Now()
-			_, err := identity.ParseHash(encoded)
+			_, err := passhash.Parse(encoded)
 			if !fault.Is(err, fault.Invalid) {
 				t.Fatalf("ParseHash = %v; want Invalid", err)
 			}
 			if len(encoded) > 20 && strings.Contains(err.Error(), encoded[len(encoded)-12:]) {
 				t.Errorf("the error repeats the hash: %v", err)
 			}
-			got, err := identity.NewHasher(identity.HasherConfig{}).Verify(t.Context(), identity.PasswordHash(encoded), "password")
+			got, err := passhash.New(passhash.Config{}).Verify(t.Context(), passhash.Hash(encoded), "password")
 			if got.OK || fault.KindOf(err) != fault.Internal || err == nil {
 				t.Errorf("Verify = %+v, %v; want an internal error", got, err)
 			}
@@ -262,9 +262,9 @@ func TestParseHashRefuses(t *testing.T) {
 // matches, and no mistake.
 func TestParseHashReadsThatThereIsNoPassword(t *testing.T) {
 	t.Parallel()
-	h := identity.NewHasher(identity.HasherConfig{})
+	h := passhash.New(passhash.Config{})
 	for _, encoded := range []string{"", "*", "!", "!!", "!abcdefgh", "!Vd7ywbyVAfxmEmr5i2WPpMHi8PvpmKdGgWJTbKSB", "!$6$salt$x"} {
-		hash, err := identity.ParseHash(encoded)
+		hash, err := passhash.Parse(encoded)
 		if err != nil || hash != "" {
 			t.Errorf("ParseHash(%q) = %q, %v; want the empty hash", encoded, hash.Reveal(), err)
 		}
@@ -279,8 +279,8 @@ func TestParseHashReadsThatThereIsNoPassword(t *testing.T) {
 // A NUL ends what crypt(3) reads, so that more passwords than one would match.
 func TestCryptRefusesAPasswordWithANUL(t *testing.T) {
 	t.Parallel()
-	h := identity.NewHasher(identity.HasherConfig{})
-	hash := identity.PasswordHash("{CRYPT}$6$rounds=1234$5EVOruMXIiX0iXjj$80pDtyu0StT5f2Fc4cTZ6LTHRtkwa7DhrGOBwzhH3/TFPLydb9EjPImvhkIBWDmuQWdfGGyVAURKQPH98QDBw1")
+	h := passhash.New(passhash.Config{})
+	hash := passhash.Hash("{CRYPT}$6$rounds=1234$5EVOruMXIiX0iXjj$80pDtyu0StT5f2Fc4cTZ6LTHRtkwa7DhrGOBwzhH3/TFPLydb9EjPImvhkIBWDmuQWdfGGyVAURKQPH98QDBw1")
 	if got, err := h.Verify(t.Context(), hash, letmein+"\x00x"); err != nil || got.OK {
 		t.Errorf("Verify = %+v, %v", got, err)
 	}

@@ -1,4 +1,4 @@
-package identity
+package passhash
 
 import (
 	"crypto/sha512"

@@ -1,7 +1,6 @@
-package records
+package upkeep
 
 import (
-	"context"
 	"time"
 )
 
@@ -62,46 +61,8 @@ type Waiting struct {
 	Oldest time.Time // zero: none waits
 }
 
-// Outbox keeps notices until they are sent. AddNotice adds them.
-type Outbox interface {
-	// TakeTurn reports whether the node may send to the receiver until the turn ends: it
-	// may already, or nobody may now.
-	TakeTurn(ctx context.Context, t Turn) (bool, error)
-	// DueNotices returns notices that are due.
-	DueNotices(ctx context.Context, q DueQuery) ([]Outgoing, error)
-	// SettleNotices deletes notices that were sent or never will be, and puts off others.
-	SettleNotices(ctx context.Context, done []int64, later []Postponed) error
-	// TrimNotices deletes what is beyond the bounds, and returns how many notices that were.
-	TrimNotices(ctx context.Context, b OutboxBounds) (int64, error)
-	// PurgeNotices deletes what has been waiting since before an instant, for any receiver.
-	PurgeNotices(ctx context.Context, before time.Time) error
-	// WaitingNotices counts what waits for a receiver.
-	WaitingNotices(ctx context.Context, receiver string, limit int) (Waiting, error)
-	// KnownNetworks returns those of the places that SeeNetwork has stored before.
-	KnownNetworks(ctx context.Context, places []Place) ([]Place, error)
-}
-
 // Place is a network from which a token was used.
 type Place struct{ TokenID, Network string }
 
-type (
-	// AddNotice adds a notice to the outbox of each receiver.
-	AddNotice struct {
-		Notice Notice
-		Due    []Due
-	}
-	// SeeNetwork remembers that an API token or API key was used from a network; of each
-	// token the latest NetworksKept are remembered. Where the token was used from others
-	// before, and not from this one, the notice is added.
-	SeeNetwork struct {
-		Place  Place
-		At     time.Time
-		Notice AddNotice
-	}
-)
-
 // NetworksKept is how many networks are remembered of each token.
 const NetworksKept = 50
-
-func (AddNotice) op()  {}
-func (SeeNetwork) op() {}

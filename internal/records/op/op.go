@@ -1,4 +1,4 @@
-package records
+package op
 
 import (
 	"crypto/sha256"
@@ -8,6 +8,9 @@ import (
 	"github.com/bearerd/bearerd/internal/audit"
 	"github.com/bearerd/bearerd/internal/identity"
 	"github.com/bearerd/bearerd/internal/keyring"
+	"github.com/bearerd/bearerd/internal/passhash"
+	"github.com/bearerd/bearerd/internal/records"
+	"github.com/bearerd/bearerd/internal/records/upkeep"
 	"github.com/bearerd/bearerd/internal/revocation"
 )
 
@@ -43,8 +46,8 @@ type (
 		Groups            *[]string
 		Disabled          *bool
 		Owner             *string
-		PasswordHash      *identity.PasswordHash
-		IfPassword        *identity.PasswordHash
+		PasswordHash      *passhash.Hash
+		IfPassword        *passhash.Hash
 		PasswordChangedAt *time.Time
 		NewPassword       bool // the password differs from the one before; this is not stored
 	}
@@ -63,12 +66,12 @@ type (
 	// user. NotFound when there is no such user.
 	DescribeUser struct {
 		ID       string
-		Person   *Person // but for Inactive
+		Person   *records.Person // but for Inactive
 		Inactive *bool
 	}
 	// CreateGroup adds a source's group, without members. Conflict when the source has one
 	// of that name in any case.
-	CreateGroup struct{ Group Group }
+	CreateGroup struct{ Group records.Group }
 	// UpdateGroup changes what is set of a source's group, and removes and adds members.
 	// With a new name, all whom the source has put into the group are in the group of
 	// that name instead. A membership that somebody else has set stays theirs. Users who
@@ -88,7 +91,7 @@ type (
 	}
 	// AddLink links a user to who they are for a source. Conflict when that is linked;
 	// Invalid when the user doesn't exist.
-	AddLink struct{ Link Link }
+	AddLink struct{ Link records.Link }
 	// RemoveLink removes a link.
 	RemoveLink struct{ Source, ExternalID string }
 	// RequireLink changes nothing. Conflict unless the user is linked to one of the
@@ -100,7 +103,7 @@ type (
 	}
 	// AddPasswordLink stores a link with which its user sets a password, in place of an
 	// earlier one. Invalid when the user doesn't exist.
-	AddPasswordLink struct{ Link PasswordLink }
+	AddPasswordLink struct{ Link records.PasswordLink }
 	// SpendPasswordLink uses up such a link, once. Conflict when there is none that has not
 	// expired at Now.
 	SpendPasswordLink struct {
@@ -110,7 +113,7 @@ type (
 	// Spend uses up something that can be used once, and remembers that until Until. The
 	// error is Else, or Conflict where Else is nil, when it has been used up already.
 	Spend struct {
-		Once  Once
+		Once  records.Once
 		Until time.Time
 		Else  error
 	}
@@ -124,14 +127,14 @@ type (
 	// Rehash replaces a password hash if it is still the old one.
 	Rehash struct {
 		ID       string
-		Old, New identity.PasswordHash
+		Old, New passhash.Hash
 	}
 	// RemoveUser removes a user with their bindings; their tokens stay listed.
 	RemoveUser struct{ ID string }
 	// CreateCollection adds a collection. Conflict when id or name exists.
-	CreateCollection struct{ Collection Collection }
+	CreateCollection struct{ Collection records.Collection }
 	// UpdateCollection renames a collection.
-	UpdateCollection struct{ Collection Collection }
+	UpdateCollection struct{ Collection records.Collection }
 	// RemoveCollection removes a collection with the bindings that grant something only
 	// at or beneath it.
 	RemoveCollection struct{ ID int64 }
@@ -161,12 +164,12 @@ type (
 	// RemoveClient removes a client.
 	RemoveClient struct{ ID string }
 	// AddIssuer adds a trusted issuer. Conflict when one of that name or iss exists.
-	AddIssuer struct{ Issuer Issuer }
+	AddIssuer struct{ Issuer records.Issuer }
 	// RemoveIssuer removes a trusted issuer of a version. Conflict when it has another one.
 	RemoveIssuer struct{ Name, Version string }
 	// AddToken stores a token, with an end no later than those of the tokens in its chain
 	// that were shortened.
-	AddToken struct{ Token StoredToken }
+	AddToken struct{ Token records.StoredToken }
 	// BeginImport begins an import of tokens. Conflict while another one is under way.
 	BeginImport struct {
 		ID int64
@@ -178,7 +181,7 @@ type (
 	StageTokens struct {
 		Import int64
 		At     time.Time
-		Tokens []StoredToken
+		Tokens []records.StoredToken
 	}
 	// PublishImport lets all tokens of an import be seen at once. Conflict when the import
 	// is not under way.
@@ -233,20 +236,20 @@ type (
 	// Most codes, or MostOfClient codes of the same client, have not expired at Now;
 	// until the first of them expires. 0 is no bound.
 	AddDevice struct {
-		Device             Device
+		Device             records.Device
 		Now                time.Time
 		Most, MostOfClient int
 	}
 	// DecideDevice writes state, subject and sequence of a device that is pending
 	// and has not run out at Now; Conflict otherwise.
 	DecideDevice struct {
-		Device Device
+		Device records.Device
 		Now    time.Time
 	}
 	// SpendDevice deletes an approved device code, once; Conflict when it is gone.
 	SpendDevice struct{ Digest [32]byte }
 	// AddCode stores an authorization code.
-	AddCode struct{ Code Code }
+	AddCode struct{ Code records.Code }
 	// SpendCode uses up an authorization code that has not expired at At, once; Conflict
 	// when it was used.
 	SpendCode struct {
@@ -255,7 +258,7 @@ type (
 	}
 	// RememberConsent remembers what a user has allowed, in place of what was remembered
 	// for the same client and audience.
-	RememberConsent struct{ Consent Consent }
+	RememberConsent struct{ Consent records.Consent }
 	// KnowDocument remembers, at least until Until, the keys of a client that nobody
 	// registered; without keys, that it has none any more.
 	KnowDocument struct {
@@ -335,3 +338,22 @@ func (SpendCode) op()         {}
 func (RememberConsent) op()   {}
 func (ForgetConsent) op()     {}
 func (KnowDocument) op()      {}
+
+type (
+	// AddNotice adds a notice to the outbox of each receiver.
+	AddNotice struct {
+		Notice upkeep.Notice
+		Due    []upkeep.Due
+	}
+	// SeeNetwork remembers that an API token or API key was used from a network; of each
+	// token the latest NetworksKept are remembered. Where the token was used from others
+	// before, and not from this one, the notice is added.
+	SeeNetwork struct {
+		Place  upkeep.Place
+		At     time.Time
+		Notice AddNotice
+	}
+)
+
+func (AddNotice) op()  {}
+func (SeeNetwork) op() {}

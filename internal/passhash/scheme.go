@@ -1,4 +1,4 @@
-package identity
+package passhash
 
 import (
 	"encoding/base64"
@@ -60,21 +60,21 @@ func schemes() []scheme {
 	}
 }
 
-// ParseHash accepts an encoded password hash that Verify can check: argon2id and bcrypt
+// Parse accepts an encoded password hash that Verify can check: argon2id and bcrypt
 // in the common formats; scrypt and PBKDF2 in those of Django, passlib and Werkzeug;
 // Django's argon2$, bcrypt$ and bcrypt_sha256$; Plone's {SSHA} and {BCRYPT}; {SSHA512},
 // {CRYPT}$6$, and phpass. What other systems write where a user has no password (nothing,
 // "*", or what begins with "!") is the empty hash, which no password matches. Cost
 // parameters that would take more than 256 MiB or some seconds are refused. The error is
 // fault.Invalid, says what is wrong, and does not repeat the hash.
-func ParseHash(encoded string) (PasswordHash, error) {
+func Parse(encoded string) (Hash, error) {
 	if encoded == "" || encoded == "*" || strings.HasPrefix(encoded, "!") {
 		return "", nil
 	}
 	if _, err := parseHash(encoded); err != nil {
 		return "", err
 	}
-	return PasswordHash(encoded), nil
+	return Hash(encoded), nil
 }
 
 func parseHash(encoded string) (digest, error) {

@@ -1,4 +1,4 @@
-package identity
+package passhash
 
 import (
 	"crypto/sha1" // #nosec G505 -- only to check hashes of other systems

@@ -1,4 +1,4 @@
-package identity_test
+package passhash_test
 
 import (
 	"context"
@@ -9,14 +9,14 @@ import (
 	"testing"
 
 	"github.com/bearerd/bearerd/internal/fault"
-	"github.com/bearerd/bearerd/internal/identity"
+	"github.com/bearerd/bearerd/internal/passhash"
 )
 
 var newHash = regexp.MustCompile(`^\$argon2id\$v=19\$m=19456,t=2,p=1\$[A-Za-z0-9+/]{22}\$[A-Za-z0-9+/]{43}$`)
 
 func TestHashGivesAnArgon2idHashThatVerifies(t *testing.T) {
 	t.Parallel()
-	h := identity.NewHasher(identity.HasherConfig{})
+	h := passhash.New(passhash.Config{})
 	for _, password := range []string{
 		"test#password", " ", letmein, "a\x00b", "密碼🔑", strings.Repeat("x", 1024),
 	} {
@@ -27,11 +27,11 @@ func TestHashGivesAnArgon2idHashThatVerifies(t *testing.T) {
 		if !newHash.MatchString(hash.Reveal()) {
 			t.Errorf("Hash(%q) has another form", password)
 		}
-		if _, err := identity.ParseHash(hash.Reveal()); err != nil {
+		if _, err := passhash.Parse(hash.Reveal()); err != nil {
 			t.Errorf("ParseHash: %v", err)
 		}
 		got, err := h.Verify(t.Context(), hash, password)
-		if err != nil || got != (identity.Match{OK: true}) {
+		if err != nil || got != (passhash.Match{OK: true}) {
 			t.Errorf("Verify(%q) = %+v, %v; want a fresh match", password, got, err)
 		}
 		got, err = h.Verify(t.Context(), hash, "Z"+password[1:])
@@ -43,7 +43,7 @@ func TestHashGivesAnArgon2idHashThatVerifies(t *testing.T) {
 
 func TestHashesOfOnePasswordDiffer(t *testing.T) {
 	t.Parallel()
-	h := identity.NewHasher(identity.HasherConfig{})
+	h := passhash.New(passhash.Config{})
 	a, errA := h.Hash(t.Context(), letmein)
 	b, errB := h.Hash(t.Context(), letmein)
 	if errA != nil || errB != nil || a == b {
@@ -53,7 +53,7 @@ func TestHashesOfOnePasswordDiffer(t *testing.T) {
 
 func TestPasswordsOutOfBoundsAreRefused(t *testing.T) {
 	t.Parallel()
-	h := identity.NewHasher(identity.HasherConfig{})
+	h := passhash.New(passhash.Config{})
 	hash, err := h.Hash(t.Context(), letmein)
 	if err != nil {
 		t.Fatal(err)
@@ -66,7 +66,7 @@ func TestPasswordsOutOfBoundsAreRefused(t *testing.T) {
 		if _, err := h.Hash(t.Context(), password); !fault.Is(err, fault.Invalid) {
 			t.Errorf("Hash of one %s: %v; want Invalid", name, err)
 		}
-		if err := identity.ValidatePassword(password); !fault.Is(err, fault.Invalid) {
+		if err := passhash.CheckBounds(password); !fault.Is(err, fault.Invalid) {
 			t.Errorf("ValidatePassword of one %s: %v; want Invalid", name, err)
 		}
 		if got, err := h.Verify(t.Context(), hash, password); err != nil || got.OK {
@@ -77,10 +77,10 @@ func TestPasswordsOutOfBoundsAreRefused(t *testing.T) {
 
 func TestNoHashMatchesNothing(t *testing.T) {
 	t.Parallel()
-	h := identity.NewHasher(identity.HasherConfig{})
+	h := passhash.New(passhash.Config{})
 	for _, password := range []string{"", "password", " ", "\x00", letmein, digits} {
 		got, err := h.Verify(t.Context(), "", password)
-		if err != nil || got != (identity.Match{}) {
+		if err != nil || got != (passhash.Match{}) {
 			t.Errorf("Verify(%q) = %+v, %v", password, got, err)
 		}
 	}
@@ -90,12 +90,12 @@ func TestNoHashMatchesNothing(t *testing.T) {
 // costs nothing to check all take one hash of ours, and so the same time. It is
 // counted in memory, which is exact on a busy machine: this test runs alone.
 func TestAWrongPasswordCostsOneHashOfOurs(t *testing.T) {
-	h := identity.NewHasher(identity.HasherConfig{Slots: 1})
+	h := passhash.New(passhash.Config{Slots: 1})
 	own, err := h.Hash(t.Context(), letmein)
 	if err != nil {
 		t.Fatal(err)
 	}
-	for name, hash := range map[string]identity.PasswordHash{
+	for name, hash := range map[string]passhash.Hash{
 		"a known user":   own,
 		"unknown user":   "",
 		"Plone's SSHA":   "{SSHA}gCe35vmbeu5SV0M/FlK9n7jpnVnw8fLz9PX2",
@@ -119,7 +119,7 @@ func TestHashingHonoursTheContext(t *testing.T) {
 	t.Parallel()
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	h := identity.NewHasher(identity.HasherConfig{})
+	h := passhash.New(passhash.Config{})
 	if _, err := h.Hash(ctx, letmein); !fault.Is(err, fault.Unavailable) || !errors.Is(err, context.Canceled) {
 		t.Errorf("Hash: %v; want Unavailable because it was cancelled", err)
 	}
@@ -132,7 +132,7 @@ func TestHashingHonoursTheContext(t *testing.T) {
 }
 
 func BenchmarkHash(b *testing.B) {
-	h := identity.NewHasher(identity.HasherConfig{})
+	h := passhash.New(passhash.Config{})
 	b.ReportAllocs()
 	for b.Loop() {
 		if _, err := h.Hash(b.Context(), letmein); err != nil {
