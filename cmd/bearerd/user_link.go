@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -26,9 +28,36 @@ by that id signs in as the user from then on.`,
 				return err
 			}
 			p.say("user %s is linked to %s %s", args[0], link.Source, link.ExternalID)
+			if err := p.warnOfSource(ctx, i, link.Source); err != nil {
+				return err
+			}
 			return p.show(adminapi.LinkOf(link), silent)
 		}),
 	})
+}
+
+// warnOfSource warns of a link to a source by which nobody can sign in: the link has no effect
+// until the source is configured.
+func (p *program) warnOfSource(ctx context.Context, i *instance, source string) error {
+	known := i.config.SignIn.LinkSources()
+	if slices.Contains(known, source) || strings.HasPrefix(source, caller.SourceSCIM) {
+		return nil
+	}
+	issuers, err := i.store.Issuers(ctx)
+	if err != nil {
+		return err
+	}
+	for _, issuer := range issuers {
+		if slices.ContainsFunc(issuer.Rules, func(r records.IssuerRule) bool { return r.Source == source }) {
+			return nil
+		}
+	}
+	others := ""
+	if len(known) > 0 {
+		others = ", only " + strings.Join(known, ", ")
+	}
+	p.say("warning: no sign-in source %q is configured%s; the link has no effect until it is", source, others)
+	return nil
 }
 
 func (p *program) userUnlinkCommand() *cobra.Command {
