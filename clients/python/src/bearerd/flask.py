@@ -1,4 +1,4 @@
-"""Flask: who a request is from, in ``g.bearerd``, and the application's side of a sign-in source."""
+"""Flask: who sent a request, in ``g.bearerd``, and the application's side of a sign-in source."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Bearerd:
             self.init_app(app)
 
     def init_app(self, app: flask.Flask) -> None:
-        """Begins to identify the requests of an application."""
+        """Sets ``g.bearerd`` in each request of an application."""
         reader = assertion_reader(app.config.get("BEARERD_ISSUER", ""), app.config.get("BEARERD_ASSERTION", ""))
         audience = app.config.get("BEARERD_AUDIENCE", "")
         app.extensions["bearerd"] = self
@@ -50,12 +50,12 @@ class SignIn:
 
     ``SignIn(app)`` serves ``/bearerd-sign-in`` for an application with Flask-Login.
 
-    - ``person`` returns what an assertion says of a user: by default ``id`` as the subject, and
-      ``username``, ``name`` and ``email`` where the user has them.
+    - ``person`` returns what an assertion says about a user: by default ``id`` as the subject, and
+      ``username``, ``name`` and ``email`` if the user has them.
     - ``user`` returns the user who is signed in by the application's own session, or None.
-      By default that is Flask-Login's. It must not be whom bearerd says that the request
-      is from, or a token would become a session.
-    - ``login`` is the endpoint of the login page, which comes back to its argument ``next``.
+      By default that is Flask-Login's. It must not be the user that bearerd names,
+      or a token would become a session.
+    - ``login`` is the endpoint of the login page, which redirects to its argument ``next``.
       By default ``login_manager.login_view``.
     - ``authenticate`` takes a username and a password and returns the user, or None. With
       it ``/bearerd-check-password`` is served, for ``password_url`` of the source.
@@ -103,7 +103,7 @@ class SignIn:
         return _response(sign_in.answer(source, flask.request.args, person, self._login_page))
 
     def check_password(self) -> flask.Response:
-        """Answers bearerd's question whether a password is right."""
+        """Answers whether a password is right."""
         authenticate = self._authenticate
 
         def person(username: str, password: str) -> Optional[sign_in.Person]:

@@ -124,5 +124,5 @@ def _collection(value: str) -> Optional[int]:
     if not value:
         return None
     if not (value.isascii() and value.isdigit() and len(value) <= 19):
-        raise Untrusted("X-Bearerd-Collection is no number")
+        raise Untrusted("X-Bearerd-Collection isn't a number")
     return int(value)

@@ -59,9 +59,9 @@ class Source:
     def __post_init__(self) -> None:
         check_url(self.issuer)
         if not _NAME.fullmatch(self.name):
-            raise ValueError(f"{self.name!r} is no name of a source")
+            raise ValueError(f"{self.name!r} is not a name of a source")
         if len(self.secret) < MIN_SECRET:
-            raise ValueError(f"the secret of the source {self.name} has less than {MIN_SECRET} bytes")
+            raise ValueError(f"the secret of the source {self.name} has fewer than {MIN_SECRET} bytes")
         if not self.origin:
             raise ValueError("the origin of the sign-in page is needed")
 
@@ -107,7 +107,7 @@ class Answer:
 def assertion(source: Source, person: Person, request: str, now: Optional[float] = None) -> str:
     """Returns the signed statement that a person is signed in, for one request of bearerd's."""
     if not _REQUEST.fullmatch(request):
-        raise ValueError("the request is none of bearerd's")
+        raise ValueError("the request is not from bearerd")
     if not person.subject:
         raise ValueError("a person without a subject")
     issued = int(time.time() if now is None else now)
@@ -176,7 +176,7 @@ def _asked(query: Mapping[str, Any]) -> Optional[tuple[str, str, bool]]:
     """Returns request, max_age and again; None where they are not what bearerd sends."""
     request, max_age, again = (query.get(name, "") for name in ("request", "max_age", "again"))
     if not all(isinstance(value, str) for value in (request, max_age, again)):
-        return None  # some frameworks make a list of what stands twice
+        return None  # some frameworks return a list if a parameter is repeated
     if not _REQUEST.fullmatch(request) or max_age and not _SECONDS.fullmatch(max_age) or again not in ("", "1"):
         return None
     return request, max_age, again == "1"

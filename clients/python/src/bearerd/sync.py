@@ -67,12 +67,12 @@ class SourceUsers:
             query = {"limit": str(_PAGE), **({"cursor": cursor} if cursor else {})}
             status, answer = self._call("GET", f"{self._path()}?{urllib.parse.urlencode(query)}")
             if status != 200:
-                raise SyncError(f"the list of users was answered with {status}{_reason(answer)}")
+                raise SyncError(f"the request for the list of users was answered with {status}{_reason(answer)}")
             try:
                 users = [_read(item) for item in answer["items"]]
                 cursor = answer["next"]
             except (KeyError, TypeError, ValueError):
-                raise SyncError("the list of users is none") from None
+                raise SyncError("the answer isn't a list of users") from None
             yield from users
 
     def set_disabled(self, external_id: str, disabled: bool = True) -> Optional[SourceUser]:
@@ -85,11 +85,11 @@ class SourceUsers:
         if status == 404:
             return None
         if status != 200:
-            raise SyncError(f"disabling was answered with {status}{_reason(answer)}")
+            raise SyncError(f"the request to disable was answered with {status}{_reason(answer)}")
         try:
             return _read(answer)
         except (KeyError, TypeError, ValueError):
-            raise SyncError("the answer to disabling is none") from None
+            raise SyncError("the answer to the request to disable isn't a user") from None
 
     def _path(self) -> str:
         return f"/auth/api/v1/sources/{urllib.parse.quote(self.source, safe='')}/users"
@@ -117,7 +117,7 @@ class SourceUsers:
             }, urllib.parse.urlencode(form).encode())
             raw = answer.get("access_token") if status == 200 and isinstance(answer, dict) else None
             if not isinstance(raw, str) or not raw:
-                raise SyncError(f"a token was answered with {status}{_reason(answer)}")
+                raise SyncError(f"the request for a token was answered with {status}{_reason(answer)}")
             self._token = raw
         return self._token
 
