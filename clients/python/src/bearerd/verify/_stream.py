@@ -297,7 +297,7 @@ class _Place:
         if seq < self.last or seq < log.applied:
             if log.knew_before(as_of):
                 log.distrust()
-                raise _Bad("the log is shorter than before; was the issuer's store restored without raising the sequence?")
+                raise _Bad("the log went back; was the issuer's store restored without raising the sequence?")
             raise IssuerError("this node of the issuer is behind another")
         if seq > self.last and not self.snapshot:
             raise _Bad(f"entry {self.last + 1} is missing before the heartbeat at {seq}")
