@@ -143,7 +143,7 @@ func readHeader(c *csv.Reader, bounded *boundedReader) (*csvLines, error) {
 		case !slices.Contains(members, name): // its name isn't shown: in a file without a header it may be a token
 			return nil, &LineError{Line: 1, Reason: fmt.Sprintf("column %d is none of %s", i+1, strings.Join(members, ", "))}
 		case slices.Contains(lines.columns, name):
-			return nil, &LineError{Line: 1, Reason: fmt.Sprintf("column %d, %s, stands twice", i+1, name)}
+			return nil, &LineError{Line: 1, Reason: fmt.Sprintf("column %d, %s, is repeated", i+1, name)}
 		}
 		lines.columns = append(lines.columns, name)
 	}

@@ -105,7 +105,7 @@ class Answer:
 
 
 def assertion(source: Source, person: Person, request: str, now: Optional[float] = None) -> str:
-    """Returns the signed statement that a person is signed in, for one request of bearerd's."""
+    """Returns the signed statement that a person is signed in, for one request of bearerd."""
     if not _REQUEST.fullmatch(request):
         raise ValueError("the request is not from bearerd")
     if not person.subject:
@@ -256,7 +256,7 @@ def check_password(
     except (ValueError, KeyError, TypeError, RecursionError):
         return _problem(400, "JSON with username, password and request is needed.")
     if not _REQUEST.fullmatch(request):
-        return _problem(400, "The request is none of bearerd's.")
+        return _problem(400, "The request is not from bearerd.")
     # Databases refuse NUL in a name with an error of their own.
     person = None if "\0" in username + password else authenticate(username, password)
     if person is None:
