@@ -365,7 +365,7 @@ func TestAWrongLineEndsTheImport(t *testing.T) {
 	}
 	for name, c := range map[string]struct{ file, want string }{
 		"no header":        {value + ",ada\n", "line 1: column 1 is none of value"},
-		"a column twice":   {"value,owner,value\n", "line 1: column 3, value, stands twice"},
+		"a column twice":   {"value,owner,value\n", "line 1: column 3, value, is repeated"},
 		"nothing":          {"", "line 1: the file is empty"},
 		"no object":        {"{\"value\":\"" + good + "\",\"owner\":\"ada\"}\n{\"value\": " + value, "line 2: is not one JSON object"},
 		"another member":   {"{\"" + value + "\":\"ada\"}", "line 1: has a member other than value"},
