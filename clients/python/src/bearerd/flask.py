@@ -123,8 +123,8 @@ class SignIn:
 
 
 def person_of(user: Any) -> sign_in.Person:
-    """Returns what an assertion says of a user who has an ``id``. Not ``get_id()``: with
-    Flask-Login's alternative tokens that changes with the password."""
+    """Returns what an assertion says about a user who has an ``id``. It doesn't use ``get_id()``,
+    which changes with the password if Flask-Login's alternative tokens are used."""
     username, name, email = (str(getattr(user, part, "") or "") for part in ("username", "name", "email"))
     return sign_in.Person(str(user.id), username, name, email)
 
@@ -133,8 +133,8 @@ _SIGNED_IN = "bearerd_signed_in"
 
 
 def _note_sign_in(_: flask.Flask, user: Any, **__: Any) -> None:
-    """Remembers in the session when its user signed in, for bearerd's ``max_age``. A
-    "remember me" cookie is no sign-in, and the time of another user's doesn't count."""
+    """Records in the session when its user signed in, for bearerd's ``max_age``. A
+    "remember me" cookie is not a sign-in, and the time of another user doesn't count."""
     flask.session[_SIGNED_IN] = [str(user.get_id()), int(time.time())]
 
 
@@ -144,8 +144,8 @@ def _signed_in_at() -> Optional[float]:
 
 
 def _of_flask_login() -> Any:
-    """Returns the user of Flask-Login's session: not one whom a request_loader found, as
-    the one that knows bearerd's users does."""
+    """Returns the user of Flask-Login's session, not one that a request_loader found: that
+    may be one that loads the users that bearerd names."""
     from flask_login import current_user
 
     if current_user.is_anonymous or flask.session.get("_user_id") != str(current_user.get_id()):
