@@ -188,9 +188,9 @@ func sabotageCommit() string {
 }
 `
 
-// A process can't have its own wall clock, so the one place that reads it is changed.
-// The monotonic clock and the boot-time clock stay as they are. A reading without a
-// monotonic part is of a clock that has been changed already.
+// A process can't have its own wall clock, so the one place that reads it is changed. The
+// monotonic clock and the boot-time clock stay as they are. A reading without a monotonic part
+// was already changed.
 const brokenClock = `package revocation
 
 import (
