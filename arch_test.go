@@ -40,8 +40,10 @@ var (
 		"internal/dialect/specify", "internal/dialect/senaite", "internal/dialect/hypothesis", "internal/dialect/gen3",
 	}
 	// room is a part of the web pages. No room imports another.
-	room  = and(edge, "internal/webui/kit")
-	pages = []string{
+	room = and(edge, "internal/webui/kit")
+	// commands of the command line call the operations as the edges do.
+	commands = and(domains, "internal/adminapi", "internal/caller", "internal/cli", "internal/cli/local", "internal/hint", "internal/wiring")
+	pages    = []string{
 		"internal/signin", "internal/account", "internal/credentials", "internal/issuance", "internal/revoking", "internal/directory", "internal/explain", "internal/traffic", "internal/usage",
 	}
 )
@@ -57,6 +59,7 @@ var mayImport = map[string][]string{
 	"internal/secretfile":       nil,
 	"internal/strictjson":       nil,
 	"internal/suggest":          nil,
+	"internal/hint":             nil,
 	"internal/setup":            {"internal/config"},
 	"internal/networks":         {"internal/fault"},
 	"internal/uses":             nil,
@@ -66,7 +69,8 @@ var mayImport = map[string][]string{
 	"internal/passhash":         {"internal/fault"},
 	"internal/identity":         {"internal/fault", "internal/passhash", "internal/token"}, // a new user's password and a client's secret are token.Secret
 	"internal/machine":          nil,
-	"internal/revocation":       {"internal/fault", "internal/machine"},
+	"internal/sleep":            nil,
+	"internal/revocation":       {"internal/fault", "internal/machine", "internal/sleep"},
 	"internal/audit":            {"internal/fault", "internal/redact"},
 	"internal/quota":            {"internal/ratelimit", "internal/fault", "internal/audit"},
 	"internal/httpkit":          {"internal/fault", "internal/networks", "internal/redact", "internal/strictjson", "internal/token"},
@@ -75,7 +79,7 @@ var mayImport = map[string][]string{
 	"internal/records/upkeep":   domains,
 	"internal/records/op":       and(domains, "internal/records", "internal/records/upkeep"),
 	"internal/records/contract": and(domains, "internal/records", "internal/records/op", "internal/records/upkeep"),
-	"internal/verification":     {"internal/token", "internal/networks", "internal/uses", "internal/revocation", "internal/access", "internal/fault", "internal/cache"},
+	"internal/verification":     {"internal/token", "internal/networks", "internal/uses", "internal/revocation", "internal/access", "internal/fault", "internal/cache", "internal/sleep"},
 	"internal/journal":          {"internal/records/contract", "internal/records/op", "internal/revocation", "internal/audit", "internal/fault"},
 	"internal/census":           {"internal/records/contract", "internal/records/upkeep", "internal/fault"},
 	"internal/notice":           {"internal/audit", "internal/fault", "internal/identity", "internal/records", "internal/records/contract", "internal/records/op", "internal/records/upkeep", "internal/redact", "internal/revocation", "internal/secretfile", "internal/token"},
@@ -100,6 +104,7 @@ var mayImport = map[string][]string{
 	"internal/login":            {"internal/remote", "internal/token"},
 	"internal/echo":             {"internal/fault", "internal/httpkit"},
 	"internal/doctor":           {"internal/echo", "internal/keyring", "internal/store", "internal/token"},
+	"internal/accessfile":       {"internal/access", "internal/apply", "internal/config", "internal/export", "internal/fault", "internal/identity", "internal/passhash", "internal/records", "internal/token"},
 	"internal/export":           {"internal/access", "internal/caller", "internal/identity", "internal/records"},
 	"internal/node":             and(operations, "internal/notice", "internal/account", "internal/apply", "internal/authorizing", "internal/changes", "internal/clientauth", "internal/credentials", "internal/directory", "internal/issuance", "internal/provisioning", "internal/revoking", "internal/signin", "internal/explain", "internal/trust", "internal/usage"),
 	"internal/node/nodetest":    and(operations, "internal/confirming", "internal/foreign", "internal/usage", "internal/node", "internal/account", "internal/apply", "internal/authorizing", "internal/credentials", "internal/directory", "internal/provisioning", "internal/issuance", "internal/revoking", "internal/signin", "internal/explain", "internal/trust", "internal/store", "internal/pgtest", "internal/assertion/assertiontest"),
@@ -112,11 +117,12 @@ var mayImport = map[string][]string{
 	"clustertest":               {"internal/pgtest", "verify"},
 	"simulation": {
 		"clustertest", "internal/access", "internal/confirming", "internal/fault", "internal/feed", "internal/identity", "internal/issuerclient", "internal/journal", "internal/keyring", "internal/machine",
-		"internal/records", "internal/records/op", "internal/records/upkeep", "internal/revocation", "internal/source", "internal/token", "internal/verification", "verify",
+		"internal/records", "internal/records/op", "internal/records/upkeep", "internal/revocation", "internal/sleep", "internal/source", "internal/token", "internal/verification", "verify",
 	},
 	"internal/frontendtest":         nil,
-	"internal/gateway":              {"internal/shadow", "internal/verification", "internal/httpkit", "internal/token", "internal/access", "internal/identity", "internal/uses", "internal/fault"},
-	"internal/confirming":           {"internal/fault", "internal/records/contract", "internal/records/upkeep", "internal/revocation"},
+	"internal/underway":             {"internal/fault", "internal/httpkit", "internal/verification"},
+	"internal/gateway":              {"internal/shadow", "internal/underway", "internal/verification", "internal/httpkit", "internal/token", "internal/access", "internal/identity", "internal/uses", "internal/fault"},
+	"internal/confirming":           {"internal/fault", "internal/records/contract", "internal/records/upkeep", "internal/revocation", "internal/sleep"},
 	"internal/feed":                 {"internal/confirming", "internal/machine", "internal/verification", "internal/httpkit", "internal/revocation", "internal/access", "internal/identity", "internal/fault"},
 	"internal/oauth":                and(edge, "internal/clientauth", "internal/signin", "internal/authorizing", "internal/issuance", "internal/revoking", "internal/quota", "internal/ratelimit", "internal/trust"),
 	"internal/adminapi":             and(and(edge, pages...), "internal/provisioning", "internal/records/upkeep", "internal/shadow"),
@@ -140,12 +146,12 @@ var mayImport = map[string][]string{
 	"internal/dialect/senaite":    and(edge, "internal/cache", "internal/signin", "internal/issuance", "internal/revoking", "internal/directory"),
 	"internal/dialect/hypothesis": and(edge, "internal/signin", "internal/issuance", "internal/revoking"),
 	"internal/dialect/gen3":       and(edge, "internal/signin", "internal/credentials", "internal/issuance", "internal/revoking", "internal/trust"),
-	"internal/edge":               {"internal/issuerclient", "internal/audit", "internal/fault", "internal/identity", "internal/remote", "internal/revocation", "internal/token", "internal/verification"},
+	"internal/edge":               {"internal/issuerclient", "internal/audit", "internal/fault", "internal/identity", "internal/remote", "internal/revocation", "internal/sleep", "internal/token", "internal/verification"},
 	"internal/verifylisten":       {"internal/gateway", "internal/httpkit", "internal/localaddr"},
 	"internal/server":             and(domains, "internal/confirming", "internal/gateway", "internal/localaddr", "internal/verifylisten", "internal/shadow", "internal/httpkit", "internal/node", "internal/credentials", "internal/journal", "internal/quota", "internal/secretfile", "internal/traffic"),
 	"internal/issuerclient": {
 		"internal/foreign", "internal/verification", "internal/revocation", "internal/token", "internal/keyring", "internal/access", "internal/fault", "internal/cache", "internal/ratelimit",
-		"internal/machine", "internal/networks", "internal/strictjson",
+		"internal/machine", "internal/networks", "internal/sleep", "internal/strictjson",
 	},
 	"verify": {"internal/issuerclient", "internal/foreign", "internal/verification", "internal/token", "internal/networks", "internal/fault"},
 
@@ -158,10 +164,22 @@ var mayImport = map[string][]string{
 
 	"verify/verifytest":          {"verify", "internal/networks", "internal/token", "internal/revocation"},
 	"examples/protected-service": {"verify"},
-	"cmd/bearerd": and(and(and(edge, edges...), pages...), "internal/confirming", "internal/records/op",
-		"internal/doctor", "internal/echo", "internal/edge", "internal/export", "internal/login", "internal/setup", "internal/suggest",
-		"internal/webui/admin", "internal/webui/kit", "internal/webui/login", "internal/node", "internal/apply", "internal/quota", "internal/server", "internal/store", "internal/config", "internal/mail", "internal/notice",
-		"internal/foreign", "internal/importing", "internal/localaddr", "internal/shadow", "internal/assertion", "internal/census", "internal/clientdoc", "internal/openid", "internal/remote", "internal/secretfile", "internal/sso"),
+	// The outer rim: what wires, and the commands. Nothing inward imports it.
+	"internal/wiring": and(and(and(edge, edges...), pages...), "internal/assertion", "internal/census", "internal/clientdoc", "internal/config", "internal/confirming", "internal/doctor", "internal/echo",
+		"internal/edge", "internal/foreign", "internal/hint", "internal/localaddr", "internal/mail", "internal/node", "internal/notice", "internal/openid", "internal/passhash", "internal/remote", "internal/secretfile", "internal/server",
+		"internal/shadow", "internal/sso", "internal/store", "internal/webui/admin", "internal/webui/kit", "internal/webui/login"),
+	"internal/cli":              {"internal/config", "internal/hint", "internal/secretfile", "internal/sleep", "internal/suggest", "internal/token"},
+	"internal/cli/terminaltest": nil,
+	"internal/cli/local":        and(domains, "internal/caller", "internal/cli", "internal/config", "internal/hint", "internal/records", "internal/store", "internal/suggest", "internal/wiring"),
+	"internal/cli/decision":     and(commands, "internal/explain", "internal/verification"),
+	"internal/cli/manage":       and(commands, "internal/accessfile", "internal/account", "internal/apply", "internal/cli/decision", "internal/export", "internal/records", "internal/secretfile"),
+	"internal/cli/tokens":       and(commands, "internal/cli/decision", "internal/explain", "internal/importing", "internal/issuance", "internal/records", "internal/revoking", "internal/suggest", "internal/verification"),
+	"internal/cli/install":      and(commands, "internal/config", "internal/doctor", "internal/echo", "internal/localaddr", "internal/login", "internal/records/op", "internal/setup", "internal/store", "internal/suggest"),
+	"internal/cli/remote":       {"internal/cli", "internal/hint", "internal/login", "internal/identity", "internal/secretfile", "internal/suggest"},
+	"cmd/bearerd": {
+		"internal/accessfile", "internal/caller", "internal/cli", "internal/cli/install", "internal/cli/local", "internal/cli/manage", "internal/cli/remote", "internal/cli/tokens",
+		"internal/clientdoc", "internal/config", "internal/hint", "internal/secretfile", "internal/server", "internal/store", "internal/wiring",
+	},
 }
 
 func and(list []string, more ...string) []string { return slices.Concat(list, more) }
@@ -375,7 +393,7 @@ var dialectWords = regexp.MustCompile(`(?i)specify|senaite|hypothesis|gen3`)
 // know of them.
 func TestNothingInwardHasTheNameOfADialect(t *testing.T) {
 	t.Parallel()
-	outward := []string{"cmd", "internal/dialect", "internal/config", "bench", "clustertest", "clients"}
+	outward := []string{"cmd", "internal/dialect", "internal/wiring", "internal/config", "bench", "clustertest", "clients"}
 	err := filepath.WalkDir(".", func(file string, d fs.DirEntry, err error) error {
 		switch {
 		case err != nil:

@@ -8,6 +8,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/bearerd/bearerd/internal/sleep"
+
 	"github.com/bearerd/bearerd/internal/access"
 	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/identity"
@@ -86,7 +88,7 @@ func (l *line) pass(ctx context.Context, back bool) error {
 		}
 		w, changed = l.weather()
 	}
-	if !pause(ctx, l.delay(w)) {
+	if !sleep.For(ctx, l.delay(w)) {
 		return ctx.Err()
 	}
 	if w, _ = l.weather(); w.cut {
@@ -173,7 +175,7 @@ func (s *store) read(ctx context.Context, origin string, f func(*server, *state)
 func (s *store) facts(ctx context.Context, f func(*state)) error {
 	err := s.read(ctx, "", func(_ *server, shown *state) { f(shown) })
 	if w, _ := s.weather(); w.slowFacts > 0 {
-		pause(ctx, s.chance.upTo(w.slowFacts))
+		sleep.For(ctx, s.chance.upTo(w.slowFacts))
 	}
 	return err
 }

@@ -8,6 +8,8 @@ import (
 	"net/http"
 	"sync"
 	"time"
+
+	"github.com/bearerd/bearerd/internal/sleep"
 )
 
 // transport is how one process reaches the nodes' HTTP endpoints: each request goes to one of
@@ -24,7 +26,7 @@ func (t *transport) RoundTrip(r *http.Request) (*http.Response, error) {
 	ctx := r.Context()
 	n, l := t.front()
 	if n == nil {
-		pause(ctx, mostDelay)
+		sleep.For(ctx, mostDelay)
 		return nil, errNoNode
 	}
 	incarnation := n.now()

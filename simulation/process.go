@@ -5,6 +5,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/bearerd/bearerd/internal/sleep"
+
 	"github.com/bearerd/bearerd/internal/machine"
 )
 
@@ -75,21 +77,6 @@ func (p *process) awake(ctx context.Context) bool {
 		if killed || d <= 0 {
 			return !killed && ctx.Err() == nil
 		}
-		pause(context.WithoutCancel(ctx), d+turn) // a stopped process doesn't notice that ctx ends
-	}
-}
-
-// pause waits, and reports false when ctx ended first.
-func pause(ctx context.Context, d time.Duration) bool {
-	if d <= 0 {
-		return ctx.Err() == nil
-	}
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return true
-	case <-ctx.Done():
-		return false
+		sleep.For(context.WithoutCancel(ctx), d+turn) // a stopped process doesn't notice that ctx ends
 	}
 }

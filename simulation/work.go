@@ -8,6 +8,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/bearerd/bearerd/internal/sleep"
+
 	"github.com/bearerd/bearerd/clustertest"
 	"github.com/bearerd/bearerd/internal/access"
 	"github.com/bearerd/bearerd/internal/fault"
@@ -240,7 +242,7 @@ func (w *World) do(n *node, delay time.Duration, o clustertest.Op, f func(contex
 	ctx, cancel := context.WithTimeout(i.ctx, w.timeout())
 	defer cancel()
 	err := errConnection
-	if pause(ctx, delay) && i.awake(ctx) {
+	if sleep.For(ctx, delay) && i.awake(ctx) {
 		err = f(ctx, i, &o)
 	}
 	i.awake(ctx)
@@ -376,7 +378,7 @@ func (w *World) verifyAtVerifier(v *verifier, t *clustertest.Token, delay time.D
 	p, service := v.machine(), v.now()
 	ctx, cancel := context.WithTimeout(p.ctx, w.timeout())
 	defer cancel()
-	if !pause(ctx, delay) || !p.awake(ctx) {
+	if !sleep.For(ctx, delay) || !p.awake(ctx) {
 		return // nobody asked it
 	}
 	o.Outcome, o.Reason = service.judge(ctx, t.Value)

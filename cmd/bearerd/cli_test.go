@@ -10,6 +10,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/spf13/cobra"
+
+	"github.com/bearerd/bearerd/internal/cli"
 )
 
 var update = flag.Bool("update", false, "write docs/cli.md again")
@@ -49,7 +51,7 @@ func commands(parent *cobra.Command) []*cobra.Command {
 
 func TestTheHandbookIsWhatHelpSays(t *testing.T) {
 	t.Parallel()
-	root := (&program{}).root()
+	root := root(&cli.Program{})
 	var page strings.Builder
 	fmt.Fprintf(&page, handbookHead, root.PersistentFlags().FlagUsages())
 	for _, c := range commands(root) {
@@ -107,7 +109,7 @@ func TestEveryCommandSaysWhatItDoesAndHasAScript(t *testing.T) {
 		}
 		scripts.Write(text)
 	}
-	for _, c := range commands((&program{}).root()) {
+	for _, c := range commands(root(&cli.Program{})) {
 		path := c.CommandPath()
 		if c.Short == "" || strings.HasSuffix(c.Short, ".") || c.RunE == nil {
 			t.Errorf("%s: its short text is %q", path, c.Short)

@@ -19,9 +19,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/bearerd/bearerd/internal/pgtest"
-
 	"github.com/bearerd/bearerd/internal/freeport"
+	"github.com/bearerd/bearerd/internal/pgtest"
 )
 
 // shown returns the blocks of a page in docs/: those of a language, by the file that

@@ -30,8 +30,8 @@ func gcPercent(live uint64) int {
 
 // tuneCollector keeps GOGC right for the heap until ctx ends. GOGC and GOMEMLIMIT in
 // the environment mean that the operator has decided: then it does nothing.
-func (p *program) tuneCollector(ctx context.Context) error {
-	decided := slices.ContainsFunc(p.env, func(v string) bool {
+func tuneCollector(ctx context.Context, env []string) error {
+	decided := slices.ContainsFunc(env, func(v string) bool {
 		return strings.HasPrefix(v, "GOGC=") || strings.HasPrefix(v, "GOMEMLIMIT=")
 	})
 	if decided {

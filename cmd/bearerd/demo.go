@@ -15,9 +15,12 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/bearerd/bearerd/internal/accessfile"
 	"github.com/bearerd/bearerd/internal/caller"
+	"github.com/bearerd/bearerd/internal/cli"
 	"github.com/bearerd/bearerd/internal/config"
 	"github.com/bearerd/bearerd/internal/store"
+	"github.com/bearerd/bearerd/internal/wiring"
 )
 
 // The files that the demo writes, and the commands that it prints.
@@ -42,7 +45,7 @@ type demo struct {
 
 func (d *demo) path(name string) string { return filepath.Join(d.Dir, name) }
 
-func (p *program) demoCommand() *cobra.Command {
+func demoCommand(p *cli.Program) *cobra.Command {
 	var dir, listen, ops string
 	cmd := &cobra.Command{
 		Use:   "demo",
@@ -54,7 +57,7 @@ Everything is in a temporary folder that is removed at the end. With --dir it is
 kept, and its configuration and access file are examples to start from.`,
 		Example: `  bearerd demo
   bearerd demo --dir try`,
-		Args: takes(),
+		Args: cli.Takes(),
 		RunE: func(cmd *cobra.Command, _ []string) (err error) {
 			d := &demo{Dir: dir, Listen: listen, Ops: ops}
 			if dir == "" {
@@ -63,7 +66,7 @@ kept, and its configuration and access file are examples to start from.`,
 				}
 				defer func() { err = errors.Join(err, os.RemoveAll(d.Dir)) }()
 			}
-			return p.runDemo(cmd.Context(), d)
+			return runDemo(cmd.Context(), p, d)
 		},
 	}
 	cmd.Flags().StringVar(&dir, "dir", "", "keep everything in this `FOLDER`")
@@ -72,7 +75,7 @@ kept, and its configuration and access file are examples to start from.`,
 	return cmd
 }
 
-func (p *program) runDemo(ctx context.Context, d *demo) error {
+func runDemo(ctx context.Context, p *cli.Program, d *demo) error {
 	api, err := startSampleAPI(ctx)
 	if err != nil {
 		return err
@@ -100,7 +103,7 @@ func (p *program) runDemo(ctx context.Context, d *demo) error {
 	if err != nil {
 		return err
 	}
-	if err := p.applySample(ctx, d, c); err != nil {
+	if err := applySample(ctx, p, d, c); err != nil {
 		return err
 	}
 	log, err := os.OpenFile(d.path("bearerd.log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
@@ -108,7 +111,7 @@ func (p *program) runDemo(ctx context.Context, d *demo) error {
 		return err
 	}
 	defer func() { _ = log.Close() }()
-	return p.serve(ctx, service{config: c, log: slog.New(slog.NewJSONHandler(log, nil)), ready: func() { p.printGuide(d) }})
+	return serve(ctx, p, service{config: c, log: slog.New(slog.NewJSONHandler(log, nil)), ready: func() { printGuide(p, d) }})
 }
 
 // findPlace finds a folder, the path of this program, and free ports for the demo.
@@ -126,13 +129,9 @@ func (d *demo) findPlace(ctx context.Context) (err error) {
 		return err
 	}
 	d.Ops, err = freeAddress(ctx, d.Ops)
-	names := make([]string, 0, len(dialects))
-	for _, name := range []config.Dialect{
-		config.DialectSpecify, config.DialectSenaite, config.DialectHypothesis, config.DialectGen3,
-	} {
-		if _, known := dialects[name]; known {
-			names = append(names, string(name))
-		}
+	var names []string
+	for _, name := range wiring.Dialects() {
+		names = append(names, string(name))
 	}
 	d.Dialects = strings.Join(names, ", ")
 	return err
@@ -166,38 +165,34 @@ func (d *demo) fill(text string) (string, error) {
 }
 
 // applySample does the same as `bearerd apply -f access.yaml`.
-func (p *program) applySample(ctx context.Context, d *demo, c config.Config) (err error) {
-	file, err := config.LoadAccess(d.path("access.yaml"))
+func applySample(ctx context.Context, p *cli.Program, d *demo, c config.Config) (err error) {
+	file, err := accessfile.Load(d.path("access.yaml"))
 	if err != nil {
 		return err
 	}
-	desired, err := desiredOf(file)
-	if err != nil {
-		return err
-	}
-	s, err := openStore(ctx, c, store.Options{Now: p.now})
+	s, err := wiring.OpenStore(ctx, c, store.Options{Now: p.Now})
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, s.Close()) }()
-	i, err := assemble(ctx, parts{config: c, store: s, log: &readOnlyLog{Store: s}, now: p.now, logger: silentLog()})
+	i, err := wiring.ForCommand(ctx, wiring.CommandParts{Config: c, Store: s, Now: p.Now})
 	if err != nil {
 		return err
 	}
-	_, _, err = i.Applier.Apply(ctx, caller.Operator(), desired)
-	return atLine(err, file)
+	_, _, err = i.Applier.Apply(ctx, caller.Operator(), file.Desired)
+	return file.AtLine(err)
 }
 
-func (p *program) printGuide(d *demo) {
+func printGuide(p *cli.Program, d *demo) {
 	guide, err := d.fill(sampleGuide)
 	if err != nil {
-		p.complain(err)
+		p.Complain(err)
 		return
 	}
-	p.say("a server is running at http://%s, in front of a small API of specimens", d.Listen)
-	p.say("its configuration, access file and log are in %s", d.Dir)
-	p.say("its users are admin (password admin#password), spadmin and jthomas (test#password)")
-	p.say("its pages are at http://%s/auth/", d.Listen)
-	p.say("paste this into another shell; press Ctrl-C here to stop the server")
-	_, _ = fmt.Fprintf(p.stdout, "\n%s", guide)
+	p.Say("a server is running at http://%s, in front of a small API of specimens", d.Listen)
+	p.Say("its configuration, access file and log are in %s", d.Dir)
+	p.Say("its users are admin (password admin#password), spadmin and jthomas (test#password)")
+	p.Say("its pages are at http://%s/auth/", d.Listen)
+	p.Say("paste this into another shell; press Ctrl-C here to stop the server")
+	_, _ = fmt.Fprintf(p.Stdout, "\n%s", guide)
 }

@@ -13,6 +13,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/bearerd/bearerd/internal/cli"
 )
 
 // startDemo runs bearerd demo and returns the commands that it prints.
@@ -57,9 +59,9 @@ func paste(t *testing.T, dir, commands string) string {
 	t.Helper()
 	cmd := exec.Command("bash")
 	// The exit code of a refusal is an answer, and ends nothing.
-	cmd.Dir, cmd.Stdin = dir, strings.NewReader(fmt.Sprintf("trap '[ $? = %d ] || exit 1' ERR\n", exitRefused)+commands)
+	cmd.Dir, cmd.Stdin = dir, strings.NewReader(fmt.Sprintf("trap '[ $? = %d ] || exit 1' ERR\n", cli.ExitRefused)+commands)
 	out, err := cmd.CombinedOutput()
-	if err != nil && cmd.ProcessState.ExitCode() != exitRefused {
+	if err != nil && cmd.ProcessState.ExitCode() != cli.ExitRefused {
 		t.Fatalf("%v:\n%s", err, out)
 	}
 	return string(out)

@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/bearerd/bearerd/internal/cli"
 	"github.com/bearerd/bearerd/internal/config"
 )
 
@@ -43,8 +44,8 @@ func readText(t *testing.T, path string) string {
 // accepted fails when bearerd doesn't know the command or a flag of it.
 func accepted(t *testing.T, args []string) {
 	t.Helper()
-	p := &program{stdin: os.Stdin, stdout: &bytes.Buffer{}, stderr: &bytes.Buffer{}, now: time.Now}
-	cmd, rest, err := p.root().Find(args)
+	p := &cli.Program{Stdin: os.Stdin, Stdout: &bytes.Buffer{}, Stderr: &bytes.Buffer{}, Now: time.Now}
+	cmd, rest, err := root(p).Find(args)
 	if err == nil {
 		err = cmd.ParseFlags(rest)
 	}

@@ -7,27 +7,23 @@ import (
 	"log/slog"
 	"os"
 	"os/signal"
-	"slices"
-	"strings"
 	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
 
+	"github.com/bearerd/bearerd/internal/cli"
+	"github.com/bearerd/bearerd/internal/cli/install"
 	"github.com/bearerd/bearerd/internal/config"
-	"github.com/bearerd/bearerd/internal/dialect/senaite"
-	"github.com/bearerd/bearerd/internal/dialect/specify"
-	"github.com/bearerd/bearerd/internal/edge"
-	"github.com/bearerd/bearerd/internal/gateway"
-	"github.com/bearerd/bearerd/internal/httpkit"
-	"github.com/bearerd/bearerd/internal/node"
+	"github.com/bearerd/bearerd/internal/hint"
 	"github.com/bearerd/bearerd/internal/server"
+	"github.com/bearerd/bearerd/internal/wiring"
 )
 
 // checkTimeout is how long an edge waits at its start for the first answers of the issuer.
 const checkTimeout = 3 * time.Second
 
-func (p *program) edgeCommand() *cobra.Command {
+func edgeCommand(p *cli.Program) *cobra.Command {
 	check := false
 	cmd := &cobra.Command{
 		Use:   "edge",
@@ -43,16 +39,16 @@ introspect and revocations. The keys of its configuration are in the handbook,
 "Verify without a database".`,
 		Example: `  bearerd edge --config edge.yaml --check
   bearerd edge --config edge.yaml`,
-		Args: takes(),
+		Args: cli.Takes(),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			c, err := p.loadEdge(cmd, "listen", "ops_listen")
+			c, err := p.LoadEdge(cmd, "listen", "ops_listen")
 			if err != nil {
 				return err
 			}
 			if check {
-				return p.checkEdge(cmd.Context(), c)
+				return checkEdge(cmd.Context(), p, c)
 			}
-			return p.serveEdge(cmd.Context(), c)
+			return serveEdge(cmd.Context(), p, c)
 		},
 	}
 	cmd.Flags().String("listen", "", "the `ADDRESS` of the endpoints, instead of the configuration's; port 0 picks a free one")
@@ -61,88 +57,36 @@ introspect and revocations. The keys of its configuration are in the handbook,
 	return cmd
 }
 
-func (p *program) loadEdge(cmd *cobra.Command, more ...string) (config.Edge, error) {
-	return config.LoadEdge(p.configFile, p.env, changedFlags(cmd, more...))
-}
-
-// newEdge returns the verifier of an edge. It sends no request yet.
-func (p *program) newEdge(ctx context.Context, c config.Edge, metrics *server.Metrics, logger *slog.Logger) (*edge.Edge, error) {
-	return edge.New(ctx, edge.Config{
-		Label:  edgeLabel(),
-		Issuer: c.Issuer, Audience: c.Config().DefaultAudience(), ClientID: c.ClientID, ClientSecretFile: c.ClientSecretFile,
-		CAFile: c.CAFile, SecretFile: c.Signing.SecretFile, Scopes: askedScopes(c), CacheBytes: int64(c.Verify.Cache), Meter: metrics, Now: p.now, Log: logger,
-	})
-}
-
-// edgeLabel names this edge after its machine.
-func edgeLabel() string {
-	host, err := os.Hostname()
-	if err != nil {
-		host = "of unknown host"
-	}
-	plain := strings.Map(func(r rune) rune {
-		if r <= ' ' || r > '~' {
-			return '?'
-		}
-		return r
-	}, host)
-	return "edge " + plain[:min(len(plain), maxHost)]
-}
-
-// maxHost bounds the name of the machine in that label, in bytes.
-const maxHost = 64
-
-// askedScopes returns the scopes that routes and requirements ask for.
-func askedScopes(c config.Edge) []string {
-	var scopes []string
-	for _, r := range c.Upstream.Routes {
-		scopes = append(scopes, strings.Fields(r.Scope)...)
-	}
-	for _, r := range c.Requirements {
-		scopes = append(scopes, strings.Fields(r.Scope)...)
-		if r.SafeScope != nil {
-			scopes = append(scopes, strings.Fields(*r.SafeScope)...)
-		}
-	}
-	slices.Sort(scopes)
-	return slices.Compact(scopes)
-}
-
 // checkEdge looks at the configuration and the issuer, and serves nothing.
-func (p *program) checkEdge(ctx context.Context, c config.Edge) error {
-	e, err := p.newEdge(ctx, c, server.NewMetrics(), silentLog())
+func checkEdge(ctx context.Context, p *cli.Program, c config.Edge) error {
+	parts := wiring.EdgeParts{Config: c, Metrics: server.NewMetrics(), Process: processOf(p, slog.New(slog.DiscardHandler))}
+	e, err := wiring.NewEdge(ctx, parts)
 	if err != nil {
 		return err
 	}
 	defer e.Close()
-	_, errServer := p.edgeServer(c, e, edgeParts{metrics: server.NewMetrics(), log: silentLog()})
-	errAddresses := p.checkAddresses(ctx, c.Config())
+	_, errServer := wiring.EdgeServer(parts, e)
+	errAddresses := install.CheckAddresses(ctx, p, c.Config())
 	ctx, cancel := context.WithTimeout(ctx, 4*checkTimeout)
 	defer cancel()
 	errs := []error{errServer, errAddresses}
 	for _, f := range e.Check(ctx).Findings {
-		errs = append(errs, hint(errors.New(f.Problem), "%s", f.Do))
+		errs = append(errs, hint.Add(errors.New(f.Problem), "%s", f.Do))
 	}
 	if err := errors.Join(errs...); err != nil {
 		return err
 	}
-	p.say("the configuration is valid, and the issuer %s takes this edge for its client", c.Issuer)
-	return p.show(map[string]bool{"ok": true}, silent)
-}
-
-// edgeParts is what the server of an edge is assembled from.
-type edgeParts struct {
-	metrics *server.Metrics
-	log     *slog.Logger
-	loops   []server.Loop
+	p.Say("the configuration is valid, and the issuer %s takes this edge for its client", c.Issuer)
+	return p.Show(map[string]bool{"ok": true}, cli.Silent)
 }
 
 // serveEdge runs an edge until ctx ends.
-func (p *program) serveEdge(ctx context.Context, c config.Edge) error {
-	logger := slog.New(slog.NewJSONHandler(p.stderr, nil))
+func serveEdge(ctx context.Context, p *cli.Program, c config.Edge) error {
+	logger := slog.New(slog.NewJSONHandler(p.Stderr, nil))
 	metrics := server.NewMetrics()
 	metrics.SetReportOnly(len(c.Config().ReportOnly()))
-	e, err := p.newEdge(ctx, c, metrics, logger)
+	parts := wiring.EdgeParts{Config: c, Metrics: metrics, Process: processOf(p, logger)}
+	e, err := wiring.NewEdge(ctx, parts)
 	if err != nil {
 		return err
 	}
@@ -154,22 +98,22 @@ func (p *program) serveEdge(ctx context.Context, c config.Edge) error {
 	signal.Notify(hangups, syscall.SIGHUP)
 	defer signal.Stop(hangups)
 	var srv *server.Server
-	srv, err = p.edgeServer(c, e, edgeParts{metrics: metrics, log: logger, loops: []server.Loop{
+	parts.Process.Loops = append([]server.Loop{
 		{Name: "looking at the issuer", Run: func(ctx context.Context) error { return e.Watch(ctx, found) }},
-		{Name: "tuning the garbage collector", Run: p.tuneCollector},
 		{Name: "waiting for SIGHUP", Run: func(ctx context.Context) error { return reloadCertificate(ctx, hangups, srv, logger) }},
-	}})
+	}, parts.Process.Loops...)
+	srv, err = wiring.EdgeServer(parts, e)
 	if err != nil {
 		return err
 	}
 	err = srv.Listen(ctx)
 	if errors.Is(err, syscall.EADDRINUSE) {
-		return hint(err, "another program uses this address, perhaps another bearerd; choose other addresses in listen, ops_listen and verify_listen")
+		return hint.Add(err, "another program uses this address, perhaps another bearerd; choose other addresses in listen, ops_listen and verify_listen")
 	}
 	if err != nil {
 		return err
 	}
-	if err := p.tellManager(ctx, "READY=1"); err != nil {
+	if err := tellManager(ctx, p.Env, "READY=1"); err != nil {
 		logger.LogAttrs(ctx, slog.LevelWarn, "not ready for the service manager", slog.Any("error", err))
 	}
 	if err := srv.Run(ctx); err != nil {
@@ -192,65 +136,3 @@ func reloadCertificate(ctx context.Context, hangups <-chan os.Signal, srv *serve
 		}
 	}
 }
-
-// edgeServer mounts the gateway on an edge.
-func (p *program) edgeServer(c config.Edge, e *edge.Edge, parts edgeParts) (*server.Server, error) {
-	crossOrigin, err := httpkit.NewCrossOrigin(c.Issuer)
-	if err != nil {
-		return nil, err
-	}
-	like := c.Config()
-	g, err := mountGateway(like, gatewayParts{
-		gate: gateway.Gate{
-			Verifier: e.Decision(), Now: p.now, CrossOrigin: crossOrigin, Finders: edgeFinders(c, e), LooksLikeToken: e.LooksLikeToken, MetadataOf: e.MetadataOf,
-			Challenge:  httpkit.Challenge{Realm: c.Issuer, ResourceMetadata: c.Issuer + resourcePath},
-			TokensPage: c.Issuer + "/auth/tokens",
-		},
-		now: p.now, staleness: e.Staleness, log: parts.log,
-	})
-	if err != nil {
-		return nil, err
-	}
-	return server.New(server.Config{
-		Node: edgeNode{e}, Unready: e.Unready, Metrics: parts.metrics, Build: metricsBuild(), Issuer: c.Issuer, Now: p.now, Log: parts.log,
-		Listen: c.Listen, OpsListen: c.OpsListen, TLS: server.TLS{CertFile: c.TLS.CertFile, KeyFile: c.TLS.KeyFile},
-		Gateway: g.edges, Verify: g.verify, Loops: append(parts.loops, g.loops...),
-		CORS: c.CORS.Origins, Proxies: httpkit.Proxies(c.TrustedProxies), Notice: like.Shutdown.Notice.For(p.env),
-	})
-}
-
-// edgeFinders returns the dialects' finders of tokens outside Authorization, without
-// those that accept passwords, which only the issuer can check.
-func edgeFinders(c config.Edge, e *edge.Edge) []httpkit.CredentialFinder {
-	var finders []httpkit.CredentialFinder
-	for _, name := range c.Dialects {
-		switch name { //nolint:exhaustive // the others take Bearer alone
-		case config.DialectSpecify:
-			finders = append(finders, &specify.Sessions{Check: e.CheckSession})
-		case config.DialectSenaite:
-			finders = append(finders, senaite.Tokens{})
-		}
-	}
-	return finders
-}
-
-// edgeNode makes an edge a node for the server.
-type edgeNode struct{ *edge.Edge }
-
-// Status implements server.Node.
-func (n edgeNode) Status() node.Status {
-	return node.Status{Status: n.Edge.Status(), TokenCacheBytes: n.Health().CacheBytes}
-}
-
-// Nodes implements server.Node: only the issuer knows the nodes.
-func (edgeNode) Nodes(context.Context) (int, error) {
-	return 0, errors.New("an edge doesn't know the nodes")
-}
-
-// Run implements server.Node: an edge has no database to keep in order.
-func (edgeNode) Run(ctx context.Context) error {
-	<-ctx.Done()
-	return nil
-}
-
-var _ server.Node = edgeNode{}

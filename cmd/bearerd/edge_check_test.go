@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/bearerd/bearerd/internal/cli"
 	"github.com/bearerd/bearerd/internal/freeport"
 )
 
@@ -77,8 +78,8 @@ func TestCheckSeesAClockThatIsOff(t *testing.T) {
 		0: "takes this edge for its client", 24 * time.Hour: " ahead of that of the issuer", -24 * time.Hour: " behind that of the issuer",
 	} {
 		var out bytes.Buffer
-		p := &program{stdout: &out, stderr: &out, now: func() time.Time { return time.Now().Add(off) }}
-		code := p.run(t.Context(), []string{"edge", "--config", file, "--check"})
+		p := &cli.Program{Stdout: &out, Stderr: &out, Now: func() time.Time { return time.Now().Add(off) }}
+		code := p.Run(t.Context(), root(p), []string{"edge", "--config", file, "--check"})
 		text := out.String()
 		if code != 0 != (off != 0) || !strings.Contains(text, says) || off != 0 && !strings.Contains(text, "set both by NTP") || strings.Contains(text, "listening") {
 			t.Errorf("off by %s: %d\n%s", off, code, text)

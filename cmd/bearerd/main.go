@@ -4,9 +4,7 @@
 // command works on the database directly, while a server may be running, which receives
 // the changes through the revocation log.
 //
-// Each subcommand has a file; what they share is in program.go (streams and flags),
-// output.go (what is printed and how), open.go (from the configuration to a node) and
-// secrets.go (how passwords and tokens are read).
+// Here are the root of the commands, and those that run a server.
 package main
 
 import (
@@ -15,6 +13,8 @@ import (
 	"os/signal"
 	"syscall"
 	"time"
+
+	"github.com/bearerd/bearerd/internal/cli"
 )
 
 // version is set by the linker.
@@ -28,6 +28,6 @@ func main() { os.Exit(execute()) }
 func execute() int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	p := &program{stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr, env: os.Environ(), now: time.Now}
-	return p.run(ctx, os.Args[1:])
+	p := &cli.Program{Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr, Env: os.Environ(), Now: time.Now}
+	return p.Run(ctx, root(p), os.Args[1:])
 }

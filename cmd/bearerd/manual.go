@@ -8,11 +8,13 @@ import (
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/cobra/doc"
+
+	"github.com/bearerd/bearerd/internal/cli"
 )
 
 // moreCommands are those of the binary that writes the manual pages of a release. Only
 // that binary contains what turns help into manual pages; nobody else runs it.
-func (p *program) moreCommands() []*cobra.Command {
+func moreCommands(p *cli.Program) []*cobra.Command {
 	return []*cobra.Command{{
 		Use:    "manual DIRECTORY",
 		Short:  "Write the manual pages",

@@ -1,47 +1,21 @@
 package main
 
 import (
-	"bytes"
-	"errors"
 	"io"
-	"net/http"
 	"os"
 	"os/exec"
-	"strconv"
 	"strings"
 	"testing"
 	"time"
 
 	"golang.org/x/sys/unix"
-)
 
-// terminal returns both ends of a pseudo-terminal: what a person sees and types at,
-// and what a program has for standard input.
-func terminal(t *testing.T) (person, program *os.File) {
-	t.Helper()
-	person, err := os.OpenFile("/dev/ptmx", os.O_RDWR|unix.O_NOCTTY, 0)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = person.Close() })
-	if err := unix.IoctlSetPointerInt(int(person.Fd()), unix.TIOCSPTLCK, 0); err != nil {
-		t.Fatal(err)
-	}
-	n, err := unix.IoctlGetInt(int(person.Fd()), unix.TIOCGPTN)
-	if err != nil {
-		t.Fatal(err)
-	}
-	program, err = os.OpenFile("/dev/pts/"+strconv.Itoa(n), os.O_RDWR|unix.O_NOCTTY, 0)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = program.Close() })
-	return person, program
-}
+	"github.com/bearerd/bearerd/internal/cli/terminaltest"
+)
 
 func TestAPasswordThatIsTypedIsNotShown(t *testing.T) {
 	t.Parallel()
-	person, program := terminal(t)
+	person, program := terminaltest.Open(t)
 	cmd := exec.Command("bearerd", "user", "create", "ada")
 	cmd.Dir, cmd.Stdin = t.TempDir(), program
 	stderr, err := cmd.StderrPipe()
@@ -53,7 +27,7 @@ func TestAPasswordThatIsTypedIsNotShown(t *testing.T) {
 	}
 	var said strings.Builder
 	for _, prompt := range []string{"new password: ", "new password again: "} {
-		readUntil(t, stderr, &said, prompt)
+		terminaltest.ReadUntil(t, stderr, &said, prompt)
 		waitForNoEcho(t, program)
 		if _, err := person.WriteString("correct horse\n"); err != nil {
 			t.Fatal(err)
@@ -69,21 +43,9 @@ func TestAPasswordThatIsTypedIsNotShown(t *testing.T) {
 		t.Fatal(err)
 	}
 	var screen strings.Builder
-	readUntil(t, person, &screen, "END")
+	terminaltest.ReadUntil(t, person, &screen, "END")
 	if strings.Contains(screen.String(), "horse") || strings.Contains(said.String(), "horse") {
 		t.Errorf("the password is shown: %q, %q", screen.String(), said.String())
-	}
-}
-
-func readUntil(t *testing.T, r io.Reader, got *strings.Builder, end string) {
-	t.Helper()
-	buf := make([]byte, 256)
-	for !strings.HasSuffix(got.String(), end) {
-		n, err := r.Read(buf)
-		got.Write(bytes.ReplaceAll(buf[:n], []byte("\r"), nil))
-		if err != nil {
-			t.Fatalf("%v after %q, waiting for %q", err, got.String(), end)
-		}
 	}
 }
 
@@ -100,28 +62,4 @@ func waitForNoEcho(t *testing.T, program *os.File) {
 		}
 	}
 	t.Fatal("the terminal shows what is typed")
-}
-
-// What a server answers is shown on a terminal without what could make it do something; a
-// file has it as it came.
-func TestAnAnswerDoesNotControlTheTerminal(t *testing.T) {
-	t.Parallel()
-	const body = "one\r\n\x1b[31mtwo\u009b0m\n"
-	printTo := func(stdout io.Writer, include bool) error {
-		answer := &http.Response{Proto: "HTTP/1.1", Status: "200 OK", Header: http.Header{"X-Name": {"a\u009b1m"}}, Body: io.NopCloser(strings.NewReader(body))}
-		return errors.Join((&program{stdout: stdout}).printAnswer(answer, include), answer.Body.Close())
-	}
-	person, screen := terminal(t)
-	if err := printTo(screen, true); err != nil {
-		t.Fatal(err)
-	}
-	var seen strings.Builder
-	readUntil(t, person, &seen, "0m\n")
-	if strings.ContainsAny(seen.String(), "\x1b\u009b") || !strings.Contains(seen.String(), "one\n\ufffd[31mtwo\ufffd0m") {
-		t.Errorf("the terminal was sent %q", seen.String())
-	}
-	var file bytes.Buffer
-	if err := printTo(&file, false); err != nil || file.String() != body {
-		t.Errorf("%v, the file has %q", err, file.String())
-	}
 }

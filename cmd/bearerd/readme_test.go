@@ -12,6 +12,8 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/bearerd/bearerd/internal/wiring"
 )
 
 const readme = "../../README.md"
@@ -142,7 +144,7 @@ func TestTheREADMENamesWhatThereIs(t *testing.T) {
 	t.Parallel()
 	text := readmeText(t)
 	var names []string
-	for name := range dialects {
+	for _, name := range wiring.Dialects() {
 		names = append(names, string(name))
 		if !strings.Contains(text, "\n| [`"+string(name)+"`](docs/dialect-"+string(name)+".md) |") {
 			t.Errorf("the dialect %s has no row", name)

@@ -6,22 +6,21 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
-	"net/url"
 	"strings"
 	"syscall"
 
 	"github.com/spf13/cobra"
 
-	"github.com/bearerd/bearerd/internal/caller"
+	"github.com/bearerd/bearerd/internal/cli"
 	"github.com/bearerd/bearerd/internal/config"
-	"github.com/bearerd/bearerd/internal/httpkit"
-	"github.com/bearerd/bearerd/internal/keyring"
+	"github.com/bearerd/bearerd/internal/hint"
 	"github.com/bearerd/bearerd/internal/server"
 	"github.com/bearerd/bearerd/internal/store"
-	"github.com/bearerd/bearerd/internal/token"
+	"github.com/bearerd/bearerd/internal/wiring"
 )
 
-func (p *program) serveCommand() *cobra.Command {
+func serveCommand(p *cli.Program) *cobra.Command {
+	var insecure []string
 	cmd := &cobra.Command{
 		Use:   "serve",
 		Short: "Run the server",
@@ -33,22 +32,22 @@ its schema and the master key are created on the first start.
 The log is JSON on standard error; "listening" has the address of each listener.`,
 		Example: `  bearerd serve --config bearerd.yaml
   bearerd serve --listen 127.0.0.1:0`,
-		Args: takes(),
+		Args: cli.Takes(),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			c, err := p.loadConfig(cmd, "listen", "ops_listen")
+			c, err := p.LoadConfig(cmd, "listen", "ops_listen")
 			if err != nil {
 				return err
 			}
 			level := &slog.LevelVar{}
 			level.Set(c.Log.Level.Slog())
-			logger := slog.New(slog.NewJSONHandler(p.stderr, &slog.HandlerOptions{Level: level}))
+			logger := slog.New(slog.NewJSONHandler(p.Stderr, &slog.HandlerOptions{Level: level}))
 			reloader := &reloader{
 				config: c, level: level, log: logger,
-				read: func() (config.Config, error) { return p.loadConfig(cmd, "listen", "ops_listen") },
+				read: func() (config.Config, error) { return p.LoadConfig(cmd, "listen", "ops_listen") },
 			}
 			defer reloader.listen()()
-			return p.serve(cmd.Context(), service{config: c, log: logger, reloader: reloader, ready: func() {
-				if err := p.tellManager(cmd.Context(), "READY=1"); err != nil {
+			return serve(cmd.Context(), p, service{config: c, log: logger, reloader: reloader, insecure: insecure, ready: func() {
+				if err := tellManager(cmd.Context(), p.Env, "READY=1"); err != nil {
 					logger.LogAttrs(cmd.Context(), slog.LevelWarn, "not ready for the service manager", slog.Any("error", err))
 				}
 			}})
@@ -56,7 +55,7 @@ The log is JSON on standard error; "listening" has the address of each listener.
 	}
 	cmd.Flags().String("listen", "", "the `ADDRESS` of the endpoints, instead of the configuration's; port 0 picks a free one")
 	cmd.Flags().String("ops-listen", "", "the `ADDRESS` of health and metrics, instead of the configuration's")
-	cmd.Flags().StringArrayVar(&p.insecureDocuments, insecureClientMetadata, nil,
+	cmd.Flags().StringArrayVar(&insecure, insecureClientMetadata, nil,
 		"for tests: read the documents of clients of HOST at another address, as `HOST=ADDR:PORT,CA_FILE`")
 	_ = cmd.Flags().MarkHidden(insecureClientMetadata)
 	return cmd
@@ -67,73 +66,44 @@ type service struct {
 	config   config.Config
 	log      *slog.Logger
 	reloader *reloader // nil: nothing is read again
+	insecure []string  // of the flag insecureClientMetadata
 	ready    func()    // called when the listeners are open
 }
 
+// processOf returns what a server needs to know of this process.
+func processOf(p *cli.Program, log *slog.Logger) wiring.Process {
+	return wiring.Process{Build: metricsBuild(), Version: version, Env: p.Env, Now: p.Now, Log: log, Loops: []server.Loop{
+		{Name: "tuning the garbage collector", Run: func(ctx context.Context) error { return tuneCollector(ctx, p.Env) }},
+	}}
+}
+
 // serve runs the server until ctx ends.
-func (p *program) serve(ctx context.Context, sv service) (err error) {
+func serve(ctx context.Context, p *cli.Program, sv service) (err error) {
 	c, logger := sv.config, sv.log
-	s, err := openStore(ctx, c, store.Options{Now: p.now, Logger: logger})
+	s, err := wiring.OpenStore(ctx, c, store.Options{Now: p.Now, Logger: logger})
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, s.Close()) }()
-	instead, err := insecureDocuments(p.insecureDocuments)
+	instead, err := insecureDocuments(sv.insecure)
 	if err != nil {
 		return err
 	}
-	metrics := server.NewMetrics()
-	metrics.SetReportOnly(len(c.ReportOnly()))
-	i, err := assemble(ctx, parts{config: c, store: s, log: s, shared: c.Database.IsPostgres(), serves: true, instead: instead, meter: metrics, now: p.now, logger: logger})
-	if err != nil {
-		return err
-	}
-	loops, err := i.count(metrics.Totals, logger)
-	if err != nil {
-		return err
-	}
-	e, err := i.edges(logger)
-	if err != nil {
-		return err
-	}
-	if i.config.Database.IsPostgres() {
-		loops = append(loops, server.Loop{Name: "watching the list of nodes", Run: i.WatchNodes}, server.Loop{
-			Name: "listening for revocations", // asking for the log as soon as another node has added to it
-			Run:  func(ctx context.Context) error { return s.Listen(ctx, i.follower.Wake) },
-		})
-	}
-	loops = append(loops, server.Loop{Name: "registering verifiers that confirm", Run: i.room.Run})
-	if err := metrics.CountVerifiers(i.room.Status); err != nil {
-		return err
-	}
-	sending, err := i.noticeLoops(metrics, logger)
-	if err != nil {
-		return err
-	}
-	loops = append(loops, sending...)
-	loops = append(append(loops, e.loops...), server.Loop{Name: "tuning the garbage collector", Run: p.tuneCollector})
+	process := processOf(p, logger)
 	if sv.reloader != nil {
-		sv.reloader.secrets = i.secrets
-		loops = append(loops, server.Loop{Name: "waiting for SIGHUP", Run: sv.reloader.run})
+		process.Loops = append(process.Loops, server.Loop{Name: "waiting for SIGHUP", Run: sv.reloader.run})
 	}
-	srv, err := server.New(server.Config{
-		Node: i.Node, Metrics: metrics, Build: metricsBuild(), Issuer: c.Issuer, Now: i.now, Log: logger, Listen: c.Listen, OpsListen: c.OpsListen,
-		TLS:   server.TLS{CertFile: c.TLS.CertFile, KeyFile: c.TLS.KeyFile},
-		Edges: e.own, Gateway: e.gateway, Inner: e.inner, Verify: e.verify, Loops: loops, Refuse: e.refuse, Probe: e.probe,
-		CORS: c.CORS.Origins, Proxies: httpkit.Proxies(c.TrustedProxies), Notice: c.Shutdown.Notice.For(p.env),
-	})
+	srv, err := wiring.NewServer(ctx, wiring.ServerParts{Config: c, Store: s, Instead: instead, Process: process})
 	if err != nil {
 		return err
 	}
 	if sv.reloader != nil {
-		sv.reloader.certificate = srv.Reload
+		sv.reloader.secrets, sv.reloader.certificate = srv.Secrets, srv.Reload
 	}
-	if err := i.warn(ctx, logger); err != nil {
-		return err
-	}
+	warnOfInsecure(ctx, instead, logger)
 	err = srv.Listen(ctx)
 	if errors.Is(err, syscall.EADDRINUSE) {
-		return hint(err, "another program uses this address, perhaps another bearerd; choose other addresses in listen, ops_listen and verify_listen")
+		return hint.Add(err, "another program uses this address, perhaps another bearerd; choose other addresses in listen, ops_listen and verify_listen")
 	}
 	if err != nil {
 		return err
@@ -148,8 +118,8 @@ func (p *program) serve(ctx context.Context, sv service) (err error) {
 
 // tellManager notifies the service manager of the state of this process, as sd_notify(3)
 // describes. It does nothing if no service manager asked for that.
-func (p *program) tellManager(ctx context.Context, state string) error {
-	for _, variable := range p.env {
+func tellManager(ctx context.Context, env []string, state string) error {
+	for _, variable := range env {
 		socket, asked := strings.CutPrefix(variable, "NOTIFY_SOCKET=")
 		if !asked {
 			continue
@@ -161,34 +131,6 @@ func (p *program) tellManager(ctx context.Context, state string) error {
 		defer func() { _ = conn.Close() }()
 		if _, err := conn.Write([]byte(state)); err != nil {
 			return fmt.Errorf("notifying the service manager of %s: %w", state, err)
-		}
-	}
-	return nil
-}
-
-// warn logs what works but should not stay: an issuer without TLS, and a key that signs
-// otherwise than the configuration says because it was made before.
-func (i *instance) warn(ctx context.Context, logger *slog.Logger) error {
-	u, err := url.Parse(i.config.Issuer)
-	if err == nil && u.Scheme == "http" && !token.IsLoopback(u.Hostname()) {
-		logger.LogAttrs(ctx, slog.LevelWarn, "the issuer is http and not on loopback: tokens travel in the clear, and browsers won't sign in",
-			slog.String("issuer", i.config.Issuer))
-	}
-	for host, at := range i.instead.Instead {
-		logger.LogAttrs(ctx, slog.LevelWarn, "INSECURE, for tests alone: --"+insecureClientMetadata+" reads what clients of this host say of themselves "+
-			"at an address that need not be public, with certificates of its own. Anyone who signs in can make this server ask that address. Never use it in production",
-			slog.String("host", host), slog.String("address", at.String()))
-	}
-	keys, err := i.Directory.KeyList(ctx, caller.Operator())
-	if err != nil {
-		return err
-	}
-	for _, k := range keys {
-		if want := i.config.Signing.Algorithm; k.State == keyring.Active && string(k.Algorithm) != want {
-			logger.LogAttrs(ctx, slog.LevelWarn,
-				"the active signing key has another algorithm than signing.algorithm: it signs until the next key takes over, "+
-					"or until `bearerd keys rotate --now`; verifiers that take the configured algorithm alone refuse its tokens",
-				slog.String("algorithm", string(k.Algorithm)), slog.String("configured", want), slog.String("kid", k.KID))
 		}
 	}
 	return nil

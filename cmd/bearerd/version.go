@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/bearerd/bearerd/internal/cli"
 	"github.com/bearerd/bearerd/internal/server"
 )
 
@@ -20,14 +21,14 @@ type build struct {
 	Platform string `json:"platform"`
 }
 
-func (p *program) versionCommand() *cobra.Command {
+func versionCommand(p *cli.Program) *cobra.Command {
 	return &cobra.Command{
 		Use:   "version",
 		Short: "Show the version",
-		Args:  takes(),
+		Args:  cli.Takes(),
 		RunE: func(*cobra.Command, []string) error {
 			b := thisBuild()
-			return p.show(b, func(w io.Writer) {
+			return p.Show(b, func(w io.Writer) {
 				from := ""
 				if b.Revision != "" {
 					from = " from " + b.Revision

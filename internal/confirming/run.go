@@ -6,6 +6,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/bearerd/bearerd/internal/sleep"
+
 	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/records/upkeep"
 )
@@ -47,7 +49,7 @@ func (r *Room) Run(ctx context.Context) error {
 				r.unwritten()
 			}
 		}
-		rest(ctx, Pace)
+		sleep.For(ctx, Pace)
 	}
 	return nil
 }
@@ -177,7 +179,7 @@ func (r *Room) passOn(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		}
-		rest(ctx, Pace)
+		sleep.For(ctx, Pace)
 		r.passNext(ctx)
 	}
 }
@@ -212,7 +214,7 @@ func (r *Room) collect(ctx context.Context) {
 		case <-timer.C:
 		case <-r.expect:
 			timer.Stop()
-			rest(ctx, Pace)
+			sleep.For(ctx, Pace)
 			pause = Pace
 		case <-ctx.Done():
 			timer.Stop()
@@ -256,14 +258,4 @@ func (r *Room) collectOnce(ctx context.Context) error {
 		_ = r.Confirm(ctx, Confirmation{Node: r.cfg.Node, Stream: p.Stream, Client: p.Client, Seq: p.Seq, Bye: p.Bye})
 	}
 	return nil
-}
-
-// rest waits for a time, or until ctx ends.
-func rest(ctx context.Context, d time.Duration) {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-	case <-ctx.Done():
-	}
 }

@@ -9,6 +9,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/bearerd/bearerd/internal/sleep"
+
 	"github.com/bearerd/bearerd/internal/identity"
 	"github.com/bearerd/bearerd/internal/issuerclient"
 )
@@ -96,11 +98,7 @@ const (
 // Watch checks until the issuer was reached once, and logs each finding once.
 func (e *Edge) Watch(ctx context.Context, logged Check) error {
 	for pause := firstCheck; !logged.Reached; pause = min(2*pause, lastCheck) {
-		timer := time.NewTimer(pause)
-		select {
-		case <-timer.C:
-		case <-ctx.Done():
-			timer.Stop()
+		if !sleep.For(ctx, pause) {
 			return nil
 		}
 		c := e.Check(ctx)

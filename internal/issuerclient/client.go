@@ -9,6 +9,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/bearerd/bearerd/internal/sleep"
+
 	"github.com/bearerd/bearerd/internal/machine"
 	"github.com/bearerd/bearerd/internal/revocation"
 	"github.com/bearerd/bearerd/internal/verification"
@@ -199,7 +201,7 @@ func (v *Client) begin(ctx context.Context) {
 			break
 		}
 		v.keys.note(err)
-		if !sleep(ctx, pause) {
+		if !sleep.For(ctx, pause) {
 			return
 		}
 	}

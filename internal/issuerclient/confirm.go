@@ -14,6 +14,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/bearerd/bearerd/internal/sleep"
+
 	"github.com/bearerd/bearerd/internal/machine"
 	"github.com/bearerd/bearerd/internal/revocation"
 	"github.com/bearerd/bearerd/internal/strictjson"
@@ -175,7 +177,7 @@ func (c *confirmer) run(ctx context.Context) {
 		}
 		for seq := c.applied.Load(); seq > confirmed; seq = c.applied.Load() {
 			early := machine.Within(ctx, c.pace+1)
-			if !sleep(ctx, early) {
+			if !sleep.For(ctx, early) {
 				return
 			}
 			seq = c.applied.Load()
@@ -188,7 +190,7 @@ func (c *confirmer) run(ctx context.Context) {
 			switch {
 			case err == nil:
 				confirmed, pause, failing = seq, firstPause, 0
-				sleep(ctx, c.pace-early)
+				sleep.For(ctx, c.pace-early)
 			case isStatus(err, http.StatusNotFound):
 				c.lost(errLost)
 				return
@@ -201,7 +203,7 @@ func (c *confirmer) run(ctx context.Context) {
 					c.lost(errDeaf)
 					return
 				}
-				sleep(ctx, min(c.follower.pause(ctx, err, pause), c.staleness/4))
+				sleep.For(ctx, min(c.follower.pause(ctx, err, pause), c.staleness/4))
 				pause = min(2*pause, lastPause)
 			}
 		}

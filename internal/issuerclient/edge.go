@@ -9,6 +9,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/bearerd/bearerd/internal/sleep"
+
 	"github.com/bearerd/bearerd/internal/access"
 	"github.com/bearerd/bearerd/internal/revocation"
 	"github.com/bearerd/bearerd/internal/strictjson"
@@ -126,7 +128,7 @@ func (n *accessNews) latest() time.Duration { return time.Duration(n.at.Load()) 
 func (n *accessNews) spread(ctx context.Context, now time.Duration) {
 	news := n.latest()
 	if left := news + spreadOver - now; news > 0 && left > 0 {
-		sleep(ctx, rand.N(left)) //nolint:gosec // spreads the questions, hides nothing
+		sleep.For(ctx, rand.N(left)) //nolint:gosec // spreads the questions, hides nothing
 	}
 }
 

@@ -12,6 +12,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/bearerd/bearerd/internal/sleep"
+
 	"golang.org/x/sync/singleflight"
 
 	"github.com/bearerd/bearerd/internal/keyring"
@@ -242,7 +244,7 @@ func (k *keys) tend(ctx context.Context) {
 		if err = k.fetch(ctx); err != nil && ctx.Err() == nil {
 			k.cfg.Logger.WarnContext(ctx, "reading the issuer's keys; the previous ones are kept", slog.Any("error", err))
 		}
-		sleep(ctx, unknownEvery)
+		sleep.For(ctx, unknownEvery)
 	}
 }
 

@@ -7,9 +7,12 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"mime"
 	"net/http"
 	"sync"
 	"time"
+
+	"github.com/bearerd/bearerd/internal/sleep"
 
 	"github.com/bearerd/bearerd/internal/machine"
 	"github.com/bearerd/bearerd/internal/revocation"
@@ -70,7 +73,7 @@ func (f *follower) run(ctx context.Context) {
 			return
 		case errors.Is(err, errTurn):
 			again, pause = false, firstPause
-			sleep(ctx, machine.Within(ctx, firstPause/5))
+			sleep.For(ctx, machine.Within(ctx, firstPause/5))
 			continue
 		}
 		again = true
@@ -78,7 +81,7 @@ func (f *follower) run(ctx context.Context) {
 		if renewed {
 			pause = firstPause
 		}
-		sleep(ctx, f.pause(ctx, err, pause))
+		sleep.For(ctx, f.pause(ctx, err, pause))
 		pause = min(2*pause, lastPause)
 	}
 }
@@ -262,4 +265,10 @@ func (f *follower) health() error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return errors.Join(f.lastErr, f.confirmErr)
+}
+
+// isEventStream reports whether a Content-Type is that of Server-Sent Events.
+func isEventStream(contentType string) bool {
+	kind, _, err := mime.ParseMediaType(contentType)
+	return err == nil && kind == "text/event-stream"
 }

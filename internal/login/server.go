@@ -18,6 +18,19 @@ import (
 	"github.com/bearerd/bearerd/internal/remote"
 )
 
+// ClientID is the client that people log in with on the command line. "bearerd init"
+// creates it; an administrator can limit or delete it like any other.
+const ClientID = "bearerd-cli"
+
+// The grants that a login uses.
+const (
+	grantDeviceCode   = "urn:ietf:params:oauth:grant-type:device_code"
+	grantRefreshToken = "refresh_token"
+)
+
+// Grants returns the grants that the client of logins needs.
+func Grants() []string { return []string{grantDeviceCode, grantRefreshToken} }
+
 const (
 	maxAnswer     = 1 << 20
 	answerTimeout = time.Minute // an acknowledged revocation may take a while
@@ -193,7 +206,7 @@ type issued struct {
 // Wait asks until the person has decided, and returns the login. The error is an *Error
 // with the code access_denied or expired_token where there is none.
 func (s *Server) Wait(ctx context.Context, d *Device) (Login, error) {
-	form := url.Values{"grant_type": {"urn:ietf:params:oauth:grant-type:device_code"}, "device_code": {d.code}, "client_id": {d.clientID}}
+	form := url.Values{"grant_type": {grantDeviceCode}, "device_code": {d.code}, "client_id": {d.clientID}}
 	for {
 		if err := s.Sleep(ctx, d.interval); err != nil {
 			return Login{}, err
@@ -242,7 +255,7 @@ func (s *Server) Fresh(ctx context.Context, l Login) (Login, bool, error) {
 		return l, false, nil
 	}
 	var answer issued
-	form := url.Values{"grant_type": {"refresh_token"}, "refresh_token": {l.Refresh}, "client_id": {l.ClientID}}
+	form := url.Values{"grant_type": {grantRefreshToken}, "refresh_token": {l.Refresh}, "client_id": {l.ClientID}}
 	if err := s.post(ctx, s.found.Token, form, &answer); err != nil {
 		return l, false, err
 	}

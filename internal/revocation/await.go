@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"math"
 	"time"
+
+	"github.com/bearerd/bearerd/internal/sleep"
 )
 
 // Acknowledgement counts the nodes on the list and their edges, those that have confirmed
@@ -64,7 +66,7 @@ func Await(ctx context.Context, cfg AwaitConfig) (Acknowledgement, error) {
 		if now.known {
 			pause = min(pause, now.next-cfg.elapsed())
 		}
-		if !sleep(ctx, pause) {
+		if !sleep.For(ctx, pause) {
 			return now.Acknowledgement, fmt.Errorf("waiting for the nodes to confirm %d: %w", cfg.Target, errors.Join(ctx.Err(), err))
 		}
 	}
@@ -180,20 +182,5 @@ func (v *verdict) drop(ctx context.Context, cfg AwaitConfig) {
 	}
 	for _, c := range v.expired {
 		_ = cfg.Drop(ctx, c)
-	}
-}
-
-// sleep waits, and reports false when ctx ended first.
-func sleep(ctx context.Context, d time.Duration) bool {
-	if d <= 0 {
-		return ctx.Err() == nil
-	}
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return true
-	case <-ctx.Done():
-		return false
 	}
 }

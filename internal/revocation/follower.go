@@ -8,6 +8,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/bearerd/bearerd/internal/sleep"
+
 	"github.com/bearerd/bearerd/internal/machine"
 )
 
@@ -135,7 +137,7 @@ func (f *Follower) Run(ctx context.Context) error {
 		select {
 		case <-time.NewTimer(quarter - machine.Within(ctx, quarter/8+1)).C:
 		case <-f.wake:
-			sleep(ctx, rested-f.ledger.Clock())
+			sleep.For(ctx, rested-f.ledger.Clock())
 			rested = f.ledger.Clock() + wakeRest
 		case <-ctx.Done():
 		}

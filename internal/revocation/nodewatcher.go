@@ -5,6 +5,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/bearerd/bearerd/internal/sleep"
+
 	"github.com/bearerd/bearerd/internal/machine"
 )
 
@@ -46,7 +48,7 @@ func (w *NodeWatcher) Run(ctx context.Context, staleness time.Duration) error {
 		reading, cancel := context.WithTimeout(ctx, max(staleness, minAskTimeout))
 		_, _ = w.Read(reading)
 		cancel()
-		sleep(ctx, quarter-machine.Within(ctx, quarter/8+1))
+		sleep.For(ctx, quarter-machine.Within(ctx, quarter/8+1))
 	}
 	return nil
 }

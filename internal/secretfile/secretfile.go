@@ -6,8 +6,25 @@ package secretfile
 import (
 	"bytes"
 	"errors"
+	"fmt"
+	"io"
 	"sync/atomic"
 )
+
+// MaxBytes bounds what is read as one secret.
+const MaxBytes = 64 << 10
+
+// Read reads a secret, and closes where it came from. One trailing newline doesn't count.
+func Read(in io.ReadCloser) ([]byte, error) {
+	text, err := io.ReadAll(io.LimitReader(in, MaxBytes+1))
+	if err = errors.Join(err, in.Close()); err != nil {
+		return nil, err
+	}
+	if len(text) > MaxBytes {
+		return nil, fmt.Errorf("more than %d bytes", MaxBytes)
+	}
+	return bytes.TrimSuffix(bytes.TrimSuffix(text, []byte("\n")), []byte("\r")), nil
+}
 
 // Secret is a secret that may be replaced while it is in use. Nil is none. Its methods may
 // be called from any number of goroutines.

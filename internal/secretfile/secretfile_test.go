@@ -2,6 +2,7 @@ package secretfile_test
 
 import (
 	"errors"
+	"io"
 	"strings"
 	"testing"
 
@@ -71,5 +72,18 @@ func TestNoSecretIsEmpty(t *testing.T) {
 	var none *secretfile.Secret
 	if none.IsSet() || none.Bytes() != nil || !secretfile.Fixed([]byte("x")).IsSet() || secretfile.Fixed(nil).IsSet() {
 		t.Error("none is something, or something is none")
+	}
+}
+
+func TestReadTakesOneSecretOfBoundedLength(t *testing.T) {
+	t.Parallel()
+	long := strings.Repeat("x", secretfile.MaxBytes)
+	for text, want := range map[string]string{"": "", "one\n": "one", "one\r\n": "one", "one\n\n": "one\n", " one ": " one ", long: long} {
+		if got, err := secretfile.Read(io.NopCloser(strings.NewReader(text))); string(got) != want || err != nil {
+			t.Errorf("%q is read as %q, %v", text, got, err)
+		}
+	}
+	if got, err := secretfile.Read(io.NopCloser(strings.NewReader(long + "x"))); err == nil {
+		t.Errorf("%d bytes are read", len(got))
 	}
 }

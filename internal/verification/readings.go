@@ -6,6 +6,8 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/bearerd/bearerd/internal/sleep"
+
 	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/revocation"
 	"github.com/bearerd/bearerd/internal/token"
@@ -149,10 +151,8 @@ func (f *facts) wasRefused(t *Token) bool {
 // pauseBehind waits until a node that is behind may be asked again. The error is
 // errBehind when the request ends first.
 func pauseBehind(ctx context.Context, attempt int) error {
-	select {
-	case <-time.NewTimer(time.Duration(attempt*attempt) * behindPause).C:
-		return nil
-	case <-ctx.Done():
+	if !sleep.For(ctx, time.Duration(attempt*attempt)*behindPause) {
 		return errBehind
 	}
+	return nil
 }

@@ -232,13 +232,14 @@ class Sent(Confirmer):
     """A confirmer whose messages are kept, and answered by the statuses that a test says."""
 
     def __init__(self, *statuses):
-        self.lost = []
-        super().__init__(None, None, self.lost.append)
+        self.lost, self.now = [], 0.0
+        super().__init__(None, None, self.lost.append, lambda: self.now)
         self.statuses, self.messages = list(statuses), []
         self.came = threading.Condition()
 
     def _send(self, message, timeout):
         with self.came:
+            self.now += 0.25  # what a confirmation that fails takes
             self.messages.append(message)
             self.came.notify_all()
             if self.statuses:
@@ -294,6 +295,25 @@ class TheConfirmer(unittest.TestCase):
         c.saw(after, 3, False)
         self.assertEqual(c.wait(2)[1], {"node": "n", "stream": "t", "seq": 3})
         self.assertEqual(c.lost, [r])
+
+    def test_another_stream_is_begun_when_confirmations_have_failed_for_three_times_the_staleness(self):
+        c, r = self.confirmer(*[503] * 7), Registration({**HELLO, "staleness": 0.5})
+        c.saw(r, 0, True)
+        c.saw(r, 1, True)
+        self.assertEqual(len(c.wait(7)), 7)  # the seventh ends 1.5 seconds after the first
+        after = Registration({**HELLO, "stream": "t"})
+        c.saw(after, 1, False)
+        c.saw(after, 2, False)
+        self.assertEqual(c.wait(8)[7]["stream"], "t")
+        self.assertEqual(c.lost, [r])
+
+    def test_failures_with_a_success_in_between_do_not_end_a_stream(self):
+        c, r = self.confirmer(*[503, 503, 503, 503, 204] * 3), Registration({**HELLO, "staleness": 0.5})
+        c.saw(r, 0, True)
+        for seq in (1, 2, 3):
+            c.saw(r, seq, True)
+            c.wait(5 * seq)
+        self.assertEqual(c.lost, [])
 
     def test_goodbye_is_said_to_a_stream_when_the_lease_rests_on_a_later_one(self):
         c, r, after = self.confirmer(), Registration(HELLO), Registration({**HELLO, "stream": "t"})

@@ -28,6 +28,7 @@ _MAX_NAME = 200  # of a node or a stream
 _MAX_STALENESS = 86400.0
 _MAX_PACE = 60_000  # milliseconds
 _FIRST_PAUSE, _LAST_PAUSE = 0.05, 5.0
+_DEAF_AFTER = 3  # times L: then another stream is begun, perhaps at another node; after 5 L the node would end it
 _BYE_TIMEOUT = 2.0  # seconds for the last words of a verifier that is closed
 
 
@@ -51,15 +52,18 @@ class Registration:
             raise Malformed("a hello with a name that is too long")
         self.seq = 0  # of the last heartbeat that was applied
         self.confirmed = 0
-        self.lost = False  # the issuer knows it no more
+        self.failing: Optional[float] = None  # on the clock: since when its confirmations fail
+        self.lost = ""  # why it must be ended; "": it goes on
 
 
 class Confirmer(threading.Thread):
     """Sends what the thread that follows the log says, until it is stopped."""
 
-    def __init__(self, issuer: Issuer, bearer: Bearer, lost: Callable[[Registration], None]) -> None:
+    def __init__(
+        self, issuer: Issuer, bearer: Bearer, lost: Callable[[Registration], None], clock: Callable[[], float] = time.monotonic
+    ) -> None:
         super().__init__(name="bearerd.verify.confirm", daemon=True)
-        self._issuer, self._bearer, self._lost = issuer, bearer, lost
+        self._issuer, self._bearer, self._lost, self._clock = issuer, bearer, lost, clock
         self._changed = threading.Condition()
         self._stopped = threading.Event()
         self._held: list[Registration] = []  # the issuer may wait for them, the latest last
@@ -111,7 +115,7 @@ class Confirmer(threading.Thread):
                 pause = _FIRST_PAUSE
                 self._stopped.wait(latest.pace - early)
             elif not latest.lost:
-                wait = max(pause, getattr(err, "retry_after", 0.0))
+                wait = min(max(pause, getattr(err, "retry_after", 0.0)), latest.staleness / 4)
                 pause = min(2 * pause, _LAST_PAUSE)
                 self._stopped.wait(wait / 2 + random.random() * wait)
         self._leave_all()
@@ -128,11 +132,16 @@ class Confirmer(threading.Thread):
         try:
             self._send({"node": r.node, "stream": r.stream, "seq": seq}, TIMEOUT)
         except IssuerError as err:
+            now = self._clock()
+            r.failing = now if r.failing is None else r.failing
             if err.status == 404:
-                r.lost = True
+                r.lost = "the issuer no longer knows the stream whose entries are confirmed"
+            elif now - r.failing >= _DEAF_AFTER * r.staleness:
+                r.lost = "the issuer has taken no confirmation of this stream for too long"
+            if r.lost:
                 self._lost(r)
             return err
-        r.confirmed = seq
+        r.confirmed, r.failing = seq, None
         return None
 
     def _leave_all(self) -> None:

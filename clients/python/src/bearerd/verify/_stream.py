@@ -180,7 +180,7 @@ class Follower(threading.Thread):
             if log.clock() > turn:
                 raise _Turn
         if place.hello is not None and place.hello.lost:
-            raise IssuerError("the issuer no longer knows the stream whose entries are confirmed")
+            raise IssuerError(place.hello.lost)
         if place.renewed:
             raise _Turn
         raise IssuerError("the stream of revocations ended before its first heartbeat")
@@ -198,7 +198,7 @@ class Follower(threading.Thread):
         self._confirmer.saw(place.hello, place.last, place.as_of >= self._log.as_of)
 
     def _lost(self, r: Registration) -> None:
-        """Ends the connection whose stream the issuer knows no more."""
+        """Ends the connection of a stream whose entries can no longer be confirmed."""
         connection = self._connection
         if self._reading is r and connection is not None:
             connection.abort()

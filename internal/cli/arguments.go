@@ -1,0 +1,119 @@
+package cli
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"github.com/bearerd/bearerd/internal/hint"
+	"github.com/bearerd/bearerd/internal/suggest"
+)
+
+// Group returns a command that does nothing but hold others.
+func Group(use, short, long string, commands ...*cobra.Command) *cobra.Command {
+	g := &cobra.Command{
+		Use: use, Short: short, Long: long, Args: unknownCommand,
+		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+	g.AddCommand(commands...)
+	return g
+}
+
+// unknownCommand refuses the argument of a command that holds others.
+func unknownCommand(cmd *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return nil
+	}
+	meant := ""
+	var names []string
+	for _, c := range cmd.Commands() {
+		if c.IsAvailableCommand() {
+			names = append(names, c.Name())
+		}
+		if slices.Contains(c.SuggestFor, args[0]) {
+			meant = c.Name()
+		}
+	}
+	if meant = cmp.Or(meant, suggest.Closest(args[0], names)); meant != "" {
+		meant = fmt.Sprintf("did you mean %q? ", cmd.CommandPath()+" "+meant)
+	}
+	return hint.Add(fmt.Errorf("unknown command %q", cmd.CommandPath()+" "+args[0]), "%ssee %s --help", meant, cmd.CommandPath())
+}
+
+// badFlag adds to the error about an unknown flag the one that was probably meant.
+func badFlag(cmd *cobra.Command, err error) error {
+	meant := ""
+	if unknown, ok := errors.AsType[*pflag.NotExistError](err); ok {
+		var names []string
+		cmd.Flags().VisitAll(func(f *pflag.Flag) {
+			if !f.Hidden {
+				names = append(names, f.Name)
+			}
+		})
+		if meant = suggest.Closest(unknown.GetSpecifiedName(), names); meant != "" {
+			meant = "did you mean --" + meant + "? "
+		}
+	}
+	return hint.Add(err, "%ssee %s --help", meant, cmd.CommandPath())
+}
+
+// Takes returns a check of the arguments of a command. A surplus argument isn't repeated in the
+// error: it may be a secret in the wrong place.
+func Takes(names ...string) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, args []string) error {
+		switch {
+		case len(args) < len(names):
+			return hint.Add(fmt.Errorf("%s is missing", names[len(args)]), "see %s --help", cmd.CommandPath())
+		case len(args) > len(names) && len(names) == 0:
+			return hint.Add(errors.New("this command takes no arguments"), "see %s --help", cmd.CommandPath())
+		case len(args) > len(names):
+			return hint.Add(fmt.Errorf("too many arguments after %s", names[len(names)-1]), "see %s --help", cmd.CommandPath())
+		}
+		return nil
+	}
+}
+
+// FlagValues completes a flag that has one of a few values.
+func FlagValues(cmd *cobra.Command, flag string, values ...string) {
+	_ = cmd.RegisterFlagCompletionFunc(flag, cobra.FixedCompletions(values, cobra.ShellCompDirectiveNoFileComp))
+}
+
+// OneOf returns an error about a flag, if it is set and is none of the values.
+func OneOf(flag, value string, values []string) error {
+	if value == "" || slices.Contains(values, value) {
+		return nil
+	}
+	return hint.Add(fmt.Errorf("--%s: there is no %s %q", flag, flag, value), "%s", suggest.Instead(flag+"s", value, values, false))
+}
+
+// FlagValue returns the value of a flag, and "" where the command doesn't have it.
+func FlagValue(cmd *cobra.Command, name string) string {
+	if f := cmd.Flag(name); f != nil {
+		return f.Value.String()
+	}
+	return ""
+}
+
+// PasswordFlag adds the flag that names the file of a password.
+func PasswordFlag(cmd *cobra.Command, file *string) {
+	cmd.Flags().StringVar(file, "password-file", "", "read the password from this `FILE`, - for standard input")
+}
+
+// Instant reads a time, or a duration before now, of the flag that is named.
+func (p *Program) Instant(flag, s string) (time.Time, error) {
+	if s == "" {
+		return time.Time{}, nil
+	}
+	if t, err := time.Parse(time.RFC3339, s); err == nil {
+		return t, nil
+	}
+	if d, err := time.ParseDuration(s); err == nil && d > 0 {
+		return p.Now().Add(-d), nil
+	}
+	return time.Time{}, fmt.Errorf("--%s: %q is neither a time, such as 2026-05-04T12:00:00Z, nor a duration, such as 24h", flag, s)
+}

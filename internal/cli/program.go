@@ -1,0 +1,107 @@
+// Package cli is the kit of the command line: its streams and flags, what is printed and
+// how, how secrets are read, and which errors and exit codes there are.
+//
+// A command is a function that takes a [Program] and returns a cobra command. Those that
+// work on the database take a local.Database, which is a Program with a database.
+package cli
+
+import (
+	"context"
+	"errors"
+	"io"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/bearerd/bearerd/internal/config"
+)
+
+// Program is one run of bearerd: its streams, its environment, and the flags that
+// every command has.
+type Program struct {
+	Stdin          *os.File
+	Stdout, Stderr io.Writer
+	Env            []string
+	Now            func() time.Time
+
+	ConfigFile string // of the flag --config
+	output     format
+}
+
+// ExitRefused is the exit code of a command that was asked whether something is allowed,
+// and answered that it is not.
+const ExitRefused = 3
+
+// ErrRefused is the error of a command that has shown such an answer.
+var ErrRefused = errors.New("refused")
+
+// override is a key of the configuration that has a flag. Package config names a flag by
+// its key, so the two must agree.
+type override struct{ key, flag, usage string }
+
+func overrides() []override {
+	return []override{
+		{"database", "database", "the database `FILE`"},
+		{"master_key_file", "master-key-file", "the `FILE` of the key that seals the signing keys"},
+		{"issuer", "issuer", "the issuer's `URL`"},
+	}
+}
+
+// Run carries out the command that the arguments name and returns the exit code: 0
+// when it was done, ExitRefused where the answer is no, else 1.
+func (p *Program) Run(ctx context.Context, root *cobra.Command, args []string) int {
+	root.SetArgs(args)
+	root.SetIn(p.Stdin)
+	root.SetOut(p.Stdout)
+	root.SetErr(p.Stderr)
+	switch err := root.ExecuteContext(ctx); {
+	case errors.Is(err, ErrRefused):
+		return ExitRefused
+	case err != nil:
+		p.Complain(err)
+		return 1
+	}
+	return 0
+}
+
+// Root makes a command the one that holds all others, with the flags that they all have.
+func (p *Program) Root(root *cobra.Command) *cobra.Command {
+	root.SilenceErrors, root.SilenceUsage, root.Args = true, true, unknownCommand
+	root.RunE = func(cmd *cobra.Command, _ []string) error { return cmd.Help() }
+	root.SetFlagErrorFunc(badFlag)
+	flags := root.PersistentFlags()
+	flags.StringVar(&p.ConfigFile, "config", "", "the configuration `FILE` (BEARERD_CONFIG)")
+	flags.VarP(&p.output, "output", "o", "print results as `FORMAT`: text or json")
+	FlagValues(root, "output", string(formatText), string(formatJSON))
+	for _, o := range overrides() {
+		flags.String(o.flag, "", o.usage+", instead of the configuration's")
+	}
+	return root
+}
+
+// LoadConfig returns the configuration with the flags of cmd over it. Flags that
+// only this command has are named in more, by key.
+func (p *Program) LoadConfig(cmd *cobra.Command, more ...string) (config.Config, error) {
+	return config.Load(p.ConfigFile, p.Env, changedFlags(cmd, more...))
+}
+
+// LoadEdge returns the configuration of an edge, as LoadConfig does that of a node.
+func (p *Program) LoadEdge(cmd *cobra.Command, more ...string) (config.Edge, error) {
+	return config.LoadEdge(p.ConfigFile, p.Env, changedFlags(cmd, more...))
+}
+
+// changedFlags returns the values of the flags of cmd that stand for keys, by key.
+func changedFlags(cmd *cobra.Command, more ...string) map[string]string {
+	over := map[string]string{}
+	for _, o := range overrides() {
+		more = append(more, o.key)
+	}
+	for _, key := range more {
+		if f := cmd.Flag(strings.NewReplacer(".", "-", "_", "-").Replace(key)); f != nil && f.Changed {
+			over[key] = f.Value.String()
+		}
+	}
+	return over
+}
