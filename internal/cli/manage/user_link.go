@@ -21,9 +21,10 @@ import (
 func (p users) link() *cobra.Command {
 	return p.About(local.NounUser, &cobra.Command{
 		Use:   "link USER SOURCE EXTERNAL_ID",
-		Short: "Link a user to who they are for a sign-in source",
-		Long: `Link a user to who they are for a sign-in source. Anyone whom the source vouches for
-by that id signs in as the user from then on.`,
+		Short: "Link a user to an account at a sign-in source",
+		Long: `Link a user to the account that a sign-in source knows by EXTERNAL_ID. Anyone whom the
+source identifies by that id signs in as the user from then on. A source that isn't
+configured gets a warning; the link is stored.`,
 		Args: cli.Takes("USER", "SOURCE", "EXTERNAL_ID"),
 		RunE: p.OnDatabase(local.Needs{}, func(ctx context.Context, i *wiring.Instance, args []string) error {
 			link, err := i.Directory.LinkUser(ctx, caller.Operator(), args[0], args[1], args[2])
@@ -66,7 +67,7 @@ func (p users) warnOfSource(ctx context.Context, i *wiring.Instance, source stri
 func (p users) unlink() *cobra.Command {
 	cmd := p.About(local.NounUser, &cobra.Command{
 		Use:   "unlink USER SOURCE EXTERNAL_ID",
-		Short: "Remove a link of a user, and end the sessions that began by it",
+		Short: "Remove a link of a user, and end the sessions that began with it",
 		Args:  cli.Takes("USER", "SOURCE", "EXTERNAL_ID"),
 		RunE: p.OnDatabase(local.Needs{Waits: true}, func(ctx context.Context, i *wiring.Instance, args []string) error {
 			_, err := i.Directory.UnlinkUser(ctx, caller.Operator(), args[0], records.Link{Source: args[1], ExternalID: args[2]})
