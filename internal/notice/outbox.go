@@ -319,9 +319,9 @@ func (o *Outbox) send(ctx context.Context, g group, done *outcome) bool {
 	return goOn
 }
 
-// setAside reports whether others are to be sent although a group can't be: it is not
-// accepted for whom it is meant, and not everything is refused like that. It is said once
-// of each.
+// setAside reports whether the other groups are to be sent although this one can't be: it was
+// refused for its recipient, and not everything is refused like that. Each group is logged
+// once.
 func (o *Outbox) setAside(ctx context.Context, g group, err error) bool {
 	if _, ok := errors.AsType[*AddresseeError](err); !ok {
 		return false
