@@ -35,7 +35,7 @@ var loginOutcomes = []string{"ok", "failed", "limited", "disabled", "other"}
 
 func (m *operationMetrics) register(registry prometheus.Registerer) {
 	issued := newCounters(registry, "tokens_issued_total", "Tokens issued.", "kind")
-	verified := newCounters(registry, "tokens_verified_total", "Tokens found good.", "kind")
+	verified := newCounters(registry, "tokens_verified_total", "Tokens found valid.", "kind")
 	for k := range m.issued {
 		m.issued[k] = issued.WithLabelValues(token.Kind(k).String())
 		m.verified[k] = verified.WithLabelValues(token.Kind(k).String())
