@@ -41,5 +41,5 @@ type Passed struct {
 	Log    int64 // entries of the revocation log
 	Tokens int64
 	Audit  int64 // events of the audit log
-	Rest   int64 // what is judged by the process's clock
+	Rest   int64 // everything else
 }
