@@ -58,11 +58,45 @@ func (p *Program) ReadNewPassword(file string) (token.Secret, error) {
 // Interactive reports whether standard input is a terminal.
 func (p *Program) Interactive() bool { return term.IsTerminal(int(p.Stdin.Fd())) }
 
+// errInterrupted is the error of a prompt at which Ctrl-C was pressed.
+var errInterrupted = errors.New("interrupted")
+
+// typed is what somebody typed at a prompt.
+type typed struct {
+	text []byte
+	err  error
+}
+
+// awaitTyped returns what read reads at the terminal, or errInterrupted as soon as the run should
+// end. Reading from a terminal can't be stopped, so that read may go on until the process
+// has ended.
+func (p *Program) awaitTyped(read func() ([]byte, error)) ([]byte, error) {
+	done := make(chan typed, 1)
+	go func() {
+		text, err := read()
+		done <- typed{text, err}
+	}()
+	select {
+	case t := <-done:
+		return t.text, t.err
+	case <-p.interrupted:
+		return nil, errInterrupted
+	}
+}
+
 // Prompt asks at the terminal without showing what is typed.
 func (p *Program) Prompt(what string) (token.Secret, error) {
 	_, _ = fmt.Fprint(p.Stderr, prefix+what+": ")
-	text, err := term.ReadPassword(int(p.Stdin.Fd()))
+	terminal := int(p.Stdin.Fd())
+	shown, errState := term.GetState(terminal)
+	text, err := p.awaitTyped(func() ([]byte, error) { return term.ReadPassword(terminal) })
 	_, _ = fmt.Fprintln(p.Stderr)
+	if errors.Is(err, errInterrupted) {
+		if errState == nil {
+			errState = term.Restore(terminal, shown)
+		}
+		return "", errors.Join(err, errState)
+	}
 	if err != nil {
 		return "", fmt.Errorf("reading the %s: %w", what, err)
 	}
@@ -76,11 +110,15 @@ func (p *Program) Prompt(what string) (token.Secret, error) {
 func (p *Program) Ask(question, usual string, answer *string, check func(string) error) error {
 	for {
 		_, _ = fmt.Fprintf(p.Stderr, "%s%s [%s]: ", prefix, question, usual)
-		line, err := p.readLine()
+		line, err := p.awaitTyped(p.readLine)
+		if errors.Is(err, errInterrupted) {
+			_, _ = fmt.Fprintln(p.Stderr)
+			return err
+		}
 		if err != nil {
 			return fmt.Errorf("reading the answer: %w", err)
 		}
-		*answer = cmp.Or(strings.TrimSpace(line), usual)
+		*answer = cmp.Or(strings.TrimSpace(string(line)), usual)
 		if err = check(*answer); err == nil {
 			return nil
 		}
@@ -90,20 +128,20 @@ func (p *Program) Ask(question, usual string, answer *string, check func(string)
 
 // readLine reads a line from standard input and nothing after it: what follows may be a
 // password, which is read without being shown.
-func (p *Program) readLine() (string, error) {
+func (p *Program) readLine() ([]byte, error) {
 	var line []byte
 	for one := make([]byte, 1); len(line) <= secretfile.MaxBytes; {
 		n, err := p.Stdin.Read(one)
 		switch {
 		case n == 1 && one[0] == '\n':
-			return string(line), nil
+			return line, nil
 		case n == 1:
 			line = append(line, one[0])
 		case err != nil:
-			return "", err
+			return nil, err
 		}
 	}
-	return "", fmt.Errorf("more than %d bytes", secretfile.MaxBytes)
+	return nil, fmt.Errorf("more than %d bytes", secretfile.MaxBytes)
 }
 
 // Open opens the file; "" and "-" are standard input.

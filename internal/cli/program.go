@@ -28,6 +28,8 @@ type Program struct {
 
 	ConfigFile string // of the flag --config
 	output     format
+
+	interrupted <-chan struct{} // closed when the run should end; nil: never
 }
 
 // ExitRefused is the exit code of a command that was asked whether something is allowed,
@@ -52,6 +54,7 @@ func overrides() []override {
 // Run carries out the command that the arguments name and returns the exit code: 0
 // when it was done, ExitRefused where the answer is no, else 1.
 func (p *Program) Run(ctx context.Context, root *cobra.Command, args []string) int {
+	p.interrupted = ctx.Done()
 	root.SetArgs(args)
 	root.SetIn(p.Stdin)
 	root.SetOut(p.Stdout)
