@@ -1,16 +1,15 @@
 package cli
 
 import (
-	"cmp"
 	"errors"
 	"fmt"
 	"slices"
 	"time"
 
 	"github.com/spf13/cobra"
-	"github.com/spf13/pflag"
 
 	"github.com/bearerd/bearerd/internal/hint"
+	"github.com/bearerd/bearerd/internal/redact"
 	"github.com/bearerd/bearerd/internal/suggest"
 )
 
@@ -24,48 +23,14 @@ func Group(use, short, long string, commands ...*cobra.Command) *cobra.Command {
 	return g
 }
 
-// unknownCommand refuses the argument of a command that holds others.
-func unknownCommand(cmd *cobra.Command, args []string) error {
-	if len(args) == 0 {
-		return nil
-	}
-	meant := ""
-	var names []string
-	for _, c := range cmd.Commands() {
-		if c.IsAvailableCommand() {
-			names = append(names, c.Name())
-		}
-		if slices.Contains(c.SuggestFor, args[0]) {
-			meant = c.Name()
-		}
-	}
-	if meant = cmp.Or(meant, suggest.Closest(args[0], names)); meant != "" {
-		meant = fmt.Sprintf("did you mean %q? ", cmd.CommandPath()+" "+meant)
-	}
-	return hint.Add(fmt.Errorf("unknown command %q", cmd.CommandPath()+" "+args[0]), "%ssee %s --help", meant, cmd.CommandPath())
-}
-
-// badFlag adds to the error about an unknown flag the one that was probably meant.
-func badFlag(cmd *cobra.Command, err error) error {
-	meant := ""
-	if unknown, ok := errors.AsType[*pflag.NotExistError](err); ok {
-		var names []string
-		cmd.Flags().VisitAll(func(f *pflag.Flag) {
-			if !f.Hidden {
-				names = append(names, f.Name)
-			}
-		})
-		if meant = suggest.Closest(unknown.GetSpecifiedName(), names); meant != "" {
-			meant = "did you mean --" + meant + "? "
-		}
-	}
-	return hint.Add(err, "%ssee %s --help", meant, cmd.CommandPath())
-}
-
 // Takes returns a check of the arguments of a command. A surplus argument isn't repeated in the
 // error: it may be a secret in the wrong place.
 func Takes(names ...string) cobra.PositionalArgs {
 	return func(cmd *cobra.Command, args []string) error {
+		if len(args) > len(names) && slices.ContainsFunc(args, func(a string) bool { return redact.Tokens(a) != a }) {
+			return hint.Add(errors.New("a token's value can't be an argument, where others could see it"),
+				"%s reads it from standard input or a file, and asks for it at a terminal; revoke a token that others may have seen", cmd.CommandPath())
+		}
 		switch {
 		case len(args) < len(names):
 			return hint.Add(fmt.Errorf("%s is missing", names[len(args)]), "see %s --help", cmd.CommandPath())

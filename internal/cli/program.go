@@ -59,6 +59,10 @@ func (p *Program) Run(ctx context.Context, root *cobra.Command, args []string) i
 	root.SetIn(p.Stdin)
 	root.SetOut(p.Stdout)
 	root.SetErr(p.Stderr)
+	root.InitDefaultCompletionCmd(args...)
+	if completion := beneath(root, "completion"); completion != nil {
+		completion.Args, completion.RunE = unknownCommand, func(cmd *cobra.Command, _ []string) error { return cmd.Help() }
+	}
 	switch err := root.ExecuteContext(ctx); {
 	case errors.Is(err, ErrRefused):
 		return ExitRefused
@@ -74,6 +78,7 @@ func (p *Program) Root(root *cobra.Command) *cobra.Command {
 	root.SilenceErrors, root.SilenceUsage, root.Args = true, true, unknownCommand
 	root.RunE = func(cmd *cobra.Command, _ []string) error { return cmd.Help() }
 	root.SetFlagErrorFunc(badFlag)
+	root.SetHelpCommand(helpCommand())
 	flags := root.PersistentFlags()
 	flags.StringVar(&p.ConfigFile, "config", "", "the configuration `FILE` (BEARERD_CONFIG)")
 	flags.VarP(&p.output, "output", "o", "print results as `FORMAT`: text or json")

@@ -54,7 +54,7 @@ func Instead(things, typed string, names []string, more bool) string {
 // their neighbour to make b of a.
 func distance(a, b []rune) int {
 	if len(a) > len(b)+8 || len(b) > len(a)+8 {
-		return 9
+		return len(a) + len(b)
 	}
 	before, last := []int(nil), make([]int, len(b)+1)
 	for j := range last {

@@ -11,7 +11,7 @@ func TestClosestIsWhatWasMeant(t *testing.T) {
 	commands := []string{"user", "token", "role", "binding", "collection", "keys"}
 	for typed, want := range map[string]string{
 		"tokn": "token", "tokens": "token", "TOKEN": "token", "usre": "user", "coll": "collection", "bindign": "binding",
-		"roel": "role", "xyz": "", "": "", "authorization": "", "us": "", "k": "",
+		"roel": "role", "xyz": "", "": "", "authorization": "", "us": "", "k": "", "a-word-of-many-letters-that-no-name-is-like": "",
 	} {
 		if got := suggest.Closest(typed, commands); got != want {
 			t.Errorf("Closest(%q) = %q, want %q", typed, got, want)

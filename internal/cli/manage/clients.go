@@ -140,7 +140,7 @@ of its own (private_key_jwt).`,
 	f.StringVar(&n.Keys.URI, "jwks-uri", "", "the `URL` at which the client publishes its JWK Set")
 	f.BoolVar(&public, "public", false, "create a client without a secret")
 	clientSecretFlag(cmd, &file)
-	cmd.MarkFlagsMutuallyExclusive("public", "secret-file", "jwks", "jwks-uri")
+	cli.Exclusive(cmd, "public", "secret-file", "jwks", "jwks-uri")
 	cli.FlagValues(cmd, "grant", identity.GrantTypes()...)
 	p.FlagAbout(cmd, "scope", local.NounScope)
 	p.FlagAbout(cmd, "exchange-from", local.NounClient)
@@ -243,9 +243,8 @@ func (p clients) rotate(ctx context.Context, i *wiring.Instance, x identity.Rota
 
 func (p clients) delete() *cobra.Command {
 	return p.Revokes(p.About(local.NounClient, &cobra.Command{
-		Use:        "delete CLIENT",
-		Short:      "Delete an OAuth client, and revoke its tokens",
-		Args:       cli.Takes("CLIENT"),
-		SuggestFor: []string{"remove", "rm"},
+		Use:   "delete CLIENT",
+		Short: "Delete an OAuth client, and revoke its tokens",
+		Args:  cli.Takes("CLIENT"),
 	}), "client %s is deleted, and its tokens are revoked; %s", func(i *wiring.Instance) local.Operation { return i.Directory.RemoveClient })
 }

@@ -175,7 +175,7 @@ With --admin the user is an administrator: bound to "* /", which is everything.`
 	cmd.Flags().BoolVar(&n.Administrator, "admin", false, "create an administrator")
 	cmd.Flags().BoolVar(&none, "no-password", false, "create a user who can't sign in with a password")
 	cli.PasswordFlag(cmd, &file)
-	cmd.MarkFlagsMutuallyExclusive("no-password", "password-file")
+	cli.Exclusive(cmd, "no-password", "password-file")
 	p.FlagAbout(cmd, "group", local.NounGroup)
 	return cmd
 }
@@ -272,9 +272,8 @@ func (p users) change(cmd *cobra.Command, ref string, patch identity.UserPatch, 
 
 func (p users) delete() *cobra.Command {
 	return p.Revokes(p.About(local.NounUser, &cobra.Command{
-		Use:        "delete USER",
-		Short:      "Delete a user with their bindings, and revoke their tokens",
-		Args:       cli.Takes("USER"),
-		SuggestFor: []string{"remove", "rm"},
+		Use:   "delete USER",
+		Short: "Delete a user with their bindings, and revoke their tokens",
+		Args:  cli.Takes("USER"),
 	}), "user %s is deleted, and their tokens and sessions are revoked; %s", func(i *wiring.Instance) local.Operation { return i.Directory.RemoveUser })
 }

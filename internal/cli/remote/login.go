@@ -88,8 +88,8 @@ standard input or asked for.`,
 	f.StringVar(&clientID, "client-id", login.ClientID, "log in with the OAuth client of this `ID`, a public one with the device grant")
 	f.StringVar(&caFile, "ca-file", "", "the `FILE` of the authorities that the server's certificate may be of, instead of the system's")
 	f.BoolVar(&withToken, "with-token", false, "store a token that is read from standard input")
-	cmd.MarkFlagsMutuallyExclusive("with-token", "scope")
-	cmd.MarkFlagsMutuallyExclusive("with-token", "client-id")
+	cli.Exclusive(cmd, "with-token", "scope")
+	cli.Exclusive(cmd, "with-token", "client-id")
 	return cmd
 }
 

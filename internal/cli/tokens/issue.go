@@ -143,6 +143,6 @@ expires. It is printed to standard output, only once.`,
 	p.nounFlags(cmd)
 	cmd.Flags().StringVar(&name, "name", "", "the token's `NAME`, shown to its owner")
 	cmd.Flags().StringVar(&description, "description", "", "what the token is for, as `TEXT`")
-	_ = cmd.MarkFlagRequired("name")
+	cli.Require(cmd, "name")
 	return cmd
 }
