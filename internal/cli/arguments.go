@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -69,16 +71,60 @@ func PasswordFlag(cmd *cobra.Command, file *string) {
 	cmd.Flags().StringVar(file, "password-file", "", "read the password from this `FILE`, - for standard input")
 }
 
-// Instant reads a time, or a duration before now, of the flag that is named.
+// Instant reads a time, a day, or a duration before now, of the flag that is named.
 func (p *Program) Instant(flag, s string) (time.Time, error) {
 	if s == "" {
 		return time.Time{}, nil
 	}
-	if t, err := time.Parse(time.RFC3339, s); err == nil {
-		return t, nil
+	for _, layout := range []string{time.RFC3339, time.DateOnly} {
+		if t, err := time.Parse(layout, s); err == nil {
+			return t, nil
+		}
 	}
-	if d, err := time.ParseDuration(s); err == nil && d > 0 {
+	if d, err := ParseDuration(s); err == nil {
 		return p.Now().Add(-d), nil
 	}
-	return time.Time{}, fmt.Errorf("--%s: %q is neither a time, such as 2026-05-04T12:00:00Z, nor a duration, such as 24h", flag, s)
+	return time.Time{}, fmt.Errorf("--%s: %q is neither a time, such as 2026-05-04T12:00:00Z or 2026-05-04, nor a duration, such as 24h or 7d", flag, s)
 }
+
+// ParseDuration reads a duration as Go writes it, or whole days: 7d. It must be longer than none.
+func ParseDuration(s string) (time.Duration, error) {
+	const most = 36500
+	if text, ok := strings.CutSuffix(s, "d"); ok {
+		if n, err := strconv.ParseUint(text, 10, 32); err == nil && n > 0 && n <= most {
+			return time.Duration(n) * 24 * time.Hour, nil
+		}
+	} else if d, err := time.ParseDuration(s); err == nil && d > 0 {
+		return d, nil
+	}
+	return 0, fmt.Errorf("%q is neither days, such as 7d, nor a duration such as 12h", s)
+}
+
+// durationValue is a flag whose value is a duration.
+type durationValue struct{ d *time.Duration }
+
+// DurationFlag adds a flag for a duration, which may be in days.
+func DurationFlag(cmd *cobra.Command, d *time.Duration, name, usage string) {
+	cmd.Flags().Var(durationValue{d}, name, usage)
+}
+
+// String returns the duration as Go writes it.
+func (v durationValue) String() string {
+	if v.d == nil || *v.d == 0 {
+		return ""
+	}
+	return v.d.String()
+}
+
+// Set reads it.
+func (v durationValue) Set(s string) (err error) {
+	if s == "0" || s == "0s" {
+		*v.d = 0
+		return nil
+	}
+	*v.d, err = ParseDuration(s)
+	return err
+}
+
+// Type names the flag's value in usage lines.
+func (durationValue) Type() string { return "TIME" }

@@ -8,6 +8,7 @@ package cli
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"os"
 	"strings"
@@ -16,6 +17,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/bearerd/bearerd/internal/config"
+	"github.com/bearerd/bearerd/internal/fault"
 )
 
 // Program is one run of bearerd: its streams, its environment, and the flags that
@@ -63,14 +65,30 @@ func (p *Program) Run(ctx context.Context, root *cobra.Command, args []string) i
 	if completion := beneath(root, "completion"); completion != nil {
 		completion.Args, completion.RunE = unknownCommand, func(cmd *cobra.Command, _ []string) error { return cmd.Help() }
 	}
-	switch err := root.ExecuteContext(ctx); {
+	switch cmd, err := root.ExecuteContextC(ctx); {
 	case errors.Is(err, ErrRefused):
 		return ExitRefused
 	case err != nil:
-		p.Complain(err)
+		p.Complain(ofFlag(cmd, err))
 		return 1
 	}
 	return 0
+}
+
+// ofFlag adds to an error about a field the flag that the value came from, where the error doesn't
+// name one.
+func ofFlag(cmd *cobra.Command, err error) error {
+	field := fault.FieldOf(err)
+	if _, several := err.(interface{ Unwrap() []error }); several || field == "" || strings.HasPrefix(err.Error(), "--") { //nolint:errorlint // the outermost is meant
+		return err
+	}
+	for _, name := range []string{field, strings.TrimSuffix(field, "s")} {
+		name = strings.ReplaceAll(name, "_", "-")
+		if f := cmd.Flags().Lookup(name); f != nil && f.Changed {
+			return fmt.Errorf("--%s: %w", name, err)
+		}
+	}
+	return err
 }
 
 // Root makes a command the one that holds all others, with the flags that they all have.

@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/hint"
 )
 
@@ -110,6 +111,33 @@ func TestTheExitCodeSaysHowACommandEnded(t *testing.T) {
 	} {
 		if code, said := runs(t, c.err, "apply", "it"); code != c.code || said != c.said {
 			t.Errorf("%s: exit code %d, and %q", name, code, said)
+		}
+	}
+}
+
+func TestAnErrorAboutAFieldNamesItsFlag(t *testing.T) {
+	t.Parallel()
+	for want, c := range map[string]struct {
+		err  error
+		args []string
+	}{
+		"bearerd: --redirect-uri: no URL\n":    {fault.New(fault.Invalid, "no URL").In("redirect_uris"), []string{"--redirect-uri", "x"}},
+		"bearerd: --until: too early\n":        {fault.New(fault.Invalid, "too early").In("until"), []string{"--until", "x"}},
+		"bearerd: too late\n":                  {fault.New(fault.Invalid, "too late").In("until"), nil},
+		"bearerd: --since and none\n":          {fault.New(fault.Invalid, "--since and none").In("until"), []string{"--until", "x"}},
+		"bearerd: wrapped: bad\n":              {fmt.Errorf("wrapped: %w", fault.New(fault.Invalid, "bad").In("name")), []string{"--until", "x"}},
+		"bearerd: one\nbearerd: another one\n": {errors.Join(fault.New(fault.Invalid, "one").In("until"), errors.New("another one")), []string{"--until", "x"}},
+	} {
+		var stdout, stderr bytes.Buffer
+		p := &Program{Stdout: &stdout, Stderr: &stderr}
+		root := p.Root(&cobra.Command{Use: "bearerd"})
+		cmd := &cobra.Command{Use: "show", RunE: func(*cobra.Command, []string) error { return c.err }}
+		cmd.Flags().String("until", "", "")
+		cmd.Flags().String("redirect-uri", "", "")
+		root.AddCommand(cmd)
+		p.Run(t.Context(), root, append([]string{"show"}, c.args...))
+		if stderr.String() != want {
+			t.Errorf("%q, want %q", stderr.String(), want)
 		}
 	}
 }

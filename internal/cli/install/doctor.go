@@ -63,7 +63,7 @@ a warning is about something that works but should be changed.`,
 	}
 	cmd.Flags().BoolVar(&local, "local", false, "leave out what is asked at the issuer's URL")
 	cmd.Flags().StringVar(&caFile, "ca-file", "", "the `FILE` of the authorities that the issuer's certificate may be of, instead of the system's")
-	cmd.Flags().DurationVar(&wait, "timeout", wait, "wait for each answer for this `TIME` at most")
+	cli.DurationFlag(cmd, &wait, "timeout", "wait for each answer for this `TIME` at most")
 	return cmd
 }
 

@@ -213,7 +213,7 @@ after a leak.`,
 			return p.With(cmd, local.Needs{Waits: true}, func(ctx context.Context, i *wiring.Instance) error { return p.rotate(ctx, i, x) })
 		},
 	})
-	cmd.Flags().DurationVar(&overlap, "overlap", 0, "let the old secret work beside the new one for this `TIME`, 90 days at most")
+	cli.DurationFlag(cmd, &overlap, "overlap", "let the old secret work beside the new one for this `TIME`, 90 days at most")
 	cmd.Flags().BoolVar(&x.Revoke, "revoke", false, "revoke what was issued to the client")
 	clientSecretFlag(cmd, &file)
 	local.WaitFlag(cmd)
