@@ -13,6 +13,7 @@ import (
 
 	"golang.org/x/term"
 
+	"github.com/bearerd/bearerd/internal/hint"
 	"github.com/bearerd/bearerd/internal/secretfile"
 	"github.com/bearerd/bearerd/internal/sleep"
 	"github.com/bearerd/bearerd/internal/token"
@@ -34,7 +35,11 @@ func (p *Program) ReadSecret(what, file string) (token.Secret, error) {
 		return "", fmt.Errorf("reading the %s: %w", what, err)
 	}
 	if len(text) == 0 {
-		return "", fmt.Errorf("the %s is missing", what)
+		from := "standard input, which is empty"
+		if file != "" && file != "-" {
+			from = file + ", which is empty"
+		}
+		return "", hint.Add(fmt.Errorf("the %s is missing", what), "it is read from %s; at a terminal it is asked for", from)
 	}
 	return token.Secret(text), nil
 }

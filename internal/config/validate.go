@@ -80,12 +80,38 @@ func (k *checker) fail(key, hint, format string, args ...any) {
 	k.problems = append(k.problems, Problem{Where: where, Key: key, Message: fmt.Sprintf(format, args...), Hint: hint})
 }
 
+// issuerLike returns the issuer that was probably meant by a text that is none.
+func issuerLike(text string) string {
+	_, rest, schemed := strings.Cut(text, "://")
+	if !schemed {
+		rest = text
+	}
+	u, err := url.Parse("https://" + strings.ToLower(strings.Trim(rest, "/ ")))
+	if err != nil || u.Hostname() == "" || u.User != nil || u.RawQuery != "" || u.Fragment != "" || u.String() != "https://"+u.Host+u.Path {
+		return "https://auth.example.org"
+	}
+	if token.IsLoopback(u.Hostname()) {
+		u.Scheme = "http"
+	}
+	return u.String()
+}
+
+// plainIssuer returns what to write in place of an issuer that isn't in its plain form.
+func plainIssuer(u *url.URL) string {
+	if strings.ContainsFunc(u.Host, func(r rune) bool { return r > unicode.MaxASCII }) {
+		return `write the host as DNS has it, in which each part with other letters begins with "xn--"`
+	}
+	plain := *u
+	plain.Host = strings.TrimSuffix(strings.ToLower(u.Host), ":")
+	return "write " + plain.String()
+}
+
 func (k *checker) checkIssuer() {
 	const key = "issuer"
 	u, err := url.Parse(k.Issuer)
 	switch {
 	case err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Hostname() == "":
-		k.fail(key, "write https://auth.example.org", "must be an http or https URL with a host, not %q", k.Issuer)
+		k.fail(key, "write "+issuerLike(k.Issuer), "must be an http or https URL with a host, not %q", k.Issuer)
 	case u.User != nil:
 		k.fail(key, "", "must not hold a user or password")
 	case u.RawQuery != "" || u.Fragment != "" || strings.ContainsAny(k.Issuer, "?#"):
@@ -95,7 +121,7 @@ func (k *checker) checkIssuer() {
 	case u.Path != "" && !isCleanPath(u.EscapedPath()):
 		k.fail(key, "", "must not have escapes, empty segments, . or .. in its path")
 	case u.String() != k.Issuer || u.Host != strings.ToLower(u.Host) || strings.HasSuffix(u.Host, ":"):
-		k.fail(key, "", "must be written in its plain form, the host in lower case")
+		k.fail(key, plainIssuer(u), "must be written in its plain form, the host in lower case")
 	case u.Scheme == "http" && k.TLS != (TLS{}):
 		k.fail(key, "write https://"+strings.TrimPrefix(k.Issuer, "http://"), "must be https when tls is set")
 	}

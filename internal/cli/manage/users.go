@@ -148,6 +148,9 @@ With --admin the user is an administrator: bound to "* /", which is everything.`
 		Args: cli.Takes("USERNAME"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			n.Username = args[0]
+			if err := identity.ValidateUsername(n.Username); err != nil {
+				return err
+			}
 			if !none {
 				password, err := p.ReadNewPassword(file)
 				if err != nil {
