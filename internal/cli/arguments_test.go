@@ -45,3 +45,17 @@ func TestAFlagForADurationTakesDaysAndNone(t *testing.T) {
 		}
 	}
 }
+
+func TestWhatIsAroundATokenIsNoPartOfIt(t *testing.T) {
+	t.Parallel()
+	for _, text := range []string{"bda_x", " bda_x\r\n\n", "Bearer bda_x", "bearer  bda_x ", "Authorization: Bearer bda_x\n", "authorization:bda_x", "\tbda_x"} {
+		if got := BareToken(text); got != "bda_x" {
+			t.Errorf("%q is %q", text, got)
+		}
+	}
+	for _, text := range []string{"a:b", "a b", "Bearerx y", ""} {
+		if got := BareToken(text); got != text {
+			t.Errorf("%q is %q", text, got)
+		}
+	}
+}

@@ -44,6 +44,32 @@ func (p *Program) ReadSecret(what, file string) (token.Secret, error) {
 	return token.Secret(text), nil
 }
 
+// ReadToken reads a token as ReadSecret does. What is around a token where it was copied from is no
+// part of it: spaces, line breaks, and the field and the word before it in a header.
+func (p *Program) ReadToken(file string) (token.Secret, error) {
+	value, err := p.ReadSecret("token", file)
+	if err != nil {
+		return "", err
+	}
+	bare := BareToken(value.Reveal())
+	if bare == "" {
+		return "", errors.New("the token is missing")
+	}
+	return token.Secret(bare), nil
+}
+
+// BareToken returns a token without what is around it in a line of text.
+func BareToken(text string) string {
+	text = strings.TrimSpace(text)
+	if name, value, found := strings.Cut(text, ":"); found && strings.EqualFold(name, "Authorization") {
+		text = strings.TrimSpace(value)
+	}
+	if scheme, value, found := strings.Cut(text, " "); found && strings.EqualFold(scheme, "Bearer") {
+		text = strings.TrimSpace(value)
+	}
+	return text
+}
+
 // ReadNewPassword reads a new password: at a prompt, twice.
 func (p *Program) ReadNewPassword(file string) (token.Secret, error) {
 	password, err := p.ReadSecret("new password", file)

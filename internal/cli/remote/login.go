@@ -103,11 +103,11 @@ func (p commands) connect(ctx context.Context, issuer, caFile string) (*login.Se
 }
 
 func (p commands) loginWithToken(s *login.Server, caFile string) (login.Login, error) {
-	value, err := p.ReadSecret("token", "")
+	value, err := p.ReadToken("")
 	if err != nil {
 		return login.Login{}, err
 	}
-	return login.Login{Issuer: s.Issuer, Token: strings.TrimSpace(value.Reveal()), CAFile: caFile}, nil
+	return login.Login{Issuer: s.Issuer, Token: value.Reveal(), CAFile: caFile}, nil
 }
 
 func (p commands) loginByDevice(ctx context.Context, s *login.Server, clientID, scope string) (login.Login, error) {

@@ -63,7 +63,7 @@ access. The exit code is 0 when the token is accepted, and 3 when it is refused.
 			if err != nil {
 				return err
 			}
-			value, err := p.ReadSecret("token", file)
+			value, err := p.ReadToken(file)
 			if err != nil {
 				return err
 			}
