@@ -13,11 +13,12 @@ import (
 // The rules about the flags of a command that cobra knows too are checked here first, in the
 // words of our messages. Cobra is told of them for what it completes.
 
-// Require makes flags of a command mandatory.
+// Require makes flags of a command mandatory. An empty value is none: it comes from a variable of
+// a shell that isn't set.
 func Require(cmd *cobra.Command, flags ...string) {
 	for _, name := range flags {
 		checkBefore(cmd, func(set map[string]bool) error {
-			if set[name] {
+			if set[name] && cmd.Flag(name).Value.String() != "" {
 				return nil
 			}
 			value, _ := pflag.UnquoteUsage(cmd.Flag(name))

@@ -3,6 +3,7 @@ package cli
 import (
 	"errors"
 	"fmt"
+	"strconv"
 	"strings"
 	"unicode"
 
@@ -118,12 +119,32 @@ func beneath(group *cobra.Command, name string) *cobra.Command {
 func badFlag(cmd *cobra.Command, err error) error {
 	unknown, ok := errors.AsType[*pflag.NotExistError](err)
 	if !ok {
-		return hint.Add(err, "see %s --help", cmd.CommandPath())
+		return hint.Add(badValue(err), "see %s --help", cmd.CommandPath())
 	}
 	if typed := cmd.Flags().Args(); cmd.HasSubCommands() && len(typed) > 0 {
 		return unknownCommand(cmd, typed)
 	}
 	return hint.Add(err, "%ssee %s --help", meantFlag(cmd, unknown.GetSpecifiedName()), cmd.CommandPath())
+}
+
+// badValue returns an error about the value of a flag without the name of the function that read it.
+func badValue(err error) error {
+	invalid, ok := errors.AsType[*pflag.InvalidValueError](err)
+	if !ok {
+		return err
+	}
+	number, ok := errors.AsType[*strconv.NumError](invalid)
+	if !ok {
+		return err
+	}
+	what := "a number"
+	if invalid.GetFlag().Value.Type() == "bool" {
+		what = "true or false"
+	}
+	if errors.Is(number, strconv.ErrRange) {
+		what = "a number of that size"
+	}
+	return fmt.Errorf("--%s: %q is not %s", invalid.GetFlag().Name, invalid.GetValue(), what)
 }
 
 // meantFlag returns a sentence that names the flag or the argument that was probably meant.

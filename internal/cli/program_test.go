@@ -30,6 +30,8 @@ func runsLike(t *testing.T, args ...string) (code int, said string) {
 	inspect := does("inspect", "file")
 	inspect.Args = Takes()
 	create := does("create USER --name NAME", "name", "expires-in", "role", "permission", "action", "path")
+	create.Flags().Int64("collection", 0, "")
+	create.Flags().Bool("wait", true, "")
 	Require(create, "name")
 	RequireOne(create, "role", "permission")
 	Together(create, "action", "path")
@@ -41,25 +43,29 @@ func runsLike(t *testing.T, args ...string) (code int, said string) {
 func TestTheWordsOfOtherProgramsAreAnsweredWithOurs(t *testing.T) {
 	t.Parallel()
 	for args, want := range map[string]string{
-		"tokens":                    `did you mean "bearerd token"?`,
-		"tokens ls --all":           `did you mean "bearerd token list"?`,
-		"users rm ada":              `did you mean "bearerd user delete"?`,
-		"token rm x":                `did you mean "bearerd token revoke"?`,
-		"revoke x":                  `did you mean "bearerd token revoke"?`,
-		"status":                    `did you mean "bearerd doctor"?`,
-		"whoami":                    `did you mean "bearerd api /auth/api/v1/me"?`,
-		"run":                       `did you mean "bearerd serve"?`,
-		"help token lst":            `did you mean "bearerd token list"?`,
-		"help frobnicate":           `hint: see bearerd --help`,
-		"completion bsh":            `did you mean "bearerd completion bash"?`,
-		"token list ada --json":     `did you mean --output json?`,
-		"token list --user ada":     `USER is an argument, as in "bearerd token list USER|--all"`,
-		"token create ada --ttl 7d": `did you mean --expires-in?`,
-		"serve -p 80":               `did you mean --listen?`,
-		"token create ada":          `--name VALUE is missing`,
-		"token create ada --name x": `--role or --permission is missing`,
-		"token create ada --name x --role r --permission p": `--role and --permission exclude each other`,
-		"token create ada --name x --role r --action a":     `--path is missing: --action needs it`,
+		"tokens":                            `did you mean "bearerd token"?`,
+		"tokens ls --all":                   `did you mean "bearerd token list"?`,
+		"users rm ada":                      `did you mean "bearerd user delete"?`,
+		"token rm x":                        `did you mean "bearerd token revoke"?`,
+		"revoke x":                          `did you mean "bearerd token revoke"?`,
+		"status":                            `did you mean "bearerd doctor"?`,
+		"whoami":                            `did you mean "bearerd api /auth/api/v1/me"?`,
+		"run":                               `did you mean "bearerd serve"?`,
+		"help token lst":                    `did you mean "bearerd token list"?`,
+		"help frobnicate":                   `hint: see bearerd --help`,
+		"completion bsh":                    `did you mean "bearerd completion bash"?`,
+		"token list ada --json":             `did you mean --output json?`,
+		"token list --user ada":             `USER is an argument, as in "bearerd token list USER|--all"`,
+		"token create ada --ttl 7d":         `did you mean --expires-in?`,
+		"serve -p 80":                       `did you mean --listen?`,
+		"token create ada":                  `--name VALUE is missing`,
+		"token create ada --name= ":         `--name VALUE is missing`,
+		"token create ada --collection abc": `--collection: "abc" is not a number`,
+		"token create ada --collection 99999999999999999999": `--collection: "99999999999999999999" is not a number of that size`,
+		"token create ada --wait=yes":                        `--wait: "yes" is not true or false`,
+		"token create ada --name x":                          `--role or --permission is missing`,
+		"token create ada --name x --role r --permission p":  `--role and --permission exclude each other`,
+		"token create ada --name x --role r --action a":      `--path is missing: --action needs it`,
 	} {
 		code, said := runsLike(t, strings.Fields(args)...)
 		if code != 1 || !strings.Contains(said, want) || strings.Count(said, "hint: ") != 1 {
@@ -121,12 +127,12 @@ func TestAnErrorAboutAFieldNamesItsFlag(t *testing.T) {
 		err  error
 		args []string
 	}{
-		"bearerd: --redirect-uri: no URL\n":    {fault.New(fault.Invalid, "no URL").In("redirect_uris"), []string{"--redirect-uri", "x"}},
-		"bearerd: --until: too early\n":        {fault.New(fault.Invalid, "too early").In("until"), []string{"--until", "x"}},
-		"bearerd: too late\n":                  {fault.New(fault.Invalid, "too late").In("until"), nil},
-		"bearerd: --since and none\n":          {fault.New(fault.Invalid, "--since and none").In("until"), []string{"--until", "x"}},
-		"bearerd: wrapped: bad\n":              {fmt.Errorf("wrapped: %w", fault.New(fault.Invalid, "bad").In("name")), []string{"--until", "x"}},
-		"bearerd: one\nbearerd: another one\n": {errors.Join(fault.New(fault.Invalid, "one").In("until"), errors.New("another one")), []string{"--until", "x"}},
+		"bearerd: --redirect-uri: no URL\n":             {fault.New(fault.Invalid, "no URL").In("redirect_uris"), []string{"--redirect-uri", "x"}},
+		"bearerd: --until: too early\n":                 {fault.New(fault.Invalid, "too early").In("until"), []string{"--until", "x"}},
+		"bearerd: too late\n":                           {fault.New(fault.Invalid, "too late").In("until"), nil},
+		"bearerd: --since and none\n":                   {fault.New(fault.Invalid, "--since and none").In("until"), []string{"--until", "x"}},
+		"bearerd: wrapped: bad\n":                       {fmt.Errorf("wrapped: %w", fault.New(fault.Invalid, "bad").In("name")), []string{"--until", "x"}},
+		"bearerd: --until: one\nbearerd: another one\n": {errors.Join(fault.New(fault.Invalid, "one").In("until"), errors.New("another one")), []string{"--until", "x"}},
 	} {
 		var stdout, stderr bytes.Buffer
 		p := &Program{Stdout: &stdout, Stderr: &stderr}

@@ -20,6 +20,9 @@ func TestClosestIsWhatWasMeant(t *testing.T) {
 	if got := suggest.Closest("spadmim", []string{"spadmin2", "spadmin"}); got != "spadmin" {
 		t.Errorf("of two that are like it, %q is the closer one", got)
 	}
+	if got := suggest.Closest("device_code", []string{"authorization_code", "urn:ietf:params:oauth:grant-type:device_code"}); got != "urn:ietf:params:oauth:grant-type:device_code" {
+		t.Errorf("the last part of a URN: %q", got)
+	}
 	if got := suggest.Closest("müler", []string{"Müller"}); got != "Müller" {
 		t.Errorf("a letter of two bytes: %q", got)
 	}

@@ -103,6 +103,11 @@ of its own (private_key_jwt).`,
   bearerd client create ci --grant client_credentials --jwks-uri https://ci.example.org/jwks.json`,
 		Args: cli.Takes("ID"),
 		RunE: func(cmd *cobra.Command, args []string) error {
+			for _, grant := range n.Grants {
+				if err := cli.OneOf("grant", grant, identity.GrantTypes()); err != nil {
+					return err
+				}
+			}
 			n.ID = args[0]
 			if file != "" {
 				secret, err := p.ReadSecret("client secret", file)
