@@ -54,8 +54,8 @@ const (
 //     other. A refusal that rests on what was lost with the primary is not final.
 //   - No refusal without a cause. But a token may be unknown while a key is replaced,
 //     until that is acknowledged.
-//   - The same for a follower. Where the acknowledgement didn't wait for it (Promise.Waits),
-//     what was acknowledged holds there L later.
+//   - The same at a follower. If the acknowledgement didn't wait for it (Promise.Waits), a
+//     revocation must be in force there L later.
 //   - No 503 except during a fault and until L and a second after it.
 //   - No acknowledgement that counts nodes, edges or services which don't exist, or that
 //     counts one as silent while nothing is broken.
@@ -120,7 +120,7 @@ func (c *checker) index(o *Op) {
 	}
 }
 
-// final reports whether a refusal is for ever.
+// final reports whether a refusal can never become an acceptance.
 func final(o *Op) bool {
 	return (o.Reason == "revoked" || o.Reason == "expired") && !o.inactive(o.Token)
 }
@@ -130,8 +130,8 @@ func final(o *Op) bool {
 // cause, or that the token isn't known where the follower asked.
 func (o *Op) inactive(t *Token) bool { return o.byFollower() && t.KID == "" }
 
-// disagreement is the reason of a follower whose log says something newer than the node
-// that it asked: right after a change, and until it asks again.
+// disagreement is the reason for a refusal by a follower whose log is newer than the answer of
+// the node that it asked. It occurs right after a change, until the follower asks again.
 const disagreement = "the issuer's nodes don't agree yet"
 
 // remembered returns for how long a follower remembers that a token wasn't active.
@@ -142,7 +142,7 @@ func (o *Op) remembered() time.Duration {
 	return 0
 }
 
-// unknownReason is how the reason ends for refusing a token that a node does not know.
+// unknownReason is the end of the reason with which a node refuses a token that it doesn't know.
 const unknownReason = "malformed or unknown token"
 
 func seatOf(subject string, collection int) string { return fmt.Sprintf("%s@%d", subject, collection) }
@@ -203,8 +203,8 @@ func (c *checker) judgeYes(o *Op, t *Token) (rule, why string) {
 	return "", ""
 }
 
-// mayBeLost reports whether a final no may rest on a revocation that was lost with the
-// primary: none was acknowledged, and of those that were not, others need not have happened.
+// mayBeLost reports whether a final refusal may rest on a revocation that was lost with the
+// primary: no revocation of the token was acknowledged, so none needs to have survived.
 func (c *checker) mayBeLost(t *Token, no *Op) bool {
 	lost := false
 	for v := range c.concerning(t) {
@@ -285,8 +285,8 @@ func (c *checker) bound(act, o *Op) bool {
 	return o.Start > from
 }
 
-// waited reports whether a revocation's acknowledgement waited for where an operation was
-// done. The node that acknowledges refuses at once.
+// waited reports whether a revocation's acknowledgement waited for the node or follower of an
+// operation. The node that acknowledges refuses at once.
 func (c *checker) waited(act, o *Op) bool {
 	if o.byFollower() {
 		return act.Wait && c.promise.Waits != nil && c.promise.Waits(o.Node, act.All)
@@ -435,8 +435,8 @@ func (c *checker) judgeAcknowledgement(o *Op) (rule, why string) {
 	return "", ""
 }
 
-// longestRecovery returns how long after a fault, in addition to L, something that is
-// waited for may not be there again.
+// longestRecovery returns how long after a fault, in addition to L, a node or follower that
+// acknowledgements wait for may still be missing.
 func (c *checker) longestRecovery() time.Duration {
 	if c.promise.Edges+c.promise.Confirming > 0 {
 		return max(recovery, c.promise.FollowerRecovery)
@@ -444,13 +444,12 @@ func (c *checker) longestRecovery() time.Duration {
 	return recovery
 }
 
-// tally is what an acknowledgement says of one kind, and how many there are of that kind:
-// nodes, and followers that read from them.
+// tally has the numbers of an acknowledgement for one kind, nodes or followers, and how many of
+// that kind exist.
 type tally struct{ count, confirmed, expired, nodes, followers int }
 
-// possible reports whether the numbers may be right when that many faults may each have
-// left something behind. A follower that connects again is counted twice, until its
-// goodbye has come.
+// possible reports whether the numbers may be right if each of that many faults may have left
+// an entry behind. A follower that connects again is counted twice until its goodbye arrives.
 func (t tally) possible(left int) bool {
 	most := t.nodes + 2*t.followers + left*(min(t.nodes, 1)+t.followers)
 	return t.confirmed >= 0 && t.expired >= 0 && t.confirmed+t.expired == t.count && t.count <= most

@@ -30,9 +30,8 @@ type Config struct {
 	Pair      *Pair         // the database, instead of Database; nil: none
 	Nodes     int           // how many to start
 	Staleness time.Duration // 0: Staleness
-	Follower  *Follower     // verifies beside the nodes; nil: there is none; not with what follows
-	// What verifies outside the nodes, in addition: edges, and services that confirm
-	// revocations or don't.
+	Follower  *Follower     // verifies in addition to the nodes; nil: none; not together with the fields below
+	// External verifiers: edges, and services that confirm revocations or don't.
 	Edges, Confirming, Services int
 	// Fronts prepares for edges and services that are added after the start.
 	Fronts bool

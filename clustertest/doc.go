@@ -15,6 +15,6 @@
 //
 // [Check] is not a general checker for linearizability. Between the commit of a
 // revocation and its acknowledgement one node may already refuse a token that another
-// still accepts, so tokens are no linearizable registers. The promise is about the
+// still accepts, so tokens aren't linearizable registers. The promise is about the
 // acknowledgement, and that is what is checked.
 package clustertest

@@ -99,12 +99,12 @@ func (c *Cluster) CutAll(w Weather) (repair func() error) {
 	}
 }
 
-// breaker breaks one thing, and returns what repairs it and how long it may take until that
-// is called.
+// breaker breaks one thing. It returns a function that repairs it, and the longest time until
+// that function is called.
 type breaker func(random *rand.Rand) (repair func() error, longest time.Duration)
 
-// breakers returns what breaks things at the same time: nodes and their database, and what
-// verifies outside.
+// breakers returns the breakers that work at the same time: one for nodes and their database,
+// and one for external verifiers.
 func (c *Cluster) breakers() []breaker {
 	if len(c.Edges)+len(c.Services) == 0 {
 		return []breaker{c.breakSomething}

@@ -12,8 +12,8 @@ import (
 )
 
 // Follower describes a service that verifies tokens by itself and follows the revocation
-// log, beside the nodes: Python's bearerd.verify. Waiting for nodes isn't waiting for it:
-// it honours a revocation L after the acknowledgement.
+// log: Python's bearerd.verify. Revocations that wait for nodes don't wait for it: it applies a
+// revocation at most L after the acknowledgement.
 type Follower struct {
 	Command     []string // its only output is its port
 	Environment []string

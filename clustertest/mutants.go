@@ -111,7 +111,7 @@ func moreMutants() []Edit {
 	}}
 }
 
-// outsideMutants returns the edits that break what verifiers outside are waited for by.
+// outsideMutants returns the edits that break the wait for external verifiers.
 func outsideMutants() []Edit {
 	return []Edit{{
 		File: "internal/issuerclient/reading.go", Old: "\tr.ledger.Apply([]revocation.Entry{entry})\n",
@@ -188,9 +188,9 @@ func sabotageCommit() string {
 }
 `
 
-// A process can't have its own wall clock, so the one place that reads it is changed.
-// The monotonic clock and the boot-time clock stay as they are. A reading without a
-// monotonic part is of a clock that has been changed already.
+// A process can't have its own wall clock, so the one place that reads it is changed. The
+// monotonic clock and the boot-time clock stay as they are. A reading without a monotonic part
+// was already changed.
 const brokenClock = `package revocation
 
 import (

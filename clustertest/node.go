@@ -21,8 +21,8 @@ import (
 // startTimeout is how long a node may take to listen, and to become ready.
 const startTimeout = 30 * time.Second
 
-// Node is one bearerd and its line to the database, or an edge and its line to the nodes. It may be stopped and started
-// again; only one goroutine at a time may do that.
+// Node is one bearerd and its line to the database, or an edge and its line to the nodes. It may
+// be stopped and started again; only one goroutine at a time may do that.
 type Node struct {
 	Number int
 	Link   *Forwarder // nil: it connects to the database directly

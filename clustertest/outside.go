@@ -15,9 +15,8 @@ import (
 	"github.com/bearerd/bearerd/verify"
 )
 
-// The numbers in a history of what verifies outside the nodes. The issuer waits for edges
-// as for nodes, for services that confirm where it is asked to wait for all, and for the
-// others never.
+// The numbers of external verifiers in a history. The issuer waits for edges as for nodes, for
+// services that confirm if it is asked to wait for all, and never for the others.
 const (
 	EdgeNode       = FollowerNode + 1000
 	ConfirmingNode = FollowerNode + 2000
@@ -34,7 +33,7 @@ func waits(follower int, all bool) bool {
 	return follower >= EdgeNode && follower < ConfirmingNode || all && follower >= ConfirmingNode && follower < ServiceNode
 }
 
-// Service is a service in this process that verifies by itself, with the package verify.
+// Service is a service in this process that verifies with the package verify.
 // Its Node has no process: only a number, and perhaps a line.
 type Service struct {
 	*Node

@@ -109,7 +109,7 @@ func (d *database) attach() {
 	d.primary.sent = d.primary.shown
 }
 
-// change wakes those who wait for the database.
+// change wakes everything that waits for the database.
 func (d *database) change() {
 	close(d.changed)
 	d.changed = make(chan struct{})
@@ -205,7 +205,7 @@ func (d *database) silence() {
 	d.silent = true
 }
 
-// speak lets the standby hear the primary again: what waits is committed.
+// speak connects the standby to the primary again: waiting transactions are committed.
 func (d *database) speak() {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -215,7 +215,7 @@ func (d *database) speak() {
 	d.change()
 }
 
-// cancel cancels what waits for the standby: everybody sees it on the primary.
+// cancel cancels the wait for the standby: everybody sees on the primary what waited.
 func (d *database) cancel() {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -243,7 +243,7 @@ func (d *database) promote(fenced bool) {
 	d.change()
 }
 
-// fence takes the former primary away.
+// fence ends the former primary.
 func (d *database) fence() {
 	d.mu.Lock()
 	defer d.mu.Unlock()

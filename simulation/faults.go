@@ -39,8 +39,8 @@ func (w *World) breakVerifiers(c *chance) {
 	}
 }
 
-// aim has tokens revoked a moment after something breaks, and a while after, and looks
-// whether everybody knows: chance alone seldom does it at that moment.
+// aim revokes tokens a moment after something breaks, and again a while later, and checks whether
+// every process knows: random work rarely does that at the right moment.
 func (w *World) aim(c *chance) {
 	const moment = 20 * time.Millisecond
 	for _, within := range []time.Duration{moment, w.Staleness} {
@@ -149,8 +149,8 @@ func (w *World) cutOffSome(c *chance) (end func()) {
 	}
 }
 
-// joinUnseen starts a node again on a slow line, while tokens are revoked, and has nobody ask
-// it until it holds a lease: it knows no more then than what it read to join the list.
+// joinUnseen restarts a node on a slow line while tokens are revoked. Nobody sends it requests
+// until it has a lease, so that it knows only what it read to join the list.
 func (w *World) joinUnseen(c *chance, n *node) {
 	const times = 4
 	n.hidden.Store(true)
@@ -179,7 +179,7 @@ func (w *World) joinUnseen(c *chance, n *node) {
 	time.Sleep(w.Staleness / 2)
 }
 
-// moveSome changes the access of some users, beside the work.
+// moveSome changes the access of some users, in addition to the work.
 func (w *World) moveSome(c *chance) {
 	const times = 3
 	own := newChance(uint64(c.Below(1<<62)), "moves") //nolint:gosec // not negative
@@ -299,8 +299,8 @@ func (w *World) failOver(c *chance) {
 	w.db.attach()
 }
 
-// insist has a token revoked whose commit waits for the standby, again and again until that
-// is acknowledged.
+// insist revokes a token again and again until a revocation is acknowledged; its commit waits for
+// the standby.
 func (w *World) insist(c *chance) {
 	const times = 6
 	own := newChance(uint64(c.Below(1<<62)), "insists") //nolint:gosec // not negative

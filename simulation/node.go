@@ -29,7 +29,7 @@ const (
 	clientID  = "verifier" // of all verifiers
 	tokenLife = 12 * time.Hour
 	// Secret is what all tokens are signed with, by HS256.
-	Secret = "k7Qw1ZtR9mXbV3nLcJ5hGfD8sYpA2uEo0iTyWqKx" //nolint:gosec // of the simulation alone
+	Secret = "k7Qw1ZtR9mXbV3nLcJ5hGfD8sYpA2uEo0iTyWqKx" //nolint:gosec // only for the simulation
 )
 
 // node is one of the cluster's nodes: one process after another.
@@ -38,9 +38,9 @@ type node struct {
 	number int
 	line   *line // to the database
 
-	broken  sync.Mutex  // held by who breaks it; nobody waits for it
+	broken  sync.Mutex  // held while it is being broken; nobody waits for it
 	ill     atomic.Bool // while it is broken
-	hidden  atomic.Bool // nobody asks it
+	hidden  atomic.Bool // it gets no requests
 	mu      sync.Mutex
 	current *incarnation
 	count   int

@@ -22,7 +22,7 @@ type process struct {
 
 	mu      sync.Mutex
 	stopped time.Time     // until then it does nothing
-	waiting time.Duration // a nanosecond for each who waits for that, so that they go on in order
+	waiting time.Duration // a nanosecond for each goroutine that waits for that, so that they go on in order
 	killed  bool
 	dead    chan struct{} // closed when it was killed
 }
@@ -35,7 +35,7 @@ func newProcess(ctx context.Context, seed uint64, name string) *process {
 	return p
 }
 
-// clock is the boot clock. It is no two processes' same one.
+// clock returns the time of the boot clock. Each process has its own.
 func (p *process) clock() time.Duration {
 	passed := time.Since(p.begun)
 	return time.Hour + passed + passed/1_000_000*time.Duration(p.rate)
@@ -48,7 +48,7 @@ func (p *process) stop(d time.Duration) {
 	p.stopped, p.waiting = time.Now().Add(d), 0
 }
 
-// crash ends the process: what it does from now on reaches nobody.
+// crash ends the process: what it does from now on has no effect.
 func (p *process) crash() {
 	p.mu.Lock()
 	if !p.killed {

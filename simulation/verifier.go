@@ -54,7 +54,7 @@ type service interface {
 	Close()
 }
 
-// another is a service of somebody else's, with the package verify.
+// another is a service with the package verify.
 type another struct{ *verify.Verifier }
 
 func (a another) isReady() bool { return a.Health().Ready }

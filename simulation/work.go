@@ -25,8 +25,8 @@ const (
 	keptRevoked = 8  // that were revoked last
 )
 
-// patience is a client's: longer than any acknowledgement takes.
-func (w *World) patience() time.Duration { return 2*w.Staleness + 2*time.Second }
+// timeout returns the timeout of a client: longer than any acknowledgement takes.
+func (w *World) timeout() time.Duration { return 2*w.Staleness + 2*time.Second }
 
 func subjects() []string {
 	var all []string
@@ -67,7 +67,7 @@ func oneOf(c *chance, tokens []*clustertest.Token) *clustertest.Token {
 	return tokens[c.index(len(tokens))]
 }
 
-// addRevoked notes that a token was revoked: what is wrong shows there first.
+// addRevoked records that a token was revoked: mistakes show there first.
 func (w *work) addRevoked(t *clustertest.Token) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -116,7 +116,7 @@ func (w *work) release(subject string) {
 	w.moving[subject] = false
 }
 
-// toil works until all has been whole for long enough.
+// toil works until everything has been repaired for long enough.
 func (w *World) toil(c *chance) {
 	until := time.Now().Add(w.Length + w.calm())
 	for time.Now().Before(until) {
@@ -239,7 +239,7 @@ func (w *World) lookEverywhere(c *chance, t *clustertest.Token) {
 func (w *World) do(n *node, delay time.Duration, o clustertest.Op, f func(context.Context, *incarnation, *clustertest.Op) error) clustertest.Outcome {
 	o.Node, o.Start = n.number, w.History.Now()
 	i := n.now()
-	ctx, cancel := context.WithTimeout(i.ctx, w.patience())
+	ctx, cancel := context.WithTimeout(i.ctx, w.timeout())
 	defer cancel()
 	err := errConnection
 	if sleep.For(ctx, delay) && i.awake(ctx) {
@@ -354,13 +354,13 @@ func (w *World) move(c *chance, n *node, subject string, kind clustertest.Kind, 
 	})
 }
 
-// waited notes what an operation waits for.
+// waited records what an operation waits for.
 func waited(o clustertest.Op, wait revocation.Wait) clustertest.Op {
 	o.Wait, o.All = wait != revocation.WaitNone, wait == revocation.WaitAll
 	return o
 }
 
-// acknowledged notes the numbers of an acknowledgement.
+// acknowledged records the numbers of an acknowledgement.
 func acknowledged(o *clustertest.Op) func(revocation.Receipt, error) error {
 	return func(r revocation.Receipt, err error) error {
 		if err == nil && r.Nodes != nil {
@@ -376,7 +376,7 @@ func acknowledged(o *clustertest.Op) func(revocation.Receipt, error) error {
 func (w *World) verifyAtVerifier(v *verifier, t *clustertest.Token, delay time.Duration) {
 	o := clustertest.Op{Kind: clustertest.Verify, Token: t, Node: v.number, Start: w.History.Now()}
 	p, service := v.machine(), v.now()
-	ctx, cancel := context.WithTimeout(p.ctx, w.patience())
+	ctx, cancel := context.WithTimeout(p.ctx, w.timeout())
 	defer cancel()
 	if !sleep.For(ctx, delay) || !p.awake(ctx) {
 		return // nobody asked it

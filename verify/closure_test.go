@@ -49,7 +49,7 @@ func TestUsersCompileLittle(t *testing.T) {
 		t.Errorf("needs %q, want %q", needed, outside)
 	}
 	want := []string{
-		"internal/access", "internal/cache", "internal/fault", "internal/foreign", "internal/issuerclient", "internal/keyring", "internal/machine", "internal/networks", "internal/ratelimit", "internal/redact", "internal/revocation",
+		"internal/access", "internal/cache", "internal/fault", "internal/foreign", "internal/issuerclient", "internal/keyring", "internal/machine", "internal/networks", "internal/ratelimit", "internal/redact", "internal/revocation", "internal/sleep",
 		"internal/strictjson", "internal/token", "internal/uses", "internal/verification", "verify", "verify/verifytest",
 	}
 	if got := sorted(seen); !slices.Equal(got, want) {

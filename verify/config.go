@@ -46,9 +46,9 @@ type Config struct {
 	// outages, and revocations take effect that much later during them; a shorter one is
 	// an error.
 	MaxStaleness time.Duration
-	// Confirm is a label for this process, which makes it confirm each revocation to the
+	// Confirm is a label for this process. With it the verifier confirms each revocation to the
 	// issuer after it has applied it: a revocation with wait=all is acknowledged only when
-	// this verifier refuses what was revoked too, or refuses everything. The label is shown
+	// this verifier, too, refuses what was revoked, or refuses everything. The label is shown
 	// to people and need not be unique. A lease is then at most as long as the issuer's own
 	// L, whatever MaxStaleness says. Empty: it confirms nothing.
 	Confirm string
@@ -68,7 +68,7 @@ type Config struct {
 	// SharedSecretFile is the file with the secret of an issuer that signs with HS256.
 	// Empty: the keys are those of the issuer's JWK Set.
 	SharedSecretFile string
-	// APITokenPrefix is what the issuer's API tokens begin with. Empty: bda_.
+	// APITokenPrefix is the prefix of the issuer's API tokens. Empty: bda_.
 	APITokenPrefix string
 	// ForeignTokens are the shapes of other systems' tokens that the issuer has imported,
 	// as its foreign_tokens declares them. Tokens of these shapes are opaque: the issuer is
@@ -100,8 +100,8 @@ type Config struct {
 	Now func() time.Time
 }
 
-// ForeignToken is the shape of another system's tokens: a pattern for all of a value, in
-// the language that docs/coming-over.md describes, or what every value begins with.
+// ForeignToken is the shape of another system's tokens: a pattern for the whole value, in the
+// language that docs/coming-over.md describes, or a prefix of every value.
 type ForeignToken struct{ Name, Pattern, Prefix string }
 
 // Format hides the client's secret from every verb of fmt.

@@ -74,8 +74,8 @@ func TestAStreamThatCantBeTrustedIsDroppedAndReported(t *testing.T) {
 		"a heartbeat to come":  {func(s *stream) { s.beatAsOf(5, far) }, "from now"},
 		"no as_of":             {func(s *stream) { s.lines <- "event: heartbeat\ndata: {\"seq\":5}\n\n" }, "a heartbeat without as_of"},
 		"as_of null":           {func(s *stream) { s.lines <- "event: heartbeat\ndata: {\"seq\":5,\"as_of\":null}\n\n" }, "a heartbeat without as_of"},
-		"an absurd as_of":      {func(s *stream) { s.lines <- "event: heartbeat\ndata: {\"seq\":5,\"as_of\":-9223372036854775808}\n\n" }, "absurd"},
-		"a negative heartbeat": {func(s *stream) { s.lines <- "event: heartbeat\ndata: {\"seq\":-5,\"as_of\":0}\n\n" }, "absurd"},
+		"an absurd as_of":      {func(s *stream) { s.lines <- "event: heartbeat\ndata: {\"seq\":5,\"as_of\":-9223372036854775808}\n\n" }, "out of range"},
+		"a negative heartbeat": {func(s *stream) { s.lines <- "event: heartbeat\ndata: {\"seq\":-5,\"as_of\":0}\n\n" }, "out of range"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

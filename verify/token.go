@@ -31,8 +31,8 @@ type Token struct {
 	Actors     []string
 	Audience   []string
 	Scope      []string
-	Collection *int64 // nil: not bound to one
-	// Networks are the IP networks that the token may be used from; nil: it is not limited.
+	Collection *int64 // nil: not limited to one
+	// Networks are the IP networks from which the token may be used; nil: it is not limited.
 	Networks      []netip.Prefix
 	IssuedAt      time.Time
 	Expiry        time.Time // zero: never, which only API tokens have

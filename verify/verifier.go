@@ -59,7 +59,7 @@ func build(ctx context.Context, c Config, clock func() time.Duration) (*Verifier
 	return v, nil
 }
 
-// ofClient returns what of the configuration is about the issuer.
+// ofClient returns the configuration of the client of the issuer.
 func (c *Config) ofClient() issuerclient.Config {
 	shapes := make([]foreign.Shape, len(c.ForeignTokens))
 	for i, t := range c.ForeignTokens {
@@ -98,7 +98,7 @@ type Health struct {
 	// Keys is the number of keys in use, and IgnoredKeys the number of keys of a type
 	// that isn't used.
 	Keys, IgnoredKeys int
-	// Err is the present errors, joined: of following the log, reading the keys, asking
+	// Err has the current errors, joined: of following the log, reading the keys, asking
 	// about tokens. Nil: there are none.
 	Err error
 }

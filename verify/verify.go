@@ -12,9 +12,9 @@ func (v *Verifier) Verify(ctx context.Context, raw string) (*Token, error) {
 	return v.VerifyFrom(ctx, raw, netip.Addr{})
 }
 
-// VerifyFrom makes every check on a token, each time. The address is that of the client
-// that sent the token: one that is limited to networks is refused from anywhere else, and
-// where the address is not known, which is the zero Addr. The error is an *Error: 401 for a
+// VerifyFrom makes every check on a token, each time. The address is that of the client that
+// sent the token, or the zero Addr if it is not known: a token that is limited to networks is
+// refused from other addresses and from an unknown one. The error is an *Error: 401 for a
 // token that is not valid here, 403 for one that has lost the access it was issued for, and
 // 503 when no decision is possible now. The token is shared and must not be changed.
 func (v *Verifier) VerifyFrom(ctx context.Context, raw string, client netip.Addr) (*Token, error) {

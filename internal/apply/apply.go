@@ -90,6 +90,7 @@ func (m *MistakeError) Unwrap() error { return m.Err }
 type Applied struct {
 	Action string // an audit action
 	Target string // as people know it: a username, not a subject
+	Was    string // its name before, if the change renames it
 }
 
 // Store is what an Applier reads.

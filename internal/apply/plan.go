@@ -71,7 +71,7 @@ func byKey[K comparable, V any](ctx context.Context, read func(context.Context) 
 func (p *plan) add(target string, list ...changes.Change) {
 	for _, one := range list {
 		p.changes = append(p.changes, one)
-		p.applied = append(p.applied, Applied{Action: one.Action, Target: target})
+		p.applied = append(p.applied, Applied{Action: one.Action, Target: target, Was: one.Was})
 	}
 }
 
@@ -125,7 +125,7 @@ func (p *plan) collection(n records.Collection) error {
 		p.add(n.Name, p.editor.CreateCollection(n))
 	case old.Name != n.Name:
 		n.Owner = old.Owner
-		p.add(n.Name, changes.Change{Action: audit.CollectionUpdate, Target: n.Name, Ops: []op.Op{op.UpdateCollection{Collection: n}}})
+		p.add(n.Name, changes.Change{Action: audit.CollectionUpdate, Target: n.Name, Was: old.Name, Ops: []op.Op{op.UpdateCollection{Collection: n}}})
 	}
 	if ok {
 		n.Owner = old.Owner

@@ -29,6 +29,7 @@ import (
 type Change struct {
 	Action, Target string
 	Name           string // the name of the target, if it has one
+	Was            string // the name before, if the change renames the target
 	Remark         string // the reason in the audit log
 	TokenID        string // of the token that it is about
 	Ops            []op.Op

@@ -140,7 +140,7 @@ func (e *Users) UpdateUser(ctx context.Context, u identity.User, p UserUpdate) (
 		return nil, u, nil
 	}
 	if u.Username != before.Username {
-		update.Remark = "was " + before.Username
+		update.Was, update.Remark = before.Username, "was "+before.Username
 	}
 	if old := identity.AccountKey(before.Username); old != identity.AccountKey(u.Username) {
 		update.Ops = append(update.Ops, op.ForgetAddresses{Account: old}) // the next user of the name is somebody else

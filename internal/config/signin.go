@@ -61,6 +61,19 @@ type SignInSource struct {
 	Fresh      string              `yaml:"fresh"`       // trust: a sign-in by a header is as recent as it comes
 }
 
+// LinkSources returns the sources by whose links this configuration finds users: the names of
+// the sign-in sources, and those whose users they take. Sorted, each once.
+func (s SignIn) LinkSources() []string {
+	var names []string
+	for _, source := range s.Sources {
+		if names = append(names, source.Name); source.Users != "" {
+			names = append(names, source.Users)
+		}
+	}
+	slices.Sort(names)
+	return slices.Compact(names)
+}
+
 // SourceType is how a sign-in source says who somebody is.
 type SourceType string
 

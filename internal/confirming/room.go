@@ -15,16 +15,17 @@ import (
 )
 
 const (
-	// Pace is the least time over which confirmations are spread, and between two writings
-	// of what was confirmed.
+	// Pace is the shortest time over which confirmations are spread, and between two writes of
+	// what was confirmed.
 	Pace = 20 * time.Millisecond
 	// pacePerStream is what each stream adds to it.
 	pacePerStream = 50 * time.Microsecond
 
-	lagLimit    = 5 // times L: who is further behind is ended
+	lagLimit    = 5 // times L: the stream of a verifier that is further behind is ended
 	refusedFor  = time.Minute
 	maxRefusals = 10_000
-	// defaultPerClient bounds the registrations of one client, of streams that have ended too.
+	// defaultPerClient is the limit for the registrations of one client, those of streams that
+	// have ended included.
 	defaultPerClient = 16_384
 	retryAfter       = 2 * time.Second
 )
@@ -60,7 +61,7 @@ type Room struct {
 	counts  Counts
 }
 
-// Reader is who opens a stream: two that can't be told apart are one.
+// Reader is a verifier that opens a stream. Two with the same Reader count as one.
 type Reader struct {
 	Client  string // that the token was issued to, or its subject
 	Label   string
@@ -101,19 +102,19 @@ func New(cfg Config) (*Room, error) {
 // Node returns the name of this node.
 func (r *Room) Node() string { return r.cfg.Node }
 
-// PaceOf returns over how long confirmations are to be spread when there are that many
-// streams.
+// PaceOf returns the time over which confirmations are spread with that many streams.
 func PaceOf(streams int) time.Duration { return max(Pace, time.Duration(streams)*pacePerStream) }
 
-// refusal is what is kept of a verifier whose stream was ended because it lagged.
+// refusal is what is kept about a verifier whose stream was ended because it lagged.
 type refusal struct {
 	until time.Duration
-	due   revocation.Seq // it was written to it and not confirmed
+	due   revocation.Seq // written to the stream, and not confirmed
 }
 
 // Open begins a stream of a verifier that has applied the log up to a sequence; -1: it
-// begins with a snapshot. It registers nobody: the first Write does. The error is Limited for
-// who was ended a moment ago, and Unavailable for too many of one client.
+// begins with a snapshot. It doesn't register the verifier: the first Write does. The error is
+// Limited for a verifier whose stream was ended a moment ago, and Unavailable if the client has
+// too many streams.
 func (r *Room) Open(who Reader, applied revocation.Seq) (*Stream, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -125,7 +126,7 @@ func (r *Room) Open(who Reader, applied revocation.Seq) (*Stream, error) {
 		r.sweep(now)
 	}
 	if r.clients[who.Client] >= r.cfg.PerClient {
-		return nil, fault.After(fault.Unavailable, retryAfter, "this client has as many streams that confirm as a node registers")
+		return nil, fault.After(fault.Unavailable, retryAfter, "this client has the largest number of confirming streams that a node registers")
 	}
 	s := &Stream{room: r, name: rand.Text(), who: who, ended: make(chan struct{}), open: true}
 	r.streams[s.name] = s
@@ -133,7 +134,7 @@ func (r *Room) Open(who Reader, applied revocation.Seq) (*Stream, error) {
 	return s, nil
 }
 
-// Confirmation is what a verifier says of a stream.
+// Confirmation is what a verifier reports about a stream.
 type Confirmation struct {
 	Node, Stream string
 	Client       string // who sent it
@@ -141,10 +142,10 @@ type Confirmation struct {
 	Bye          bool
 }
 
-// What is refused.
+// The refusals of a confirmation.
 var (
 	errUnknown = fault.New(fault.NotFound, "this client has no such stream at that node")
-	errAhead   = fault.New(fault.Conflict, "seq is beyond what was written to the stream").In("seq")
+	errAhead   = fault.New(fault.Conflict, "seq is later than what was written to the stream").In("seq")
 )
 
 // Confirm takes a confirmation, or passes it on to the node that it is for. The error is
@@ -169,7 +170,7 @@ func (r *Room) Confirm(ctx context.Context, c Confirmation) error {
 	return err
 }
 
-// take takes a confirmation of one of this node's own streams.
+// take applies a confirmation to one of this node's own streams.
 func (r *Room) take(c Confirmation) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -205,7 +206,7 @@ func signal(c chan struct{}) {
 // it didn't confirm: it was cut off.
 func (x refusal) neverArrived(applied revocation.Seq) bool { return applied >= 0 && applied < x.due }
 
-// sweep forgets registrations that have ended, and who is refused no longer.
+// sweep forgets registrations that have ended, and refusals that are over.
 func (r *Room) sweep(now time.Duration) {
 	for _, s := range r.streams {
 		if s.registered && now >= s.until {
@@ -216,7 +217,7 @@ func (r *Room) sweep(now time.Duration) {
 	maps.DeleteFunc(r.refused, func(_ Reader, x refusal) bool { return now >= x.until })
 }
 
-// tally returns what is confirmed, of what the node has applied.
+// tally returns what is confirmed of that which the node has applied.
 func (r *Room) tally(applied revocation.Seq) revocation.Outside {
 	least := [2]revocation.Readers{{Seq: applied}, {Seq: applied}}
 	for _, s := range r.streams {
@@ -233,9 +234,9 @@ func (r *Room) tally(applied revocation.Seq) revocation.Outside {
 	return revocation.Outside{Edges: least[edge], Verifiers: least[service]}
 }
 
-// Outside returns what the verifiers have confirmed, for the node's entry on the list, and
-// has nobody register from now on at an earlier sequence. When the node leaves, no
-// heartbeat may be written any more.
+// Outside returns what the verifiers have confirmed, for the node's entry on the list. From
+// then on no verifier can register at an earlier sequence. After the node leaves, no heartbeat
+// may be written any more.
 func (r *Room) Outside(applied revocation.Seq, leaves bool) revocation.Outside {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -252,13 +253,13 @@ func (r *Room) Outside(applied revocation.Seq, leaves bool) revocation.Outside {
 // Counts count what a room did.
 type Counts struct{ Taken, PassedOn, Refused, Ended uint64 }
 
-// Status is how many are registered, and what the room did.
+// Status is how many verifiers are registered, and what the room did.
 type Status struct {
 	revocation.Outside
 	Counts
 }
 
-// Status returns how the room fares.
+// Status returns the state of the room.
 func (r *Room) Status() Status {
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -19,13 +19,13 @@ const (
 	// are passed on however many it sends, and for whatever nodes.
 	ofOne       = 4
 	passTimeout = 2 * time.Second
-	// idleCollects is how many times more seldom a node takes confirmations while nobody is
-	// registered: what is sent to it then is of no use, and must not pile up in the store.
+	// idleCollects is by which factor a node takes confirmations less often while no verifier is
+	// registered: those sent to it then are useless, and must not pile up in the store.
 	idleCollects = 8
 )
 
-// Run writes what is confirmed to the list of nodes, ends those who lag, and passes on and
-// takes confirmations between nodes, until ctx ends.
+// Run writes to the list of nodes what is confirmed, ends the streams of verifiers that lag,
+// and passes on and takes confirmations between nodes, until ctx ends.
 func (r *Room) Run(ctx context.Context) error {
 	var aside sync.WaitGroup
 	defer aside.Wait()
@@ -54,8 +54,8 @@ func (r *Room) Run(ctx context.Context) error {
 	return nil
 }
 
-// isNews reports whether the list of nodes should be written: a sequence has risen, or, more
-// rarely, a count is another.
+// isNews reports whether the list of nodes should be written: a sequence has risen or, more
+// rarely, a count has changed.
 func (r *Room) isNews() bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -66,14 +66,14 @@ func (r *Room) isNews() bool {
 		o != r.written && now-r.wroteAt >= r.cfg.Staleness/4
 }
 
-// unwritten has what was confirmed written again.
+// unwritten makes Run write again what was confirmed.
 func (r *Room) unwritten() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.written.Edges.Seq, r.written.Verifiers.Seq = -1, -1
 }
 
-// endLate ends the streams of those who are too far behind.
+// endLate ends the streams of verifiers that are too far behind.
 func (r *Room) endLate() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -116,7 +116,7 @@ type share struct {
 	nodes map[string]bool
 }
 
-// add adds a confirmation, unless there are too many, of all or of its client.
+// add adds a confirmation, unless there are too many in all or from its client.
 func (b *passing) add(c Confirmation) bool {
 	own := b.of[c.Client]
 	if own == nil {
@@ -171,7 +171,7 @@ func (r *Room) pass(ctx context.Context, c Confirmation) error {
 	return nil
 }
 
-// passOn stores what is for other nodes, one row a node and pace.
+// passOn stores confirmations for other nodes, one row for each node and pace.
 func (r *Room) passOn(ctx context.Context) {
 	for {
 		select {
@@ -203,8 +203,8 @@ func (r *Room) passNext(ctx context.Context) {
 	}
 }
 
-// collect takes what other nodes have passed on: often while somebody is behind, now and then
-// for goodbyes, and seldom while nobody is registered.
+// collect takes what other nodes have passed on: often while a verifier is behind, now and then
+// for goodbyes, and rarely while none is registered.
 func (r *Room) collect(ctx context.Context) {
 	slow := r.cfg.Staleness / 4
 	pause, idle := slow, 0
@@ -235,7 +235,7 @@ func (r *Room) collect(ctx context.Context) {
 	}
 }
 
-// waits reports whether anybody is registered, and whether somebody is behind.
+// waits reports whether any verifier is registered, and whether one is behind.
 func (r *Room) waits() (some, behind bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -254,7 +254,7 @@ func (r *Room) collectOnce(ctx context.Context) error {
 		return err
 	}
 	for _, p := range all {
-		// Who sent it has its answer already.
+		// Its sender already has an answer.
 		_ = r.Confirm(ctx, Confirmation{Node: r.cfg.Node, Stream: p.Stream, Client: p.Client, Seq: p.Seq, Bye: p.Bye})
 	}
 	return nil

@@ -23,10 +23,10 @@ type Stream struct {
 	why   error
 
 	open       bool // it is being written to
-	registered bool // who waits for verifiers waits for it
+	registered bool // revocations wait for it
 	confirmed  revocation.Seq
 	written    revocation.Seq // of the last heartbeat
-	until      time.Duration  // when no lease of it can hold any more
+	until      time.Duration  // when every lease from it has expired
 
 	// A heartbeat that isn't confirmed, and when it was written. The first one, or after a
 	// confirmation that left some unconfirmed the last one then.
@@ -105,7 +105,7 @@ func (s *Stream) end(why error) {
 	}
 }
 
-// drop forgets the stream when nothing rests on it.
+// drop forgets the stream when no lease rests on it.
 func (s *Stream) drop() {
 	if s.open || s.registered || s.room.streams[s.name] != s {
 		return

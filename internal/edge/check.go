@@ -24,9 +24,9 @@ func (f Finding) String() string { return f.Problem + "; " + f.Do }
 // maxSkew is how far clocks may differ: as far as a token's iat may be in the future.
 const maxSkew = 30 * time.Second
 
-// Check is what a look at the issuer found. Reached is set when the issuer answered and took
-// this edge for its client; what is found then doesn't keep the edge from working, but some
-// requests from being answered as they should be.
+// Check is the result of a check of the issuer. Reached is set if the issuer answered and
+// accepted this edge as its client; the edge then works in spite of the findings, but doesn't
+// answer some requests as it should.
 type Check struct {
 	Reached  bool
 	Findings []Finding
@@ -95,7 +95,7 @@ const (
 	lastCheck  = time.Minute
 )
 
-// Watch checks until the issuer was reached once, and logs what was found, each finding once.
+// Watch checks until the issuer was reached once, and logs each finding once.
 func (e *Edge) Watch(ctx context.Context, logged Check) error {
 	for pause := firstCheck; !logged.Reached; pause = min(2*pause, lastCheck) {
 		if !sleep.For(ctx, pause) {

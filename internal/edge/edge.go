@@ -1,9 +1,9 @@
-// Package edge is what "bearerd edge" decides with: it verifies tokens like a node, without a
+// Package edge makes the decisions of "bearerd edge": it verifies tokens like a node, without a
 // database. It follows the issuer's revocation log, asks the issuer once for what a token
 // doesn't say, and keeps that under the log.
 //
-// How it follows and asks the issuer is in [issuerclient], which the public package verify
-// stands on too; what is here is the state that is reported, and the checks of a configuration
+// Package [issuerclient], which the public package verify uses too, follows and asks the
+// issuer. This package has the state that is reported, and the checks of a configuration
 // against an issuer.
 package edge
 
@@ -25,17 +25,17 @@ import (
 	"github.com/bearerd/bearerd/internal/verification"
 )
 
-// Config says which issuer an edge verifies for, and as which client of it. All but CAFile,
-// SecretFile, Meter and CacheBytes must be set.
+// Config says for which issuer an edge verifies, and as which client of that issuer. All fields
+// except CAFile, SecretFile, Meter and CacheBytes must be set.
 type Config struct {
 	Issuer           string
 	Audience         string // the default audience
 	ClientID         string
 	ClientSecretFile string
 	CAFile           string   // "": the system's
-	SecretFile       string   // with the secret of an issuer that signs with HS256; "": it shows its keys
-	Label            string   // names this edge to people, where revocations wait for it
-	Scopes           []string // that routes and requirements ask for
+	SecretFile       string   // with the secret of an issuer that signs with HS256; "": it publishes its keys
+	Label            string   // the name of this edge for people
+	Scopes           []string // those that routes and requirements ask for
 	CacheBytes       int64
 	Meter            verification.Meter
 	Now              func() time.Time
@@ -86,7 +86,7 @@ func (e *Edge) Follow(ctx context.Context) error {
 	return nil
 }
 
-// CheckSession judges a session. The error is fault.InvalidToken for one that isn't valid.
+// CheckSession checks a session. The error is fault.InvalidToken for one that isn't valid.
 func (e *Edge) CheckSession(ctx context.Context, raw string) error {
 	_, err := e.Decision().Identify(ctx, raw, verification.Requirements{Kinds: []token.Kind{token.KindSession}})
 	return err

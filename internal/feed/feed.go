@@ -1,4 +1,4 @@
-// Package feed serves the revocation log to verifiers outside, as Server-Sent
+// Package feed serves the revocation log to external verifiers, as Server-Sent
 // Events at GET /auth/revocations.
 //
 // A [Tail] keeps the latest entries of the log in memory, fed by the follower. An

@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -15,6 +16,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/bearerd/bearerd/internal/underway"
 
 	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/httpkit"
@@ -39,7 +42,7 @@ type ProxyConfig struct {
 	// returns 0: DefaultStaleness.
 	Staleness func() time.Duration
 	// MaxUnderWay bounds the requests with a token that are under way; a further one is
-	// 503. 0: DefaultMaxUnderWay.
+	// 503. 0: underway.DefaultMax.
 	MaxUnderWay int
 	Log         *slog.Logger      // nil: nothing is logged
 	Transport   http.RoundTripper // nil: one of its own, without any proxy of the environment
@@ -53,7 +56,7 @@ const DefaultStaleness = 2 * time.Second
 type Proxy struct {
 	ProxyConfig
 	routes   routes
-	underWay *underWay
+	underWay *underway.Set
 	handler  http.Handler
 	errorLog *log.Logger
 	buffers  buffers
@@ -77,7 +80,7 @@ func NewProxy(c ProxyConfig) (*Proxy, error) {
 	if c.Transport == nil {
 		c.Transport = newTransport()
 	}
-	p := &Proxy{ProxyConfig: c, routes: table, underWay: newUnderWay(c.MaxUnderWay), errorLog: slog.NewLogLogger(c.Log.Handler(), slog.LevelWarn)}
+	p := &Proxy{ProxyConfig: c, routes: table, underWay: underway.New(c.MaxUnderWay), errorLog: slog.NewLogLogger(c.Log.Handler(), slog.LevelWarn)}
 	p.handler = httpkit.Handle(p.serve, p.refuse)
 	return p, nil
 }
@@ -146,11 +149,11 @@ func (p *Proxy) serve(w http.ResponseWriter, r *http.Request) error {
 		if err := p.Gate.Announcer.announce(r.Context(), f.announced, c.identity); err != nil {
 			return err
 		}
-		a := &admission{identity: c.identity, raw: c.raw, needs: c.needs}
-		if r, err = p.underWay.admit(w, r, a); err != nil {
+		a := &underway.Admission{Identity: c.identity, Raw: c.raw, Needs: c.needs}
+		if r, err = p.underWay.Admit(w, r, a); err != nil {
 			return err
 		}
-		defer a.done()
+		defer a.Done()
 	}
 	return p.forward(w, r, f)
 }
@@ -171,6 +174,21 @@ func (p *Proxy) stray(w http.ResponseWriter, r *http.Request, f *forwarding, err
 		return httpkit.MethodNotAllowed(w, r, p.routes.allowed(f.path))
 	}
 	return err
+}
+
+// Run ends what was let in and is no longer allowed, until ctx ends.
+func (p *Proxy) Run(ctx context.Context) error {
+	return p.underWay.Run(ctx, p.Gate.Verifier, p.staleness)
+}
+
+// staleness returns L as it is known now.
+func (p *Proxy) staleness() time.Duration {
+	if p.Staleness != nil {
+		if known := p.Staleness(); known > 0 {
+			return known
+		}
+	}
+	return DefaultStaleness
 }
 
 // forward passes a request on and copies the answer as it comes.
@@ -199,7 +217,7 @@ func (p *Proxy) forward(w http.ResponseWriter, r *http.Request, f *forwarding) e
 			return nil
 		},
 		ErrorHandler: func(_ http.ResponseWriter, _ *http.Request, err error) {
-			ended := endedBy(r.Context())
+			ended := underway.EndedBy(r.Context())
 			switch {
 			case ended != nil:
 				failed = ended
@@ -215,7 +233,7 @@ func (p *Proxy) forward(w http.ResponseWriter, r *http.Request, f *forwarding) e
 
 // noteEnd logs why a request was ended.
 func noteEnd(r *http.Request) {
-	if ended := endedBy(r.Context()); ended != nil {
+	if ended := underway.EndedBy(r.Context()); ended != nil {
 		httpkit.EventOf(r.Context()).Outcome = "ended: " + fault.Message(ended)
 	}
 }

@@ -21,12 +21,12 @@ import (
 type candidate struct {
 	number  int
 	row     records.StoredToken
-	digests [][]byte // under any of which it may be stored already
+	digests [][]byte // it may be stored already under any of these
 
 	byDigest, shortened bool
 }
 
-// owner is a user as of a sequence of the log.
+// owner is a user as read at a sequence of the log.
 type owner struct {
 	id       string
 	seq      revocation.Seq
@@ -44,15 +44,15 @@ const (
 	maxOwners = 50_000
 	maxReach  = 50_000
 
-	// keptOwners is how long a user is remembered: the log must still have a cut-off of theirs
-	// when their tokens are stored, and keeps it for as long as any JWT lives.
+	// keptOwners is how long a user is remembered. When the user's tokens are stored, the log
+	// must still have any cut-off of the user; it keeps cut-offs for as long as any JWT lives.
 	keptOwners = 5 * time.Minute
 )
 
 // futureSlack is how far a clock elsewhere may be ahead.
 const futureSlack = 24 * time.Hour
 
-// check returns what of a chunk is to be stored. The error is a *LineError.
+// check returns the tokens of a chunk that are to be stored. The error is a *LineError.
 func (r *run) check(ctx context.Context, chunk []line) ([]candidate, error) {
 	if err := r.readOwners(ctx, chunk); err != nil {
 		return nil, err
@@ -64,7 +64,7 @@ func (r *run) check(ctx context.Context, chunk []line) ([]candidate, error) {
 			r.report.Expired++
 			continue
 		}
-		if r.owners[identity.FoldName(l.owner)].disabled { // to be disabled ends what one has
+		if r.owners[identity.FoldName(l.owner)].disabled { // disabling a user revokes the user's tokens
 			r.report.Disabled++
 			continue
 		}
@@ -90,7 +90,7 @@ func lineReason(err error) (string, bool) {
 	return string(reason), ok
 }
 
-// readOwners reads the users of a chunk who aren't known yet, or were read too long ago.
+// readOwners reads the users of a chunk that aren't remembered, or were read too long ago.
 func (r *run) readOwners(ctx context.Context, chunk []line) error {
 	if now := r.cfg.Now(); len(r.owners) > maxOwners || now.Sub(r.ownersAt) > keptOwners {
 		clear(r.owners)
@@ -168,15 +168,14 @@ func (r *run) identify(c *candidate, l *line) error {
 	}
 	c.row.Digest, c.row.Prefix, c.row.Last4 = o.Digest, o.Prefix, o.Last4
 	c.digests = [][]byte{o.Digest[:]}
-	if o.Foreign && r.byDigest { // else none can be stored by another one
+	if o.Foreign && r.byDigest { // otherwise none can be stored under another digest
 		c.digests = token.ForeignDigests(raw)
 	}
 	l.value = ""
 	return nil
 }
 
-// checkScope refuses scopes that bearerd itself reads, and those that nobody has
-// declared.
+// checkScope refuses scopes that bearerd itself reads, and those that aren't declared.
 func (r *run) checkScope(ctx context.Context, scope []string) error {
 	for _, name := range scope {
 		switch {
@@ -222,8 +221,8 @@ func (r *run) declared(ctx context.Context, name string) (bool, error) {
 	return listed, nil
 }
 
-// limit holds the row to the longest lifetime of an API token: one without an end gets
-// that end.
+// limit shortens a row to the longest lifetime of an API token; a token without an expiry
+// gets that one.
 func (r *run) limit(row *records.StoredToken, now time.Time) (shortened bool, err error) {
 	if r.cfg.MaxTTL == 0 {
 		return false, nil
@@ -239,8 +238,9 @@ func (r *run) limit(row *records.StoredToken, now time.Time) (shortened bool, er
 	return false, nil
 }
 
-// checkCollection wants the owner to have access to the token's collection: one without it is a
-// mistake in the file. Whether they still have it is decided whenever the token is used.
+// checkCollection returns an error unless the owner has access to the token's collection: an
+// owner without it is a mistake in the file. Whether the owner still has access is decided
+// whenever the token is used.
 func (r *run) checkCollection(ctx context.Context, row *records.StoredToken) error {
 	if row.Collection == nil {
 		return nil
@@ -264,8 +264,8 @@ func (r *run) checkCollection(ctx context.Context, row *records.StoredToken) err
 	return nil
 }
 
-// unknown returns those that aren't stored yet. One that is stored for somebody else, and
-// one that stands in the file twice, is a *LineError.
+// unknown returns the candidates that aren't stored yet. The error is a *LineError for a token
+// that is stored for somebody else, or that is in the file twice.
 func (r *run) unknown(ctx context.Context, candidates []candidate) ([]candidate, error) {
 	var digests [][]byte
 	lines := map[string]int{} // by digest

@@ -19,8 +19,8 @@ import (
 
 const exportChunk = 500
 
-// Export writes the live API tokens of users in the form that Import reads, by their
-// digests, and returns how many there are. Those with a built-in scope are left out, because
+// Export writes the valid API tokens of users in the form that Import reads, by their
+// digests, and returns how many it wrote. Those with a built-in scope are left out, because
 // they can't be imported. Only the operator may export.
 func (i *Importer) Export(ctx context.Context, c *caller.Caller, w io.Writer, asCSV bool) (int, error) {
 	if !c.IsOperator() {
@@ -42,7 +42,7 @@ func (i *Importer) Export(ctx context.Context, c *caller.Caller, w io.Writer, as
 		for _, o := range page {
 			after = o.Token.ID
 			if o.Username == "" || slices.ContainsFunc(o.Token.Scope, builtIn) {
-				continue // its owner is gone, and nothing can use it; or it can't be imported
+				continue // its owner doesn't exist any more, so it can't be used; or it can't be imported
 			}
 			if err := write(exported(o)); err != nil {
 				return count, fmt.Errorf("writing the export: %w", err)
@@ -80,7 +80,7 @@ func timeText(t time.Time) string {
 	return t.UTC().Format(time.RFC3339Nano)
 }
 
-// jsonWriter writes an object a line, without what is empty.
+// jsonWriter writes one object a line, without empty members.
 func jsonWriter(w io.Writer) func(map[string]string) error {
 	e := json.NewEncoder(w)
 	e.SetEscapeHTML(false)

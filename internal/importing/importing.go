@@ -35,11 +35,10 @@ type Config struct {
 	Journal *journal.Journal
 	Forms   token.Forms
 	MaxTTL  time.Duration     // the longest lifetime of an API token; 0: without end
-	Scopes  map[string]string // that are declared; none: any name will do
+	Scopes  map[string]string // declared ones; empty: any name is allowed
 	Now     func() time.Time
 
-	// Pause waits between two chunks, so that other writers get their turn; nil: it
-	// doesn't.
+	// Pause waits between two chunks, so that other writers get their turn; nil: no pause.
 	Pause func(ctx context.Context, d time.Duration) error
 }
 
@@ -64,7 +63,7 @@ type Request struct {
 	DryRun bool      // nothing is stored
 }
 
-// Report is what came of a file, or would.
+// Report is the result of importing a file; of a dry run, what the result would be.
 type Report struct {
 	Lines     int `json:"lines"`
 	Imported  int `json:"imported"`
@@ -74,15 +73,15 @@ type Report struct {
 	Shortened int `json:"shortened"` // end sooner, because of the longest lifetime
 	Digests   int `json:"digests"`   // came as a digest, whose shape can't be checked
 
-	// Unchecked is set when the file of a dry run had so many lines that it was no longer
-	// looked for repeated ones.
+	// Unchecked is set when the file of a dry run had too many lines to look for repeated
+	// ones in all of it.
 	Unchecked bool `json:"-"`
 }
 
 const (
 	windowLines = 20_000      // read and checked at a time
 	staleImport = time.Minute // an import that has stored nothing for so long has ended
-	pauseShare  = 8           // a pause is this part of what the step took
+	pauseShare  = 8           // a pause is this fraction of the step's duration
 	retries     = 20
 	retryPause  = 500 * time.Millisecond
 	dropTimeout = 2 * time.Minute
@@ -111,7 +110,7 @@ func (i *Importer) Import(ctx context.Context, c *caller.Caller, r Request) (Rep
 	if err := i.clear(ctx); err != nil {
 		return Report{}, err
 	}
-	run.id = rand.Int64N(1<<62) + 1 //nolint:gosec // it only has to be another one
+	run.id = rand.Int64N(1<<62) + 1 //nolint:gosec // it only has to differ from others
 	err = i.commit(ctx, op.BeginImport{ID: run.id, At: i.cfg.Now()})
 	if err != nil {
 		return Report{}, err
@@ -132,10 +131,10 @@ func (i *Importer) Import(ctx context.Context, c *caller.Caller, r Request) (Rep
 	return run.report, errors.Join(err, dropErr)
 }
 
-// errUnclear is for an import whose end can't be found out.
-var errUnclear = errors.New("whether the tokens were imported can't be found out: import the file again")
+// errUnclear is the error of an import whose outcome can't be determined.
+var errUnclear = errors.New("it is not known whether the tokens were imported: import the file again")
 
-// nothing makes an error say that nothing was imported.
+// nothing adds to an error that nothing was imported.
 func nothing(err error) error {
 	if wrong, ok := errors.AsType[*LineError](err); ok {
 		return invalid(wrong)
@@ -151,7 +150,7 @@ func invalid(err error) error {
 	return err
 }
 
-// clear deletes what an import has left behind whose process has ended.
+// clear deletes what is left of an import whose process has ended.
 func (i *Importer) clear(ctx context.Context) error {
 	before, err := i.cfg.Store.ImportUnderWay(ctx)
 	switch {
@@ -160,7 +159,7 @@ func (i *Importer) clear(ctx context.Context) error {
 	case err != nil:
 		return err
 	case i.cfg.Now().Sub(before.ActiveAt) < staleImport:
-		return fault.New(fault.Conflict, "another import is under way, or ended a moment ago without saying so: try again in a minute")
+		return fault.New(fault.Conflict, "another import is under way, or ended unexpectedly a moment ago: try again in a minute")
 	}
 	if err := i.cfg.Store.DropImport(ctx, before.ID); !fault.Is(err, fault.Conflict) {
 		return err
@@ -168,24 +167,24 @@ func (i *Importer) clear(ctx context.Context) error {
 	return nil
 }
 
-// drop deletes what this import has stored, also when ctx has ended. It reports whether it
-// was published instead, by a commit whose answer was lost.
+// drop deletes what this import has stored, even if ctx has ended. It reports whether the
+// import was published instead, by a commit whose answer was lost.
 func (r *run) drop(ctx context.Context) (published bool, err error) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), dropTimeout)
 	defer cancel()
 	err = r.persist(ctx, func() error { return r.cfg.Store.DropImport(ctx, r.id) })
 	switch {
-	case fault.Is(err, fault.Conflict): // it is under way no longer
+	case fault.Is(err, fault.Conflict): // it is no longer under way
 		published, err = r.isThere(ctx)
 		return published, err
 	case err != nil:
-		return false, fmt.Errorf("deleting what was stored before, which nobody sees and the housekeeping deletes within two hours: %w", err)
+		return false, fmt.Errorf("deleting the tokens that were stored before (they are not visible, and are deleted within two hours anyway): %w", err)
 	}
 	return false, nil
 }
 
-// isThere reports whether tokens of this import, which is under way no longer, are stored:
-// another process has dropped it if not.
+// isThere reports whether tokens of this import are stored. It is called when the import is
+// no longer under way: if there are none, another process has dropped it.
 func (r *run) isThere(ctx context.Context) (bool, error) {
 	if r.staged == nil {
 		return false, nil
@@ -206,7 +205,7 @@ func (i *Importer) commit(ctx context.Context, o op.Op) error {
 	return err
 }
 
-// persist does something again for as long as the store can't be used, for a while.
+// persist repeats something while the store can't be used, for a limited time.
 func (i *Importer) persist(ctx context.Context, do func() error) error {
 	for attempt := 1; ; attempt++ {
 		err := do()
@@ -225,14 +224,14 @@ type run struct {
 
 	id       int64
 	pace     pace
-	byDigest bool // tokens may be stored of which a digest alone is known
+	byDigest bool // tokens may be stored of which only a digest is known
 	report   Report
 
 	owners   map[string]owner
 	ownersAt time.Time // since when they are remembered
-	staged   []byte    // a digest of those that were stored; nil: none was
+	staged   []byte    // the digest of one token that was stored; nil: none was
 	reach    map[reach]bool
-	scopes   map[string]bool // that are declared; nil: not read yet
+	scopes   map[string]bool // declared ones; nil: not read yet
 	seen     map[prefix]struct{}
 }
 
@@ -265,8 +264,8 @@ func (r *run) all(ctx context.Context, lines reader, store func(context.Context,
 	}
 }
 
-// stage stores what was checked, which nobody sees yet, in the order of its digests: so many
-// rows of one step stand on the same pages of the index.
+// stage stores the checked tokens, which aren't visible yet, in the order of their digests, so
+// that many rows of one step are on the same pages of the index.
 func (r *run) stage(ctx context.Context, candidates []candidate) error {
 	slices.SortFunc(candidates, func(a, b candidate) int { return bytes.Compare(a.digests[0], b.digests[0]) })
 	rows := make([]records.StoredToken, len(candidates))
@@ -298,8 +297,8 @@ func (r *run) stage(ctx context.Context, candidates []candidate) error {
 	return nil
 }
 
-// pace is how many rows one transaction stores: as many as others can wait for, whatever
-// the machine does meanwhile.
+// pace is how many rows one transaction stores: few enough that others don't wait long,
+// however slow the machine is.
 type pace int
 
 const (
@@ -308,7 +307,7 @@ const (
 	stepTime = 250 * time.Millisecond // what a transaction should take at most
 )
 
-// adapt follows from how long the last transaction took.
+// adapt adjusts the pace to the duration of the last transaction.
 func (p *pace) adapt(took time.Duration) {
 	switch {
 	case took > stepTime:
@@ -318,7 +317,7 @@ func (p *pace) adapt(took time.Duration) {
 	}
 }
 
-// rehearse counts a chunk, and looks for tokens that stand in the file twice.
+// rehearse counts a chunk, and looks for tokens that are in the file twice.
 func (r *run) rehearse(_ context.Context, candidates []candidate) error {
 	for _, c := range candidates {
 		for _, d := range c.digests {
@@ -339,12 +338,12 @@ func (r *run) rehearse(_ context.Context, candidates []candidate) error {
 	return nil
 }
 
-// prefix is enough of a digest to recognise it in a dry run.
+// prefix is the part of a digest by which a dry run recognises it.
 type prefix [16]byte
 
-const maxSeen = 8 << 20 // of such: some hundreds of MiB
+const maxSeen = 8 << 20 // prefixes: some hundreds of MiB
 
-// publish lets everybody see what was stored.
+// publish makes the stored tokens visible.
 func (r *run) publish(ctx context.Context, c *caller.Caller, name string) error {
 	e := r.cfg.Journal.Event(ctx, c.Actor(), audit.TokenImport)
 	e.Target = name

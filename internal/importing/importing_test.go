@@ -337,7 +337,7 @@ func TestAWrongLineEndsTheImport(t *testing.T) {
 	for name, c := range map[string]struct{ file, want string }{
 		"an unknown owner":         {good + ",ada,,,\n" + value + ",nobody,,,", "line 3: the owner is no user here"},
 		"no owner":                 {value + ",,,,", "line 2: the owner is missing"},
-		"no token":                 {",ada,,,", "line 2: one of value, sha256 and sha512 is needed"},
+		"no token":                 {",ada,,,", "line 2: exactly one of value, sha256 and sha512 is needed"},
 		"an unknown shape":         {value + "00,ada,,,", "line 2: the value has none of the shapes"},
 		"a session of bearerd's":   {f.SessionOf(t, "ada").Value.Reveal() + ",ada,,,", "line 2: the value has none of the shapes"},
 		"an undeclared scope":      {value + ",ada,write,,", "line 2: the scope has a name that scopes doesn't declare"},
@@ -347,7 +347,7 @@ func TestAWrongLineEndsTheImport(t *testing.T) {
 		"beyond the ceiling":       {value + ",ada,,,2100-01-01", "line 2: expires_at is later than api_token.max_ttl allows, 24h0m0s from now"},
 		"an unknown collection":    {value + ",ada,,5,", "line 2: the owner has no access to the collection"},
 		"a collection without it":  {value + ",bert,,4,", "line 2: the owner has no access to the collection"},
-		"no collection":            {value + ",ada,,four,", "line 2: the collection is no number"},
+		"no collection":            {value + ",ada,,four,", "line 2: the collection is not a number"},
 		"twice":                    {value + ",ada,,,\n" + value + ",ada,,,", "line 3: the same token stands in line 2"},
 		"somebody else's":          {hexValue(500) + ",ada,,,", "line 2: the token is stored already, for another user"},
 		"fewer columns":            {value + ",ada", "line 2: has more or fewer columns"},
@@ -365,12 +365,12 @@ func TestAWrongLineEndsTheImport(t *testing.T) {
 	}
 	for name, c := range map[string]struct{ file, want string }{
 		"no header":        {value + ",ada\n", "line 1: column 1 is none of value"},
-		"a column twice":   {"value,owner,value\n", "line 1: column 3, value, stands twice"},
+		"a column twice":   {"value,owner,value\n", "line 1: column 3, value, is repeated"},
 		"nothing":          {"", "line 1: the file is empty"},
 		"no object":        {"{\"value\":\"" + good + "\",\"owner\":\"ada\"}\n{\"value\": " + value, "line 2: is not one JSON object"},
-		"another member":   {"{\"" + value + "\":\"ada\"}", "line 1: has a member that is none of value"},
+		"another member":   {"{\"" + value + "\":\"ada\"}", "line 1: has a member other than value"},
 		"a member twice":   {"{\"owner\":\"ada\",\"owner\":\"ada\"}", "line 1: is not one JSON object"},
-		"a number":         {"{\"owner\":\"ada\",\"value\":17}", "line 1: value is no text"},
+		"a number":         {"{\"owner\":\"ada\",\"value\":17}", "line 1: value is not a string"},
 		"a long line":      {"{\"owner\":\"" + strings.Repeat("x", 70<<10) + "\"}", "line 1: is longer than 64 KiB"},
 		"no network":       {"{\"owner\":\"ada\",\"value\":\"" + good + "\",\"networks\":\"192.0.2.300\"}", "line 1: networks is not a list"},
 		"a short digest":   {"{\"owner\":\"ada\",\"sha256\":\"abcd\"}", "line 1: sha256 is not 64 hexadecimal digits"},

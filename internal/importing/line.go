@@ -35,8 +35,8 @@ var members = []string{
 	memberCreated, memberExpires, memberLastUsed,
 }
 
-// LineError says what is wrong with a line. It never holds anything of what stands there:
-// a file whose columns are mixed up has a token anywhere.
+// LineError says what is wrong with a line. It never contains anything of the line: in a file
+// with mixed-up columns, a token can be anywhere.
 type LineError struct {
 	Line   int
 	Reason string
@@ -48,7 +48,7 @@ func (e *LineError) Error() string { return fmt.Sprintf("line %d: %s", e.Line, e
 // line is one token of a file.
 type line struct {
 	number     int
-	value      token.Secret // one of the three
+	value      token.Secret // this, sha256 or sha512
 	sha256     []byte
 	sha512     []byte
 	owner      string
@@ -56,12 +56,12 @@ type line struct {
 	scope      []string
 	collection *int64
 	networks   networks.List
-	created    time.Time // zero where there is none; likewise the others
+	created    time.Time // zero if there is none, like the others
 	expires    time.Time
 	lastUsed   time.Time
 }
 
-// parseLine reads the members of a line, which are "" where there is none.
+// parseLine reads the members of a line; a missing member is "".
 func parseLine(number int, texts map[string]string) (l line, err error) {
 	l.number = number
 	l.value = token.Secret(texts[memberValue])
@@ -74,7 +74,7 @@ func parseLine(number int, texts map[string]string) (l line, err error) {
 	}
 	switch {
 	case ways != 1:
-		return l, errors.New("one of value, sha256 and sha512 is needed, and no more")
+		return l, errors.New("exactly one of value, sha256 and sha512 is needed")
 	case l.owner == "":
 		return l, errors.New("the owner is missing")
 	}
@@ -93,7 +93,7 @@ func parseLine(number int, texts map[string]string) (l line, err error) {
 	if text := texts[memberCollection]; text != "" {
 		id, err := strconv.ParseInt(text, 10, 64)
 		if err != nil || id < 0 {
-			return l, errors.New("the collection is no number")
+			return l, errors.New("the collection is not a number")
 		}
 		l.collection = &id
 	}
@@ -111,7 +111,7 @@ func parseLine(number int, texts map[string]string) (l line, err error) {
 	return l, nil
 }
 
-// parseNetworks reads networks with spaces or commas between, or an array as PostgreSQL
+// parseNetworks reads networks separated by spaces or commas, or an array as PostgreSQL
 // writes it.
 func parseNetworks(text string) (networks.List, error) {
 	list := strings.FieldsFunc(text, func(r rune) bool { return r == ' ' || r == ',' || r == '{' || r == '}' })
@@ -149,5 +149,5 @@ func parseTime(text string) (time.Time, error) {
 			return t.UTC().Truncate(time.Microsecond), nil
 		}
 	}
-	return time.Time{}, errors.New("no time")
+	return time.Time{}, errors.New("not a time")
 }

@@ -48,7 +48,7 @@ func newReader(r io.Reader) (reader, error) {
 	return readHeader(c, bounded)
 }
 
-// firstCharacter returns the first that is no space; 0 of an empty file.
+// firstCharacter returns the first character that isn't a space; 0 for an empty file.
 func firstCharacter(b *bufio.Reader) (byte, error) {
 	start, err := b.Peek(ahead)
 	if err != nil && !errors.Is(err, io.EOF) && !errors.Is(err, bufio.ErrBufferFull) {
@@ -61,7 +61,7 @@ func firstCharacter(b *bufio.Reader) (byte, error) {
 	return start[0], nil
 }
 
-// jsonLines reads an object a line. Empty lines are skipped.
+// jsonLines reads one object a line. Empty lines are skipped.
 type jsonLines struct {
 	scanner *bufio.Scanner
 	number  int
@@ -92,7 +92,8 @@ func (j *jsonLines) next() (line, error) {
 	return line{}, io.EOF
 }
 
-// readObject reads the members of an object: texts, the collection also as a number.
+// readObject reads the members of an object. They are strings; the collection can also be a
+// number.
 func readObject(text []byte) (map[string]string, error) {
 	o, err := strictjson.Parse(text)
 	if err != nil {
@@ -101,7 +102,7 @@ func readObject(text []byte) (map[string]string, error) {
 	texts := make(map[string]string, len(o))
 	for name, raw := range o {
 		if !slices.Contains(members, name) {
-			return nil, fmt.Errorf("has a member that is none of %s", strings.Join(members, ", "))
+			return nil, fmt.Errorf("has a member other than %s", strings.Join(members, ", "))
 		}
 		var s string
 		var n json.Number
@@ -112,7 +113,7 @@ func readObject(text []byte) (map[string]string, error) {
 		case name == memberCollection && json.Unmarshal(raw, &n) == nil:
 			texts[name] = n.String()
 		default:
-			return nil, fmt.Errorf("%s is no text", name)
+			return nil, fmt.Errorf("%s is not a string", name)
 		}
 	}
 	return texts, nil
@@ -124,7 +125,7 @@ type csvLines struct {
 	bounded *boundedReader
 	columns []string
 	texts   map[string]string
-	last    int // the number of the line before
+	last    int // the number of the previous line
 }
 
 func readHeader(c *csv.Reader, bounded *boundedReader) (*csvLines, error) {
@@ -139,10 +140,10 @@ func readHeader(c *csv.Reader, bounded *boundedReader) (*csvLines, error) {
 	for i, name := range header {
 		name = strings.TrimSpace(name)
 		switch {
-		case !slices.Contains(members, name): // not named: a file without a header has a token here
+		case !slices.Contains(members, name): // its name isn't shown: in a file without a header it may be a token
 			return nil, &LineError{Line: 1, Reason: fmt.Sprintf("column %d is none of %s", i+1, strings.Join(members, ", "))}
 		case slices.Contains(lines.columns, name):
-			return nil, &LineError{Line: 1, Reason: fmt.Sprintf("column %d, %s, stands twice", i+1, name)}
+			return nil, &LineError{Line: 1, Reason: fmt.Sprintf("column %d, %s, is repeated", i+1, name)}
 		}
 		lines.columns = append(lines.columns, name)
 	}
@@ -171,7 +172,7 @@ func (c *csvLines) next() (line, error) {
 	return l, nil
 }
 
-// csvError names the line and nothing of what stands there.
+// csvError names the line and nothing of its content.
 func csvError(err error, number int) error {
 	wrong, ok := errors.AsType[*csv.ParseError](err)
 	switch {

@@ -223,8 +223,8 @@ func (v *Client) spawn(f func(context.Context)) bool {
 }
 
 // Close ends what runs in the background and waits for it. The client refuses everything
-// from then on. With Config.Confirm it says so to the issuer, which needs not wait for it any
-// more; an issuer that doesn't answer is waited for two seconds.
+// from then on. With Config.Confirm it says goodbye to the issuer, which then no longer waits
+// for it; if the issuer doesn't answer, Close returns after two seconds.
 func (v *Client) Close() {
 	v.mu.Lock()
 	v.closed = true

@@ -20,8 +20,8 @@ import (
 	"github.com/bearerd/bearerd/internal/verification"
 )
 
-// Config says which issuer a Client verifies for, and as which client of it. What its fields
-// mean is said at those of verify.Config with the same names.
+// Config says for which issuer a Client verifies, and as which client of that issuer. Fields
+// with the names of those in verify.Config mean the same.
 type Config struct {
 	Issuer           string
 	Audience         string
@@ -46,11 +46,11 @@ type Config struct {
 	Logger     *slog.Logger
 	Now        func() time.Time
 	Clock      func() time.Duration // nil: the machine's boot-time clock
-	// Edge makes the client one of the issuer's own edges; nil: it is a service's.
+	// Edge makes the client one of the issuer's own edges; nil: it belongs to a service.
 	Edge *Edge
 }
 
-// Edge is what an edge has besides. It decides everything that a node of bearerd decides: it
+// Edge is the additional configuration of an edge. An edge decides everything that a node of bearerd decides: it
 // knows who a token's user is and what the user may do, and accepts the sessions of dialects.
 // Revocations wait for it as for a node.
 type Edge struct {
@@ -173,7 +173,7 @@ func checkURL(raw string, allowHTTP bool) (*url.URL, error) {
 	u, err := url.Parse(raw)
 	switch {
 	case err != nil || u.Host == "" || u.Opaque != "":
-		return nil, fmt.Errorf("%q is no URL with a host", raw)
+		return nil, fmt.Errorf("%q is not a URL with a host", raw)
 	case u.User != nil || u.RawQuery != "" || u.ForceQuery || u.Fragment != "" || strings.Contains(raw, "#"):
 		return nil, fmt.Errorf("%q: must have no user, query or fragment", u.Redacted())
 	case u.Scheme == "https":

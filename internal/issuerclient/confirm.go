@@ -32,7 +32,7 @@ const (
 var (
 	errLabel = fmt.Errorf("the label in Confirm must be at most %d printable characters, without spaces at its ends", maxLabel)
 	errLost  = errors.New("the issuer no longer knows the stream whose entries are confirmed")
-	errDeaf  = errors.New("the issuer has taken no confirmation of this stream for too long")
+	errDeaf  = errors.New("the issuer has accepted no confirmation of this stream for too long")
 )
 
 // deafAfter is for how many times L confirmations may fail before the verifier begins another
@@ -76,7 +76,7 @@ func parseHello(data []byte) (registration, error) {
 	}
 	isName := func(s string) bool { return s != "" && len(s) <= maxName }
 	if !isName(g.node) || !isName(g.stream) || seconds <= 0 || seconds > maxStaleness.Seconds() || millis < 0 || millis > maxPace.Milliseconds() {
-		return registration{}, errors.New("a hello with absurd members")
+		return registration{}, errors.New("a hello with values out of range")
 	}
 	g.staleness = time.Duration(seconds * float64(time.Second))
 	g.pace = time.Duration(millis) * time.Millisecond
@@ -121,7 +121,7 @@ func (c *confirmer) saw(ctx context.Context, r *reading, event string) {
 	case r.hello.stream == "":
 		if !f.silent {
 			f.silent = true
-			f.cfg.Logger.WarnContext(ctx, "the issuer takes no confirmations: its version is too old")
+			f.cfg.Logger.WarnContext(ctx, "the issuer accepts no confirmations: its version is too old")
 		}
 		return
 	case c.stream == "":

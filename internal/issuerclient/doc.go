@@ -1,7 +1,7 @@
-// Package issuerclient is how a process elsewhere verifies tokens for an issuer: it reads the
+// Package issuerclient lets another process verify tokens for an issuer: it reads the
 // issuer's metadata and keys, follows its revocation log, asks about what a token doesn't say,
-// and answers package verification from that. The public package verify stands on it, and so
-// does an edge.
+// and provides package verification with the answers. The public package verify and edges are
+// built on it.
 //
 // A [Client] is one process's. [New] returns one that refuses everything; [Client.Start] and
 // [Client.Begin] let it follow the issuer. Its lease counts from the heartbeats of one stream

@@ -21,12 +21,13 @@ import (
 // maxEdgeFactAge is how long an edge keeps what the log says nothing about.
 const maxEdgeFactAge = verification.DefaultMaxFactAge
 
-// ErrOtherKeys is the error when what the issuer has just signed is not good by its keys.
+// ErrOtherKeys is the error when a token that the issuer has just signed doesn't verify with its
+// keys.
 var ErrOtherKeys = errors.New("the token that it has just issued was signed with another key")
 
 // Probe is what a look at the issuer found.
 type Probe struct {
-	Scopes []string      // that people can have; empty: any
+	Scopes []string      // those that people can have; empty: any
 	Skew   time.Duration // by how much the clock here is ahead of the issuer's
 }
 

@@ -271,7 +271,7 @@ func parseIntrospection(body []byte, issuer string, kinds []token.Kind) (finding
 	var known bool
 	t.Kind, known = token.ParseKind(kind)
 	if !known || !slices.Contains(kinds, t.Kind) || t.ID == "" || t.Subject == "" || t.Seq < 0 || len(t.Chain) > maxChain {
-		return finding{}, errors.New("it is about no token that calls APIs")
+		return finding{}, errors.New("it is not about a token that calls APIs")
 	}
 	if iss != issuer {
 		return finding{}, errors.New("it is about another issuer's token")

@@ -36,7 +36,7 @@ const (
 	keysRetry = 10 * time.Second
 )
 
-// ErrNoKeys is the error of an issuer that shows no key.
+// ErrNoKeys is the error of an issuer that publishes no key.
 var ErrNoKeys = errors.New("the JWK Set has no key that can be used; one that signs with HS256 shares its secret (SharedSecretFile)")
 
 // keys is the issuer's keys as last read. Reading them takes no lock.
@@ -142,8 +142,8 @@ func (k *keys) replace(set []token.VerificationKey, a answer) {
 	for _, key := range set {
 		next[key.KID] = key
 	}
-	// An issuer that shows keys doesn't sign with the secret, or no longer: anyone who has it
-	// could sign in its place.
+	// An issuer that publishes keys doesn't sign with the secret, or no longer does: anyone who
+	// has the secret could sign in its place.
 	useShared := k.shared.Key != nil && countKeys(a.body) == 0
 	if useShared {
 		next[""], next[k.shared.KID] = k.shared, k.shared

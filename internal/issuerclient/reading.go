@@ -42,7 +42,7 @@ type reading struct {
 	staleness time.Duration
 	onKey     func() // called when the log says that the keys have changed
 
-	snapshot bool           // all live entries come first, and purged ones are missing
+	snapshot bool           // all entries that still matter come first, and purged ones are missing
 	last     revocation.Seq // what was read last
 	count    int
 	renewed  bool          // whether a heartbeat counted
@@ -68,7 +68,7 @@ func (r *reading) take(e event) error {
 	case eventHeartbeat:
 		return r.heartbeat(e.data)
 	}
-	return fmt.Errorf("an event of unknown name %.40q", e.name)
+	return fmt.Errorf("an event with the unknown name %.40q", e.name)
 }
 
 // register stores what the issuer says of the stream that is confirmed. A lease from it
@@ -172,7 +172,7 @@ func parseEntry(data []byte) (revocation.Entry, error) {
 	case e.Seq <= 0:
 		return revocation.Entry{}, errors.New("an entry of the log has no sequence")
 	case !e.What.Known():
-		return revocation.Entry{}, fmt.Errorf("entry %d names something that this version doesn't know (%.40q)", e.Seq, e.What)
+		return revocation.Entry{}, fmt.Errorf("entry %d is of a kind that this version doesn't know (%.40q)", e.Seq, e.What)
 	case e.ID == "" || len(e.ID) > maxID:
 		return revocation.Entry{}, fmt.Errorf("entry %d has no usable id", e.Seq)
 	}
@@ -201,7 +201,7 @@ func parseHeartbeat(data []byte) (heartbeat, error) {
 	case !o.Has("as_of"):
 		return heartbeat{}, errNoAsOf
 	case b.seq < 0 || micros > maxAsOf || micros < -maxAsOf:
-		return heartbeat{}, errors.New("a heartbeat with absurd numbers")
+		return heartbeat{}, errors.New("a heartbeat with values out of range")
 	}
 	b.asOf = time.Duration(micros) * time.Microsecond
 	return b, nil

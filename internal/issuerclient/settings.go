@@ -11,9 +11,9 @@ import (
 	"github.com/bearerd/bearerd/internal/token"
 )
 
-// settings are what must be known of the issuer's configuration to recognise its tokens, and
-// to say what it says. An edge learns them from each stream's hello, before its first
-// heartbeat, so there is no lease without them; a service is told when it is configured. They
+// settings are what must be known about the issuer's configuration to recognise its tokens and
+// to give the same answers. An edge learns them from each stream's hello, before its first
+// heartbeat, so there is no lease without them; a service has them in its configuration. They
 // are never changed.
 type settings struct {
 	text      []byte // as the hello has them

@@ -48,7 +48,7 @@ type follower struct {
 
 	afresh     bool           // the next connection begins with a snapshot; used only by run
 	overBudget bool           // whether it was logged that the set is over budget; used only by run
-	silent     bool           // whether it was logged that the issuer takes no confirmations; used only by run
+	silent     bool           // whether it was logged that the issuer accepts no confirmations; used only by run
 	held       []registration // the issuer may wait for them, the latest last; used by run, and after it by leave
 
 	mu         sync.Mutex
@@ -245,7 +245,7 @@ func (f *follower) report(err error) {
 }
 
 // checkMemory logs when the revocations take more memory than expected, and when they no
-// longer do. They are applied all the same.
+// longer do. They are applied in any case.
 func (f *follower) checkMemory() {
 	set := f.ledger.Set()
 	over := set.OverBudget()

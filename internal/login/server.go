@@ -305,7 +305,7 @@ func (s *Server) Do(ctx context.Context, l Login, c Call) (*http.Response, error
 	case strings.Contains(path, "://"):
 		rest, ok := strings.CutPrefix(path, s.Issuer)
 		if !ok || !strings.HasPrefix(rest, "/") {
-			return nil, fmt.Errorf("%q is not beneath %s, where the token is good", path, s.Issuer)
+			return nil, fmt.Errorf("%q is not under %s, where the token is valid", path, s.Issuer)
 		}
 		path = rest
 	case !strings.HasPrefix(path, "/"):
@@ -313,7 +313,7 @@ func (s *Server) Do(ctx context.Context, l Login, c Call) (*http.Response, error
 	}
 	target := s.Issuer + path
 	if !s.owns(target) {
-		return nil, fmt.Errorf("%q is not beneath %s, where the token is good", c.Path, s.Issuer)
+		return nil, fmt.Errorf("%q is not under %s, where the token is valid", c.Path, s.Issuer)
 	}
 	r, err := http.NewRequestWithContext(ctx, c.Method, target, c.Body)
 	if err != nil {

@@ -111,7 +111,7 @@ type Outbox struct {
 	turn    time.Time // until when this node may send; zero: it may not
 	dropped bool      // the log says that notices are dropped
 	refused bool      // the log says that notices are refused
-	aside   int       // notices in a row that were not accepted for whom they are meant
+	aside   int       // notices in a row that were refused for their recipients
 	state   state
 }
 
@@ -319,15 +319,15 @@ func (o *Outbox) send(ctx context.Context, g group, done *outcome) bool {
 	return goOn
 }
 
-// setAside reports whether others are to be sent although a group can't be: it is not
-// accepted for whom it is meant, and not everything is refused like that. It is said once
-// of each.
+// setAside reports whether the other groups are to be sent although this one can't be: it was
+// refused for its recipient, and not everything is refused like that. Each group is logged
+// once.
 func (o *Outbox) setAside(ctx context.Context, g group, err error) bool {
 	if _, ok := errors.AsType[*AddresseeError](err); !ok {
 		return false
 	}
 	if g.rows[0].Attempts == 0 {
-		o.cfg.Log.InfoContext(ctx, "a notice is not accepted for whom it is meant; it is tried again",
+		o.cfg.Log.InfoContext(ctx, "a notice is refused for its recipient; it is tried again",
 			slog.String("receiver", o.cfg.Receiver), slog.String("event", g.messages[0].Event), slog.String("jti", g.messages[0].ID), slog.Any("error", err))
 	}
 	o.aside++

@@ -350,7 +350,7 @@ func TestAnAddressThatIsNotAcceptedDelaysNobody(t *testing.T) {
 	f.Advance(time.Second)
 	f.APIToken(t, bob, credentials.NewCredential{})
 	s.deliver(t)
-	if len(to.got) != 1 || to.got[0].Subject != bob.ID() || s.State().Failure != "" || s.lines("not accepted for whom") != many || s.lines("can't be sent") != 0 {
+	if len(to.got) != 1 || to.got[0].Subject != bob.ID() || s.State().Failure != "" || s.lines("refused for its recipient") != many || s.lines("can't be sent") != 0 {
 		t.Errorf("%d arrived, %+v\n%s", len(to.got), s.State(), s.log.String())
 	}
 

@@ -16,12 +16,12 @@ type Acknowledgement struct {
 	Nodes     int `json:"nodes"`
 	Confirmed int `json:"confirmed"`
 	Expired   int `json:"expired"`
-	// Verifiers is the same count of the verifiers outside; nil where they were not
+	// Verifiers is the same count of the external verifiers; nil where they were not
 	// waited for.
 	*Verifiers
 }
 
-// Verifiers counts the verifiers outside that confirm.
+// Verifiers counts the external verifiers that confirm.
 type Verifiers struct {
 	Count     int `json:"verifiers"`
 	Confirmed int `json:"verifiers_confirmed"`
@@ -32,7 +32,7 @@ type Verifiers struct {
 // time. LeaseExpired may be nil: then a node that failed long ago is waited for too.
 type AwaitConfig struct {
 	Target  Seq                                           // the sequence that must be confirmed
-	All     bool                                          // by verifiers outside too
+	All     bool                                          // by external verifiers too
 	Started time.Duration                                 // on Clock, read after the commit of Target returned
 	Clock   func() time.Duration                          // BootClock
 	Nodes   func(context.Context) ([]Confirmation, error) // the list, as committed at the time of the call

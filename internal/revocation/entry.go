@@ -116,7 +116,7 @@ type Confirmation struct {
 	Outside
 }
 
-// Readers is what a group of verifiers outside has confirmed, all of which read the log from
+// Readers is what a group of external verifiers has confirmed. All of them read the log from
 // one node. The zero value is that of a node that registers none.
 type Readers struct {
 	Count  int // of those that are registered
@@ -126,7 +126,7 @@ type Readers struct {
 	Seq Seq
 }
 
-// Outside is what the verifiers outside have confirmed: edges, for which a revocation waits
+// Outside is what the external verifiers have confirmed: edges, for which a revocation waits
 // as for nodes, and services, for which it waits when it is asked to (WaitAll).
 type Outside struct{ Edges, Verifiers Readers }
 

@@ -27,7 +27,7 @@ type Config struct {
 	// Outside is called each time this node confirms that it has applied the log up to a
 	// sequence, and returns what is written with it. From then on nobody outside may
 	// register at an earlier sequence than that of its group; and once the node leaves, no
-	// heartbeat may be written. Nil: no verifiers outside are registered here.
+	// heartbeat may be written. Nil: no external verifiers are registered here.
 	Outside func(applied Seq, leaves bool) Outside
 }
 

@@ -98,7 +98,7 @@ func (f *Follower) renewLease(ctx context.Context, started time.Duration) (again
 	return f.ledger.pausedSince(started), nil
 }
 
-// ConfirmAgain writes to the list what verifiers outside have confirmed, between two
+// ConfirmAgain writes to the list what external verifiers have confirmed, between two
 // questions, where the node is on the list.
 func (f *Follower) ConfirmAgain(ctx context.Context) error {
 	select {

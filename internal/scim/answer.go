@@ -69,7 +69,7 @@ func (t *typedError) Error() string { return t.err.Error() }
 // Unwrap returns the fault.
 func (t *typedError) Unwrap() error { return t.err }
 
-// wrong returns the refusal of a request, for a reason of that type.
+// wrong returns the error of a request that is refused for a reason of that type.
 func wrong(t scimType, format string, args ...any) error {
 	return &typedError{t, fault.New(fault.Invalid, format, args...)}
 }
@@ -99,7 +99,7 @@ func (e *Edge) metaOf(resourceType, path string) meta {
 	return meta{resourceType, strings.TrimSuffix(e.Issuer, "/") + base + path}
 }
 
-// window is which part of a list is asked for (RFC 7644 §3.4.2.4).
+// window is the part of a list that is requested (RFC 7644 §3.4.2.4).
 type window struct{ start, count int }
 
 func (w window) skip() int { return w.start - 1 }
@@ -112,7 +112,7 @@ func readWindow(query url.Values) (window, error) {
 		}
 		var err error
 		if *n, err = strconv.Atoi(query.Get(name)); err != nil {
-			return w, wrong(invalidValue, "%s is an integer", name)
+			return w, wrong(invalidValue, "%s must be an integer", name)
 		}
 	}
 	w.start, w.count = max(w.start, 1), min(max(w.count, 0), maxCount)
@@ -134,7 +134,7 @@ func writePage[T any](w http.ResponseWriter, start, total int, resources []T) er
 	})
 }
 
-// writeResource answers with a resource. A created one has its address in a header too.
+// writeResource answers with a resource. For a created one its URL is in a header, too.
 func writeResource(w http.ResponseWriter, status int, m meta, resource any) error {
 	if status == http.StatusCreated {
 		w.Header().Set("Location", m.Location)

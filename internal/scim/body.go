@@ -71,7 +71,7 @@ func one(v any) any {
 func text(attr string, v any) (string, error) {
 	s, ok := one(v).(string)
 	if !ok {
-		return "", wrong(invalidValue, "%s is a string", attr)
+		return "", wrong(invalidValue, "%s must be a string", attr)
 	}
 	return s, nil
 }
@@ -86,7 +86,7 @@ func flag(attr string, v any) (bool, error) {
 			return strings.EqualFold(v, "true"), nil
 		}
 	}
-	return false, wrong(invalidValue, "%s is true or false", attr)
+	return false, wrong(invalidValue, "%s must be true or false", attr)
 }
 
 // operation is one operation of a PATCH (RFC 7644 §3.5.2).
@@ -104,7 +104,7 @@ func readOperations(w http.ResponseWriter, r *request) ([]operation, error) {
 	}
 	list, ok := member(body, "Operations").([]any)
 	if !ok || len(list) == 0 {
-		return nil, wrong(invalidSyntax, "Operations is a list of at least one operation")
+		return nil, wrong(invalidSyntax, "Operations must be a list of at least one operation")
 	}
 	operations := make([]operation, len(list))
 	for i, item := range list {
@@ -118,13 +118,13 @@ func readOperations(w http.ResponseWriter, r *request) ([]operation, error) {
 func readOperation(item any) (o operation, err error) {
 	members, ok := item.(object)
 	if !ok {
-		return o, wrong(invalidSyntax, "an operation is an object")
+		return o, wrong(invalidSyntax, "an operation must be an object")
 	}
 	name, _ := member(members, "op").(string)
 	switch o.op = strings.ToLower(name); o.op {
 	case "add", "replace", "remove":
 	default:
-		return o, wrong(invalidSyntax, "op is add, replace or remove")
+		return o, wrong(invalidSyntax, "op must be add, replace or remove")
 	}
 	o.value = member(members, "value")
 	switch named := member(members, "path").(type) {
@@ -140,13 +140,13 @@ func readOperation(item any) (o operation, err error) {
 		o.path = &p
 		return o, nil
 	default:
-		return o, wrong(invalidPath, "path is a string")
+		return o, wrong(invalidPath, "path must be a string")
 	}
 	switch _, isObject := o.value.(object); {
 	case o.op == "remove":
 		return o, wrong(noTarget, "remove needs a path")
 	case !isObject:
-		return o, wrong(invalidValue, "without a path the value is an object with attributes")
+		return o, wrong(invalidValue, "without a path the value must be an object with attributes")
 	}
 	return o, nil
 }

@@ -18,15 +18,15 @@ type draft struct {
 	email                  string
 	person                 records.Person
 	active                 *bool // nil: not said
-	password               bool  // one is said
+	password               bool  // the request has one
 }
 
-// scope says whether a request says everything of a user.
+// scope says whether a request describes all of a user.
 type scope bool
 
 const (
-	whole  scope = true  // what it doesn't say, the user doesn't have
-	partly scope = false // what it doesn't say stays
+	whole  scope = true  // what it leaves out is removed
+	partly scope = false // what it leaves out stays
 )
 
 func draftOf(u records.OwnedUser) draft {
@@ -62,7 +62,7 @@ func (d *draft) name(s scope) string {
 // believe that it was changed.
 func (d *draft) refusePassword() error {
 	if d.password {
-		return wrong(mutability, "a password can't be set by SCIM: people sign in where they are maintained, or set one here")
+		return wrong(mutability, "a password can't be set with SCIM: people sign in at the system that maintains them, or set a password here")
 	}
 	return nil
 }
@@ -87,8 +87,8 @@ func (d *draft) carryOut(o operation) error {
 	return err
 }
 
-// setAll sets the attributes of an object. Those that aren't kept are ignored, and so are
-// those that can't be changed. The name of a member may be a path.
+// setAll sets the attributes of an object. It ignores those that aren't stored or can't be
+// changed. The name of a member may be a path.
 func (d *draft) setAll(o object) error {
 	for _, name := range slices.Sorted(maps.Keys(o)) {
 		v := o[name]
@@ -103,19 +103,19 @@ func (d *draft) setAll(o object) error {
 	return nil
 }
 
-// readOnly reports whether an attribute is ours to say.
+// readOnly reports whether only bearerd sets an attribute.
 func readOnly(attr string) bool {
 	return slices.Contains([]string{"id", "meta", "schemas", "groups"}, attr)
 }
 
-// unkept are the attributes of RFC 7643 §4.1 that bearerd keeps nothing of.
+// unkept are the attributes of RFC 7643 §4.1 that bearerd doesn't store.
 var unkept = []string{
 	"nickname", "profileurl", "title", "usertype", "preferredlanguage", "locale", "timezone", "phonenumbers", "ims",
 	"photos", "addresses", "entitlements", "roles", "x509certificates",
 }
 
-// set sets an attribute, and reports whether there is one of that name. More is set where
-// a value is added to those that there are.
+// set sets an attribute, and reports whether there is one of that name. With more, the value is
+// added to those that are there.
 func (d *draft) set(p path, v any, more bool) (known bool, err error) {
 	switch p.attr {
 	case "username":
@@ -146,7 +146,7 @@ func (d *draft) setName(part string, v any) (err error) {
 	case "":
 		parts, ok := v.(object)
 		if !ok {
-			return wrong(invalidValue, "name is an object")
+			return wrong(invalidValue, "name must be an object")
 		}
 		for part, v := range parts {
 			if v == nil || part == "" {
@@ -166,9 +166,8 @@ func (d *draft) setName(part string, v any) (err error) {
 	return err
 }
 
-// setEmails sets the one address that is kept: of several the primary one, else one for
-// work, else the first. What is said of an address of another type than the one that is
-// kept is ignored.
+// setEmails sets the one address that is stored: the primary one, otherwise one for work,
+// otherwise the first. A change of an address of another type than the stored one is ignored.
 func (d *draft) setEmails(p path, v any, more bool) error {
 	if p.filtered {
 		if d.email != "" && !d.keeps(p) {
@@ -206,7 +205,7 @@ func (d *draft) setEmails(p path, v any, more bool) error {
 	return nil
 }
 
-// keeps reports whether a filter names the address that is kept.
+// keeps reports whether a filter names the address that is stored.
 func (d *draft) keeps(p path) bool {
 	switch p.where {
 	case "type":
@@ -263,11 +262,11 @@ func readEmail(item any) (e email, err error) {
 	return e, err
 }
 
-// remove takes an attribute away.
+// remove removes an attribute.
 func (d *draft) remove(p path) error {
 	switch p.attr {
 	case "username", "active":
-		return wrong(mutability, "%s can't be taken away", p.attr)
+		return wrong(mutability, "%s can't be removed", p.attr)
 	case "externalid":
 		d.externalID = ""
 	case "displayname":

@@ -15,7 +15,7 @@ type path struct {
 	attr, sub    string
 	filtered     bool
 	where, value string // of the filter
-	extension    bool   // it is an attribute of an extension, of which nothing is kept
+	extension    bool   // it is an attribute of an extension; these aren't stored
 }
 
 // comparison is one attribute that must have a value.
@@ -61,12 +61,12 @@ func parseFilter(s string) ([]comparison, error) {
 			return all, nil
 		}
 		if !x.word("and") || !x.space() {
-			return nil, x.wrong("comparisons by eq are joined by and")
+			return nil, x.wrong("comparisons with eq must be joined by and")
 		}
 	}
 }
 
-// expression is what is left to read of a path or a filter.
+// expression is the unread rest of a path or a filter.
 type expression struct {
 	rest string
 	kind scimType // of what is wrong with it
@@ -76,7 +76,7 @@ func (x *expression) wrong(format string, args ...any) error { return wrong(x.ki
 
 func (x *expression) end() error {
 	if x.rest != "" {
-		return x.wrong("there is something behind the path")
+		return x.wrong("there is something after the path")
 	}
 	return nil
 }
@@ -134,7 +134,7 @@ func (x *expression) path() (p path, err error) {
 		}
 		x.space()
 		if !x.take("]") {
-			return p, x.wrong("a filter in brackets is one comparison by eq")
+			return p, x.wrong("a filter in brackets must be one comparison with eq")
 		}
 	}
 	if x.take(".") {
@@ -182,7 +182,7 @@ func (x *expression) name() (string, error) {
 // equals reads `eq` and a value: a string of JSON, or true or false.
 func (x *expression) equals() (string, error) {
 	if !x.word("eq") || !x.space() {
-		return "", x.wrong("of the operators only eq is known")
+		return "", x.wrong("eq is the only known operator")
 	}
 	for _, word := range []string{"true", "false"} {
 		if rest, ok := strings.CutPrefix(x.rest, word); ok {
@@ -191,7 +191,7 @@ func (x *expression) equals() (string, error) {
 		}
 	}
 	if !strings.HasPrefix(x.rest, `"`) {
-		return "", x.wrong("what eq compares with is a string")
+		return "", x.wrong("eq needs a string in quotes")
 	}
 	end := 1
 	for end < len(x.rest) && x.rest[end] != '"' {

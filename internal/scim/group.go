@@ -73,7 +73,7 @@ func (e *Edge) listGroups(w http.ResponseWriter, r *request) error {
 	case err != nil:
 		return err
 	case q.Member != "" && q.ID == "":
-		return wrong(invalidFilter, "members are compared together with the id of a group")
+		return wrong(invalidFilter, "members can be compared only together with the id of a group")
 	}
 	q.Members = members
 	found, err := e.Directory.ProvisionedGroups(r.Context(), r.caller, q)
@@ -117,7 +117,7 @@ func (e *Edge) createGroup(w http.ResponseWriter, r *request) error {
 	return e.writeGroup(w, http.StatusCreated, g, true)
 }
 
-// readWholeGroup reads a group of which everything is said, the external id aside.
+// readWholeGroup reads a complete description of a group; only the external id may be missing.
 func readWholeGroup(w http.ResponseWriter, r *request) (said provisioning.ProvidedGroup, err error) {
 	body, err := readObject(w, r)
 	if err != nil {
@@ -180,7 +180,7 @@ func (e *Edge) removeGroup(w http.ResponseWriter, r *request) error {
 	return nil
 }
 
-// setGroup sets the attributes of an object. Members are put in or replace those who are
+// setGroup sets the attributes of an object. Members are added to, or replace, those that are
 // there.
 func setGroup(said *provisioning.ProvidedGroup, o object, members provisioning.MemberChangeKind) (err error) {
 	if v := groupAttribute(o, "displayName"); v != nil {
@@ -248,20 +248,20 @@ func carryOut(said *provisioning.ProvidedGroup, o operation) error {
 	case o.op != "remove" && o.value != nil:
 		return setGroup(said, object{attr: o.value}, members)
 	case attr == "displayname":
-		return wrong(mutability, "displayName can't be taken away")
+		return wrong(mutability, "displayName can't be removed")
 	}
 	said.ExternalID = new("")
 	return nil
 }
 
-// changeMembers reads an operation on members: of those in its value or, with a filter, of
-// the one whom that names. To remove members without either removes all.
+// changeMembers reads an operation on members: on those in its value or, with a filter, on the
+// one that the filter names. Removing members without either removes all.
 func changeMembers(said *provisioning.ProvidedGroup, o operation, kind provisioning.MemberChangeKind) error {
 	c := provisioning.MemberChange{Kind: kind}
 	var err error
 	switch p := o.path; {
 	case p.filtered && (p.where != "value" || o.op == "replace" || p.sub != "" && p.sub != "value"):
-		return wrong(invalidPath, "members are named by value, to add or remove them")
+		return wrong(invalidPath, "to add or remove members, name them by value")
 	case p.filtered:
 		c.Users = []string{p.value}
 	case p.sub != "" && p.sub != "value":

@@ -1,10 +1,10 @@
 // Package scim serves SCIM 2.0 (RFC 7643, RFC 7644) at /scim/v2: a system that maintains
 // people, such as Microsoft Entra ID or Okta, creates, changes, disables and removes users
-// here, and says who is in which group.
+// here, and sets who is in which group.
 //
 // The caller is a client or a user with the scope scim, and owns what it creates. It sees
-// and changes nothing else: package directory decides that. This package translates. It
-// reads strictly what decides something, and leniently what real clients are known to send:
+// and changes nothing else: package provisioning decides that. This package translates. It is
+// strict in reading what decides something, and lenient with what real clients are known to send:
 // booleans as strings, operations in capitals, paths with filters, operations without a
 // path, values in a list of one. Attributes that bearerd doesn't keep are ignored.
 //
@@ -27,7 +27,7 @@ import (
 	"github.com/bearerd/bearerd/internal/signin"
 )
 
-// base is where the endpoints stand, beneath the issuer's path.
+// base is the path of the endpoints, under the issuer's path.
 const base = "/scim/v2"
 
 // Edge serves the endpoints. All fields must be set.
@@ -113,8 +113,8 @@ func (e *Edge) Paths() []string {
 
 var errNothing = fault.New(fault.NotFound, "there is nothing at this path")
 
-// serve finds out who asks and whether they may, before anything else of the request is
-// judged.
+// serve identifies the caller and checks whether it may, before it looks at anything else in the
+// request.
 func (e *Edge) serve(one endpoint, w http.ResponseWriter, r *http.Request) error {
 	c, err := e.identify(r)
 	if err != nil {

@@ -51,7 +51,7 @@ func (m *Metrics) watch(n Node, streams func() int) error {
 			value: func() float64 { return asNumber(n.Status().OverBudget) },
 		},
 		{
-			name: "revocation_streams", help: "Subscribers that follow the revocation log from outside.",
+			name: "revocation_streams", help: "External subscribers that follow the revocation log.",
 			value: func() float64 { return float64(streams()) },
 		},
 		{
@@ -108,11 +108,11 @@ func (m *Metrics) CountVerifiers(status func() confirming.Status) error {
 		labels := prometheus.Labels{"kind": kind.name}
 		for _, g := range []reading{
 			{
-				name: "verifiers", help: "Verifiers outside that are registered here and confirm.",
+				name: "verifiers", help: "External verifiers that are registered with this node and confirm what they apply.",
 				value: func() float64 { return float64(kind.of(status()).Count) }, labels: labels,
 			},
 			{
-				name: "verifiers_behind", help: "Of these, those that have not confirmed all that this node has applied.",
+				name: "verifiers_behind", help: "External verifiers that have not yet confirmed everything that this node has applied.",
 				value: func() float64 { return float64(kind.of(status()).Behind) }, labels: labels,
 			},
 		} {
@@ -128,7 +128,7 @@ func (m *Metrics) CountVerifiers(status func() confirming.Status) error {
 		"refused":   func(c confirming.Counts) uint64 { return c.Refused },
 	} {
 		opts := prometheus.CounterOpts{
-			Name: "bearerd_confirmations_total", Help: "Confirmations of verifiers outside, by what became of them.",
+			Name: "bearerd_confirmations_total", Help: "Confirmations of external verifiers, by outcome.",
 			ConstLabels: prometheus.Labels{"outcome": outcome},
 		}
 		if err := m.add(prometheus.NewCounterFunc(opts, func() float64 { return float64(of(status().Counts)) })); err != nil {
@@ -136,7 +136,7 @@ func (m *Metrics) CountVerifiers(status func() confirming.Status) error {
 		}
 	}
 	return m.add(prometheus.NewCounterFunc(prometheus.CounterOpts{
-		Name: "bearerd_verifiers_ended_total", Help: "Verifiers that were ended because they confirmed too late.",
+		Name: "bearerd_verifiers_ended_total", Help: "External verifiers that this node ended because they confirmed too late.",
 	}, func() float64 { return float64(status().Ended) }))
 }
 

@@ -64,7 +64,7 @@ func NewMetrics() *Metrics {
 	m := &Metrics{registry: prometheus.NewRegistry(), logins: map[string]prometheus.Counter{}}
 	m.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	issued := m.counters("tokens_issued_total", "Tokens issued.", "kind")
-	verified := m.counters("tokens_verified_total", "Tokens found good.", "kind")
+	verified := m.counters("tokens_verified_total", "Tokens found valid.", "kind")
 	for k := range m.issued {
 		m.issued[k] = issued.WithLabelValues(token.Kind(k).String())
 		m.verified[k] = verified.WithLabelValues(token.Kind(k).String())

@@ -1,12 +1,12 @@
-// Package uses notes in memory what stored tokens are used for, so that a token that may do
-// more than it needs can be replaced by a smaller one. It decides what may be noted of a
-// request: where it went, by a configured route or a plain word, whether its method changes
-// anything, which scope was asked for, and which collection; never a path, an id or a
-// value.
+// Package uses records in memory what stored tokens are used for, so that a token that can do
+// more than it needs can be replaced by a smaller one. It decides what may be recorded about a
+// request: where it went, as a configured route or a plain word; whether its method changes
+// anything; which scope was required; and which collection. Paths, ids and values are never
+// recorded.
 //
-// Noting takes no lock and allocates nothing once a token was used in the same way before:
-// the lines of a token hang on what is kept of it in memory, and a use adds to a counter.
-// The owner of a [Book] takes what was counted from time to time and has it stored.
+// Recording takes no lock and allocates nothing if the token was used in the same way before:
+// the lines of a token are kept with the facts about it in memory, and a use increments a
+// counter. The owner of a [Book] takes the counts from time to time and stores them.
 package uses
 
 import (
@@ -25,26 +25,26 @@ import (
 const (
 	Kept     = 90 * 24 * time.Hour // how long a line is kept after its last use
 	MaxLines = 64                  // of a token
-	// maxPlaces is how many lines of a token name a place each. Further ones are noted under
+	// maxPlaces is how many lines of a token name a place. Further places are recorded as
 	// Elsewhere, so that no scope is lost.
 	maxPlaces = 48
 
 	maxNoted = 20_000            // lines in memory
-	idle     = 3                 // takes without a use, after which a line leaves memory
-	closed   = math.MinInt64 / 2 // the count of a line that has left
+	idle     = 3                 // calls of Take without a use, after which a line leaves memory
+	closed   = math.MinInt64 / 2 // the count of a line that has left memory
 
 	maxRoute = 28 // bytes
 	maxScope = 24 // bytes
 )
 
-// Routes that are no path of an application.
+// Routes that aren't paths of an application.
 const (
 	Own           = "bearerd"       // bearerd's own endpoints
-	Introspection = "introspection" // a resource server asked about the token; what for is not known
-	Elsewhere     = "*"             // a path whose first segment is no plain word, or one too many
+	Introspection = "introspection" // a resource server asked about the token, for an unknown purpose
+	Elsewhere     = "*"             // a path whose first segment isn't a plain word, or one place too many
 )
 
-// NoCollection stands for a request that is about no collection.
+// NoCollection is the collection of a request that is about none.
 const NoCollection = -1
 
 // Place is where a request goes, and whether its method changes anything there.
@@ -57,7 +57,7 @@ type Place struct {
 type Use struct {
 	Place
 
-	Scope      string // one scope that was asked for; "": none
+	Scope      string // one scope that was required; "": none
 	Collection int64  // NoCollection: none
 }
 
@@ -71,7 +71,7 @@ func IDOf(text string) (ID, bool) {
 		return id, false
 	}
 	n, err := hex.Decode(id[:], []byte(text[:8]+text[9:13]+text[14:18]+text[19:23]+text[24:]))
-	return id, err == nil && n == len(id) && id.String() == text // in its one spelling
+	return id, err == nil && n == len(id) && id.String() == text // canonical
 }
 
 // String returns the id as text.
@@ -84,7 +84,7 @@ func (id ID) String() string {
 type Noted struct {
 	Use
 
-	IDs         []ID // the token, and those that it was made from
+	IDs         []ID // the token, and those from which it was issued
 	First, Last time.Time
 	Count       int64
 }
@@ -128,8 +128,8 @@ type Book struct {
 	open []*line
 }
 
-// Note counts a use of a token; ids returns the token and what it was made from, and is
-// called only for a way that is new.
+// Note counts a use of a token. ids returns the token and those from which it was issued; it is
+// called only if the token wasn't used in this way before.
 func (b *Book) Note(l *Lines, u Use, now time.Time, ids func() []ID) {
 	one := l.find(&u)
 	for {
@@ -166,7 +166,7 @@ func (b *Book) add(l *Lines, u Use, now time.Time, ids func() []ID) *line {
 	if len(list) >= MaxLines || len(b.open) >= maxNoted {
 		return nil
 	}
-	u.Route, u.Scope = strings.Clone(u.Route), strings.Clone(u.Scope) // not a part of a request
+	u.Route, u.Scope = strings.Clone(u.Route), strings.Clone(u.Scope) // so that the request's memory isn't kept
 	one := &line{use: u, first: now, ids: ids(), lines: l}
 	if len(one.ids) == 0 {
 		return nil
@@ -219,14 +219,14 @@ func (l *Lines) drop(gone *line) {
 	l.list.Store(&list)
 }
 
-// Route returns what is noted of a configured path, or of the name of a requirement.
+// Route returns what is recorded for a configured path, or for the name of a requirement.
 func Route(configured string) string { return short(configured, maxRoute) }
 
-// ShortScope returns what is noted of a scope: the name, or of a long one its beginning and
-// a checksum.
+// ShortScope returns what is recorded for a scope: its name, or for a long name its beginning
+// and a checksum.
 func ShortScope(name string) string { return short(name, maxScope) }
 
-// short returns a text of at most so many bytes, which another text hardly has too.
+// short returns a text of at most max bytes; it is unlikely to be the same for two texts.
 func short(text string, most int) string {
 	if len(text) <= most {
 		return text
@@ -238,12 +238,12 @@ func short(text string, most int) string {
 const (
 	maxWord   = 27 // bytes of a segment
 	maxDigits = 2
-	maxRun    = 16 // letters without anything between
-	maxMixed  = 12 // bytes, where capitals stand after small letters
+	maxRun    = 16 // letters in a row
+	maxMixed  = 12 // bytes, if capitals follow small letters
 )
 
-// Segment returns what is noted of a request's path: its first segment, with the slash
-// before, if that is a plain word; Elsewhere otherwise. A plain word has at most 27 ASCII
+// Segment returns what is recorded for a request's path: its first segment, with the slash
+// before it, if that is a plain word; otherwise Elsewhere. A plain word has at most 27 ASCII
 // letters, digits, and - _ . between, begins with a letter, has at most two digits, each at
 // the end of what it numbers, no more than 16 letters in a row, and capitals after small letters in
 // short words alone (WebDAV): no id, digest or token is one.

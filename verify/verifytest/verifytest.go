@@ -34,7 +34,7 @@ import (
 const (
 	Audience     = "https://api.example.org"
 	ClientID     = "api"
-	ClientSecret = "a client's secret, for tests only" //nolint:gosec // it opens nothing
+	ClientSecret = "a client's secret, for tests only" //nolint:gosec // it gives access to nothing
 )
 
 // MaxStaleness is the issuer's max_staleness.
@@ -189,7 +189,7 @@ func (i *Issuer) APIToken(c Claims) string {
 	return secret.Reveal()
 }
 
-// ImportedToken makes a value of another system a token, as an import does. A verifier
+// ImportedToken makes a value from another system a valid token, as an import does. A verifier
 // needs its shape (verify.Config.ForeignTokens).
 func (i *Issuer) ImportedToken(value string, c Claims) {
 	i.tb.Helper()
@@ -250,13 +250,13 @@ func (i *Issuer) Revoke(tokenOrID string) {
 	i.append(revocation.Token, id)
 }
 
-// RevokeAll revokes all present tokens of a subject. Later ones are valid.
+// RevokeAll revokes all existing tokens of a subject. Later ones are valid.
 func (i *Issuer) RevokeAll(subject string) {
 	i.tb.Helper()
 	i.append(revocation.Subject, subject)
 }
 
-// RevokeClient revokes all present tokens of a client. Later ones are valid.
+// RevokeClient revokes all existing tokens of a client. Later ones are valid.
 func (i *Issuer) RevokeClient(client string) {
 	i.tb.Helper()
 	i.append(revocation.Client, client)
@@ -272,7 +272,7 @@ func (i *Issuer) SetAccess(subject string, collection int64, has bool) {
 	i.append(revocation.Access, subject)
 }
 
-// RotateKey makes a new key sign. What the previous one signed stays valid.
+// RotateKey makes a new key sign. Tokens that the previous key signed stay valid.
 func (i *Issuer) RotateKey() {
 	i.tb.Helper()
 	i.mu.Lock()
@@ -282,7 +282,7 @@ func (i *Issuer) RotateKey() {
 	i.showKey()
 }
 
-// RetireKey revokes the signing key with all that it signed; a new one signs.
+// RetireKey revokes the signing key and every token that it signed; a new key signs.
 func (i *Issuer) RetireKey() {
 	i.tb.Helper()
 	i.mu.Lock()
@@ -294,8 +294,8 @@ func (i *Issuer) RetireKey() {
 	i.showKey()
 }
 
-// showKey waits until the verifiers know the present signing key, which they fetch at
-// most once a second.
+// showKey waits until the verifiers know the current signing key, which they fetch at most once
+// a second.
 func (i *Issuer) showKey() {
 	i.tb.Helper()
 	probe := i.Token(Claims{})

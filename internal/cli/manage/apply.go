@@ -120,8 +120,8 @@ func inWords(d apply.Applied) string {
 	if verb == "remove" {
 		verb = "delete" // as the command is called
 	}
-	if noun == "user" && verb == "rename" {
-		return "rename user to " + d.Target
+	if verb == "rename" || d.Action == audit.CollectionUpdate {
+		return "rename " + noun + " " + d.Was + " to " + d.Target
 	}
 	if noun == "user" && verb == "password" {
 		return "change the password of user " + d.Target

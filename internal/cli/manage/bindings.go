@@ -24,7 +24,7 @@ type bindings struct{ *local.Database }
 func (p bindings) group() *cobra.Command {
 	return cli.Group("binding", "List, create and delete bindings",
 		`List, create and delete bindings. A binding grants a user or a group a role or a
-permission at a path, and at everything beneath it.`,
+permission at a path, and at everything under it.`,
 		p.list(), p.show(), p.create(), p.delete())
 }
 
@@ -122,7 +122,7 @@ func (p bindings) create() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "create --user USER|--group GROUP --role ROLE|--permission \"ACTION PATH\"",
 		Short: "Grant a user or a group a role or a permission",
-		Long: `Grant a user or a group a role or a permission at a path, and at everything beneath
+		Long: `Grant a user or a group a role or a permission at a path, and at everything under
 it. The id of the binding is printed to standard output.`,
 		Example: `  bearerd binding create --user spadmin --role collection-admin --path /collections/4
   bearerd binding create --group curators --permission "access /collections/4"

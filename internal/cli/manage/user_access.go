@@ -24,7 +24,7 @@ func (p users) access() *cobra.Command {
 
 With --action and --path, show whether the user may do that action there, and why;
 the exit code is 3 when they may not.
-With --remove, remove every direct binding of the user at and beneath that path,
+With --remove, remove every direct binding of the user at and under that path,
 including those with a role, and show what still grants access there: a group, or a
 binding at a wider path.`,
 		Example: `  bearerd user access spadmin
@@ -47,7 +47,7 @@ binding at a wider path.`,
 					p.Say("removed %s", local.DescribeBinding(b))
 				}
 				if len(removed) == 0 {
-					p.Say("%s has no direct binding at or beneath %s", ref, at)
+					p.Say("%s has no direct binding at or under %s", ref, at)
 				}
 				for _, b := range remaining {
 					p.Say("still granted: %s", local.DescribeBinding(b))
@@ -77,7 +77,7 @@ binding at a wider path.`,
 	})
 	cmd.Flags().StringVar(&action, "action", "", "the `ACTION` to check")
 	cmd.Flags().StringVar(&path, "path", "", "the `PATH` to check it at")
-	cmd.Flags().StringVar(&remove, "remove", "", "remove access at and beneath this `PATH`")
+	cmd.Flags().StringVar(&remove, "remove", "", "remove access at and under this `PATH`")
 	cli.Together(cmd, "action", "path")
 	cli.Exclusive(cmd, "action", "remove")
 	local.WaitFlag(cmd)

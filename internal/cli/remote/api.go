@@ -37,7 +37,7 @@ func (p commands) apiCommand() *cobra.Command {
 		Use:   "api PATH",
 		Short: "Send a request with the token of a login",
 		Long: `Send a request to the server that you are logged in at, with your token, and print
-the answer. PATH begins with a slash, or is beneath the management API
+the answer. PATH begins with a slash, or is under the management API
 (/auth/api/v1/).
 
 The method is GET, or POST where there are fields or an input. Fields are the

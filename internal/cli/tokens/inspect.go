@@ -103,7 +103,7 @@ func (p commands) showInspection(in inspection) error {
 			cli.Fields(w,
 				"id", in.Token.ID, "kind", in.Token.Kind, "name", in.Token.Name, "subject", in.Token.Subject, "username", in.Token.Username,
 				"client", in.Token.ClientID, "audience", strings.Join(in.Token.Audience, " "), "scope", strings.Join(in.Token.Scope, " "),
-				"collection", collectionText(in.Token.Collection), "networks", strings.Join(in.Token.Networks, " "), "made from", strings.Join(in.Token.Chain, " "), "actors", strings.Join(in.Token.Actors, " "),
+				"collection", collectionText(in.Token.Collection), "networks", strings.Join(in.Token.Networks, " "), "created from", strings.Join(in.Token.Chain, " "), "actors", strings.Join(in.Token.Actors, " "),
 				"issued", issued, "expires", expires, "decided as of", strconv.FormatInt(in.Token.Seq, 10), "signed by", in.Token.KID)
 		}
 		if u := in.Unverified; u != nil {

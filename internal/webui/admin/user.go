@@ -134,7 +134,7 @@ func (p *userPage) formsOfUser() map[string]kit.Action {
 		"password-link": {Do: p.createPasswordLink},
 		"link":          {Do: p.linkUser, Fields: kit.FieldsNamed("source", "external_id")},
 		"unlink": {Do: p.unlinkUser, Ask: kit.Asks("external_id", "Remove the link to NAME?", "Remove it",
-			"This account can't sign in as the user any more, and the sessions that began by its source are ended.")},
+			"This account can't sign in as the user any more, and the sessions that began with its source are ended.")},
 		"disable": {Do: p.setDisabled(true), Ask: p.askAbout("Disable NAME?", "Disable",
 			"All their tokens and sessions are revoked at once, and they get no new ones until they are enabled again.")},
 		"enable": {Do: p.setDisabled(false)},

@@ -19,8 +19,8 @@ import (
 	"github.com/chromedp/chromedp"
 )
 
-// patience is how long one step may take, on a slow machine that does much else.
-const patience = 45 * time.Second
+// stepTimeout is how long one step may take on a slow, busy machine.
+const stepTimeout = 45 * time.Second
 
 // tab is a page of the browser, with cookies of its own.
 type tab struct {
@@ -135,7 +135,7 @@ func (b *tab) do(steps ...chromedp.Action[chromedp.Void]) {
 // get runs a step and returns its value.
 func get[T any](b *tab, step chromedp.Action[T]) T {
 	b.t.Helper()
-	ctx, cancel := context.WithTimeout(b.ctx, patience)
+	ctx, cancel := context.WithTimeout(b.ctx, stepTimeout)
 	defer cancel()
 	value, err := chromedp.Run(ctx, step)
 	if err != nil {
@@ -201,7 +201,7 @@ func (b *tab) follow(name string) int64 {
 // leave does what leads to another page, and returns the status of that.
 func (b *tab) leave(steps ...chromedp.Action[chromedp.Void]) int64 {
 	b.t.Helper()
-	ctx, cancel := context.WithTimeout(b.ctx, patience)
+	ctx, cancel := context.WithTimeout(b.ctx, stepTimeout)
 	defer cancel()
 	r, err := chromedp.RunResponse(ctx, steps...)
 	if err != nil {
@@ -334,7 +334,7 @@ func (b *tab) back() {
 // await waits until an expression of JavaScript is true, across pages.
 func (b *tab) await(expression string) {
 	b.t.Helper()
-	ctx, cancel := context.WithTimeout(b.ctx, patience)
+	ctx, cancel := context.WithTimeout(b.ctx, stepTimeout)
 	defer cancel()
 	for {
 		met, err := chromedp.Run(ctx, chromedp.Evaluate[bool](expression))
@@ -370,7 +370,7 @@ func (b *tab) asked() []string {
 // expression of JavaScript.
 func (b *tab) reload(until string) {
 	b.t.Helper()
-	end := time.Now().Add(patience)
+	end := time.Now().Add(stepTimeout)
 	for !eval[bool](b, until) {
 		if time.Now().After(end) {
 			b.t.Fatalf("%s doesn't come true on\n%s", until, b.look())

@@ -55,7 +55,7 @@ func curl(t *testing.T, value string) string {
 // first used, since verifying itself writes nothing.
 func dies(t *testing.T, value string) {
 	t.Helper()
-	end := time.Now().Add(patience)
+	end := time.Now().Add(stepTimeout)
 	for curl(t, value) != "401" {
 		if time.Now().After(end) {
 			t.Fatal("the old value lives on after the new one was used")
@@ -65,7 +65,7 @@ func dies(t *testing.T, value string) {
 
 func shell(t *testing.T, line string) string {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	ctx, cancel := context.WithTimeout(t.Context(), stepTimeout)
 	defer cancel()
 	out, err := exec.CommandContext(ctx, "sh", "-c", line).CombinedOutput()
 	if err != nil {

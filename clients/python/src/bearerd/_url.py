@@ -6,13 +6,13 @@ import urllib.parse
 
 
 def check_url(url: str, allow_http: bool = False) -> None:
-    """Raises ValueError for a URL that is neither https nor http of the loopback."""
+    """Raises ValueError for a URL that is neither https nor http on a loopback address."""
     at = urllib.parse.urlsplit(url)
     loopback = at.hostname in ("localhost", "127.0.0.1", "::1")
     if not at.netloc or at.username is not None or not (
         at.scheme == "https" or at.scheme == "http" and (loopback or allow_http)
     ):
-        raise ValueError(f"{url!r} is no https URL (http is for loopback, or with allow_http)")
+        raise ValueError(f"{url!r} is not an https URL (http is only for loopback, or with allow_http)")
 
 
 def origin_of(url: str) -> str:

@@ -1,4 +1,4 @@
-"""ASGI 3: who a request is from, in ``scope["bearerd"]``."""
+"""ASGI 3: who sent a request, in ``scope["bearerd"]``."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class BearerdMiddleware:
     """Puts the Identity of a request or WebSocket, or None, into ``scope["bearerd"]``.
 
     The arguments are those of ``bearerd.wsgi.BearerdMiddleware``. A WebSocket whose
-    identity can't be relied on is closed with code 1008 before it is accepted.
+    identity can't be trusted is closed with code 1008 before it is accepted.
     """
 
     def __init__(
@@ -47,12 +47,12 @@ class BearerdMiddleware:
         def get(name: str) -> str:
             values = headers.get(name.lower(), [])
             if len(values) > 1:
-                raise Untrusted(f"{name} stands twice")
+                raise Untrusted(f"{name} is repeated")
             return values[0].decode("latin-1") if values else ""
 
         if self.reader is None:
             return identify(get, None, self.audience)
-        # Keys may have to be read: not in the event loop.
+        # It may have to read keys, which must not block the event loop.
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(None, identify, get, self.reader, self.audience)
 

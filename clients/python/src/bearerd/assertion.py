@@ -1,4 +1,4 @@
-"""The assertion: a signed header that says whom a request is from.
+"""The assertion: a signed header that says who sent a request.
 
 ``Bearerd-Assertion`` is a JWT of type ``bearerd-assertion+jwt`` that lasts 30 seconds,
 signed with bearerd's key and meant for one application. It needs PyJWT.
@@ -14,8 +14,8 @@ from typing import Any, Callable, Optional
 
 from .identity import Identity, Untrusted
 
-# An unknown key id makes the JWK Set be read again: one second for each reading, and a few
-# at once, so that a key which is rotated right after a reading is known all the same.
+# For an unknown key id the JWK Set is read again, once a second, and a few times at once, so
+# that a key that is rotated right after a reading is found, too.
 _EVERY = 1.0
 _AT_ONCE = 4
 _KEYS_AGE = 300.0
@@ -41,18 +41,18 @@ class Reader:
         self._issuer = Issuer(issuer, None, tls=tls, allow_http=allow_http)
         self._audience, self._now = audience, now
         self._read_at = float("-inf")
-        self._paid_until = float("-inf")  # readings for unknown key ids are paid until then
+        self._paid_until = float("-inf")  # readings for unknown key ids are used up until then
         self._lock = threading.Lock()
 
     def __call__(self, raw: str) -> Identity:
-        """Returns whom an assertion names. Raises Untrusted."""
+        """Returns the identity that an assertion names. Raises Untrusted."""
         from .verify._strict import Malformed, decode_part, parse_object
         from .verify._token import MAX_TOKEN, key_id_of, split_jwt
 
         try:
             parts = split_jwt(raw) if len(raw) <= MAX_TOKEN and raw.isascii() else None
             if parts is None:
-                raise Malformed("no JWT")
+                raise Malformed("it is not a JWT")
             algorithm, type_, kid = key_id_of(parts[0])
             key = self._key(kid)
             signed = f"{parts[0]}.{parts[1]}".encode("ascii")

@@ -1,4 +1,4 @@
-"""Flask: who a request is from, in ``g.bearerd``, and the application's side of a sign-in source."""
+"""Flask: who sent a request, in ``g.bearerd``, and the application's side of a sign-in source."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Bearerd:
             self.init_app(app)
 
     def init_app(self, app: flask.Flask) -> None:
-        """Begins to identify the requests of an application."""
+        """Sets ``g.bearerd`` in each request of an application."""
         reader = assertion_reader(app.config.get("BEARERD_ISSUER", ""), app.config.get("BEARERD_ASSERTION", ""))
         audience = app.config.get("BEARERD_AUDIENCE", "")
         app.extensions["bearerd"] = self
@@ -50,12 +50,12 @@ class SignIn:
 
     ``SignIn(app)`` serves ``/bearerd-sign-in`` for an application with Flask-Login.
 
-    - ``person`` returns what an assertion says of a user: by default ``id`` as the subject, and
-      ``username``, ``name`` and ``email`` where the user has them.
+    - ``person`` returns what an assertion says about a user: by default ``id`` as the subject, and
+      ``username``, ``name`` and ``email`` if the user has them.
     - ``user`` returns the user who is signed in by the application's own session, or None.
-      By default that is Flask-Login's. It must not be whom bearerd says that the request
-      is from, or a token would become a session.
-    - ``login`` is the endpoint of the login page, which comes back to its argument ``next``.
+      By default that is Flask-Login's. It must not be the user that bearerd names,
+      or a token would become a session.
+    - ``login`` is the endpoint of the login page, which redirects to its argument ``next``.
       By default ``login_manager.login_view``.
     - ``authenticate`` takes a username and a password and returns the user, or None. With
       it ``/bearerd-check-password`` is served, for ``password_url`` of the source.
@@ -103,7 +103,7 @@ class SignIn:
         return _response(sign_in.answer(source, flask.request.args, person, self._login_page))
 
     def check_password(self) -> flask.Response:
-        """Answers bearerd's question whether a password is right."""
+        """Answers whether a password is right."""
         authenticate = self._authenticate
 
         def person(username: str, password: str) -> Optional[sign_in.Person]:
@@ -123,8 +123,8 @@ class SignIn:
 
 
 def person_of(user: Any) -> sign_in.Person:
-    """Returns what an assertion says of a user who has an ``id``. Not ``get_id()``: with
-    Flask-Login's alternative tokens that changes with the password."""
+    """Returns what an assertion says about a user who has an ``id``. It doesn't use ``get_id()``,
+    which changes with the password if Flask-Login's alternative tokens are used."""
     username, name, email = (str(getattr(user, part, "") or "") for part in ("username", "name", "email"))
     return sign_in.Person(str(user.id), username, name, email)
 
@@ -133,8 +133,8 @@ _SIGNED_IN = "bearerd_signed_in"
 
 
 def _note_sign_in(_: flask.Flask, user: Any, **__: Any) -> None:
-    """Remembers in the session when its user signed in, for bearerd's ``max_age``. A
-    "remember me" cookie is no sign-in, and the time of another user's doesn't count."""
+    """Records in the session when its user signed in, for bearerd's ``max_age``. A
+    "remember me" cookie is not a sign-in, and the time of another user doesn't count."""
     flask.session[_SIGNED_IN] = [str(user.get_id()), int(time.time())]
 
 
@@ -144,8 +144,8 @@ def _signed_in_at() -> Optional[float]:
 
 
 def _of_flask_login() -> Any:
-    """Returns the user of Flask-Login's session: not one whom a request_loader found, as
-    the one that knows bearerd's users does."""
+    """Returns the user of Flask-Login's session, not one that a request_loader found: that
+    may be one that loads the users that bearerd names."""
     from flask_login import current_user
 
     if current_user.is_anonymous or flask.session.get("_user_id") != str(current_user.get_id()):

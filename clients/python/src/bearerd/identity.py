@@ -1,8 +1,8 @@
-"""Whom a request is from, by what bearerd added to it.
+"""Who sent a request, from the headers that bearerd added to it.
 
-Identity headers are to be trusted only where every request comes through bearerd, or
-through a proxy that asks it and removes these headers from what clients send. The
-assertion, a signed header, is to be trusted wherever it comes from.
+Trust identity headers only if every request comes through bearerd, or through a proxy that
+asks it and removes these headers from what clients send. The assertion, a signed header, can
+be trusted wherever it comes from.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Callable, Optional, Protocol
 
 
 class Untrusted(Exception):
-    """What the request says of its sender can't be relied on; to be answered with 401."""
+    """What the request says about its sender can't be trusted; answer with 401."""
 
 
 class Forbidden(Exception):
@@ -21,11 +21,11 @@ class Forbidden(Exception):
 
 @dataclasses.dataclass(frozen=True)
 class Identity:
-    """Who a request is from.
+    """Who sent a request.
 
-    ``subject`` is the user's id, or the client's id where a client speaks for itself;
-    then ``username`` is empty. ``scope`` holds the token's scopes; a session has none
-    listed. ``collection`` is the collection that the token is bound to, or None.
+    ``subject`` is the user's id, or the client's id if a client acts for itself;
+    then ``username`` is empty. ``scope`` holds the token's scopes; for a session it is
+    empty. ``collection`` is the collection to which the token is limited, or None.
     """
 
     subject: str
@@ -61,18 +61,18 @@ class AssertionReader(Protocol):
 
 
 def plain_audience(audience: str) -> str:
-    """Returns an audience without the one slash at the end of a URL, which is nothing:
-    libraries that parse http://host make http://host/ of it."""
+    """Returns an audience without one slash at the end of a URL, which doesn't count:
+    libraries that parse http://host turn it into http://host/."""
     if audience.endswith("/") and "://" in audience and "?" not in audience and "#" not in audience:
         return audience[:-1]
     return audience
 
 
 def from_headers(get: Callable[[str], str]) -> Optional[Identity]:
-    """Returns whom the identity headers name, or None where they name nobody.
+    """Returns the sender that the identity headers name, or None if they name nobody.
 
     ``get`` returns a header's value as the server read it, in latin-1 (PEP 3333), and
-    "" where there is none. Raises Untrusted for what bearerd never sends.
+    "" if there is none. Raises Untrusted for values that bearerd never sends.
     """
     read = {name: _text(get(name), name) for name in HEADERS}
     subject, username = read["X-Bearerd-Subject"], read["Remote-User"]
@@ -97,11 +97,10 @@ def from_headers(get: Callable[[str], str]) -> Optional[Identity]:
 def identify(
     get: Callable[[str], str], assertion: Optional[AssertionReader], audience: str = ""
 ) -> Optional[Identity]:
-    """Returns whom a request is from, or None.
+    """Returns who sent a request, or None.
 
-    With a reader of assertions nothing but the assertion counts. Without one the
-    identity headers do; a token that they say is for other audiences than ``audience``
-    is Forbidden.
+    With a reader of assertions only the assertion counts, without one the identity
+    headers. Raises Forbidden if they say that the token is not for ``audience``.
     """
     if assertion is not None:
         raw = get(ASSERTION)
@@ -124,5 +123,5 @@ def _collection(value: str) -> Optional[int]:
     if not value:
         return None
     if not (value.isascii() and value.isdigit() and len(value) <= 19):
-        raise Untrusted("X-Bearerd-Collection is no number")
+        raise Untrusted("X-Bearerd-Collection isn't a number")
     return int(value)

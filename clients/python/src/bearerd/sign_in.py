@@ -3,14 +3,14 @@
 People sign in to bearerd with the application's own login: bearerd sends the browser to a
 page of the application, and the application answers with a form that posts an *assertion*
 to bearerd, a signed statement of who is signed in there. ``bearerd.django`` and
-``bearerd.flask`` have that page; here is what they share, for any other framework:
+``bearerd.flask`` have that page; this module has what they share, for any other framework:
 
-- ``Source``: what the application and bearerd have agreed on.
-- ``answer``: the whole page, by the query of the request and the person who is signed in.
-- ``check_password``: the answer to bearerd's question whether a password is right.
-- ``assertion``: the statement alone.
+- ``Source``: the configuration that the application and bearerd share.
+- ``answer``: the whole page, from the query of the request and the person who is signed in.
+- ``check_password``: the answer to bearerd's request to check a password.
+- ``assertion``: only the statement.
 
-Nothing but the standard library is needed.
+It needs only the standard library.
 """
 
 from __future__ import annotations
@@ -31,11 +31,11 @@ from typing import Any, Callable, Optional
 from ._url import check_url, origin_of
 
 TYPE = "bearerd-sign-in+jwt"
-LIFETIME = 60  # seconds that an assertion is good for, the most that bearerd takes
+LIFETIME = 60  # seconds for which an assertion is valid, the most that bearerd accepts
 MIN_SECRET = 32  # bytes
-MAX_BODY = 1 << 16  # bytes of a question about a password
-_CLOCKS = 60  # seconds that such a question may be old
-_JUST_NOW = 60  # seconds that a login at bearerd's wish may be old, however short max_age is
+MAX_BODY = 1 << 16  # bytes of a request to check a password
+_CLOCKS = 60  # seconds that such a request may be old
+_JUST_NOW = 60  # seconds that a login which bearerd asked for may be old, however short max_age is
 
 _REQUEST = re.compile(r"[A-Za-z0-9_-]{1,200}")
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,31}")
@@ -44,7 +44,7 @@ _SECONDS = re.compile(r"[0-9]{1,10}")
 
 @dataclasses.dataclass(frozen=True)
 class Source:
-    """What the application and bearerd have agreed on.
+    """The configuration that the application and bearerd share.
 
     ``issuer`` is bearerd's URL and ``name`` the source's name there. ``origin`` is the
     ``iss`` of the assertions: the origin of the source's ``url``, or its ``source_issuer``.
@@ -59,20 +59,20 @@ class Source:
     def __post_init__(self) -> None:
         check_url(self.issuer)
         if not _NAME.fullmatch(self.name):
-            raise ValueError(f"{self.name!r} is no name of a source")
+            raise ValueError(f"{self.name!r} is not a name of a source")
         if len(self.secret) < MIN_SECRET:
-            raise ValueError(f"the secret of the source {self.name} has less than {MIN_SECRET} bytes")
+            raise ValueError(f"the secret of the source {self.name} has fewer than {MIN_SECRET} bytes")
         if not self.origin:
             raise ValueError("the origin of the sign-in page is needed")
 
     @property
     def endpoint(self) -> str:
-        """Where assertions are posted to: by the settings alone, never by a request."""
+        """The URL to which assertions are posted: from the settings, never from a request."""
         return f"{self.issuer.rstrip('/')}/auth/sign-in/{self.name}"
 
 
 def read_secret(path: str) -> bytes:
-    """Returns the secret in a file: its bytes, one newline at the end aside, as bearerd reads it."""
+    """Returns the secret in a file: its bytes without one newline at the end, as bearerd reads it."""
     with open(path, "rb") as f:
         secret = f.read(1 << 16)
     return secret[:-1] if secret.endswith(b"\n") else secret
@@ -84,7 +84,7 @@ class Person:
 
     ``subject`` never changes and never becomes another person's: a primary key, not a name
     and not an email address. ``signed_in_at`` is when the person proved who they are, in
-    Unix seconds, or None where that isn't known.
+    Unix seconds, or None if that isn't known.
     """
 
     subject: str
@@ -105,9 +105,9 @@ class Answer:
 
 
 def assertion(source: Source, person: Person, request: str, now: Optional[float] = None) -> str:
-    """Returns the signed statement that a person is signed in, for one request of bearerd's."""
+    """Returns the signed statement that a person is signed in, for one request of bearerd."""
     if not _REQUEST.fullmatch(request):
-        raise ValueError("the request is none of bearerd's")
+        raise ValueError("the request is not from bearerd")
     if not person.subject:
         raise ValueError("a person without a subject")
     issued = int(time.time() if now is None else now)
@@ -132,10 +132,10 @@ def answer(
 ) -> Answer:
     """Answers a GET of the sign-in page.
 
-    ``query`` has bearerd's ``request`` and perhaps ``max_age``. ``person`` is who is signed in by
-    the application's own login: not by anything that bearerd said, or a token would become
-    a session. ``login`` returns the address of the application's login page, from which
-    the person comes back to the sign-in page with the query that ``login`` is called with.
+    ``query`` has bearerd's ``request`` and perhaps ``max_age``. ``person`` is who is signed in with
+    the application's own login, never the one that bearerd named, or a token would become
+    a session. ``login`` returns the URL of the application's login page, which must redirect
+    to the sign-in page with the query that ``login`` is called with.
     """
     now = time.time() if now is None else now
     asked = _asked(query)
@@ -148,7 +148,7 @@ def answer(
     to = login(urllib.parse.urlencode(back))
     if not again:
         return Answer(302, (("Location", to), ("Cache-Control", "no-store")))
-    # They come from the login page, which let them pass without asking: no loop.
+    # The login page redirected without asking for a login: this prevents a loop.
     if person is None:
         text = f'<p>You are not signed in here. <a href="{html.escape(to)}">Sign in</a>'
     else:
@@ -157,26 +157,26 @@ def answer(
 
 
 def inactive() -> Answer:
-    """Answers somebody whose account at the application is disabled."""
+    """Answers a person whose account at the application is disabled."""
     return page(403, "Not allowed", "<p>Your account here is disabled.")
 
 
 def _recent(person: Person, max_age: str, again: bool, now: float) -> bool:
-    """Reports whether a person signed in as recently as bearerd wants. bearerd judges by
-    the assertion's auth_time itself, and refuses where there is none; here it only saves a
-    way for nothing."""
+    """Reports whether a person signed in as recently as bearerd requires. bearerd checks
+    the assertion's auth_time itself, and refuses if there is none; checking here only saves a
+    useless redirect."""
     if not max_age:
         return True
     if person.signed_in_at is None:
-        return again  # the application doesn't know: asking a second time changes nothing
+        return again  # the application doesn't know; asking again would not help
     return now - person.signed_in_at <= (max(int(max_age), _JUST_NOW) if again else int(max_age))
 
 
 def _asked(query: Mapping[str, Any]) -> Optional[tuple[str, str, bool]]:
-    """Returns request, max_age and again; None where they are not what bearerd sends."""
+    """Returns request, max_age and again; None if they are not what bearerd sends."""
     request, max_age, again = (query.get(name, "") for name in ("request", "max_age", "again"))
     if not all(isinstance(value, str) for value in (request, max_age, again)):
-        return None  # some frameworks make a list of what stands twice
+        return None  # some frameworks return a list if a parameter is repeated
     if not _REQUEST.fullmatch(request) or max_age and not _SECONDS.fullmatch(max_age) or again not in ("", "1"):
         return None
     return request, max_age, again == "1"
@@ -184,9 +184,8 @@ def _asked(query: Mapping[str, Any]) -> Optional[tuple[str, str, bool]]:
 
 _SCRIPT = "document.forms[0].submit()"
 
-# A page that loads nothing and runs this script alone. It names no form-action: browsers
-# hold redirects after a form to it as well, and what follows a sign-in may be an OAuth
-# client anywhere. The page has one form, whose address is from the settings.
+# The page loads nothing and runs only this script. The policy has no form-action: browsers
+# apply it to redirects after a form, too, and a sign-in may end at an OAuth client anywhere. The page has one form, whose address is from the settings.
 _POLICY = "default-src 'none'; script-src 'sha256-{}'; img-src data:; base-uri 'none'; frame-ancestors 'none'".format(
     base64.b64encode(hashlib.sha256(_SCRIPT.encode()).digest()).decode()
 )
@@ -222,7 +221,7 @@ def page(status: int, title: str, body: str) -> Answer:
         ("Content-Type", "text/html; charset=utf-8"),
         ("Cache-Control", "no-store"),
         ("Content-Security-Policy", _POLICY),
-        # The browser names this origin to bearerd, and the query to nobody.
+        # The browser sends bearerd this origin, but sends nobody the query.
         ("Referrer-Policy", "strict-origin"),
         ("X-Content-Type-Options", "nosniff"),
     ), text.encode())
@@ -235,11 +234,11 @@ def check_password(
     authenticate: Callable[[str, str], Optional[Person]],
     now: Optional[float] = None,
 ) -> Answer:
-    """Answers bearerd's question whether a username and a password go together.
+    """Answers whether a username and a password are right.
 
     ``get`` returns a header's value, or "". ``authenticate`` returns the person, or None
-    where the password is wrong or the account disabled; it should take as long for a name
-    that nobody has. A question that bearerd didn't sign is answered with 403 without
+    if the password is wrong or the account disabled; it should take as long for an unknown
+    name. A request that bearerd didn't sign is answered with 403 without
     looking at it.
     """
     now = time.time() if now is None else now
@@ -256,8 +255,8 @@ def check_password(
     except (ValueError, KeyError, TypeError, RecursionError):
         return _problem(400, "JSON with username, password and request is needed.")
     if not _REQUEST.fullmatch(request):
-        return _problem(400, "The request is none of bearerd's.")
-    # Databases refuse NUL in a name with an error of their own.
+        return _problem(400, "The request is not from bearerd.")
+    # A NUL in a name would be an error of the database.
     person = None if "\0" in username + password else authenticate(username, password)
     if person is None:
         return _problem(401, "Wrong username or password.")
@@ -290,5 +289,5 @@ def _base64url(raw: bytes) -> str:
 
 def origin_for(configured: str, address: str) -> str:
     """Returns the ``iss`` of assertions: as configured, otherwise the origin of the address
-    that the sign-in page is asked at."""
+    at which the sign-in page is requested."""
     return configured or origin_of(address)

@@ -1,6 +1,6 @@
-"""The users that an application has vouched for, disabled at bearerd when they are
-disabled or gone at the application. ``bearerd.django`` does that by itself; here is what
-it is made of. Nothing but the standard library is needed.
+"""Disables users at bearerd who are disabled or deleted in the application.
+``bearerd.django`` does that by itself, with this module. It needs only the standard
+library.
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ class SyncError(Exception):
 class SourceUser:
     """A user at bearerd who is linked to an external id of the source.
 
-    ``owner`` is what created and maintains the user, the source itself or another; only the
-    owner disables.
+    ``owner`` is the source that created and maintains the user, this one or another. Only the
+    owner can disable the user.
     """
 
     external_id: str
@@ -67,29 +67,29 @@ class SourceUsers:
             query = {"limit": str(_PAGE), **({"cursor": cursor} if cursor else {})}
             status, answer = self._call("GET", f"{self._path()}?{urllib.parse.urlencode(query)}")
             if status != 200:
-                raise SyncError(f"the list of users was answered with {status}{_reason(answer)}")
+                raise SyncError(f"the request for the list of users was answered with {status}{_reason(answer)}")
             try:
                 users = [_read(item) for item in answer["items"]]
                 cursor = answer["next"]
             except (KeyError, TypeError, ValueError):
-                raise SyncError("the list of users is none") from None
+                raise SyncError("the answer isn't a list of users") from None
             yield from users
 
     def set_disabled(self, external_id: str, disabled: bool = True) -> Optional[SourceUser]:
-        """Disables a user, or enables them again, and returns the state after it; None where
-        nobody is linked to the id. It returns when everything of a disabled user is refused
-        everywhere. Of a user whose owner is another, only the sessions that this source
-        vouched for end. Raises SyncError."""
+        """Disables or enables a user and returns the new state; None if nobody is linked
+        to the id. It returns when everything of a disabled user is refused everywhere. If
+        the user has another owner, it only ends the sessions that began with this source.
+        Raises SyncError."""
         path = f"{self._path()}/{urllib.parse.quote(external_id, safe='')}"
         status, answer = self._call("PATCH", path, {"disabled": disabled})
         if status == 404:
             return None
         if status != 200:
-            raise SyncError(f"disabling was answered with {status}{_reason(answer)}")
+            raise SyncError(f"the request to disable was answered with {status}{_reason(answer)}")
         try:
             return _read(answer)
         except (KeyError, TypeError, ValueError):
-            raise SyncError("the answer to disabling is none") from None
+            raise SyncError("the answer to the request to disable isn't a user") from None
 
     def _path(self) -> str:
         return f"/auth/api/v1/sources/{urllib.parse.quote(self.source, safe='')}/users"
@@ -117,7 +117,7 @@ class SourceUsers:
             }, urllib.parse.urlencode(form).encode())
             raw = answer.get("access_token") if status == 200 and isinstance(answer, dict) else None
             if not isinstance(raw, str) or not raw:
-                raise SyncError(f"a token was answered with {status}{_reason(answer)}")
+                raise SyncError(f"the request for a token was answered with {status}{_reason(answer)}")
             self._token = raw
         return self._token
 
@@ -150,7 +150,7 @@ def _read(item: Any) -> SourceUser:
 
 
 def _reason(answer: Any) -> str:
-    """Returns what an error says of itself (RFC 9457, RFC 6749 §5.2)."""
+    """Returns what an error response says (RFC 9457, RFC 6749 §5.2)."""
     if not isinstance(answer, dict):
         return ""
     texts = [str(answer[name]) for name in ("detail", "error", "error_description") if answer.get(name)]

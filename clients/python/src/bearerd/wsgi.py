@@ -1,4 +1,4 @@
-"""WSGI (PEP 3333): who a request is from, in ``environ["bearerd.identity"]``."""
+"""WSGI (PEP 3333): who sent a request, in ``environ["bearerd.identity"]``."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class BearerdMiddleware:
     With ``assertion`` (the audience of bearerd's assertions, ``upstream.assertion_audience``)
     only ``Bearerd-Assertion`` counts, and ``issuer`` is needed. Without it the identity
     headers count, and every request must come through bearerd or a proxy that asks it.
-    A request whose identity can't be relied on is answered with 401.
+    A request whose identity can't be trusted is answered with 401.
     """
 
     def __init__(
@@ -39,7 +39,7 @@ class BearerdMiddleware:
 
 
 def assertion_reader(issuer: str, assertion: str, **options: Any) -> Optional[AssertionReader]:
-    """Returns what reads assertions, or None where none is expected."""
+    """Returns a reader of assertions, or None if none are expected."""
     if not assertion:
         return None
     from .assertion import Reader

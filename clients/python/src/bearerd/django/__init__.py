@@ -1,4 +1,4 @@
-"""Django: the request's user is whom bearerd says it is from.
+"""Django: sets the request's user to the user that bearerd names.
 
     MIDDLEWARE = [
         ...
@@ -12,13 +12,13 @@ Requests that bearerd didn't accept keep the user of Django's own session. Setti
 - ``BEARERD_ISSUER``: bearerd's URL, needed for assertions
 - ``BEARERD_ASSERTION``: the audience of its assertions (``upstream.assertion_audience``);
   unset, the identity headers count, and every request must come through bearerd
-- ``BEARERD_AUDIENCE``: an audience that a token must have, beside bearerd's own check
-- ``BEARERD_CREATE_USERS``: True makes an account for a user who has none (default False)
+- ``BEARERD_AUDIENCE``: an audience that a token must have, in addition to bearerd's own check
+- ``BEARERD_CREATE_USERS``: True creates an account for a user who has none (default False)
 
 Django's own login as a way to sign in to bearerd: ``sign_in`` and ``check_password`` are
-views, and ``bearerd.django`` stands in INSTALLED_APPS. Settings: ``BEARERD_ISSUER``,
+views, and ``bearerd.django`` is in INSTALLED_APPS. Settings: ``BEARERD_ISSUER``,
 ``BEARERD_SIGN_IN_SOURCE`` (the source's name at bearerd), ``BEARERD_SIGN_IN_SECRET_FILE``, and
-``BEARERD_SIGN_IN_ISSUER`` where assertions have another ``iss`` than the site's origin.
+``BEARERD_SIGN_IN_ISSUER`` if assertions have another ``iss`` than the site's origin.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ __all__ = ["BearerdAuthentication", "BearerdMiddleware", "check_password", "sign
 
 
 def __getattr__(name: str) -> Any:
-    # Django REST framework is needed by those who use it alone.
+    # Only applications that use Django REST framework need it.
     if name == "BearerdAuthentication":
         from .rest import BearerdAuthentication
 

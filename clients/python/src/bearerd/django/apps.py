@@ -1,4 +1,4 @@
-"""What ``bearerd.django`` in INSTALLED_APPS begins."""
+"""The application ``bearerd.django`` for INSTALLED_APPS."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from django.apps import AppConfig
 
 
 class BearerdConfig(AppConfig):  # type: ignore[misc]
-    """Notes when people sign in, disables at bearerd who is disabled here, and adds the
+    """Records when people sign in, disables users at bearerd who are disabled here, and adds the
     command ``bearerd_sync``."""
 
     name = "bearerd.django"

@@ -1,4 +1,4 @@
-"""The middleware, and who a request's user is."""
+"""The middleware, which sets a request's user."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from ..wsgi import assertion_reader, header_of, problem
 
 
 class BearerdMiddleware(MiddlewareMixin):  # type: ignore[misc]
-    """Makes ``request.user`` from what bearerd says, and sets ``request.bearerd``.
+    """Sets ``request.user`` from bearerd's headers, and ``request.bearerd``.
 
-    ``request.bearerd`` is the Identity, or None where bearerd let nobody in. No session
-    is begun and none is read for the user. The CSRF check is left out, because bearerd
-    has made its own cross-origin check for every request that it accepted.
+    ``request.bearerd`` is the Identity, or None if the request has no valid token. No session
+    is begun, and none is read for the user. Django's CSRF check is skipped, because bearerd
+    has checked the origin of every request that it accepted.
 
-    A user who has no account here, or a disabled one, is answered with 403; so is a
-    client's own token, since a client has no account.
+    A user without an account here, or with a disabled one, gets 403; so does a
+    client's own token, because a client has no account.
     """
 
     def __init__(self, get_response: Any = None) -> None:
@@ -48,8 +48,8 @@ class BearerdMiddleware(MiddlewareMixin):  # type: ignore[misc]
 
 
 def user_of(who: Identity) -> Any:
-    """Returns the account of an identity. Raises Forbidden where there is none, or a
-    disabled one."""
+    """Returns the account of an identity. Raises Forbidden if there is none, or if it
+    is disabled."""
     if not who.username:
         raise Forbidden("This token is a client's own, and clients have no account here.")
     model = get_user_model()

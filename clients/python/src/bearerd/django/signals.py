@@ -1,4 +1,4 @@
-"""What is done when something happens in Django."""
+"""Handlers of Django's signals."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _log = logging.getLogger("bearerd")
 
 
 def connect() -> None:
-    """Begins to listen."""
+    """Connects the handlers."""
     user_logged_in.connect(note_sign_in, dispatch_uid="bearerd.note_sign_in")
     # Without a sender: a proxy of the user's model sends signals of its own.
     post_save.connect(saved, dispatch_uid="bearerd.saved")
@@ -30,14 +30,14 @@ def connect() -> None:
 
 
 def note_sign_in(sender: Any, request: Any = None, **_: Any) -> None:
-    """Remembers in the session when its user signed in, for bearerd's ``max_age``."""
+    """Records in the session when its user signed in, for bearerd's ``max_age``."""
     session = getattr(request, "session", None)
     if session is not None:
         session[SIGNED_IN_AT] = int(time.time())
 
 
 def saved(sender: Any, instance: Any, using: str, raw: bool = False, update_fields: Any = None, **_: Any) -> None:
-    """Disables at bearerd who is saved as inactive."""
+    """Disables a user at bearerd who is saved as inactive."""
     if raw or not isinstance(instance, get_user_model()) or instance.is_active:
         return
     if update_fields is None or "is_active" in update_fields:
@@ -45,19 +45,19 @@ def saved(sender: Any, instance: Any, using: str, raw: bool = False, update_fiel
 
 
 def deleted(sender: Any, instance: Any, using: str, **_: Any) -> None:
-    """Disables at bearerd who is deleted here."""
+    """Disables a user at bearerd who is deleted here."""
     if isinstance(instance, get_user_model()):
         _disable_after_commit(instance, using)
 
 
 def _disable_after_commit(user: Any, using: str) -> None:
-    external_id = str(user.pk)  # which is gone from the object after a deletion
+    external_id = str(user.pk)  # after the deletion the object doesn't have it any more
     transaction.on_commit(lambda: disable(external_id), using=using)
 
 
 def disable(external_id: str) -> None:
-    """Disables a user at bearerd. The request that changed the user goes on whatever
-    happens: what couldn't be done is logged, and ``bearerd_sync`` catches up."""
+    """Disables a user at bearerd. The request that changed the user goes on in any
+    case: a failure is logged, and ``bearerd_sync`` repeats it."""
     try:
         users = source_users(timeout=5.0)
         if users is not None:
@@ -67,7 +67,7 @@ def disable(external_id: str) -> None:
 
 
 def source_users(timeout: float) -> Optional[SourceUsers]:
-    """Returns the source's users at bearerd, or None where no client is configured for
+    """Returns the source's users at bearerd, or None if no client is configured for
     that. Raises ImproperlyConfigured."""
     client = getattr(settings, "BEARERD_CLIENT_ID", "")
     if not client:
@@ -82,7 +82,7 @@ def source_users(timeout: float) -> Optional[SourceUsers]:
 
 
 def setting(name: str) -> str:
-    """Returns a setting that must be there."""
+    """Returns a required setting."""
     value = str(getattr(settings, name, "") or "")
     if not value:
         raise ImproperlyConfigured(f"{name} is not set")

@@ -16,11 +16,11 @@ from .signals import SIGNED_IN_AT, setting
 
 
 def source_of(request: HttpRequest) -> source_side.Source:
-    """Returns what is agreed with bearerd. Raises ImproperlyConfigured."""
+    """Returns the configured source. Raises ImproperlyConfigured."""
     from django.apps import apps
 
     if not apps.is_installed("bearerd.django"):
-        raise ImproperlyConfigured("bearerd.django must be in INSTALLED_APPS, to note when people sign in")
+        raise ImproperlyConfigured("bearerd.django must be in INSTALLED_APPS, to record when people sign in")
     file = setting("BEARERD_SIGN_IN_SECRET_FILE")
     origin = source_side.origin_for(getattr(settings, "BEARERD_SIGN_IN_ISSUER", ""), request.build_absolute_uri("/"))
     try:
@@ -32,11 +32,11 @@ def source_of(request: HttpRequest) -> source_side.Source:
 
 
 def sign_in(request: HttpRequest) -> HttpResponse:
-    """Answers with a form by which the browser posts to bearerd who is signed in here.
+    """Answers with a form with which the browser posts to bearerd who is signed in here.
 
-    The person is the one of Django's own session, not the one of whom bearerd says that
-    the request is: what a token opened must not become a session. Nobody signed in, or not as
-    recently as bearerd wants, goes to LOGIN_URL first.
+    The person is the user of Django's own session, not the one that bearerd names: a token
+    must not become a session. If nobody is signed in, or not as recently as bearerd requires,
+    it redirects to LOGIN_URL first.
     """
     if request.method != "GET":
         return HttpResponseNotAllowed(["GET"])
@@ -55,8 +55,8 @@ def sign_in(request: HttpRequest) -> HttpResponse:
 
 
 def check_password(request: HttpRequest) -> HttpResponse:
-    """Answers bearerd's question whether a password is right, by all of
-    AUTHENTICATION_BACKENDS. For ``password_url`` of the source."""
+    """Answers whether a password is right, by asking all of
+    AUTHENTICATION_BACKENDS. It is for ``password_url`` of the source."""
     if request.method != "POST":
         return HttpResponseNotAllowed(["POST"])
 
@@ -64,7 +64,7 @@ def check_password(request: HttpRequest) -> HttpResponse:
         user = authenticate(request, username=username, password=password)
         return person_of(user, None) if user is not None and user.is_active else None
 
-    # A report of an error in there must not show the password.
+    # An error report from here must not show the password.
     check = sensitive_variables()(source_side.check_password)
     return _response(check(source_of(request), header_of(request.META), request.body, person))
 
@@ -76,8 +76,8 @@ check_password.login_required = False  # type: ignore[attr-defined]
 
 
 def person_of(user: Any, signed_in_at: Optional[float]) -> source_side.Person:
-    """Returns what an assertion says of a user. The subject is the primary key: a username
-    may change, and be given to somebody else."""
+    """Returns what an assertion says about a user. The subject is the primary key, because a
+    username can change and be given to somebody else."""
     groups = getattr(user, "groups", None)
     return source_side.Person(
         subject=str(user.pk),

@@ -9,12 +9,12 @@
     except (Refused, Unavailable) as err:
         ...  # answer err.status, with err.challenge() in WWW-Authenticate
 
-Verifying a token that was seen before asks nobody. A thread follows the issuer's
-revocation log; when it has no recent news of it, nothing is accepted: Unavailable. The
-thread starts at first use in each process, and again after a fork.
+Verifying a token that was seen before needs no request. A thread follows the issuer's
+revocation log; if it has no recent news, every token is Unavailable. The
+thread starts at the first use in each process, and again after a fork.
 
 The client needs the scope ``revocations``, and ``introspect`` for API tokens and for
-tokens that are bound to a collection.
+tokens that are limited to a collection.
 """
 
 from __future__ import annotations
@@ -40,8 +40,8 @@ from ._token import MAX_TOKEN, SKEW, Forms, Token, key_id_of, read_jwt, shared_k
 
 __all__ = ["Error", "Refused", "Token", "Unavailable", "Verifier", "client_address"]
 
-_REACH = 2.0  # seconds to wait for what the log said before a token was issued
-_FACT_AGE = 300.0  # seconds for which what the issuer said of an opaque token is kept
+_REACH = 2.0  # seconds to wait for the entries before a token was issued
+_FACT_AGE = 300.0  # seconds for which the issuer's answer about an opaque token is kept
 _UNKNOWN_KEY_EVERY = 1.0  # seconds between readings of the JWK Set for unknown key ids
 _NEGATIVE = 2.0  # seconds for which "not active" is remembered
 _ATTEMPTS = 6
@@ -52,19 +52,19 @@ class Verifier:
 
     ``audience`` is the only one accepted. ``client_id`` and ``client_secret`` are of a
     client that lists the scopes ``revocations`` and ``introspect``. ``max_staleness``, in
-    seconds, is for how long at most a revocation may be unknown here; by default the
+    seconds, is the longest time for which a revocation may be unknown here; by default the
     issuer's own. ``shared_secret`` is for an issuer that signs with HS256.
     ``foreign_tokens`` are the shapes of other systems' tokens that the issuer has imported,
     as its configuration declares them: ``{"pattern": "[0-9a-f]{40}"}`` or
     ``{"prefix": "nbt_"}``. The issuer is asked about tokens of these shapes.
 
-    ``confirm`` is a label for this process, which has it confirm each revocation to the issuer
-    after it has applied it: a revocation with ``wait=all`` is acknowledged only when this
+    ``confirm`` is a label for this process. With it the process confirms each revocation to the
+    issuer after it has applied it: a revocation with ``wait=all`` is acknowledged only when this
     process refuses what was revoked, or refuses everything. The label is shown to people and
     need not be unique. Its lease is then at most the issuer's own, whatever ``max_staleness``
-    says. ``close`` says goodbye, so that nobody waits for it; the exit of Python calls it.
+    says. ``close`` says goodbye, so that no revocation waits for it; Python calls it at its exit.
 
-    ``asks_per_second`` bounds the questions about tokens that were not seen before.
+    ``asks_per_second`` limits the requests about tokens that were not seen before.
     """
 
     def __init__(
@@ -107,7 +107,7 @@ class Verifier:
         _verifiers.add(self)
 
     def _begin(self) -> None:
-        """Makes what one process has: nothing is known yet."""
+        """Creates the state of one process: nothing is known yet."""
         self._start_lock = threading.Lock()
         self._log = Log(self._clock, self._now)
         self._facts: dict[str, tuple[Token, float, int]] = {}  # value: token, kept at, epoch
@@ -129,8 +129,8 @@ class Verifier:
         """Returns what a token says, if it may be used now.
 
         ``address`` is the client's: a token that is limited to networks is refused from
-        elsewhere, and where no address is given. See client_address. ``scope`` holds scopes that are needed,
-        ``collection`` the collection that the token must be bound to.
+        elsewhere, and without an address. See client_address. ``scope`` holds required scopes,
+        ``collection`` the collection to which the token must be limited.
 
         Raises Refused (RFC 6750: ``status`` 401 or 403) or Unavailable (503).
         """
@@ -169,8 +169,8 @@ class Verifier:
         raise Unavailable(NO_NEWS)
 
     def close(self) -> None:
-        """Stops following the log. The verifier accepts nothing from then on, and the issuer
-        is told so where this process confirms."""
+        """Stops following the log. The verifier accepts nothing from then on. If this process
+        confirms, it says goodbye to the issuer."""
         self._closed = True
         follower, self._follower = self._follower, None
         self._log.lease_end = 0.0
@@ -232,7 +232,7 @@ class Verifier:
     # --- facts: what a token says ---
 
     def _read(self, raw: str) -> Token:
-        """Reads a token and checks what makes it genuine. What is genuine is kept."""
+        """Reads a token and checks that it is genuine. A genuine token is kept."""
         log = self._log
         epoch = log.epoch
         if not isinstance(raw, str) or len(raw) > MAX_TOKEN or not raw.isascii():
@@ -295,7 +295,7 @@ class Verifier:
         return found
 
     def _ask(self, raw: str, *, known: bool) -> Optional[Token]:
-        """Introspects, within bounds. Returns None for what isn't active."""
+        """Introspects, within limits. Returns None for a token that isn't active."""
         now = self._clock()
         if not known and now < self._negatives.get(raw, 0.0):
             return None
@@ -313,8 +313,8 @@ class Verifier:
         return found
 
     def _reach(self, seq: int) -> None:
-        """Waits for the entries as of which a token was decided. One that the log hadn't
-        reached at a later time than this call is of no log of the issuer's."""
+        """Waits for the entries up to the one as of which a token was decided. A sequence that the
+        log has not reached at a later time than this call is not from the issuer's log."""
         log, arrived = self._log, self._clock()
         end = arrived + _REACH
         with log.changed:
@@ -354,7 +354,8 @@ _confirming: set[Follower] = set()  # what the issuer waits for, whether its ver
 
 
 def _after_fork() -> None:
-    """In the child nothing follows the log, and no lock may be held by a thread that is gone."""
+    """In the child no thread follows the log, and no lock may be held by a thread that doesn't
+    exist there."""
     _confirming.clear()
     for verifier in list(_verifiers):
         verifier._issuer.lock = threading.Lock()

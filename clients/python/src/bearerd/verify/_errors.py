@@ -4,7 +4,7 @@ from __future__ import annotations
 
 
 class Error(Exception):
-    """A token that is not accepted: Refused or Unavailable.
+    """The token is not accepted: Refused or Unavailable.
 
     ``status`` is the HTTP status to answer with, and ``code`` the error code of
     RFC 6750 §3.1; the text of the exception is for the client, and holds no secret.
@@ -19,7 +19,7 @@ class Error(Exception):
 
 
 class Refused(Error):
-    """The token is not good, or not for this: ``status`` is 401 or 403."""
+    """The token is not valid, or not for this request: ``status`` is 401 or 403."""
 
     def __init__(self, reason: str, status: int = 401) -> None:
         super().__init__(reason)
@@ -28,7 +28,7 @@ class Refused(Error):
 
 
 class Unavailable(Error):
-    """Nothing can be said now: answer 503 with ``Retry-After: 1``."""
+    """The token can't be checked now: answer 503 with ``Retry-After: 1``."""
 
     status = 503
     code = "temporarily_unavailable"

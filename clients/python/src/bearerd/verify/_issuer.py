@@ -1,4 +1,4 @@
-"""What is asked of the issuer over HTTP, but for the stream: metadata, keys, tokens."""
+"""Requests to the issuer, except the stream: metadata, keys, tokens."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ class Issuer:
         try:
             read = parse_object(body)
             if read.get("issuer") != self.url:
-                raise Malformed(f"it is that of another issuer, {read.get('issuer')!r}")
+                raise Malformed(f"it belongs to another issuer, {read.get('issuer')!r}")
             for name in ("jwks_uri", "token_endpoint", "introspection_endpoint", "revocations_endpoint"):
                 self._check_url(text(read.get(name), name))
         except (Malformed, ValueError) as err:
@@ -108,7 +108,7 @@ class Issuer:
         return float(value)
 
     def fetch_keys(self) -> None:
-        """Reads the JWK Set. Raises IssuerError; then the keys stay what they were."""
+        """Reads the JWK Set. Raises IssuerError; then the keys stay as they were."""
         body = self._ask("GET", self.metadata["jwks_uri"])
         try:
             # An issuer that shows keys doesn't sign with the secret, or no longer: anyone who
@@ -142,7 +142,7 @@ class Issuer:
             answer = parse_object(body)
             raw, life = text(answer.get("access_token"), "access_token"), answer.get("expires_in")
             if type(life) is not int or life <= 0 or str(answer.get("token_type")).lower() != "bearer":
-                raise Malformed("it holds no Bearer token that lasts")
+                raise Malformed("it has no Bearer token with a lifetime")
         except Malformed as err:
             raise IssuerError(f"the answer of the token endpoint: {err}") from None
         return raw, float(min(life, 86400))

@@ -28,7 +28,7 @@ _NEWS_READS = 3
 
 
 class _Bad(Exception):
-    """The stream's content can't be trusted in part: begin again with a snapshot."""
+    """A part of the stream can't be trusted: begin again with a snapshot."""
 
 
 class _Turn(Exception):
@@ -48,7 +48,7 @@ class Follower(threading.Thread):
         self._bearer = Bearer(issuer, log.clock)
         self._confirmer = Confirmer(issuer, self._bearer, self._lost) if label else None
         self._reading: Optional[Registration] = None  # of the connection that is read
-        self._silent = False  # it was logged that the issuer takes no confirmations
+        self._silent = False  # it was logged that the issuer accepts no confirmations
         self._keys_due = 0.0
         self._keys_news = 0
         self._error: Optional[Exception] = None  # why following fails now
@@ -191,7 +191,7 @@ class Follower(threading.Thread):
             return
         if place.hello is None:
             if not self._silent:
-                logger.warning("the issuer takes no confirmations: its version is too old")
+                logger.warning("the issuer accepts no confirmations: its version is too old")
             self._silent = True
             return
         self._silent, self._reading = False, place.hello
@@ -262,13 +262,13 @@ class _Place:
                 return False
         except (Malformed, KeyError, ValueError, OverflowError) as err:
             raise _Bad(f"refusing the revocations: {err}") from None
-        raise _Bad(f"an event of unknown name {name[:40]!r}")
+        raise _Bad(f"an event with the unknown name {name[:40]!r}")
 
     def _entry(self, id_: str, members: dict[str, Any]) -> bool:
         seq, what = integer(members.get("seq"), "seq"), text(members.get("what"), "what")
         name = text(members.get("id"), "id")
         if what not in KINDS:
-            raise _Bad(f"entry {seq} names what this version doesn't know ({what[:40]!r})")
+            raise _Bad(f"entry {seq} is of a kind that this version doesn't know ({what[:40]!r})")
         if id_ != str(seq) or seq <= self.last or len(name) > 512:
             raise _Bad(f"entry {seq} comes as event {id_[:40]!r} after {self.last}")
         if not self.snapshot and seq != self.last + 1:
@@ -289,11 +289,11 @@ class _Place:
         """
         seq, micros = integer(members.get("seq"), "seq"), members.get("as_of")
         if type(micros) is not int or abs(micros) > _MAX_AS_OF:
-            raise _Bad("a heartbeat that doesn't say as of when")
+            raise _Bad("a heartbeat without its time")
         log, now = self.log, self.log.clock()
         as_of = self.sent + micros / 1e6 - max(abs(micros) / 1e6, now - self.sent) / 1000
         if as_of > now:
-            raise _Bad("a heartbeat of a time to come")
+            raise _Bad("a heartbeat from the future")
         if seq < self.last or seq < log.applied:
             if log.knew_before(as_of):
                 log.distrust()

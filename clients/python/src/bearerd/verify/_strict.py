@@ -1,4 +1,4 @@
-"""JSON and base64url with one reading each."""
+"""JSON and base64url, each with only one possible reading."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _BASE64URL = re.compile(r"[A-Za-z0-9_-]+")
 
 
 class Malformed(ValueError):
-    """What is not well-formed."""
+    """Input that is not well-formed."""
 
 
 class _NoInteger:
@@ -29,7 +29,7 @@ def _pairs(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         raise Malformed("too many members")
     out = dict(pairs)
     if len(out) != len(pairs):
-        raise Malformed("a member stands twice")
+        raise Malformed("a member is repeated")
     return out
 
 
@@ -39,7 +39,7 @@ def _no_constant(name: str) -> Any:
 
 def _integer(digits: str) -> Any:
     if len(digits) > 20:
-        raise Malformed("a number too great")
+        raise Malformed("a number is too large")
     return _NoInteger(digits) if digits == "-0" else int(digits)
 
 
@@ -91,14 +91,14 @@ def decode_part(part: str) -> bytes:
 def text(value: Any, name: str, *, empty: bool = False) -> str:
     """Returns a member that is a string."""
     if not isinstance(value, str) or not (value or empty):
-        raise Malformed(f"{name} is missing, empty, or no string")
+        raise Malformed(f"{name} is missing, empty, or not a string")
     return value
 
 
 def integer(value: Any, name: str, maximum: int = (1 << 63) - 1) -> int:
     """Returns a member that is an integer from 0 to a maximum."""
     if type(value) is not int or not 0 <= value <= maximum:
-        raise Malformed(f"{name} is no integer that is allowed")
+        raise Malformed(f"{name} is not an integer in the allowed range")
     return value
 
 
@@ -106,12 +106,12 @@ def seconds(value: Any, name: str, maximum: float) -> float:
     """Returns a member that is a number above 0, up to a maximum."""
     number = float(value.digits) if isinstance(value, _NoInteger) else value
     if isinstance(number, bool) or not isinstance(number, (int, float)) or not 0 < number <= maximum:
-        raise Malformed(f"{name} is no number that is allowed")
+        raise Malformed(f"{name} is not a number in the allowed range")
     return float(number)
 
 
 def texts(value: Any, name: str) -> tuple[str, ...]:
     """Returns a member that is a list of strings."""
     if not isinstance(value, list) or not all(isinstance(v, str) for v in value):
-        raise Malformed(f"{name} is no list of strings")
+        raise Malformed(f"{name} is not a list of strings")
     return tuple(value)

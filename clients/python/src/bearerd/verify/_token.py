@@ -37,7 +37,7 @@ class Token:
     """What a token says. Times are Unix seconds.
 
     ``kind`` is ``access``, ``task`` or ``api-token``. ``subject`` is the user's id, or
-    the client's where it speaks for itself. ``expires`` is None for a token that has no
+    the client's if the client acts for itself. ``expires`` is None for a token that has no
     end. ``seq`` is the entry of the revocation log as of which it was decided. ``actors``
     are the ids of the users and clients that act for the subject (RFC 8693 §4.1), the
     current actor first; only the first counts for deciding about access. ``networks`` are
@@ -117,14 +117,14 @@ def read_jwks(body: bytes) -> dict[str, Key]:
     """
     members = parse_object(body).get("keys")
     if not isinstance(members, list):
-        raise Malformed("keys is no list")
+        raise Malformed("keys isn't a list")
     keys: dict[str, Key] = {}
     for member in members:
         key = _read_jwk(member) if isinstance(member, dict) else None
         if key is None:
             continue
         if key.id in keys:
-            raise Malformed("two keys of one id")
+            raise Malformed("two keys with the same id")
         keys[key.id] = key
     return keys
 
@@ -217,7 +217,7 @@ def read_introspection(claims: dict[str, Any]) -> Token:
     """Reads an answer of RFC 7662 §2.2 that says active, with bearerd's members."""
     kind = text(claims.get("token_kind"), "token_kind")
     if kind not in ("access", "task", "api-token"):
-        raise Malformed("it is about no token that calls APIs")
+        raise Malformed("it is not about a token that calls APIs")
     scope = text(claims.get("scope", ""), "scope", empty=True)
     return Token(
         kind=kind,
@@ -315,7 +315,7 @@ def _foreign(shape: Mapping[str, str]) -> "re.Pattern[str]":
     """Compiles the shape of another system's tokens: a pattern, or a prefix."""
     pattern, prefix = shape.get("pattern") or "", shape.get("prefix") or ""
     if (not pattern) == (not prefix):
-        raise ValueError("a shape of foreign_tokens has a pattern or a prefix, one of both")
+        raise ValueError("a shape of foreign_tokens has either a pattern or a prefix")
     if prefix:
         return re.compile(re.escape(prefix) + r"[A-Za-z0-9._~+/=-]*")
     at, varying = 0, 0
@@ -331,7 +331,7 @@ def _foreign(shape: Mapping[str, str]) -> "re.Pattern[str]":
 
 
 class Forms:
-    """Tells kinds of token by their prefix or shape, never by trial."""
+    """Recognizes kinds of tokens by their prefix or shape, never by trial."""
 
     def __init__(self, api_token_prefix: str, foreign_tokens: Iterable[Mapping[str, str]] = ()) -> None:
         self._api = {"bda_", api_token_prefix}

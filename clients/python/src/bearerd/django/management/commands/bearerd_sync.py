@@ -1,11 +1,11 @@
-"""Disables at bearerd the users who are inactive or gone here.
+"""Disables users at bearerd who are inactive or deleted here.
 
     python3 manage.py bearerd_sync --dry-run
     python3 manage.py bearerd_sync
 
 Run it every few minutes: most users are disabled at bearerd at the moment when they are
-disabled here, but not those that ``QuerySet.update`` or another program changes, nor any
-while bearerd is away.
+disabled here, but not those that ``QuerySet.update`` or another program disables, and none
+while bearerd doesn't answer.
 """
 
 from __future__ import annotations

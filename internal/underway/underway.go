@@ -1,4 +1,6 @@
-package gateway
+// Package underway holds the requests, streams and WebSockets that tokens have let in, and
+// ends them when their tokens no longer allow them.
+package underway
 
 import (
 	"context"
@@ -15,37 +17,38 @@ import (
 	"github.com/bearerd/bearerd/internal/verification"
 )
 
-// DefaultMaxUnderWay is how many requests with a token a proxy has under way at most, if
-// nothing else is configured. Each takes some 500 bytes.
-const DefaultMaxUnderWay = 1 << 16
+// DefaultMax is how many requests are under way at most, if nothing else is configured.
+// Each takes some 500 bytes.
+const DefaultMax = 1 << 16
 
-// underWay holds every request, stream and WebSocket that a token let in, until it ends.
+// Set holds every request, stream and WebSocket that a token let in, until it ends.
 // Adding and removing one takes the lock of one shard.
-type underWay struct {
+type Set struct {
 	shards []shard
 	max    int // of a shard
 }
 
 type shard struct {
 	mu   sync.Mutex
-	list []*admission
+	list []*Admission
 	_    [32]byte // the locks of neighbours don't share a cache line
 }
 
-// admission is a request that a token let in. The fields after shard are used only by the
+// Admission is a request that a token let in. The fields after index are used only by the
 // sweeper.
-type admission struct {
-	raw    string
-	needs  *verification.Requirements
+type Admission struct {
+	Identity *verification.Identity // of its token, as it was judged last
+	Raw      string                 // the token
+	Needs    *verification.Requirements
+
 	cancel context.CancelCauseFunc
 	w      http.ResponseWriter
 	body   io.ReadCloser
 	shard  *shard
 	index  int // in the list of the shard, under its lock; -1: it is done
 
-	identity  *verification.Identity // who judged it last
-	asOf      int64                  // the sequence as of which
-	uncertain time.Duration          // on the clock: since when it can't be judged; 0: it can be
+	asOf      int64         // the sequence as of which it was judged last
+	uncertain time.Duration // on the clock: since when it can't be judged; 0: it can be
 	ended     bool
 }
 
@@ -55,8 +58,8 @@ type endedError struct{ error }
 // Unwrap returns the fault.
 func (e endedError) Unwrap() error { return e.error }
 
-// endedBy returns why the request of a context was ended; nil when it was not.
-func endedBy(ctx context.Context) error {
+// EndedBy returns why the request of a context was ended; nil when it was not.
+func EndedBy(ctx context.Context) error {
 	if e, ok := errors.AsType[endedError](context.Cause(ctx)); ok {
 		return e
 	}
@@ -65,24 +68,25 @@ func endedBy(ctx context.Context) error {
 
 const mostShards = 64
 
-func newUnderWay(limit int) *underWay {
+// New returns a Set of at most limit requests; 0: DefaultMax.
+func New(limit int) *Set {
 	if limit <= 0 {
-		limit = DefaultMaxUnderWay
+		limit = DefaultMax
 	}
 	n := min(limit, mostShards)
-	return &underWay{shards: make([]shard, n), max: limit / n}
+	return &Set{shards: make([]shard, n), max: limit / n}
 }
 
 var errTooMany = fault.After(fault.Unavailable, time.Second, "too many requests are under way")
 
-// admit adds a request that was let in. Its context ends when the request must. The
+// Admit adds a request that was let in. Its context ends when the request must. The
 // error is fault.Unavailable when there are too many.
-func (u *underWay) admit(w http.ResponseWriter, r *http.Request, a *admission) (*http.Request, error) {
+func (s *Set) Admit(w http.ResponseWriter, r *http.Request, a *Admission) (*http.Request, error) {
 	ctx, cancel := context.WithCancelCause(r.Context())
-	a.cancel, a.w, a.body, a.asOf = cancel, w, r.Body, a.identity.AsOf
-	first := rand.N(len(u.shards)) //nolint:gosec // spreads the work, hides nothing
-	for i := range u.shards {
-		if u.shards[(first+i)%len(u.shards)].add(a, u.max) {
+	a.cancel, a.w, a.body, a.asOf = cancel, w, r.Body, a.Identity.AsOf
+	first := rand.N(len(s.shards)) //nolint:gosec // spreads the work, hides nothing
+	for i := range s.shards {
+		if s.shards[(first+i)%len(s.shards)].add(a, s.max) {
 			return r.WithContext(ctx), nil
 		}
 	}
@@ -90,7 +94,7 @@ func (u *underWay) admit(w http.ResponseWriter, r *http.Request, a *admission) (
 	return nil, errTooMany
 }
 
-func (s *shard) add(a *admission, limit int) bool {
+func (s *shard) add(a *Admission, limit int) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if len(s.list) >= limit {
@@ -101,8 +105,8 @@ func (s *shard) add(a *admission, limit int) bool {
 	return true
 }
 
-// done removes a request that has ended. No deadline is set on its connection afterwards.
-func (a *admission) done() {
+// Done removes a request that has ended. No deadline is set on its connection afterwards.
+func (a *Admission) Done() {
 	s := a.shard
 	s.mu.Lock()
 	last := len(s.list) - 1
@@ -116,12 +120,12 @@ func (a *admission) done() {
 
 // sweeper ends what is no longer allowed.
 type sweeper struct {
-	*underWay
+	*Set
 
 	verifier *verification.Verifier
 	timeout  time.Duration // how long something may go on that can't be judged
 	epoch    uint64
-	due      []*admission
+	due      []*Admission
 }
 
 // sweep judges again what was judged as of an earlier sequence than the log has now, what
@@ -150,7 +154,7 @@ func (s *sweeper) collect(sh *shard, now verification.Standing, again bool) (nex
 			a.cut()
 			continue
 		}
-		expiry := a.identity.Token.Expiry
+		expiry := a.Identity.Token.Expiry
 		expired := !expiry.IsZero() && !now.Now.Before(expiry)
 		if again || expired || a.asOf < now.AsOf || a.uncertain != 0 {
 			s.due = append(s.due, a)
@@ -166,7 +170,7 @@ func (s *sweeper) collect(sh *shard, now verification.Standing, again bool) (nex
 var past = time.Unix(1, 0)
 
 // cut makes every read from the client and every write to it fail.
-func (a *admission) cut() {
+func (a *Admission) cut() {
 	control := http.NewResponseController(a.w)
 	_ = control.SetReadDeadline(past)
 	_ = control.SetWriteDeadline(past)
@@ -198,14 +202,14 @@ func (s *sweeper) judgeAll(ctx context.Context, now verification.Standing) {
 // judge ends an admission unless it is still allowed. What can't be judged, because there
 // is no lease or the store doesn't answer, may go on for a moment, and no longer: a
 // revocation that this node can't hear of is acknowledged without it.
-func (s *sweeper) judge(ctx context.Context, a *admission, now verification.Standing) {
-	id, err := s.verifier.StillGood(ctx, a.identity, a.raw, *a.needs)
+func (s *sweeper) judge(ctx context.Context, a *Admission, now verification.Standing) {
+	id, err := s.verifier.StillGood(ctx, a.Identity, a.Raw, *a.Needs)
 	if err == nil && !now.Fresh {
 		err = errNoNews
 	}
 	switch {
 	case err == nil:
-		a.identity, a.asOf, a.uncertain = id, now.AsOf, 0
+		a.Identity, a.asOf, a.uncertain = id, now.AsOf, 0
 		return
 	case !fault.Is(err, fault.InvalidToken) && !fault.Is(err, fault.InsufficientScope):
 		if a.uncertain == 0 {
@@ -221,7 +225,7 @@ func (s *sweeper) judge(ctx context.Context, a *admission, now verification.Stan
 
 // end ends an admission: its context, and its body, because the goroutine that passes the
 // body on may be waiting for it.
-func (a *admission) end(why endedError) {
+func (a *Admission) end(why endedError) {
 	a.shard.mu.Lock()
 	defer a.shard.mu.Unlock()
 	a.ended = true
@@ -234,42 +238,31 @@ func (a *admission) end(why endedError) {
 var errNoNews = fault.After(fault.Unavailable, time.Second, "this service has no recent news of the revocation log and can't go on with a request now")
 
 // Run ends what was let in and is no longer allowed, until ctx ends. It sweeps when the
-// log has changed, when a token expires, and every quarter of L; but never more often
-// than every eighth of L, however much is revoked.
-func (p *Proxy) Run(ctx context.Context) error {
-	s := &sweeper{underWay: p.underWay, verifier: p.Gate.Verifier}
-	s.epoch = s.verifier.Standing().Epoch
+// log has changed, when a token expires, and every quarter of L, which staleness returns as
+// it is known then; but never more often than every eighth of L, however much is revoked.
+func (s *Set) Run(ctx context.Context, verifier *verification.Verifier, staleness func() time.Duration) error {
+	sweep := &sweeper{Set: s, verifier: verifier, epoch: verifier.Standing().Epoch}
 	for {
-		staleness := p.staleness()
-		s.timeout = staleness / 2
-		now := s.verifier.Standing()
-		next := s.sweep(ctx, now)
-		if !p.rest(ctx, staleness/8, nil) {
+		eighth := staleness() / 8
+		sweep.timeout = 4 * eighth
+		now := verifier.Standing()
+		next := sweep.sweep(ctx, now)
+		if !rest(ctx, eighth, nil) {
 			return nil
 		}
-		longest := staleness / 8
+		longest := eighth
 		if !next.IsZero() {
-			longest = min(longest, max(next.Sub(s.verifier.Standing().Now), 0))
+			longest = min(longest, max(next.Sub(verifier.Standing().Now), 0))
 		}
-		if !p.rest(ctx, longest, now.News) {
+		if !rest(ctx, longest, now.News) {
 			return nil
 		}
 	}
-}
-
-// staleness returns L as it is known now.
-func (p *Proxy) staleness() time.Duration {
-	if p.Staleness != nil {
-		if known := p.Staleness(); known > 0 {
-			return known
-		}
-	}
-	return DefaultStaleness
 }
 
 // rest waits until the time has passed or the log has changed, and reports false when ctx
 // has ended.
-func (p *Proxy) rest(ctx context.Context, d time.Duration, news <-chan struct{}) bool {
+func rest(ctx context.Context, d time.Duration, news <-chan struct{}) bool {
 	timer := time.NewTimer(d)
 	defer timer.Stop()
 	select {
