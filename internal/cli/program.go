@@ -78,7 +78,7 @@ func (p *Program) Run(ctx context.Context, root *cobra.Command, args []string) i
 // ofFlag adds to an error about a field the flag that the value came from, where the error doesn't
 // name one.
 func ofFlag(cmd *cobra.Command, err error) error {
-	if several, ok := err.(interface{ Unwrap() []error }); ok && errors.Join(several.Unwrap()...).Error() == err.Error() { //nolint:errorlint // only the outermost was joined
+	if several, ok := err.(interface{ Unwrap() []error }); ok && errors.Join(several.Unwrap()...).Error() == err.Error() {
 		var all []error
 		for _, one := range several.Unwrap() {
 			all = append(all, ofFlag(cmd, one))
