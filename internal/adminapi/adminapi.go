@@ -20,7 +20,6 @@ import (
 	"unicode/utf8"
 
 	"github.com/bearerd/bearerd/internal/account"
-	"github.com/bearerd/bearerd/internal/audit"
 	"github.com/bearerd/bearerd/internal/caller"
 	"github.com/bearerd/bearerd/internal/credentials"
 	"github.com/bearerd/bearerd/internal/directory"
@@ -89,65 +88,36 @@ const (
 )
 
 func (a *API) routes() []route {
-	return []route{
-		{"GET", "/me", a.me, "", anybody},
-		{"POST", "/me/revoke-all", a.revokeMine, "wait", a.mayRevokeMine},
-		{"GET", "/tokens", a.tokens, "all " + tokenFilters + " " + paging, mayListTokens},
-		{"POST", "/tokens", a.createToken, "", a.mayCreateToken},
-		{"GET", "/tokens/{id}", a.token, "", anybody},                                                        // it depends on whose it is
-		{"DELETE", "/tokens/{id}", revokes(func() operation { return a.Revoker.RevokeID }), "wait", anybody}, // likewise
-		{"GET", "/tokens/{id}/uses", a.tokenUses, "", anybody},                                               // likewise
-		{"POST", "/tokens/{id}/smaller", a.shrinkToken, "wait", a.mayRegenerate},
-		{"POST", "/tokens/{id}/regenerate", a.regenerateToken, "wait", a.mayRegenerate},
-		{"GET", "/users", a.users, "search disabled sort total " + paging, administrator},
-		{"POST", "/users", a.createUser, "", a.mayDo(audit.UserCreate)},
-		{"GET", "/users/{id}", a.user, "", a.mayReadUser},
-		{"PATCH", "/users/{id}", a.updateUser, "wait", a.mayDo(audit.UserUpdate)},
-		{"DELETE", "/users/{id}", revokes(func() operation { return a.Directory.RemoveUser }), "wait", a.mayDo(audit.UserRemove)},
-		{"GET", "/users/{id}/tokens", a.userTokens, tokenFilters + " " + paging, a.mayReadUser},
-		{"POST", "/users/{id}/revoke-all", revokes(func() operation { return a.Revoker.RevokeAllOf }), "wait", a.mayRevokeUser},
-		{"POST", "/users/{id}/unlock", a.unlockUser, "", a.mayDo(audit.UserUnlock)},
-		{"GET", "/users/{id}/access", a.access, "", a.mayReadUser},
-		{"DELETE", "/users/{id}/access", a.removeAccess, "path wait", a.mayDo(audit.UserAccess)},
-		{"GET", "/collections", a.collections, listing, administrator},
-		{"POST", "/collections", a.createCollection, "", a.mayDo(audit.CollectionCreate)},
-		{"GET", "/collections/{id}", a.readCollection, "", administrator},
-		{"PATCH", "/collections/{id}", a.updateCollection, "wait", a.mayDo(audit.CollectionUpdate)},
-		{"DELETE", "/collections/{id}", a.removeCollection, "wait", a.mayDo(audit.CollectionRemove)},
-		{"GET", "/roles", a.roles, listing, administrator},
-		{"POST", "/roles", a.createRole, "", a.mayDo(audit.RoleCreate)},
-		{"GET", "/roles/{id}", a.readRole, "", administrator},
-		{"PATCH", "/roles/{id}", a.updateRole, "wait", a.mayDo(audit.RoleUpdate)},
-		{"DELETE", "/roles/{id}", revokes(func() operation { return a.Directory.RemoveRole }), "wait", a.mayDo(audit.RoleRemove)},
-		{"GET", "/bindings", a.bindings, "user group role path " + listing, administrator},
-		{"POST", "/bindings", a.createBinding, "", a.mayDo(audit.BindingCreate)},
-		{"GET", "/bindings/{id}", a.readBinding, "", administrator},
-		{"PATCH", "/bindings/{id}", a.updateBinding, "wait", a.mayDo(audit.BindingUpdate)},
-		{"DELETE", "/bindings/{id}", revokes(func() operation { return a.Directory.RemoveBinding }), "wait", a.mayDo(audit.BindingRemove)},
-		{"GET", "/clients", a.clients, listing, administrator},
-		{"POST", "/clients", a.createClient, "", a.mayDo(audit.ClientCreate)},
-		{"GET", "/clients/{id}", a.readClient, "", administrator},
-		{"PATCH", "/clients/{id}", a.updateClient, "wait", a.mayDo(audit.ClientUpdate)},
-		{"DELETE", "/clients/{id}", revokes(func() operation { return a.Directory.RemoveClient }), "wait", a.mayDo(audit.ClientRemove)},
-		{"POST", "/clients/{id}/secret", a.rotateSecret, "wait", a.mayDo(audit.ClientSecret)},
-		{"GET", "/issuers", a.issuers, listing, administrator},
-		{"GET", "/shadow", a.shadow, paging, administrator},
-		{"GET", "/sources/{name}/users", a.sourceUsers, paging, a.mayReadSource},
-		{"PATCH", "/sources/{name}/users/{external_id}", a.updateSourceUser, "wait", a.mayDisable},
-		{"GET", "/keys", a.keys, paging, administrator},
-		{"POST", "/keys", a.rotateKeys, "wait", a.mayDo(audit.KeyRotate)},
-		{"DELETE", "/keys/{id}", revokes(func() operation { return a.Directory.RetireKey }), "wait", a.mayDo(audit.KeyRetire)},
-		{"GET", "/audit", a.audit, "actor action target token_id outcome address since until " + paging, administrator},
-		{"GET", "/stats", a.stats, "since step", administrator},
-		{"POST", "/explain", a.explain, "", anybody}, // it depends on whom the body asks about
-	}
+	return slices.Concat(
+		own{
+			accounts: a.Accounts, issuance: a.Issuance, tokens: a.Tokens, revoker: a.Revoker, directory: a.Directory,
+			cookies: a.Cookies, sessionCookies: a.SessionCookies,
+		}.routes(),
+		tokens{
+			credentials: a.Tokens, usage: a.Usage, revoker: a.Revoker, directory: a.Directory,
+			overlap: a.Policy.APITokenOverlap, now: a.Now,
+		}.routes(),
+		users{a.Directory, a.Revoker}.routes(),
+		accounts{a.Accounts, a.Directory, a.Policy.Issuer}.routes(),
+		collections{a.Directory}.routes(),
+		roles{a.Directory}.routes(),
+		bindings{a.Directory}.routes(),
+		clients{a.Directory, a.Now}.routes(),
+		issuers{a.Directory}.routes(),
+		shadows{a.Shadow}.routes(),
+		sources{a.Provisioner}.routes(),
+		keys{a.Directory}.routes(),
+		events{a.Directory}.routes(),
+		statistics{a.Status, a.Traffic, a.Now}.routes(),
+		explanations{a.Explainer}.routes(),
+	)
 }
 
 // Register mounts every endpoint, and answers requests for other methods and paths
 // beneath the API's with a problem too.
 func (a *API) Register(mux *http.ServeMux) {
 	methods := map[string][]string{}
-	for _, e := range slices.Concat(a.routes(), a.accountRoutes()) {
+	for _, e := range a.routes() {
 		mux.Handle(e.method+" "+base+e.path, a.handle(e))
 		methods[e.path] = append(methods[e.path], e.method)
 		if e.method == http.MethodGet {
@@ -249,31 +219,14 @@ func anybody(*request) error { return nil }
 func administrator(r *request) error { return r.caller.RequireAdministrator() }
 
 // mayDo returns the gate of an administrative change, by its action in the audit log.
-func (a *API) mayDo(action string) gate {
-	return func(r *request) error {
-		return a.Directory.MayChange(r.Context(), r.caller, action, r.id)
-	}
+func mayDo(d *directory.Directory, action string) gate {
+	return func(r *request) error { return d.MayChange(r.Context(), r.caller, action, r.id) }
 }
 
-func (a *API) mayReadUser(r *request) error { return a.Directory.MayRead(r.caller, r.id) }
-
-func (a *API) mayRevokeUser(r *request) error {
-	return a.Revoker.MayRevokeAllOf(r.Context(), r.caller, r.id)
-}
-
-func (a *API) mayRevokeMine(r *request) error {
-	return a.Revoker.MayRevokeAll(r.Context(), r.caller, r.caller.ID())
-}
-
-func (a *API) mayCreateToken(r *request) error {
-	return a.Tokens.MayCreate(r.Context(), r.caller)
-}
-
-func (a *API) mayRegenerate(r *request) error {
-	if err := mayBeID(r.id); err != nil {
-		return err
-	}
-	return a.Tokens.MayRegenerate(r.Context(), r.caller, r.id)
+// mayReadUser returns the gate of what callers may see of themselves, and administrators
+// of everybody.
+func mayReadUser(d *directory.Directory) gate {
+	return func(r *request) error { return d.MayRead(r.caller, r.id) }
 }
 
 func (a *API) identify(r *http.Request) (*caller.Caller, error) {

@@ -5,6 +5,7 @@ import (
 	"strconv"
 
 	"github.com/bearerd/bearerd/internal/audit"
+	"github.com/bearerd/bearerd/internal/directory"
 )
 
 const auditList = "audit"
@@ -32,13 +33,20 @@ func (p parameters) filter() (f audit.Filter, err error) {
 	return f, err
 }
 
-// audit lists events, newest first.
-func (a *API) audit(w http.ResponseWriter, r *request) error {
+// events are the endpoints of the audit log.
+type events struct{ directory *directory.Directory }
+
+func (e events) routes() []route {
+	return []route{{"GET", "/audit", e.list, "actor action target token_id outcome address since until " + paging, administrator}}
+}
+
+// list lists events, newest first.
+func (e events) list(w http.ResponseWriter, r *request) error {
 	f, err := r.query.filter()
 	if err != nil {
 		return err
 	}
-	page, err := a.Directory.AuditPage(r.Context(), r.caller, f)
+	page, err := e.directory.AuditPage(r.Context(), r.caller, f)
 	if err != nil {
 		return err
 	}

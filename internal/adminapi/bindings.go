@@ -4,6 +4,8 @@ import (
 	"net/http"
 
 	"github.com/bearerd/bearerd/internal/access"
+	"github.com/bearerd/bearerd/internal/audit"
+	"github.com/bearerd/bearerd/internal/directory"
 	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/httpkit"
 	"github.com/bearerd/bearerd/internal/records"
@@ -49,7 +51,20 @@ func (c bindingChange) on(b access.Binding) (access.Binding, error) {
 	return b, err
 }
 
-func (a *API) bindings(w http.ResponseWriter, r *request) error {
+// bindings are the endpoints of bindings.
+type bindings struct{ directory *directory.Directory }
+
+func (e bindings) routes() []route {
+	return []route{
+		{"GET", "/bindings", e.list, "user group role path " + listing, administrator},
+		{"POST", "/bindings", e.create, "", mayDo(e.directory, audit.BindingCreate)},
+		{"GET", "/bindings/{id}", e.read, "", administrator},
+		{"PATCH", "/bindings/{id}", e.update, "wait", mayDo(e.directory, audit.BindingUpdate)},
+		{"DELETE", "/bindings/{id}", revokes(func() operation { return e.directory.RemoveBinding }), "wait", mayDo(e.directory, audit.BindingRemove)},
+	}
+}
+
+func (e bindings) list(w http.ResponseWriter, r *request) error {
 	things, err := r.query.things("path")
 	if err != nil {
 		return err
@@ -60,26 +75,26 @@ func (a *API) bindings(w http.ResponseWriter, r *request) error {
 			return fault.In("path", err)
 		}
 	}
-	page, err := a.Directory.BindingPage(r.Context(), r.caller, q)
+	page, err := e.directory.BindingPage(r.Context(), r.caller, q)
 	if err != nil {
 		return err
 	}
-	render, err := a.bindingsOf(r, page.Items)
+	render, err := e.of(r, page.Items)
 	if err != nil {
 		return err
 	}
 	return writeCounted(w, r.query, page, render)
 }
 
-// bindingsOf returns a function that renders these bindings, with the names of their users.
-func (a *API) bindingsOf(r *request, all []access.Binding) (func(access.Binding) Binding, error) {
+// of returns a function that renders these bindings, with the names of their users.
+func (e bindings) of(r *request, all []access.Binding) (func(access.Binding) Binding, error) {
 	var subjects []string
 	for _, b := range all {
 		if b.User != "" {
 			subjects = append(subjects, b.User)
 		}
 	}
-	names, err := a.Directory.Usernames(r.Context(), r.caller, subjects)
+	names, err := e.directory.Usernames(r.Context(), r.caller, subjects)
 	if err != nil {
 		return nil, err
 	}
@@ -94,15 +109,15 @@ func BindingOf(b access.Binding, names map[string]string) Binding {
 	}
 }
 
-func (a *API) writeBinding(w http.ResponseWriter, r *request, status int, b access.Binding) error {
-	render, err := a.bindingsOf(r, []access.Binding{b})
+func (e bindings) write(w http.ResponseWriter, r *request, status int, b access.Binding) error {
+	render, err := e.of(r, []access.Binding{b})
 	if err != nil {
 		return err
 	}
 	return httpkit.WriteJSON(w, status, render(b))
 }
 
-func (a *API) createBinding(w http.ResponseWriter, r *request) error {
+func (e bindings) create(w http.ResponseWriter, r *request) error {
 	var body bindingChange
 	if err := httpkit.DecodeJSON(w, r.Request, &body); err != nil {
 		return err
@@ -111,27 +126,27 @@ func (a *API) createBinding(w http.ResponseWriter, r *request) error {
 	if err != nil {
 		return err
 	}
-	b, err = a.Directory.CreateBinding(r.Context(), r.caller, b)
+	b, err = e.directory.CreateBinding(r.Context(), r.caller, b)
 	if err != nil {
 		return err
 	}
-	return a.writeBinding(w, r, http.StatusCreated, b)
+	return e.write(w, r, http.StatusCreated, b)
 }
 
-func (a *API) readBinding(w http.ResponseWriter, r *request) error {
-	b, err := a.Directory.Binding(r.Context(), r.caller, r.id)
+func (e bindings) read(w http.ResponseWriter, r *request) error {
+	b, err := e.directory.Binding(r.Context(), r.caller, r.id)
 	if err != nil {
 		return err
 	}
-	return a.writeBinding(w, r, http.StatusOK, b)
+	return e.write(w, r, http.StatusOK, b)
 }
 
-func (a *API) updateBinding(w http.ResponseWriter, r *request) error {
+func (e bindings) update(w http.ResponseWriter, r *request) error {
 	var body bindingChange
 	if err := httpkit.DecodeJSON(w, r.Request, &body); err != nil {
 		return err
 	}
-	b, err := a.Directory.Binding(r.Context(), r.caller, r.id)
+	b, err := e.directory.Binding(r.Context(), r.caller, r.id)
 	if err != nil {
 		return err
 	}
@@ -139,10 +154,10 @@ func (a *API) updateBinding(w http.ResponseWriter, r *request) error {
 		return err
 	}
 	if body != (bindingChange{}) {
-		b, err = a.Directory.UpdateBinding(r.Context(), r.caller, b)
+		b, err = e.directory.UpdateBinding(r.Context(), r.caller, b)
 	}
 	if err != nil {
 		return err
 	}
-	return a.writeBinding(w, r, http.StatusOK, b)
+	return e.write(w, r, http.StatusOK, b)
 }

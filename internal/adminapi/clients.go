@@ -7,6 +7,8 @@ import (
 	"slices"
 	"time"
 
+	"github.com/bearerd/bearerd/internal/audit"
+	"github.com/bearerd/bearerd/internal/directory"
 	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/httpkit"
 	"github.com/bearerd/bearerd/internal/identity"
@@ -138,11 +140,28 @@ func forPublic(grants []string) bool {
 	})
 }
 
-func (a *API) clients(w http.ResponseWriter, r *request) error {
-	return serveCounted(w, r, "id", a.Directory.ClientPage, func(c identity.Client) Client { return ClientOf(c, a.Now()) })
+// clients are the endpoints of OAuth clients.
+type clients struct {
+	directory *directory.Directory
+	now       func() time.Time
 }
 
-func (a *API) createClient(w http.ResponseWriter, r *request) error {
+func (e clients) routes() []route {
+	return []route{
+		{"GET", "/clients", e.list, listing, administrator},
+		{"POST", "/clients", e.create, "", mayDo(e.directory, audit.ClientCreate)},
+		{"GET", "/clients/{id}", e.read, "", administrator},
+		{"PATCH", "/clients/{id}", e.update, "wait", mayDo(e.directory, audit.ClientUpdate)},
+		{"DELETE", "/clients/{id}", revokes(func() operation { return e.directory.RemoveClient }), "wait", mayDo(e.directory, audit.ClientRemove)},
+		{"POST", "/clients/{id}/secret", e.rotateSecret, "wait", mayDo(e.directory, audit.ClientSecret)},
+	}
+}
+
+func (e clients) list(w http.ResponseWriter, r *request) error {
+	return serveCounted(w, r, "id", e.directory.ClientPage, func(c identity.Client) Client { return ClientOf(c, e.now()) })
+}
+
+func (e clients) create(w http.ResponseWriter, r *request) error {
 	var body newClient
 	if err := httpkit.DecodeJSON(w, r.Request, &body); err != nil {
 		return err
@@ -155,29 +174,29 @@ func (a *API) createClient(w http.ResponseWriter, r *request) error {
 	if err != nil {
 		return err
 	}
-	made, secret, err := a.Directory.CreateClient(r.Context(), r.caller, n, !public)
+	made, secret, err := e.directory.CreateClient(r.Context(), r.caller, n, !public)
 	if err != nil {
 		return err
 	}
-	answer := ClientOf(made, a.Now())
+	answer := ClientOf(made, e.now())
 	answer.Secret, answer.Warning = secret.Reveal(), identity.BasicWarning(made.ID, n.Secret.Reveal())
 	return httpkit.WriteJSON(w, http.StatusCreated, answer)
 }
 
-func (a *API) readClient(w http.ResponseWriter, r *request) error {
-	c, err := a.Directory.Client(r.Context(), r.caller, r.id)
+func (e clients) read(w http.ResponseWriter, r *request) error {
+	c, err := e.directory.Client(r.Context(), r.caller, r.id)
 	if err != nil {
 		return err
 	}
-	return httpkit.WriteJSON(w, http.StatusOK, ClientOf(c, a.Now()))
+	return httpkit.WriteJSON(w, http.StatusOK, ClientOf(c, e.now()))
 }
 
-func (a *API) updateClient(w http.ResponseWriter, r *request) error {
+func (e clients) update(w http.ResponseWriter, r *request) error {
 	var body clientPatch
 	if err := httpkit.DecodeJSON(w, r.Request, &body); err != nil {
 		return err
 	}
-	c, err := a.Directory.Client(r.Context(), r.caller, r.id)
+	c, err := e.directory.Client(r.Context(), r.caller, r.id)
 	if err != nil {
 		return err
 	}
@@ -186,12 +205,12 @@ func (a *API) updateClient(w http.ResponseWriter, r *request) error {
 		return err
 	}
 	if body != (clientPatch{}) {
-		c, err = a.Directory.UpdateClient(r.Context(), r.caller, n)
+		c, err = e.directory.UpdateClient(r.Context(), r.caller, n)
 	}
 	if err != nil {
 		return err
 	}
-	answer := ClientOf(c, a.Now())
+	answer := ClientOf(c, e.now())
 	if n.Secret != "" {
 		answer.Warning = identity.BasicWarning(c.ID, n.Secret.Reveal())
 	}
@@ -210,14 +229,14 @@ type newSecret struct {
 	OldSecretUntil *time.Time `json:"old_secret_until,omitempty"`
 }
 
-func (a *API) rotateSecret(w http.ResponseWriter, r *request) error {
+func (e clients) rotateSecret(w http.ResponseWriter, r *request) error {
 	var body secretRotation
 	if err := httpkit.DecodeJSON(w, r.Request, &body); err != nil {
 		return err
 	}
-	secret, c, err := a.Directory.RotateSecret(r.Context(), r.caller, identity.Rotation{ID: r.id, Overlap: body.Overlap, Revoke: body.Revoke})
+	secret, c, err := e.directory.RotateSecret(r.Context(), r.caller, identity.Rotation{ID: r.id, Overlap: body.Overlap, Revoke: body.Revoke})
 	if err != nil {
 		return err
 	}
-	return httpkit.WriteJSON(w, http.StatusOK, newSecret{Secret: secret.Reveal(), OldSecretUntil: ClientOf(c, a.Now()).OldSecretUntil})
+	return httpkit.WriteJSON(w, http.StatusOK, newSecret{Secret: secret.Reveal(), OldSecretUntil: ClientOf(c, e.now()).OldSecretUntil})
 }

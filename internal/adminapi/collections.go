@@ -4,6 +4,8 @@ import (
 	"net/http"
 
 	"github.com/bearerd/bearerd/internal/access"
+	"github.com/bearerd/bearerd/internal/audit"
+	"github.com/bearerd/bearerd/internal/directory"
 	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/httpkit"
 	"github.com/bearerd/bearerd/internal/records"
@@ -25,11 +27,24 @@ type newCollection struct {
 	Name string `json:"name"`
 }
 
-func (a *API) collections(w http.ResponseWriter, r *request) error {
-	return serveCounted(w, r, "id", a.Directory.CollectionPage, CollectionOf)
+// collections are the endpoints of collections.
+type collections struct{ directory *directory.Directory }
+
+func (e collections) routes() []route {
+	return []route{
+		{"GET", "/collections", e.list, listing, administrator},
+		{"POST", "/collections", e.create, "", mayDo(e.directory, audit.CollectionCreate)},
+		{"GET", "/collections/{id}", e.read, "", administrator},
+		{"PATCH", "/collections/{id}", e.update, "wait", mayDo(e.directory, audit.CollectionUpdate)},
+		{"DELETE", "/collections/{id}", e.remove, "wait", mayDo(e.directory, audit.CollectionRemove)},
+	}
 }
 
-func (a *API) createCollection(w http.ResponseWriter, r *request) error {
+func (e collections) list(w http.ResponseWriter, r *request) error {
+	return serveCounted(w, r, "id", e.directory.CollectionPage, CollectionOf)
+}
+
+func (e collections) create(w http.ResponseWriter, r *request) error {
 	var body newCollection
 	if err := httpkit.DecodeJSON(w, r.Request, &body); err != nil {
 		return err
@@ -38,25 +53,25 @@ func (a *API) createCollection(w http.ResponseWriter, r *request) error {
 		return missing("id")
 	}
 	made := records.Collection{ID: *body.ID, Name: body.Name}
-	if err := a.Directory.CreateCollection(r.Context(), r.caller, made); err != nil {
+	if err := e.directory.CreateCollection(r.Context(), r.caller, made); err != nil {
 		return err
 	}
 	return httpkit.WriteJSON(w, http.StatusCreated, CollectionOf(made))
 }
 
-func (a *API) readCollection(w http.ResponseWriter, r *request) error {
+func (e collections) read(w http.ResponseWriter, r *request) error {
 	id, err := r.collection()
 	if err != nil {
 		return err
 	}
-	c, err := a.Directory.Collection(r.Context(), r.caller, id)
+	c, err := e.directory.Collection(r.Context(), r.caller, id)
 	if err != nil {
 		return err
 	}
 	return httpkit.WriteJSON(w, http.StatusOK, CollectionOf(c))
 }
 
-func (a *API) updateCollection(w http.ResponseWriter, r *request) error {
+func (e collections) update(w http.ResponseWriter, r *request) error {
 	id, err := r.collection()
 	if err != nil {
 		return err
@@ -67,13 +82,13 @@ func (a *API) updateCollection(w http.ResponseWriter, r *request) error {
 	if err := httpkit.DecodeJSON(w, r.Request, &body); err != nil {
 		return err
 	}
-	c, err := a.Directory.Collection(r.Context(), r.caller, id)
+	c, err := e.directory.Collection(r.Context(), r.caller, id)
 	if err != nil {
 		return err
 	}
 	if body.Name != nil {
 		c.Name = *body.Name
-		err = a.Directory.UpdateCollection(r.Context(), r.caller, c)
+		err = e.directory.UpdateCollection(r.Context(), r.caller, c)
 	}
 	if err != nil {
 		return err
@@ -81,12 +96,12 @@ func (a *API) updateCollection(w http.ResponseWriter, r *request) error {
 	return httpkit.WriteJSON(w, http.StatusOK, CollectionOf(c))
 }
 
-func (a *API) removeCollection(w http.ResponseWriter, r *request) error {
+func (e collections) remove(w http.ResponseWriter, r *request) error {
 	id, err := r.collection()
 	if err != nil {
 		return err
 	}
-	_, err = a.Directory.RemoveCollection(r.Context(), r.caller, id)
+	_, err = e.directory.RemoveCollection(r.Context(), r.caller, id)
 	return done(w, err)
 }
 

@@ -127,13 +127,20 @@ func UndoingOf(u *explain.Cause) *Undoing {
 	}
 }
 
-func (a *API) explain(w http.ResponseWriter, r *request) error {
+// explanations are the endpoints that say why a token or a user is accepted or refused.
+type explanations struct{ explainer *explain.Explainer }
+
+func (e explanations) routes() []route {
+	return []route{{"POST", "/explain", e.create, "", anybody}} // it depends on whom the body asks about
+}
+
+func (e explanations) create(w http.ResponseWriter, r *request) error {
 	var q question
 	if err := httpkit.DecodeJSON(w, r.Request, &q); err != nil {
 		return err
 	}
 	if q.User != nil {
-		if err := a.Explainer.MayExplainUser(r.caller, *q.User); err != nil {
+		if err := e.explainer.MayExplainUser(r.caller, *q.User); err != nil {
 			return err
 		}
 	}
@@ -143,12 +150,12 @@ func (a *API) explain(w http.ResponseWriter, r *request) error {
 	}
 	var x *explain.Explanation
 	if q.User != nil {
-		x, err = a.Explainer.ExplainUser(r.Context(), r.caller, *q.User, q.Action, path)
+		x, err = e.explainer.ExplainUser(r.Context(), r.caller, *q.User, q.Action, path)
 		if fault.Is(err, fault.NotFound) { // the body names them, not the path
 			err = fault.Wrap(err, fault.Invalid, "%s", fault.Message(err))
 		}
 	} else {
-		x, err = a.Explainer.ExplainToken(r.Context(), r.caller, *q.Token, verification.Requirements{
+		x, err = e.explainer.ExplainToken(r.Context(), r.caller, *q.Token, verification.Requirements{
 			Audience: q.Audience, Scope: q.Scope, Collection: q.Collection, Action: q.Action, Path: path,
 			From: q.Address.Addr,
 		})

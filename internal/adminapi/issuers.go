@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/bearerd/bearerd/internal/directory"
 	"github.com/bearerd/bearerd/internal/records"
 )
 
@@ -59,6 +60,13 @@ func keysOf(s records.Issuer) string {
 	return "discovery"
 }
 
-func (a *API) issuers(w http.ResponseWriter, r *request) error {
-	return serveCounted(w, r, "name", a.Directory.IssuerPage, IssuerOf)
+// issuers are the endpoints of trusted issuers, which only their configuration changes.
+type issuers struct{ directory *directory.Directory }
+
+func (e issuers) routes() []route {
+	return []route{{"GET", "/issuers", e.list, listing, administrator}}
+}
+
+func (e issuers) list(w http.ResponseWriter, r *request) error {
+	return serveCounted(w, r, "name", e.directory.IssuerPage, IssuerOf)
 }

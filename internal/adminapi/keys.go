@@ -4,6 +4,8 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/bearerd/bearerd/internal/audit"
+	"github.com/bearerd/bearerd/internal/directory"
 	"github.com/bearerd/bearerd/internal/httpkit"
 	"github.com/bearerd/bearerd/internal/keyring"
 )
@@ -34,12 +36,23 @@ var keyOrder = order[keyring.Key]{"keys", func(k keyring.Key) string {
 	return k.CreatedAt.UTC().Format("20060102150405.000000") + k.KID
 }}
 
-func (a *API) keys(w http.ResponseWriter, r *request) error {
-	return a.writeKeys(w, r, http.StatusOK)
+// keys are the endpoints of the signing keys.
+type keys struct{ directory *directory.Directory }
+
+func (e keys) routes() []route {
+	return []route{
+		{"GET", "/keys", e.list, paging, administrator},
+		{"POST", "/keys", e.rotate, "wait", mayDo(e.directory, audit.KeyRotate)},
+		{"DELETE", "/keys/{id}", revokes(func() operation { return e.directory.RetireKey }), "wait", mayDo(e.directory, audit.KeyRetire)},
+	}
 }
 
-func (a *API) writeKeys(w http.ResponseWriter, r *request, status int) error {
-	all, err := a.Directory.KeyList(r.Context(), r.caller)
+func (e keys) list(w http.ResponseWriter, r *request) error {
+	return e.write(w, r, http.StatusOK)
+}
+
+func (e keys) write(w http.ResponseWriter, r *request, status int) error {
+	all, err := e.directory.KeyList(r.Context(), r.caller)
 	if err != nil {
 		return err
 	}
@@ -50,16 +63,16 @@ func (a *API) writeKeys(w http.ResponseWriter, r *request, status int) error {
 	return httpkit.WriteJSON(w, status, listOf(page, next, KeyOf))
 }
 
-// rotateKeys shows a next key, and answers with the keys that there are now.
-func (a *API) rotateKeys(w http.ResponseWriter, r *request) error {
+// rotate shows a next key, and answers with the keys that there are now.
+func (e keys) rotate(w http.ResponseWriter, r *request) error {
 	var body struct {
 		Now bool `json:"now"`
 	}
 	if err := r.optionalBody(w, &body); err != nil {
 		return err
 	}
-	if err := a.Directory.RotateKeys(r.Context(), r.caller, body.Now); err != nil {
+	if err := e.directory.RotateKeys(r.Context(), r.caller, body.Now); err != nil {
 		return err
 	}
-	return a.writeKeys(w, r, http.StatusCreated)
+	return e.write(w, r, http.StatusCreated)
 }

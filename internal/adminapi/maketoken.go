@@ -39,7 +39,7 @@ type madeToken struct {
 	ExpiresAt  *time.Time `json:"expires_at"`
 }
 
-func (a *API) createToken(w http.ResponseWriter, r *request) error {
+func (e tokens) create(w http.ResponseWriter, r *request) error {
 	var n newToken
 	if err := httpkit.DecodeJSON(w, r.Request, &n); err != nil {
 		return err
@@ -47,7 +47,7 @@ func (a *API) createToken(w http.ResponseWriter, r *request) error {
 	if n.Name == "" && n.Kind != token.KindExchangeKey.String() {
 		return missing("name")
 	}
-	issued, err := a.makeToken(r, n.Kind, credentials.NewCredential{
+	issued, err := e.issue(r, n.Kind, credentials.NewCredential{
 		Name: n.Name, Description: n.Description, Scope: n.Scope, Collection: n.Collection, Networks: networks.List(n.Networks), Lifetime: int64(n.ExpiresIn),
 	})
 	if err != nil {
@@ -56,30 +56,30 @@ func (a *API) createToken(w http.ResponseWriter, r *request) error {
 	return writeMade(w, issued)
 }
 
-func (a *API) makeToken(r *request, kind string, c credentials.NewCredential) (*issuance.Issued, error) {
+func (e tokens) issue(r *request, kind string, c credentials.NewCredential) (*issuance.Issued, error) {
 	switch kind {
 	case "", token.KindAPIToken.String():
-		return a.Tokens.CreateAPIToken(r.Context(), r.caller, c)
+		return e.credentials.CreateAPIToken(r.Context(), r.caller, c)
 	case token.KindExchangeKey.String():
-		return a.Tokens.CreateExchangeKey(r.Context(), r.caller, c)
+		return e.credentials.CreateExchangeKey(r.Context(), r.caller, c)
 	}
 	return nil, fault.New(fault.Invalid, "the member \"kind\" must be api-token or api-key").In("kind")
 }
 
-// regenerateToken creates a new value for an API token. Without an overlap in the body
+// regenerate creates a new value for an API token. Without an overlap in the body
 // the operator's applies.
-func (a *API) regenerateToken(w http.ResponseWriter, r *request) error {
+func (e tokens) regenerate(w http.ResponseWriter, r *request) error {
 	var body struct {
 		Overlap *int64 `json:"overlap"` // seconds
 	}
 	if err := r.optionalBody(w, &body); err != nil {
 		return err
 	}
-	overlap := int64(a.Policy.APITokenOverlap / time.Second)
+	overlap := int64(e.overlap / time.Second)
 	if body.Overlap != nil {
 		overlap = *body.Overlap
 	}
-	issued, err := a.Tokens.Regenerate(r.Context(), r.caller, r.id, overlap)
+	issued, err := e.credentials.Regenerate(r.Context(), r.caller, r.id, overlap)
 	if err != nil {
 		return unpermitted(err)
 	}

@@ -243,3 +243,19 @@ func instant(t time.Time) *time.Time {
 	t = t.UTC()
 	return &t
 }
+
+// named returns a name for an answer: null when there is none.
+func named(name string) *string {
+	if name == "" {
+		return nil
+	}
+	return &name
+}
+
+// value returns the value of a member; the zero value when it isn't there.
+func value[T any](member *T) (v T) {
+	if member != nil {
+		v = *member
+	}
+	return v
+}

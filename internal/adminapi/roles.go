@@ -4,6 +4,8 @@ import (
 	"net/http"
 
 	"github.com/bearerd/bearerd/internal/access"
+	"github.com/bearerd/bearerd/internal/audit"
+	"github.com/bearerd/bearerd/internal/directory"
 	"github.com/bearerd/bearerd/internal/httpkit"
 )
 
@@ -35,44 +37,57 @@ func permissionsOf(all []Permission) []access.Permission {
 	return each(all, func(p Permission) access.Permission { return access.Permission(p) })
 }
 
-func (a *API) roles(w http.ResponseWriter, r *request) error {
-	return serveCounted(w, r, "name", a.Directory.RolePage, RoleOf)
+// roles are the endpoints of roles.
+type roles struct{ directory *directory.Directory }
+
+func (e roles) routes() []route {
+	return []route{
+		{"GET", "/roles", e.list, listing, administrator},
+		{"POST", "/roles", e.create, "", mayDo(e.directory, audit.RoleCreate)},
+		{"GET", "/roles/{id}", e.read, "", administrator},
+		{"PATCH", "/roles/{id}", e.update, "wait", mayDo(e.directory, audit.RoleUpdate)},
+		{"DELETE", "/roles/{id}", revokes(func() operation { return e.directory.RemoveRole }), "wait", mayDo(e.directory, audit.RoleRemove)},
+	}
 }
 
-func (a *API) createRole(w http.ResponseWriter, r *request) error {
+func (e roles) list(w http.ResponseWriter, r *request) error {
+	return serveCounted(w, r, "name", e.directory.RolePage, RoleOf)
+}
+
+func (e roles) create(w http.ResponseWriter, r *request) error {
 	var body newRole
 	if err := httpkit.DecodeJSON(w, r.Request, &body); err != nil {
 		return err
 	}
 	made := access.Role{Name: body.Name, Permissions: permissionsOf(body.Permissions)}
-	if err := a.Directory.CreateRole(r.Context(), r.caller, made); err != nil {
+	if err := e.directory.CreateRole(r.Context(), r.caller, made); err != nil {
 		return err
 	}
 	return httpkit.WriteJSON(w, http.StatusCreated, RoleOf(made))
 }
 
-func (a *API) readRole(w http.ResponseWriter, r *request) error {
-	role, err := a.Directory.Role(r.Context(), r.caller, r.id)
+func (e roles) read(w http.ResponseWriter, r *request) error {
+	role, err := e.directory.Role(r.Context(), r.caller, r.id)
 	if err != nil {
 		return err
 	}
 	return httpkit.WriteJSON(w, http.StatusOK, RoleOf(role))
 }
 
-func (a *API) updateRole(w http.ResponseWriter, r *request) error {
+func (e roles) update(w http.ResponseWriter, r *request) error {
 	var body struct {
 		Permissions *[]Permission `json:"permissions"`
 	}
 	if err := httpkit.DecodeJSON(w, r.Request, &body); err != nil {
 		return err
 	}
-	changed, err := a.Directory.Role(r.Context(), r.caller, r.id)
+	changed, err := e.directory.Role(r.Context(), r.caller, r.id)
 	if err != nil {
 		return err
 	}
 	if body.Permissions != nil {
 		changed.Permissions = permissionsOf(*body.Permissions)
-		err = a.Directory.UpdateRole(r.Context(), r.caller, changed)
+		err = e.directory.UpdateRole(r.Context(), r.caller, changed)
 	}
 	if err != nil {
 		return err

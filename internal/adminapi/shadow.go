@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/bearerd/bearerd/internal/records/upkeep"
+	"github.com/bearerd/bearerd/internal/shadow"
 )
 
 // Shadow is what report-only routes would have refused for one reason, of one token, as
@@ -31,12 +32,19 @@ func ShadowOf(s upkeep.Shadow) Shadow {
 	return shown
 }
 
-func (a *API) shadow(w http.ResponseWriter, r *request) error {
+// shadows are the endpoints of what report-only routes would have refused.
+type shadows struct{ log *shadow.Log }
+
+func (e shadows) routes() []route {
+	return []route{{"GET", "/shadow", e.list, paging, administrator}}
+}
+
+func (e shadows) list(w http.ResponseWriter, r *request) error {
 	limit, err := r.query.limit()
 	if err != nil {
 		return err
 	}
-	page, err := a.Shadow.List(r.Context(), r.caller, r.query.get("cursor"), limit)
+	page, err := e.log.List(r.Context(), r.caller, r.query.get("cursor"), limit)
 	if err != nil {
 		return err
 	}

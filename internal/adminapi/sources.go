@@ -5,6 +5,7 @@ import (
 
 	"github.com/bearerd/bearerd/internal/caller"
 	"github.com/bearerd/bearerd/internal/httpkit"
+	"github.com/bearerd/bearerd/internal/provisioning"
 	"github.com/bearerd/bearerd/internal/records"
 )
 
@@ -26,12 +27,22 @@ type sourcePatch struct {
 	Disabled *bool `json:"disabled"`
 }
 
-func (a *API) sourceUsers(w http.ResponseWriter, r *request) error {
+// sources are the endpoints with which a source of users disables its own.
+type sources struct{ provisioner *provisioning.Provisioner }
+
+func (e sources) routes() []route {
+	return []route{
+		{"GET", "/sources/{name}/users", e.users, paging, mayReadSource},
+		{"PATCH", "/sources/{name}/users/{external_id}", e.update, "wait", e.mayDisable},
+	}
+}
+
+func (e sources) users(w http.ResponseWriter, r *request) error {
 	limit, err := r.query.limit()
 	if err != nil {
 		return err
 	}
-	page, err := a.Provisioner.SourceUsers(r.Context(), r.caller, records.LinkedQuery{
+	page, err := e.provisioner.SourceUsers(r.Context(), r.caller, records.LinkedQuery{
 		Source: r.PathValue("name"), After: r.query.get("cursor"), Limit: limit,
 	})
 	if err != nil {
@@ -40,7 +51,7 @@ func (a *API) sourceUsers(w http.ResponseWriter, r *request) error {
 	return writeList(w, page.Items, page.Next, sourceUserOf)
 }
 
-func (a *API) updateSourceUser(w http.ResponseWriter, r *request) error {
+func (e sources) update(w http.ResponseWriter, r *request) error {
 	var body sourcePatch
 	if err := httpkit.DecodeJSON(w, r.Request, &body); err != nil {
 		return err
@@ -48,7 +59,7 @@ func (a *API) updateSourceUser(w http.ResponseWriter, r *request) error {
 	if body.Disabled == nil {
 		return missing("disabled")
 	}
-	user, err := a.Provisioner.DisableLinked(r.Context(), r.caller, r.PathValue("name"), r.PathValue("external_id"), *body.Disabled)
+	user, err := e.provisioner.DisableLinked(r.Context(), r.caller, r.PathValue("name"), r.PathValue("external_id"), *body.Disabled)
 	if err != nil {
 		return err
 	}
@@ -56,19 +67,19 @@ func (a *API) updateSourceUser(w http.ResponseWriter, r *request) error {
 }
 
 // mayReadSource is the gate of the users of the source that the path names.
-func (a *API) mayReadSource(r *request) error {
+func mayReadSource(r *request) error {
 	if err := mayBeID(r.PathValue("name")); err != nil {
 		return err
 	}
 	return caller.RequireSource(r.caller, r.PathValue("name"))
 }
 
-func (a *API) mayDisable(r *request) error {
+func (e sources) mayDisable(r *request) error {
 	source, externalID := r.PathValue("name"), r.PathValue("external_id")
 	for _, name := range []string{source, externalID} {
 		if err := mayBeID(name); err != nil {
 			return err
 		}
 	}
-	return a.Provisioner.MayDisableLinked(r.Context(), r.caller, source, externalID)
+	return e.provisioner.MayDisableLinked(r.Context(), r.caller, source, externalID)
 }

@@ -7,6 +7,7 @@ import (
 
 	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/httpkit"
+	"github.com/bearerd/bearerd/internal/revocation"
 	"github.com/bearerd/bearerd/internal/traffic"
 )
 
@@ -91,22 +92,33 @@ func (p parameters) steps(now time.Time) (step time.Duration, count int, err err
 	return step, min(count, int(maxSpan/step)), nil
 }
 
-// stats returns to administrators what the charts of the pages show.
-func (a *API) stats(w http.ResponseWriter, r *request) error {
-	now := a.Now()
+// statistics are the endpoints of what the charts of the pages show.
+type statistics struct {
+	status  func() revocation.Status // how far this node has applied the revocation log
+	traffic traffic.Log              // nil: nothing is counted
+	now     func() time.Time
+}
+
+func (e statistics) routes() []route {
+	return []route{{"GET", "/stats", e.read, "since step", administrator}}
+}
+
+// read returns to administrators what the charts of the pages show.
+func (e statistics) read(w http.ResponseWriter, r *request) error {
+	now := e.now()
 	step, count, err := r.query.steps(now)
 	if err != nil {
 		return err
 	}
-	status := a.Status()
+	status := e.status()
 	answer := stats{
 		Node: node{
 			Fresh: status.Fresh, LeaseAge: status.LeaseAge.Seconds(), Seq: status.Applied, Live: status.Live,
 		},
 		Step: int64(step / time.Second), Steps: []statsStep{},
 	}
-	if a.Traffic != nil {
-		list, err := a.Traffic.Traffic(now, step, count)
+	if e.traffic != nil {
+		list, err := e.traffic.Traffic(now, step, count)
 		if err != nil {
 			return err
 		}

@@ -4,11 +4,15 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/bearerd/bearerd/internal/credentials"
+	"github.com/bearerd/bearerd/internal/directory"
 	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/httpkit"
 	"github.com/bearerd/bearerd/internal/identity"
 	"github.com/bearerd/bearerd/internal/records"
+	"github.com/bearerd/bearerd/internal/revoking"
 	"github.com/bearerd/bearerd/internal/token"
+	"github.com/bearerd/bearerd/internal/usage"
 )
 
 // storedToken is a stored token as it is shown, without its value.
@@ -34,8 +38,42 @@ type storedToken struct {
 	ExpiringSoon bool       `json:"expiring_soon"`
 }
 
-func (a *API) tokenOf(t records.StoredToken) storedToken {
-	now := a.Now()
+// tokens are the endpoints of stored tokens.
+type tokens struct {
+	credentials *credentials.Tokens
+	usage       *usage.Reader
+	revoker     *revoking.Revoker
+	directory   *directory.Directory
+	overlap     time.Duration // for which a regenerated token's old value stays valid, where the body doesn't name it
+	now         func() time.Time
+}
+
+func (e tokens) routes() []route {
+	return []route{
+		{"GET", "/tokens", e.list, "all " + tokenFilters + " " + paging, mayListTokens},
+		{"POST", "/tokens", e.create, "", e.mayCreate},
+		{"GET", "/tokens/{id}", e.read, "", anybody},                                                         // it depends on whose it is
+		{"DELETE", "/tokens/{id}", revokes(func() operation { return e.revoker.RevokeID }), "wait", anybody}, // likewise
+		{"GET", "/tokens/{id}/uses", e.uses, "", anybody},                                                    // likewise
+		{"POST", "/tokens/{id}/smaller", e.shrink, "wait", e.mayRegenerate},
+		{"POST", "/tokens/{id}/regenerate", e.regenerate, "wait", e.mayRegenerate},
+		{"GET", "/users/{id}/tokens", e.listOfUser, tokenFilters + " " + paging, mayReadUser(e.directory)},
+	}
+}
+
+func (e tokens) mayCreate(r *request) error {
+	return e.credentials.MayCreate(r.Context(), r.caller)
+}
+
+func (e tokens) mayRegenerate(r *request) error {
+	if err := mayBeID(r.id); err != nil {
+		return err
+	}
+	return e.credentials.MayRegenerate(r.Context(), r.caller, r.id)
+}
+
+func (e tokens) shown(t records.StoredToken) storedToken {
+	now := e.now()
 	_, reason, _ := t.End(now)
 	return storedToken{
 		ID: t.ID, Name: t.Name, Description: t.Description, Kind: t.Kind.String(), Owner: t.Owner, Client: named(t.ClientID), Prefix: t.Prefix, Last4: t.Last4,
@@ -45,33 +83,33 @@ func (a *API) tokenOf(t records.StoredToken) storedToken {
 	}
 }
 
-// tokens lists the caller's tokens or, with all=true, everybody's.
-func (a *API) tokens(w http.ResponseWriter, r *request) error {
+// list lists the caller's tokens or, with all=true, everybody's.
+func (e tokens) list(w http.ResponseWriter, r *request) error {
 	everybody, err := r.query.flag("all")
 	if err != nil {
 		return err
 	}
 	if !everybody {
-		return a.listTokens(w, r, r.caller.ID())
+		return e.write(w, r, r.caller.ID())
 	}
-	return a.listTokens(w, r, "")
+	return e.write(w, r, "")
 }
 
-// token shows one of the caller's tokens, or the one that they came with.
-func (a *API) token(w http.ResponseWriter, r *request) error {
-	t, err := a.Tokens.StoredToken(r.Context(), r.caller, r.id)
+// read shows one of the caller's tokens, or the one that they came with.
+func (e tokens) read(w http.ResponseWriter, r *request) error {
+	t, err := e.credentials.StoredToken(r.Context(), r.caller, r.id)
 	if err != nil {
 		return err
 	}
-	return httpkit.WriteJSON(w, http.StatusOK, a.tokenOf(t))
+	return httpkit.WriteJSON(w, http.StatusOK, e.shown(t))
 }
 
-func (a *API) userTokens(w http.ResponseWriter, r *request) error {
-	u, err := a.Directory.User(r.Context(), r.caller, r.id)
+func (e tokens) listOfUser(w http.ResponseWriter, r *request) error {
+	u, err := e.directory.User(r.Context(), r.caller, r.id)
 	if err != nil {
 		return err
 	}
-	return a.listTokens(w, r, u.ID)
+	return e.write(w, r, u.ID)
 }
 
 // mayListTokens is the gate of a list of tokens: everybody's are for administrators.
@@ -93,8 +131,8 @@ var (
 	}
 )
 
-// tokenQuery reads the parameters of a list of tokens.
-func (a *API) tokenQuery(r *request, owner string) (q records.TokenQuery, err error) {
+// query reads the parameters of a list of tokens.
+func (e tokens) query(r *request, owner string) (q records.TokenQuery, err error) {
 	q = records.TokenQuery{Owner: owner, After: r.query.get("cursor"), Scope: r.query.get("scope"), Search: r.query.get("search")}
 	if q.Limit, err = r.query.limit(); err != nil {
 		return q, err
@@ -118,13 +156,13 @@ func (a *API) tokenQuery(r *request, owner string) (q records.TokenQuery, err er
 	}
 	within, err := r.query.span("expiring")
 	if within > 0 {
-		q.ExpiresBy = a.Now().Add(within)
+		q.ExpiresBy = e.now().Add(within)
 	}
 	return q, err
 }
 
-func (a *API) listTokens(w http.ResponseWriter, r *request, owner string) error {
-	q, err := a.tokenQuery(r, owner)
+func (e tokens) write(w http.ResponseWriter, r *request, owner string) error {
+	q, err := e.query(r, owner)
 	if err != nil {
 		return err
 	}
@@ -132,18 +170,18 @@ func (a *API) listTokens(w http.ResponseWriter, r *request, owner string) error 
 	if err != nil {
 		return err
 	}
-	page, err := a.Tokens.TokenList(r.Context(), r.caller, q)
+	page, err := e.credentials.TokenList(r.Context(), r.caller, q)
 	if err != nil {
 		return err
 	}
-	out := countedList[storedToken]{list: listOf(page.Items, page.Next, a.tokenOf)}
+	out := countedList[storedToken]{list: listOf(page.Items, page.Next, e.shown)}
 	if owner == "" {
-		if err := a.nameOwners(r, out.Items); err != nil {
+		if err := e.nameOwners(r, out.Items); err != nil {
 			return err
 		}
 	}
 	if counted {
-		n, err := a.Tokens.TokenTotal(r.Context(), r.caller, q)
+		n, err := e.credentials.TokenTotal(r.Context(), r.caller, q)
 		if err != nil {
 			return err
 		}
@@ -153,12 +191,12 @@ func (a *API) listTokens(w http.ResponseWriter, r *request, owner string) error 
 }
 
 // nameOwners sets the usernames of tokens.
-func (a *API) nameOwners(r *request, tokens []storedToken) error {
+func (e tokens) nameOwners(r *request, tokens []storedToken) error {
 	subjects := make([]string, len(tokens))
 	for i := range tokens {
 		subjects[i] = tokens[i].Owner
 	}
-	names, err := a.Directory.Usernames(r.Context(), r.caller, subjects)
+	names, err := e.directory.Usernames(r.Context(), r.caller, subjects)
 	for i := range tokens {
 		if name, ok := names[tokens[i].Owner]; ok {
 			tokens[i].Username = &name

@@ -3,16 +3,17 @@ package adminapi
 import (
 	"net/http"
 	"slices"
-	"time"
 
 	"github.com/bearerd/bearerd/internal/access"
+	"github.com/bearerd/bearerd/internal/audit"
+	"github.com/bearerd/bearerd/internal/directory"
 	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/httpkit"
 	"github.com/bearerd/bearerd/internal/identity"
 	"github.com/bearerd/bearerd/internal/passhash"
 	"github.com/bearerd/bearerd/internal/records"
+	"github.com/bearerd/bearerd/internal/revoking"
 	"github.com/bearerd/bearerd/internal/token"
-	"github.com/bearerd/bearerd/internal/verification"
 )
 
 // User is a user as administrators see them.
@@ -72,15 +73,31 @@ func (n newUser) user() (identity.NewUser, error) {
 	return u, passhash.CheckBounds(*n.Password)
 }
 
-// value returns the value of a member; the zero value when it isn't there.
-func value[T any](member *T) (v T) {
-	if member != nil {
-		v = *member
-	}
-	return v
+// users are the endpoints of users, and of what they may do.
+type users struct {
+	directory *directory.Directory
+	revoker   *revoking.Revoker
 }
 
-func (a *API) users(w http.ResponseWriter, r *request) error {
+func (e users) routes() []route {
+	mayRead := mayReadUser(e.directory)
+	return []route{
+		{"GET", "/users", e.list, "search disabled sort total " + paging, administrator},
+		{"POST", "/users", e.create, "", mayDo(e.directory, audit.UserCreate)},
+		{"GET", "/users/{id}", e.read, "", mayRead},
+		{"PATCH", "/users/{id}", e.update, "wait", mayDo(e.directory, audit.UserUpdate)},
+		{"DELETE", "/users/{id}", revokes(func() operation { return e.directory.RemoveUser }), "wait", mayDo(e.directory, audit.UserRemove)},
+		{"POST", "/users/{id}/revoke-all", revokes(func() operation { return e.revoker.RevokeAllOf }), "wait", e.mayRevoke},
+		{"GET", "/users/{id}/access", e.access, "", mayRead},
+		{"DELETE", "/users/{id}/access", e.removeAccess, "path wait", mayDo(e.directory, audit.UserAccess)},
+	}
+}
+
+func (e users) mayRevoke(r *request) error {
+	return e.revoker.MayRevokeAllOf(r.Context(), r.caller, r.id)
+}
+
+func (e users) list(w http.ResponseWriter, r *request) error {
 	q := records.UserQuery{Search: r.query.get("search"), After: r.query.get("cursor")}
 	var err error
 	if q.Limit, err = r.query.limit(); err != nil {
@@ -104,13 +121,13 @@ func (a *API) users(w http.ResponseWriter, r *request) error {
 	if err != nil {
 		return err
 	}
-	page, err := a.Directory.UserList(r.Context(), r.caller, q)
+	page, err := e.directory.UserList(r.Context(), r.caller, q)
 	if err != nil {
 		return err
 	}
 	out := countedList[User]{list: listOf(page.Items, page.Next, UserOf)}
 	if counted {
-		n, err := a.Directory.UserTotal(r.Context(), r.caller, q)
+		n, err := e.directory.UserTotal(r.Context(), r.caller, q)
 		if err != nil {
 			return err
 		}
@@ -119,7 +136,7 @@ func (a *API) users(w http.ResponseWriter, r *request) error {
 	return httpkit.WriteJSON(w, http.StatusOK, out)
 }
 
-func (a *API) createUser(w http.ResponseWriter, r *request) error {
+func (e users) create(w http.ResponseWriter, r *request) error {
 	var body newUser
 	if err := httpkit.DecodeJSON(w, r.Request, &body); err != nil {
 		return err
@@ -128,82 +145,33 @@ func (a *API) createUser(w http.ResponseWriter, r *request) error {
 	if err != nil {
 		return err
 	}
-	made, err := a.Directory.CreateUser(r.Context(), r.caller, n)
+	made, err := e.directory.CreateUser(r.Context(), r.caller, n)
 	if err != nil {
 		return err
 	}
 	return httpkit.WriteJSON(w, http.StatusCreated, UserOf(made))
 }
 
-func (a *API) user(w http.ResponseWriter, r *request) error {
-	u, err := a.Directory.User(r.Context(), r.caller, r.id)
+func (e users) read(w http.ResponseWriter, r *request) error {
+	u, err := e.directory.User(r.Context(), r.caller, r.id)
 	if err != nil {
 		return err
 	}
 	return httpkit.WriteJSON(w, http.StatusOK, UserOf(u))
 }
 
-func (a *API) updateUser(w http.ResponseWriter, r *request) error {
+func (e users) update(w http.ResponseWriter, r *request) error {
 	var body userPatch
 	if err := httpkit.DecodeJSON(w, r.Request, &body); err != nil {
 		return err
 	}
-	u, err := a.Directory.UpdateUser(r.Context(), r.caller, r.id, identity.UserPatch{
+	u, err := e.directory.UpdateUser(r.Context(), r.caller, r.id, identity.UserPatch{
 		Username: body.Username, Name: body.Name, Email: body.Email, Groups: body.Groups, Disabled: body.Disabled, Password: (*token.Secret)(body.Password),
 	})
 	if err != nil {
 		return err
 	}
 	return httpkit.WriteJSON(w, http.StatusOK, UserOf(u))
-}
-
-func (a *API) unlockUser(w http.ResponseWriter, r *request) error {
-	return done(w, a.Accounts.Unlock(r.Context(), r.caller, r.id))
-}
-
-// self returns who the caller is and by which credential. Of a client only the id is
-// known.
-type self struct {
-	Type string `json:"type"` // user or client
-	person
-	Administrator bool       `json:"administrator"`
-	Token         credential `json:"token"`
-}
-
-// credential is the credential of a caller.
-type credential struct {
-	ID         string     `json:"id"`
-	Kind       string     `json:"kind"`
-	Scope      string     `json:"scope"`
-	Collection *int64     `json:"collection"`
-	Networks   []string   `json:"networks"`
-	ClientID   string     `json:"client_id"`
-	ExpiresAt  *time.Time `json:"expires_at"`
-}
-
-func credentialOf(t *verification.Token) credential {
-	return credential{
-		ID: t.ID, Kind: t.Kind.String(), Scope: identity.FormatScope(t.Scope), Collection: t.Collection,
-		Networks: t.Networks.Strings(), ClientID: t.ClientID, ExpiresAt: instant(t.Expiry),
-	}
-}
-
-func (a *API) me(w http.ResponseWriter, r *request) error {
-	s := r.caller.Subject
-	answer := self{Type: "client", person: person{ID: s.ID, Groups: []string{}}, Token: credentialOf(r.caller.Token)}
-	if !s.Client {
-		answer.Type = "user"
-		answer.person = person{
-			ID: s.ID, Username: s.Username, Name: s.Name, Email: s.Email, Groups: append([]string{}, s.Groups...), Disabled: s.Disabled,
-		}
-		answer.Administrator = s.May(access.Any, access.Root).Allowed
-	}
-	return httpkit.WriteJSON(w, http.StatusOK, answer)
-}
-
-func (a *API) revokeMine(w http.ResponseWriter, r *request) error {
-	_, err := a.Revoker.RevokeAll(r.Context(), r.caller, r.caller.ID())
-	return done(w, err)
 }
 
 // grant is one thing that a user may do, and the binding that it comes from.
@@ -219,16 +187,8 @@ func grantOf(g access.Grant) grant {
 	return grant{Action: g.Action, Path: g.Path, Binding: g.Binding, Via: g.Via, Role: named(g.Role)}
 }
 
-// named returns a name for an answer: null when there is none.
-func named(name string) *string {
-	if name == "" {
-		return nil
-	}
-	return &name
-}
-
-func (a *API) access(w http.ResponseWriter, r *request) error {
-	grants, err := a.Directory.UserAccess(r.Context(), r.caller, r.id)
+func (e users) access(w http.ResponseWriter, r *request) error {
+	grants, err := e.directory.UserAccess(r.Context(), r.caller, r.id)
 	if err != nil {
 		return err
 	}
@@ -242,16 +202,16 @@ type accessRemoval struct {
 	Remaining []Binding `json:"remaining"`
 }
 
-func (a *API) removeAccess(w http.ResponseWriter, r *request) error {
+func (e users) removeAccess(w http.ResponseWriter, r *request) error {
 	at, err := access.ParsePath(r.query.get("path"))
 	if err != nil {
 		return err
 	}
-	removed, remaining, err := a.Directory.RemoveAccess(r.Context(), r.caller, r.id, at)
+	removed, remaining, err := e.directory.RemoveAccess(r.Context(), r.caller, r.id, at)
 	if err != nil {
 		return err
 	}
-	render, err := a.bindingsOf(r, slices.Concat(removed, remaining))
+	render, err := bindings{e.directory}.of(r, slices.Concat(removed, remaining))
 	if err != nil {
 		return err
 	}

@@ -49,9 +49,9 @@ func useOf(u records.TokenUse) TokenUse {
 	return out
 }
 
-// tokenUses shows what one of the caller's tokens was used for.
-func (a *API) tokenUses(w http.ResponseWriter, r *request) error {
-	report, err := a.Usage.Of(r.Context(), r.caller, r.id)
+// uses shows what one of the caller's tokens was used for.
+func (e tokens) uses(w http.ResponseWriter, r *request) error {
+	report, err := e.usage.Of(r.Context(), r.caller, r.id)
 	if err != nil {
 		return err
 	}
@@ -61,8 +61,8 @@ func (a *API) tokenUses(w http.ResponseWriter, r *request) error {
 // shrinkOverlap is for how many seconds an old token stays valid beside a smaller one.
 const shrinkOverlap = 7 * 24 * 3600
 
-// shrinkToken creates an API token with less scope beside one that ends later.
-func (a *API) shrinkToken(w http.ResponseWriter, r *request) error {
+// shrink creates an API token with less scope beside one that ends later.
+func (e tokens) shrink(w http.ResponseWriter, r *request) error {
 	var body struct {
 		Scope   scopeList `json:"scope"`
 		Overlap *int64    `json:"overlap"` // seconds
@@ -77,7 +77,7 @@ func (a *API) shrinkToken(w http.ResponseWriter, r *request) error {
 	if body.Overlap != nil {
 		smaller.Overlap = *body.Overlap
 	}
-	issued, err := a.Tokens.Shrink(r.Context(), r.caller, r.id, smaller)
+	issued, err := e.credentials.Shrink(r.Context(), r.caller, r.id, smaller)
 	if err != nil {
 		return unpermitted(err)
 	}

@@ -39,8 +39,7 @@ func (r Resource) TokenAudience() string {
 	return r.URL
 }
 
-func (k *checker) checkAuthorization() {
-	a := k.Authorization
+func (a Authorization) check(k *checker) {
 	k.lifetime("authorization.max_ttl", a.MaxTTL)
 	if !slices.Contains([]string{ClientMetadataAsk, ClientMetadataTrusted, ClientMetadataOff}, a.ClientMetadata) {
 		k.fail("authorization.client_metadata", "", "must be ask, trusted or off, not %q", a.ClientMetadata)
@@ -53,8 +52,11 @@ func (k *checker) checkAuthorization() {
 			k.fail(fmt.Sprintf("authorization.trusted_hosts[%d]", i), "write assistant.example.com", "must be a host name in lower case, without a port, not %q", host)
 		}
 	}
+}
+
+func (c Config) checkResources(k *checker) {
 	seen := map[string]int{}
-	for i, r := range k.Resources {
+	for i, r := range c.Resources {
 		key := fmt.Sprintf("resources[%d]", i)
 		u, err := url.Parse(r.URL)
 		switch {
@@ -70,7 +72,7 @@ func (k *checker) checkAuthorization() {
 			k.fail(key+".url", "", "is that of resources[%d]", first)
 		}
 		seen[plain] = i
-		if r.TokenAudience() == k.DefaultAudience() && r.Audience != "" && plain != k.Issuer {
+		if r.TokenAudience() == c.DefaultAudience() && r.Audience != "" && plain != c.Issuer {
 			k.fail(key+".audience", "choose another name", "is the default audience: a token for this resource would be good for everything else")
 		}
 		for j, scope := range r.Scopes {

@@ -72,10 +72,8 @@ func LoadEdge(path string, env []string, overrides map[string]string) (Edge, err
 
 // validate returns all that is wrong with e.
 func (e Edge) validate(origin map[string]string) []Problem {
-	k := &checker{Config: e.Config(), origin: origin}
-	k.TLS = TLS{} // it concerns only the edge, not the issuer
-	k.checkEdgeIssuer()
-	k.TLS = e.TLS
+	c, k := e.Config(), &checker{origin: origin}
+	e.checkIssuer(k)
 	for _, needed := range []struct{ key, value, hint string }{
 		{"client_id", e.ClientID, "bearerd client create edge --grant client_credentials --scope introspect,revocations"},
 		{"client_secret_file", e.ClientSecretFile, "the file with the client's secret"},
@@ -84,27 +82,28 @@ func (e Edge) validate(origin map[string]string) []Problem {
 			k.fail(needed.key, needed.hint, "must be set")
 		}
 	}
-	k.checkListeners()
-	k.checkDialects()
-	k.checkOrigins()
-	k.checkCache()
-	k.checkUpstream()
+	c.checkListeners(k)
+	c.checkDialects(k)
+	c.CORS.check(k)
+	c.Verify.check(k)
+	c.Upstream.check(k)
+	checkRequirements(k, c.Requirements)
 	if e.Upstream.AssertionAudience != "" {
 		k.fail("upstream.assertion_audience", "leave it out, or verify on a node", "an edge holds no signing key and can't sign assertions")
 	}
 	return k.problems
 }
 
-// checkEdgeIssuer checks the issuer that an edge trusts: nobody on the way may be able to
+// checkIssuer checks the issuer that an edge trusts: nobody on the way may be able to
 // change its answers.
-func (k *checker) checkEdgeIssuer() {
-	if k.Issuer == "" {
+func (e Edge) checkIssuer(k *checker) {
+	if e.Issuer == "" {
 		k.fail("issuer", "write https://auth.example.org", "must be set")
 		return
 	}
 	before := len(k.problems)
-	k.checkIssuer()
-	u, err := url.Parse(k.Issuer)
+	checkIssuer(k, e.Issuer, TLS{}) // the TLS of the edge, which says nothing of the issuer's
+	u, err := url.Parse(e.Issuer)
 	if err == nil && len(k.problems) == before && u.Scheme == "http" && !token.IsLoopback(u.Hostname()) {
 		k.fail("issuer", "write https://"+u.Host, "must be https: keys and revocations come from there")
 	}

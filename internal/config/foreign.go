@@ -26,8 +26,8 @@ func (c Config) ForeignShapes(own ...foreign.Own) (*foreign.Shapes, error) {
 	return foreign.New(shapes, own...)
 }
 
-func (k *checker) checkForeignTokens() {
-	_, err := k.ForeignShapes()
+func (c Config) checkForeignTokens(k *checker) {
+	_, err := c.ForeignShapes()
 	if wrong, ok := errors.AsType[*foreign.ShapeError](err); ok {
 		k.fail(fmt.Sprintf("foreign_tokens[%d].%s", wrong.Index, wrong.Member), "", "%s", wrong.Reason)
 	} else if err != nil {

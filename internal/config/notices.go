@@ -51,11 +51,11 @@ var noticeEvents = []string{
 // NoticeEvents lists the events that a receiver can be sent.
 func NoticeEvents() []string { return slices.Clone(noticeEvents) }
 
-func (k *checker) checkNotices() {
+func checkNotices(k *checker, all []Notice) {
 	seen := map[string]int{}
-	for i, n := range k.Notices {
+	for i, n := range all {
 		key := fmt.Sprintf("notices[%d]", i)
-		k.checkSafeURL(key+".url", n.URL, "write https://siem.example.org/events")
+		k.safeURL(key+".url", n.URL, "write https://siem.example.org/events")
 		if first, twice := seen[n.URL]; twice {
 			k.fail(key+".url", "name all its events there", "is that of notices[%d]", first)
 		}
@@ -68,8 +68,7 @@ func (k *checker) checkNotices() {
 	}
 }
 
-func (k *checker) checkMail() {
-	m := k.Mail
+func (m Mail) check(k *checker) {
 	if m.SMTP == "" {
 		if m != (Mail{TLS: MailStartTLS}) {
 			k.fail("mail.smtp", "write mail.example.org:587", "is needed for mail")

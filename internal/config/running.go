@@ -71,17 +71,20 @@ func (n StopNotice) For(env []string) time.Duration {
 	return 0
 }
 
-func (k *checker) checkRunning() {
-	switch k.Log.Level {
+func (l Log) check(k *checker) {
+	switch l.Level {
 	case LogDebug, LogInfo, LogWarn, LogError:
 	default:
-		k.fail("log.level", "", "must be debug, info, warn or error, not %q", k.Log.Level)
+		k.fail("log.level", "", "must be debug, info, warn or error, not %q", l.Level)
 	}
-	if k.Shutdown.Notice == StopNoticeAuto {
+}
+
+func (s Shutdown) check(k *checker) {
+	if s.Notice == StopNoticeAuto {
 		return
 	}
-	if d, err := time.ParseDuration(string(k.Shutdown.Notice)); err != nil || d < 0 || d > maxNotice {
-		k.fail("shutdown.notice", "write 5s", "must be auto, or a duration from 0s to %s, not %q", maxNotice, k.Shutdown.Notice)
+	if d, err := time.ParseDuration(string(s.Notice)); err != nil || d < 0 || d > maxNotice {
+		k.fail("shutdown.notice", "write 5s", "must be auto, or a duration from 0s to %s, not %q", maxNotice, s.Notice)
 	}
 }
 

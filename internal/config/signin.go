@@ -4,14 +4,13 @@ import (
 	"cmp"
 	"fmt"
 	"maps"
+	"net/netip"
 	"net/url"
 	"reflect"
 	"regexp"
 	"slices"
 	"strings"
 	"time"
-
-	"github.com/bearerd/bearerd/internal/token"
 )
 
 // SignIn says how people sign in: with passwords of bearerd's own, and by sources.
@@ -136,36 +135,36 @@ func (s *SignInSource) complete() {
 
 var sourceName = regexp.MustCompile(`^[a-z0-9][a-z0-9_-]{0,31}$`)
 
-func (k *checker) checkSignIn() {
-	if n := k.SignIn.MinPassword; n < 1 || n > 128 {
+func (s SignIn) check(k *checker, proxies []netip.Prefix) {
+	if n := s.MinPassword; n < 1 || n > 128 {
 		k.fail("sign_in.min_password", "8 suits most", "must be from 1 to 128 characters, not %d", n)
 	}
-	if k.SignIn.Fresh < 0 {
+	if s.Fresh < 0 {
 		k.fail("sign_in.fresh", "0s is any time", "must not be negative")
 	}
 	seen := map[string]int{}
-	for i, s := range k.SignIn.Sources {
+	for i, source := range s.Sources {
 		key := fmt.Sprintf("sign_in.sources[%d]", i)
-		first, twice := seen[s.Name]
+		first, twice := seen[source.Name]
 		switch {
-		case !sourceName.MatchString(s.Name):
-			k.fail(key+".name", "write museum", "must be 1 to 32 lower-case letters, digits, _ and -, not %q", s.Name)
+		case !sourceName.MatchString(source.Name):
+			k.fail(key+".name", "write museum", "must be 1 to 32 lower-case letters, digits, _ and -, not %q", source.Name)
 		case twice:
 			k.fail(key+".name", "", "is that of sign_in.sources[%d]", first)
 		}
-		seen[s.Name] = i
-		k.checkSourceKeys(key, s)
-		switch s.Type {
+		seen[source.Name] = i
+		source.checkKeys(k, key)
+		switch source.Type {
 		case SourceApp:
-			k.checkApp(key, s)
+			source.checkApp(k, key)
 		case SourceOIDC:
-			k.checkProvider(key, s)
+			source.checkProvider(k, key)
 		case SourceHeader:
-			k.checkHeaderSource(key, s)
+			source.checkHeaders(k, key, proxies)
 		default:
-			k.fail(key+".type", "", "must be app, oidc or header, not %q", string(s.Type))
+			k.fail(key+".type", "", "must be app, oidc or header, not %q", string(source.Type))
 		}
-		k.checkPeople(key, s)
+		source.checkPeople(k, key)
 	}
 }
 
@@ -179,8 +178,8 @@ var keysOf = map[string][]SourceType{
 	"fresh":       {SourceHeader},
 }
 
-// checkSourceKeys refuses keys that have no meaning for a source of that type.
-func (k *checker) checkSourceKeys(key string, s SignInSource) {
+// checkKeys refuses keys that have no meaning for a source of that type.
+func (s SignInSource) checkKeys(k *checker, key string) {
 	v := reflect.ValueOf(s)
 	for field, value := range v.Fields() {
 		name := field.Tag.Get("yaml")
@@ -191,8 +190,8 @@ func (k *checker) checkSourceKeys(key string, s SignInSource) {
 	}
 }
 
-func (k *checker) checkApp(key string, s SignInSource) {
-	k.checkSafeURL(key+".url", s.URL, "write the address of the application's sign-in view")
+func (s SignInSource) checkApp(k *checker, key string) {
+	k.safeURL(key+".url", s.URL, "write the address of the application's sign-in view")
 	switch {
 	case s.SecretFile == "" && s.JWKS == "":
 		k.fail(key+".secret_file", "name a file with at least 32 random bytes, or jwks", "is needed to check who signed an assertion")
@@ -200,19 +199,19 @@ func (k *checker) checkApp(key string, s SignInSource) {
 		k.fail(key+".jwks", "keep one of them", "stands beside secret_file")
 	}
 	if strings.Contains(s.JWKS, "://") {
-		k.checkSafeURL(key+".jwks", s.JWKS, "write a URL or the name of a file")
+		k.safeURL(key+".jwks", s.JWKS, "write a URL or the name of a file")
 	}
 	if s.PasswordURL == "" {
 		return
 	}
-	k.checkSafeURL(key+".password_url", s.PasswordURL, "write the address of the application's password check")
+	k.safeURL(key+".password_url", s.PasswordURL, "write the address of the application's password check")
 	if s.SecretFile == "" {
 		k.fail(key+".secret_file", "", "is needed for password_url: it signs what is sent there")
 	}
 }
 
-func (k *checker) checkProvider(key string, s SignInSource) {
-	k.checkSafeURL(key+".issuer", s.Issuer, "write the provider's issuer, https://id.example.org")
+func (s SignInSource) checkProvider(k *checker, key string) {
+	k.safeURL(key+".issuer", s.Issuer, "write the provider's issuer, https://id.example.org")
 	if s.ClientID == "" {
 		k.fail(key+".client_id", "", "is needed")
 	}
@@ -224,11 +223,11 @@ func (k *checker) checkProvider(key string, s SignInSource) {
 	}
 }
 
-func (k *checker) checkHeaderSource(key string, s SignInSource) {
+func (s SignInSource) checkHeaders(k *checker, key string, proxies []netip.Prefix) {
 	if s.SecretFile == "" {
 		k.fail(key+".secret_file", "name a file with at least 32 random bytes, which the proxy sends too", "is needed: without it anybody inside could be anybody")
 	}
-	if len(k.TrustedProxies) == 0 {
+	if len(proxies) == 0 {
 		k.fail("trusted_proxies", "name the proxy's address", "must name the proxy that the source %q comes by", s.Name)
 	}
 	for _, h := range []struct{ key, name string }{{"username", s.Username}, {"full_name", s.FullName}, {"email", s.Email}, {"groups", s.Groups}} {
@@ -252,7 +251,7 @@ func (k *checker) checkHeaderSource(key string, s SignInSource) {
 var headerName = regexp.MustCompile(`^[A-Za-z0-9-]{1,64}$`)
 
 // checkPeople judges what a source may say of whom.
-func (k *checker) checkPeople(key string, s SignInSource) {
+func (s SignInSource) checkPeople(k *checker, key string) {
 	if s.Unknown != UnknownRefuse && s.Unknown != UnknownCreate {
 		k.fail(key+".unknown", "", "must be refuse or create, not %q", s.Unknown)
 	}
@@ -280,20 +279,5 @@ func (k *checker) checkPeople(key string, s SignInSource) {
 	}
 	if s.MaxAge < 0 || s.MaxAge%time.Second != 0 {
 		k.fail(key+".max_age", "0s is any time", "must be whole seconds and not negative")
-	}
-}
-
-// checkSafeURL refuses what is not https, but for http on this machine.
-func (k *checker) checkSafeURL(key, text, hint string) {
-	u, err := url.Parse(text)
-	switch {
-	case text == "":
-		k.fail(key, hint, "is needed")
-	case err != nil || u.Scheme != "https" && u.Scheme != "http" || u.Hostname() == "":
-		k.fail(key, hint, "must be an https URL with a host, not %q", text)
-	case u.User != nil || u.Fragment != "" || u.RawQuery != "" || strings.ContainsAny(text, "?#"):
-		k.fail(key, hint, "must not have a user, query or fragment")
-	case u.Scheme == "http" && !token.IsLoopback(u.Hostname()):
-		k.fail(key, "write https://"+strings.TrimPrefix(text, "http://"), "must be https: http is for this machine alone")
 	}
 }

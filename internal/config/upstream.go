@@ -17,19 +17,19 @@ var (
 	plainGroup = regexp.MustCompile(`^[^,\x00-\x1f]+$`)
 )
 
-// checkUpstream checks the application, its routes and the named requirements.
-func (k *checker) checkUpstream() {
-	if k.Upstream.URL == "" {
-		if len(k.Upstream.Routes) > 0 {
+// check checks the application and its routes.
+func (u Upstream) check(k *checker) {
+	if u.URL == "" {
+		if len(u.Routes) > 0 {
 			k.fail("upstream.routes", "set upstream.url", "say nothing without an upstream.url")
 		}
-	} else if u, err := url.Parse(k.Upstream.URL); err != nil || u.Scheme != "http" && u.Scheme != "https" ||
-		u.Hostname() == "" || u.User != nil || u.RawQuery != "" || u.Fragment != "" {
+	} else if at, err := url.Parse(u.URL); err != nil || at.Scheme != "http" && at.Scheme != "https" ||
+		at.Hostname() == "" || at.User != nil || at.RawQuery != "" || at.Fragment != "" {
 		k.fail("upstream.url", "write http://127.0.0.1:8000", "must be an http or https URL without user, query and fragment")
 	}
-	k.checkTelling()
+	u.checkTelling(k)
 	seen := map[string]int{}
-	for i, r := range k.Upstream.Routes {
+	for i, r := range u.Routes {
 		key := fmt.Sprintf("upstream.routes[%d]", i)
 		if r.Path != "/" && !isCleanPath(strings.TrimSuffix(r.Path, "/")) {
 			k.fail(key+".path", "write /api/", "must be a path prefix without escapes, empty segments, . and .., not %q", r.Path)
@@ -46,12 +46,12 @@ func (k *checker) checkUpstream() {
 		default:
 			k.fail(key+".require", "", "must be none, optional or token, not %q", r.Require)
 		}
-		k.checkScopeList(key+".scope", r.Scope)
-		k.checkDoors(key+".tokens_in", r.TokensIn)
+		k.scopeList(key+".scope", r.Scope)
+		k.doors(key+".tokens_in", r.TokensIn)
 		if (r.Permission.Action == "") != (r.Permission.Path == "") {
 			k.fail(key+".permission", "", "needs both an action and a path")
 		}
-		for _, at := range k.placesOf(key, r) {
+		for _, at := range r.places(k, key) {
 			if first, twice := seen[at]; twice {
 				k.fail(fmt.Sprintf("upstream.routes[%d].path", i), "", "covers the same as upstream.routes[%d]", first)
 				break
@@ -59,16 +59,19 @@ func (k *checker) checkUpstream() {
 			seen[at] = i
 		}
 	}
-	for _, name := range slices.Sorted(maps.Keys(k.Requirements)) {
-		r, key := k.Requirements[name], "requirements."+name
+}
+
+func checkRequirements(k *checker, all map[string]NamedRequirement) {
+	for _, name := range slices.Sorted(maps.Keys(all)) {
+		r, key := all[name], "requirements."+name
 		if !plainName.MatchString(name) {
 			k.fail(key, "", "must be named by letters, digits, '-', '_' and '.'")
 		}
-		k.checkScopeList(key+".scope", r.Scope)
+		k.scopeList(key+".scope", r.Scope)
 		if r.SafeScope != nil {
-			k.checkScopeList(key+".safe_scope", *r.SafeScope)
+			k.scopeList(key+".safe_scope", *r.SafeScope)
 		}
-		k.checkDoors(key+".in", r.In)
+		k.doors(key+".in", r.In)
 		if (r.Action == "") != (r.Path == "") {
 			k.fail(key, "", "needs both an action and a path, or neither")
 		}
@@ -78,8 +81,8 @@ func (k *checker) checkUpstream() {
 	}
 }
 
-// placesOf returns path and method of each request that a route is for.
-func (k *checker) placesOf(key string, r Route) []string {
+// places returns path and method of each request that a route is for.
+func (r Route) places(k *checker, key string) []string {
 	path := strings.TrimSuffix(r.Path, "/")
 	if len(r.Methods) == 0 {
 		return []string{path}
@@ -96,31 +99,13 @@ func (k *checker) placesOf(key string, r Route) []string {
 	return places
 }
 
-func (k *checker) checkScopeList(key, list string) {
-	for name := range strings.SplitSeq(list, " ") {
-		if list != "" && !scopeName.MatchString(name) {
-			k.fail(key, "", "must be scope names with one space between them, not %q", list)
-			return
-		}
-	}
-}
-
-func (k *checker) checkDoors(key string, list []string) {
-	for _, door := range list {
-		if !doorForm.MatchString(door) {
-			k.fail(key, "write [basic]", "must be basic, token or header:NAME, not %q", door)
-		}
-	}
-}
-
 // toldFields are the values that a header can carry about the caller.
 var toldFields = []string{
 	"username", "name", "email", "groups", "subject", "token_id", "token_kind", "scope", "collection", "audience",
 }
 
 // checkTelling checks how the headers name the caller to the application.
-func (k *checker) checkTelling() {
-	u := k.Upstream
+func (u Upstream) checkTelling(k *checker) {
 	for _, name := range slices.Sorted(maps.Keys(u.Headers)) {
 		switch field := u.Headers[name]; {
 		case !headerForm.MatchString(name):

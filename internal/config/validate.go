@@ -18,47 +18,48 @@ import (
 	"github.com/bearerd/bearerd/internal/token"
 )
 
-// checker judges a configuration whose values have the right types.
-type checker struct {
-	Config
-
-	origin   map[string]string
-	problems []Problem
-}
-
 // validate returns all that is wrong with c. origin returns where a key was set.
 func validate(c Config, origin map[string]string) []Problem {
-	k := &checker{Config: c, origin: origin}
-	k.checkIssuer()
-	k.checkListeners()
-	k.checkRunning()
-	k.checkStorage()
-	k.checkDialects()
-	k.checkSigning()
-	k.checkLogin()
-	k.checkSignIn()
-	k.checkAuthorization()
-	k.checkOrigins()
-	k.checkLifetimes()
-	k.checkNames()
-	k.checkForeignTokens()
-	k.checkCache()
-	k.checkUpstream()
-	k.checkWebhook()
-	k.checkSite()
-	k.checkNotices()
-	k.checkMail()
+	k := &checker{origin: origin}
+	checkIssuer(k, c.Issuer, c.TLS)
+	c.checkListeners(k)
+	c.Log.check(k)
+	c.Shutdown.check(k)
+	c.Database.check(k)
+	c.Postgres.check(k)
+	if c.MasterKeyFile == "" {
+		k.fail("master_key_file", "", "must not be empty")
+	}
+	c.checkDialects(k)
+	c.Signing.check(k)
+	c.Login.check(k)
+	k.positive("audit.retention", c.Audit.Retention)
+	c.SignIn.check(k, c.TrustedProxies)
+	c.Authorization.check(k)
+	c.checkResources(k)
+	c.CORS.check(k)
+	c.checkLifetimes(k)
+	c.Revocation.check(k)
+	c.checkNames(k)
+	c.checkForeignTokens(k)
+	c.Verify.check(k)
+	c.Upstream.check(k)
+	checkRequirements(k, c.Requirements)
+	c.Webhook.check(k)
+	c.Site.check(k)
+	checkNotices(k, c.Notices)
+	c.Mail.check(k)
 	return k.problems
 }
 
-func (k *checker) checkCache() {
-	if c := k.Verify.Cache; c < 1<<20 || c > 64<<30 {
-		k.fail("verify.cache", "", "must be from 1MiB to 64GiB, not %s", c)
+func (v Verify) check(k *checker) {
+	if v.Cache < 1<<20 || v.Cache > 64<<30 {
+		k.fail("verify.cache", "", "must be from 1MiB to 64GiB, not %s", v.Cache)
 	}
 }
 
-func (k *checker) checkOrigins() {
-	for i, origin := range k.CORS.Origins {
+func (c CORS) check(k *checker) {
+	for i, origin := range c.Origins {
 		u, err := url.Parse(origin)
 		if origin == "*" || err == nil && u.Host != "" && origin == u.Scheme+"://"+strings.ToLower(u.Host) &&
 			(u.Scheme == "http" || u.Scheme == "https") {
@@ -67,17 +68,6 @@ func (k *checker) checkOrigins() {
 		k.fail(fmt.Sprintf("cors.origins[%d]", i), `write https://app.example.org, or "*" for every origin`,
 			"must be an origin as browsers send it: scheme, host in lower case, no path; not %q", origin)
 	}
-}
-
-// fail reports a problem with the value at the key, and where that was set: at
-// the key itself or at what holds it.
-func (k *checker) fail(key, hint, format string, args ...any) {
-	where, holder := "", key
-	for holder != "" && where == "" {
-		where = k.origin[holder]
-		holder = holder[:max(strings.LastIndexAny(holder, ".["), 0)]
-	}
-	k.problems = append(k.problems, Problem{Where: where, Key: key, Message: fmt.Sprintf(format, args...), Hint: hint})
 }
 
 // issuerLike returns the issuer that was probably meant by a text that is none.
@@ -106,33 +96,33 @@ func plainIssuer(u *url.URL) string {
 	return "write " + plain.String()
 }
 
-func (k *checker) checkIssuer() {
+func checkIssuer(k *checker, issuer string, tls TLS) {
 	const key = "issuer"
-	u, err := url.Parse(k.Issuer)
+	u, err := url.Parse(issuer)
 	switch {
 	case err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Hostname() == "":
-		k.fail(key, "write "+issuerLike(k.Issuer), "must be an http or https URL with a host, not %q", k.Issuer)
+		k.fail(key, "write "+issuerLike(issuer), "must be an http or https URL with a host, not %q", issuer)
 	case u.User != nil:
 		k.fail(key, "", "must not hold a user or password")
-	case u.RawQuery != "" || u.Fragment != "" || strings.ContainsAny(k.Issuer, "?#"):
+	case u.RawQuery != "" || u.Fragment != "" || strings.ContainsAny(issuer, "?#"):
 		k.fail(key, "", "must not have a query or fragment")
-	case strings.HasSuffix(k.Issuer, "/"):
-		k.fail(key, "write "+strings.TrimRight(k.Issuer, "/"), "must not end in a slash: clients compare it byte by byte")
+	case strings.HasSuffix(issuer, "/"):
+		k.fail(key, "write "+strings.TrimRight(issuer, "/"), "must not end in a slash: clients compare it byte by byte")
 	case u.Path != "" && !isCleanPath(u.EscapedPath()):
 		k.fail(key, "", "must not have escapes, empty segments, . or .. in its path")
-	case u.String() != k.Issuer || u.Host != strings.ToLower(u.Host) || strings.HasSuffix(u.Host, ":"):
+	case u.String() != issuer || u.Host != strings.ToLower(u.Host) || strings.HasSuffix(u.Host, ":"):
 		k.fail(key, plainIssuer(u), "must be written in its plain form, the host in lower case")
-	case u.Scheme == "http" && k.TLS != (TLS{}):
-		k.fail(key, "write https://"+strings.TrimPrefix(k.Issuer, "http://"), "must be https when tls is set")
+	case u.Scheme == "http" && tls != (TLS{}):
+		k.fail(key, "write https://"+strings.TrimPrefix(issuer, "http://"), "must be https when tls is set")
 	}
 }
 
-func (k *checker) checkListeners() {
+func (c Config) checkListeners(k *checker) {
 	seen := map[string]string{}
 	for _, l := range []struct{ key, address string }{
-		{"listen", k.Listen},
-		{"ops_listen", k.OpsListen},
-		{"gen3.denylist_listen", k.Gen3.DenylistListen},
+		{"listen", c.Listen},
+		{"ops_listen", c.OpsListen},
+		{"gen3.denylist_listen", c.Gen3.DenylistListen},
 	} {
 		if l.address == "" && l.key == "gen3.denylist_listen" {
 			continue
@@ -148,35 +138,35 @@ func (k *checker) checkListeners() {
 		}
 		seen[l.address] = l.key
 	}
-	k.checkVerifyListen(seen)
-	if (k.TLS.CertFile == "") != (k.TLS.KeyFile == "") {
+	checkVerifyListen(k, c.VerifyListen, seen)
+	if (c.TLS.CertFile == "") != (c.TLS.KeyFile == "") {
 		k.fail("tls", "", "needs both cert_file and key_file, or neither")
 	}
 }
 
 // checkVerifyListen checks the listener that is only for proxies on this machine; seen
 // are the addresses of the others.
-func (k *checker) checkVerifyListen(seen map[string]string) {
+func checkVerifyListen(k *checker, address string, seen map[string]string) {
 	const key = "verify_listen"
-	if k.VerifyListen == "" {
+	if address == "" {
 		return
 	}
-	if _, err := localaddr.Parse(k.VerifyListen); err != nil {
+	if _, err := localaddr.Parse(address); err != nil {
 		k.fail(key, "write unix:/run/bearerd/verify.sock or 127.0.0.1:8081", "%v", err)
 		return
 	}
-	if other, taken := seen[k.VerifyListen]; taken && !strings.HasSuffix(k.VerifyListen, ":0") {
+	if other, taken := seen[address]; taken && !strings.HasSuffix(address, ":0") {
 		k.fail(key, "use another port for each listener", "is the same as %s", other)
 	}
 }
 
-func (k *checker) checkStorage() {
-	database := k.Database.Reveal()
+func (d Database) check(k *checker) {
+	database := d.Reveal()
 	scheme, _, isURL := strings.Cut(database, "://")
 	switch {
 	case database == "":
 		k.fail("database", "write a file name for SQLite, or postgres://…", "must not be empty")
-	case k.Database.IsPostgres():
+	case d.IsPostgres():
 		if u, err := url.Parse(database); err != nil || u.Path == "" && u.Host == "" && u.RawQuery == "" {
 			k.fail("database", "write postgres://user:password@host/name", "is no well-formed PostgreSQL URL")
 		}
@@ -185,136 +175,111 @@ func (k *checker) checkStorage() {
 	case strings.HasPrefix(database, ":memory:") || strings.HasPrefix(database, "file:"):
 		k.fail("database", "write the name of a file", "must be a plain file name: what is revoked has to outlive the process")
 	}
-	if n := k.Postgres.Connections; n < 2 || n > 1000 {
-		k.fail("postgres.connections", "", "must be from 2 to 1000, not %d", n)
-	}
-	k.between("postgres.connect_timeout", k.Postgres.ConnectTimeout, 100*time.Millisecond, time.Minute)
-	k.between("postgres.statement_timeout", k.Postgres.StatementTimeout, 100*time.Millisecond, time.Minute)
-	if k.MasterKeyFile == "" {
-		k.fail("master_key_file", "", "must not be empty")
-	}
 }
 
-func (k *checker) checkDialects() {
+func (p Postgres) check(k *checker) {
+	if n := p.Connections; n < 2 || n > 1000 {
+		k.fail("postgres.connections", "", "must be from 2 to 1000, not %d", n)
+	}
+	k.between("postgres.connect_timeout", p.ConnectTimeout, 100*time.Millisecond, time.Minute)
+	k.between("postgres.statement_timeout", p.StatementTimeout, 100*time.Millisecond, time.Minute)
+}
+
+func (c Config) checkDialects(k *checker) {
 	known := []Dialect{DialectSpecify, DialectSenaite, DialectHypothesis, DialectGen3}
-	for i, dialect := range k.Dialects {
+	for i, dialect := range c.Dialects {
 		key := fmt.Sprintf("dialects[%d]", i)
 		switch {
 		case !slices.Contains(known, dialect):
 			k.fail(key, "the dialects are specify, senaite, hypothesis and gen3", "unknown dialect %q", dialect)
-		case slices.Index(k.Dialects, dialect) < i:
+		case slices.Index(c.Dialects, dialect) < i:
 			k.fail(key, "", "%q is listed twice", dialect)
 		}
 	}
-	if len(k.Senaite.Prefixes) == 0 {
+	if len(c.Senaite.Prefixes) == 0 {
 		k.fail("senaite.prefixes", "write [/@@API/senaite/v1]", "must name at least one path")
 	}
-	for i, prefix := range k.Senaite.Prefixes {
+	for i, prefix := range c.Senaite.Prefixes {
 		key := fmt.Sprintf("senaite.prefixes[%d]", i)
 		switch {
 		case !isCleanPath(prefix):
 			k.fail(key, "write /@@API/senaite/v1", "must be a path that begins with a slash and doesn't end in one")
-		case slices.Index(k.Senaite.Prefixes, prefix) < i:
+		case slices.Index(c.Senaite.Prefixes, prefix) < i:
 			k.fail(key, "", "%q is listed twice", prefix)
 		}
 	}
-	if a := k.Hypothesis.Authority; a != "" && !hostName.MatchString(a) {
+	if a := c.Hypothesis.Authority; a != "" && !hostName.MatchString(a) {
 		k.fail("hypothesis.authority", "write hypothes.is", "must be a host name without a port, not %q", a)
 	}
 }
 
-func (k *checker) checkSigning() {
+func (s Signing) check(k *checker) {
 	const key = "signing.secret_file"
 	hint := ""
-	switch k.Signing.Algorithm {
+	switch s.Algorithm {
 	case "EdDSA", "ES256", "RS256", "PS256":
-		if k.Signing.SecretFile != "" {
+		if s.SecretFile != "" {
 			k.fail(key, "leave it out, or set signing.algorithm to HS256", "is for HS256 alone")
 		}
 	case "HS256":
-		if k.Signing.SecretFile == "" {
+		if s.SecretFile == "" {
 			k.fail(key, "name a file with at least 32 random bytes", "is needed for HS256")
 		}
 	default:
-		if strings.EqualFold(k.Signing.Algorithm, "none") {
+		if strings.EqualFold(s.Algorithm, "none") {
 			hint = "there is no bearerd without signatures; "
 		}
 		hint += "the algorithms are EdDSA, ES256, RS256, PS256 and HS256"
-		k.fail("signing.algorithm", hint, "unknown algorithm %q", k.Signing.Algorithm)
+		k.fail("signing.algorithm", hint, "unknown algorithm %q", s.Algorithm)
 	}
-	k.positive("signing.rotate_every", k.Signing.RotateEvery)
+	k.positive("signing.rotate_every", s.RotateEvery)
 }
 
-func (k *checker) checkLogin() {
-	for _, l := range []struct {
+func (l Login) check(k *checker) {
+	for _, limit := range []struct {
 		key   string
 		count int
 	}{
-		{"login.account_failures", k.Login.AccountFailures},
-		{"login.account_failures_total", k.Login.AccountFailuresTotal},
-		{"login.address_failures", k.Login.AddressFailures},
+		{"login.account_failures", l.AccountFailures},
+		{"login.account_failures_total", l.AccountFailuresTotal},
+		{"login.address_failures", l.AddressFailures},
 	} {
-		if l.count < 1 {
-			k.fail(l.key, "", "must be at least 1, not %d: without a limit passwords can be guessed", l.count)
+		if limit.count < 1 {
+			k.fail(limit.key, "", "must be at least 1, not %d: without a limit passwords can be guessed", limit.count)
 		}
 	}
-	k.positive("login.window", k.Login.Window)
-	k.positive("audit.retention", k.Audit.Retention)
+	k.positive("login.window", l.Window)
 }
 
-func (k *checker) checkLifetimes() {
-	k.lifetime("access_token.ttl", k.AccessToken.TTL)
-	k.lifetime("access_token.max_ttl", k.AccessToken.MaxTTL)
-	k.lifetime("api_key.max_ttl", k.APIKey.MaxTTL)
-	k.lifetime("refresh_token.idle_ttl", k.RefreshToken.IdleTTL)
-	k.between("refresh_token.grace", k.RefreshToken.Grace, 0, 10*time.Minute)
-	if k.APIToken.MaxTTL != 0 {
-		k.lifetime("api_token.max_ttl", k.APIToken.MaxTTL)
+func (c Config) checkLifetimes(k *checker) {
+	k.lifetime("access_token.ttl", c.AccessToken.TTL)
+	k.lifetime("access_token.max_ttl", c.AccessToken.MaxTTL)
+	k.lifetime("api_key.max_ttl", c.APIKey.MaxTTL)
+	k.lifetime("refresh_token.idle_ttl", c.RefreshToken.IdleTTL)
+	k.between("refresh_token.grace", c.RefreshToken.Grace, 0, 10*time.Minute)
+	if c.APIToken.MaxTTL != 0 {
+		k.lifetime("api_token.max_ttl", c.APIToken.MaxTTL)
 	}
-	if k.APIToken.Overlap != 0 {
-		k.lifetime("api_token.overlap", k.APIToken.Overlap)
+	if c.APIToken.Overlap != 0 {
+		k.lifetime("api_token.overlap", c.APIToken.Overlap)
 	}
-	for _, name := range slices.Sorted(maps.Keys(k.TaskTokens)) {
-		if ttl := k.TaskTokens[name].MaxTTL; ttl != 0 {
+	for _, name := range slices.Sorted(maps.Keys(c.TaskTokens)) {
+		if ttl := c.TaskTokens[name].MaxTTL; ttl != 0 {
 			k.lifetime("task_tokens."+name+".max_ttl", ttl)
 		}
 	}
-	if k.AccessToken.TTL > k.AccessToken.MaxTTL {
-		k.fail("access_token.ttl", "", "must be at most access_token.max_ttl, %s, not %s", k.AccessToken.MaxTTL, k.AccessToken.TTL)
+	if c.AccessToken.TTL > c.AccessToken.MaxTTL {
+		k.fail("access_token.ttl", "", "must be at most access_token.max_ttl, %s, not %s", c.AccessToken.MaxTTL, c.AccessToken.TTL)
 	}
+}
+
+func (r Revocation) check(k *checker) {
 	const key = "revocation.max_staleness"
-	if l := k.Revocation.MaxStaleness; l < 100*time.Millisecond || l > time.Hour {
+	if l := r.MaxStaleness; l < 100*time.Millisecond || l > time.Hour {
 		k.fail(key, "2s suits most", "must be from 100ms to 1h, not %s", l)
 	}
-	if m := k.Revocation.Memory; m < 16<<20 || m > 1<<40 {
+	if m := r.Memory; m < 16<<20 || m > 1<<40 {
 		k.fail("revocation.memory", "512MiB suits most", "must be from 16MiB to 1024GiB, not %s", m)
-	}
-}
-
-func (k *checker) between(key string, d, least, most time.Duration) {
-	if d < least || d > most {
-		k.fail(key, "", "must be from %s to %s, not %s", least, most, d)
-	}
-}
-
-func (k *checker) positive(key string, d time.Duration) {
-	if d <= 0 {
-		k.fail(key, "", "must be longer than 0, not %s", d)
-	}
-}
-
-// maxLifetime bounds lifetimes, so that sums of them can't overflow.
-const maxLifetime = 100 * 365 * 24 * time.Hour
-
-// lifetime checks how long a token is valid: tokens count in seconds.
-func (k *checker) lifetime(key string, d time.Duration) {
-	switch {
-	case d <= 0:
-		k.positive(key, d)
-	case d%time.Second != 0:
-		k.fail(key, "", "must be whole seconds, not %s", d)
-	case d > maxLifetime:
-		k.fail(key, "", "must be at most 100 years")
 	}
 }
 
@@ -325,8 +290,8 @@ var (
 	hostName       = regexp.MustCompile(`^[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?$`)
 )
 
-func (k *checker) checkNames() {
-	prefix := k.APIToken.Prefix
+func (c Config) checkNames(k *checker) {
+	prefix := c.APIToken.Prefix
 	if !apiTokenPrefix.MatchString(prefix) {
 		k.fail("api_token.prefix", "", "must be 2 to 16 letters, digits, _ or -, not %q", prefix)
 	}
@@ -335,15 +300,15 @@ func (k *checker) checkNames() {
 			k.fail("api_token.prefix", "", "must not look like %s, which is another kind of token", taken)
 		}
 	}
-	for _, name := range slices.Sorted(maps.Keys(k.TaskTokens)) {
+	for _, name := range slices.Sorted(maps.Keys(c.TaskTokens)) {
 		switch {
 		case !taskTokenType.MatchString(name) || name == "." || name == "..":
 			k.fail("task_tokens."+name, "", "a type is 1 to 64 letters, digits, _, . or -")
-		case name == k.DefaultAudience():
+		case name == c.DefaultAudience():
 			k.fail("task_tokens."+name, "", "a type must not be the default audience, or its tokens would be accepted everywhere")
 		}
 	}
-	for _, name := range slices.Sorted(maps.Keys(k.Scopes)) {
+	for _, name := range slices.Sorted(maps.Keys(c.Scopes)) {
 		switch {
 		case !scopeName.MatchString(name):
 			k.fail("scopes."+name, "", "a scope is printable ASCII without spaces, quotes and backslashes")
@@ -356,21 +321,21 @@ func (k *checker) checkNames() {
 // maxSiteName is how long the name of the pages is, in characters.
 const maxSiteName = 60
 
-func (k *checker) checkSite() {
-	name := k.Site.Name
+func (s Site) check(k *checker) {
+	name := s.Name
 	if utf8.RuneCountInString(name) > maxSiteName || !utf8.ValidString(name) || strings.TrimSpace(name) != name || strings.ContainsFunc(name, unicode.IsControl) {
 		k.fail("site.name", "", "must be at most %d characters of text, with no space at either end, not %q", maxSiteName, name)
 	}
 }
 
-func (k *checker) checkWebhook() {
-	if k.Webhook.URL == "" {
-		if k.Webhook.SecretFile != "" {
+func (h Webhook) check(k *checker) {
+	if h.URL == "" {
+		if h.SecretFile != "" {
 			k.fail("webhook.secret_file", "set webhook.url", "says nothing without a webhook.url")
 		}
 		return
 	}
-	u, err := url.Parse(k.Webhook.URL)
+	u, err := url.Parse(h.URL)
 	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Hostname() == "" || u.User != nil || u.Fragment != "" {
 		k.fail("webhook.url", "write https://hooks.example.org/tokens", "must be an http or https URL without user and fragment")
 	}

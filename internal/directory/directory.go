@@ -19,6 +19,7 @@ import (
 	"github.com/bearerd/bearerd/internal/identity"
 	"github.com/bearerd/bearerd/internal/journal"
 	"github.com/bearerd/bearerd/internal/keyring"
+	"github.com/bearerd/bearerd/internal/records"
 	"github.com/bearerd/bearerd/internal/records/contract"
 	"github.com/bearerd/bearerd/internal/token"
 )
@@ -34,7 +35,7 @@ type Store interface {
 	changes.LinkStore
 }
 
-// thingStore is what is read of users, clients, collections, roles and bindings.
+// thingStore is what is read of clients and bindings, and of the users that they name.
 type thingStore interface {
 	contract.Directory
 	contract.Things
@@ -53,7 +54,9 @@ type Config struct {
 // signing keys. Its methods may be called from any number of goroutines.
 type Directory struct {
 	*Users
-	*Access
+	*Collections
+	*Roles
+	*Bindings
 	*Clients
 	*Keys
 	*Issuers
@@ -71,11 +74,13 @@ func New(cfg Config) (*Directory, error) {
 		return nil, errors.New("directory: the forms must have one for client secrets")
 	}
 	return &Directory{
-		Users:   &Users{store: cfg.Store, editor: cfg.Editor, links: cfg.Store, journal: cfg.Journal},
-		Access:  &Access{store: cfg.Store, editor: cfg.Editor},
-		Clients: &Clients{store: cfg.Store, editor: cfg.Editor, forms: cfg.Forms},
-		Keys:    &Keys{ring: cfg.Ring, editor: cfg.Editor, journal: cfg.Journal},
-		Issuers: &Issuers{store: cfg.Store},
+		Users:       &Users{store: cfg.Store, editor: cfg.Editor, links: cfg.Store, journal: cfg.Journal},
+		Collections: &Collections{store: cfg.Store, editor: cfg.Editor},
+		Roles:       &Roles{store: cfg.Store, editor: cfg.Editor},
+		Bindings:    &Bindings{store: cfg.Store, editor: cfg.Editor},
+		Clients:     &Clients{store: cfg.Store, editor: cfg.Editor, forms: cfg.Forms},
+		Keys:        &Keys{ring: cfg.Ring, editor: cfg.Editor, journal: cfg.Journal},
+		Issuers:     &Issuers{store: cfg.Store},
 
 		store:  cfg.Store,
 		editor: cfg.Editor,
@@ -125,4 +130,19 @@ func (d *Directory) identityOf(ctx context.Context, ref string) (id, typed strin
 		return "", "", err
 	}
 	return u.ID, identity.FoldName(u.Username), nil
+}
+
+// readAll reads a whole list, a page at a time: for the command line, whose own memory it takes.
+func readAll[T any](ctx context.Context, read func(context.Context, records.ThingQuery) (records.CountedPage[T], error)) ([]T, error) {
+	var all []T
+	for q := (records.ThingQuery{Limit: MaxChoices}); ; {
+		page, err := read(ctx, q)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, page.Items...)
+		if q.After = page.Next; q.After == "" {
+			return all, nil
+		}
+	}
 }

@@ -16,7 +16,7 @@ var wildcard = regexp.MustCompile(`\{[^/]*\}`)
 // dialects asks at every path of the dialects that are on whether it leads to the server.
 // The application behind has other paths of its own, and may answer as bearerd would:
 // only a confirmation by the server itself is proof.
-func (r *Report) dialects(ctx context.Context, w *Way) {
+func (w *Way) dialects(ctx context.Context, r *Report) {
 	for _, d := range w.Paths {
 		name := "dialect " + d.Dialect
 		if w.Key == nil {

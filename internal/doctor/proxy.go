@@ -16,7 +16,7 @@ import (
 const proxyPages = "see docs/deploy-nginx.md, deploy-caddy.md, deploy-traefik.md or deploy-envoy.md"
 
 // proxy asks the server how a request looks that came through the proxies in front.
-func (r *Report) proxy(ctx context.Context, w *Way) {
+func (w *Way) proxy(ctx context.Context, r *Report) {
 	const name = "proxy"
 	if w.Key == nil {
 		r.Skip(name, "without the master key the server can't be asked how requests arrive")
@@ -37,9 +37,9 @@ func (r *Report) proxy(ctx context.Context, w *Way) {
 	}
 	direct := seen.Peer == a.local
 	r.authorization(seen)
-	r.host(w, seen)
+	w.host(r, seen)
 	if direct {
-		r.direct(w, seen)
+		w.direct(r, seen)
 		return
 	}
 	r.forwarded(seen, a.local)
@@ -55,7 +55,7 @@ func (r *Report) authorization(seen echo.Seen) {
 }
 
 // host checks the name that the server is called by.
-func (r *Report) host(w *Way, seen echo.Seen) {
+func (w *Way) host(r *Report, seen echo.Seen) {
 	u, err := url.Parse(w.Issuer)
 	if err != nil || strings.EqualFold(seen.Host, u.Host) || strings.EqualFold(seen.Host, u.Hostname()) {
 		r.OK("host header", "%s", seen.Host)
@@ -65,7 +65,7 @@ func (r *Report) host(w *Way, seen echo.Seen) {
 }
 
 // direct reports that nothing is between here and the server, with what that means.
-func (r *Report) direct(w *Way, seen echo.Seen) {
+func (w *Way) direct(r *Report, seen echo.Seen) {
 	const name = "proxy"
 	switch {
 	case strings.HasPrefix(w.Issuer, "https://") && !w.TLS:

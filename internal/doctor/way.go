@@ -91,8 +91,8 @@ func (w *Way) ask(ctx context.Context, method, target string, header http.Header
 	return a, err
 }
 
-// Server asks this machine's server whether it is ready. It reports whether one runs.
-func (r *Report) Server(ctx context.Context, w *Way) bool {
+// CheckServer asks this machine's server whether it is ready. It reports whether one runs.
+func (w *Way) CheckServer(ctx context.Context, r *Report) bool {
 	const name = "server"
 	if w.Ops == "" {
 		r.Skip(name, "there is no ops_listen to ask")
@@ -125,17 +125,17 @@ func isUnspecified(host string) bool {
 	return err == nil && a.IsUnspecified()
 }
 
-// Outside asks at the issuer's URL as clients do.
-func (r *Report) Outside(ctx context.Context, w *Way) {
+// CheckOutside asks at the issuer's URL as clients do.
+func (w *Way) CheckOutside(ctx context.Context, r *Report) {
 	a, err := w.ask(ctx, http.MethodGet, w.Issuer+"/.well-known/oauth-authorization-server", nil)
 	if err != nil {
-		r.unreached(w, err)
+		w.unreached(r, err)
 		return
 	}
 	if a.tls != nil {
 		r.certificate(a.tls, w.Now())
 	}
-	if !r.issuer(w, a) {
+	if !w.issuer(r, a) {
 		r.Skip("proxy", "another server answers")
 		return
 	}
@@ -144,14 +144,14 @@ func (r *Report) Outside(ctx context.Context, w *Way) {
 		here := a.before.Add(a.after.Sub(a.before) / 2)
 		r.Clock("clock and the issuer's", here, date.Add(500*time.Millisecond), a.after.Sub(a.before)/2+500*time.Millisecond)
 	}
-	r.isUs(ctx, w)
-	r.endpoints(ctx, w)
-	r.dialects(ctx, w)
-	r.proxy(ctx, w)
+	w.isUs(ctx, r)
+	w.endpoints(ctx, r)
+	w.dialects(ctx, r)
+	w.proxy(ctx, r)
 }
 
 // unreached reports why nothing answers at the issuer's URL.
-func (r *Report) unreached(w *Way, err error) {
+func (w *Way) unreached(r *Report, err error) {
 	const name = "issuer"
 	u, parseErr := url.Parse(w.Issuer)
 	if parseErr != nil {
@@ -198,7 +198,7 @@ func (r *Report) certificate(s *tls.ConnectionState, now time.Time) {
 }
 
 // issuer reports whether a server of bearerd answers for this issuer.
-func (r *Report) issuer(w *Way, a *answer) bool {
+func (w *Way) issuer(r *Report, a *answer) bool {
 	const name = "issuer"
 	var metadata struct {
 		Issuer     string `json:"issuer"`
@@ -225,7 +225,7 @@ func (r *Report) issuer(w *Way, a *answer) bool {
 }
 
 // isUs compares the keys that the server publishes with those of the database.
-func (r *Report) isUs(ctx context.Context, w *Way) {
+func (w *Way) isUs(ctx context.Context, r *Report) {
 	const name = "keys that clients see"
 	active := ""
 	for _, k := range w.Keys {
@@ -261,7 +261,7 @@ func (r *Report) isUs(ctx context.Context, w *Way) {
 }
 
 // endpoints asks what must reach bearerd and not the application.
-func (r *Report) endpoints(ctx context.Context, w *Way) {
+func (w *Way) endpoints(ctx context.Context, r *Report) {
 	const name = "endpoints"
 	for _, e := range []struct {
 		method, path string

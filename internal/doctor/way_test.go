@@ -116,7 +116,7 @@ func (w world) run(t *testing.T, change ...func(*doctor.Way)) doctor.Report {
 		c(way)
 	}
 	var r doctor.Report
-	r.Outside(t.Context(), way)
+	way.CheckOutside(t.Context(), &r)
 	return r
 }
 
@@ -287,7 +287,7 @@ func TestNothingAnswers(t *testing.T) {
 		"https://auth.example.org:99999999": "invalid port",
 	} {
 		var r doctor.Report
-		r.Outside(t.Context(), &doctor.Way{Issuer: issuer, Now: time.Now, Wait: 5 * time.Second})
+		(&doctor.Way{Issuer: issuer, Now: time.Now, Wait: 5 * time.Second}).CheckOutside(t.Context(), &r)
 		want(t, r, "issuer", doctor.Failed, detail)
 		want(t, r, "proxy", doctor.Skipped, "nothing answers")
 	}
@@ -313,19 +313,19 @@ func TestTheServerOfThisMachine(t *testing.T) {
 		t.Cleanup(s.Close)
 		var r doctor.Report
 		at := strings.TrimPrefix(s.URL, "http://")
-		if runs := r.Server(t.Context(), &doctor.Way{Ops: at, Now: time.Now, Wait: time.Second}); runs != c.runs {
+		if runs := (&doctor.Way{Ops: at, Now: time.Now, Wait: time.Second}).CheckServer(t.Context(), &r); runs != c.runs {
 			t.Errorf("%s: runs is %t", name, runs)
 		}
 		want(t, r, "server", c.state, c.detail)
 		// Listening on every address is asked for here.
 		r = nil
-		r.Server(t.Context(), &doctor.Way{Ops: strings.Replace(at, "127.0.0.1", "0.0.0.0", 1), Now: time.Now, Wait: time.Second})
+		(&doctor.Way{Ops: strings.Replace(at, "127.0.0.1", "0.0.0.0", 1), Now: time.Now, Wait: time.Second}).CheckServer(t.Context(), &r)
 		want(t, r, "server", c.state, c.detail)
 	}
 	var r doctor.Report
-	r.Server(t.Context(), &doctor.Way{Ops: "127.0.0.1:1", Now: time.Now, Wait: time.Second})
+	(&doctor.Way{Ops: "127.0.0.1:1", Now: time.Now, Wait: time.Second}).CheckServer(t.Context(), &r)
 	want(t, r, "server", doctor.Warning, "none answers on this machine")
 	r = nil
-	r.Server(t.Context(), &doctor.Way{})
+	(&doctor.Way{}).CheckServer(t.Context(), &r)
 	want(t, r, "server", doctor.Skipped, "no ops_listen")
 }

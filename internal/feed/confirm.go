@@ -24,12 +24,12 @@ const (
 
 // readConfirm reads the parameters by which a stream is confirmed; without them the label
 // is empty.
-func (s *stream) readConfirm(r *http.Request) (confirming.Reader, error) {
+func (e *Edge) readConfirm(r *http.Request, reader *verification.Identity) (confirming.Reader, error) {
 	query, err := httpkit.Query(r)
 	if err != nil {
 		return confirming.Reader{}, err
 	}
-	who := confirming.Reader{Client: readerOf(s.reader), Label: query.Get("confirm"), Address: httpkit.EventOf(r.Context()).ClientAddress()}
+	who := confirming.Reader{Client: readerOf(reader), Label: query.Get("confirm"), Address: httpkit.EventOf(r.Context()).ClientAddress()}
 	if who.Edge, err = readEdge(query.Get("edge")); err != nil {
 		return confirming.Reader{}, err
 	}
@@ -38,11 +38,11 @@ func (s *stream) readConfirm(r *http.Request) (confirming.Reader, error) {
 	case who.Label == "" && who.Edge:
 		return confirming.Reader{}, fault.New(fault.Invalid, "edge=true needs a label in confirm").In("confirm")
 	case who.Label == "":
-	case s.Confirming == nil:
+	case e.Confirming == nil:
 		return confirming.Reader{}, fault.New(fault.Invalid, "this server takes no confirmations").In("confirm")
 	case len(who.Label) > maxLabel || strings.ContainsFunc(who.Label, bad):
 		return confirming.Reader{}, fault.New(fault.Invalid, "confirm must be a label of at most %d printable ASCII characters", maxLabel).In("confirm")
-	case who.Edge && !slices.Contains(s.reader.Token.Scope, identity.ScopeIntrospect):
+	case who.Edge && !slices.Contains(reader.Token.Scope, identity.ScopeIntrospect):
 		return confirming.Reader{}, fault.New(fault.InsufficientScope, "an edge needs the scope %s too", identity.ScopeIntrospect)
 	}
 	return who, nil

@@ -36,7 +36,7 @@ func (s *stream) finish(ctx context.Context, why error) {
 	}
 	switch {
 	case errors.Is(why, errStopping):
-		s.allowEnd(s.WriteTimeout / 10) // the connection isn't used again
+		s.allowEnd(s.timeout / 10) // the connection isn't used again
 	case !errors.Is(why, errSlow):
 		s.allowEnd(0)
 	}

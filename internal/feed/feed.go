@@ -22,6 +22,7 @@ package feed
 
 import (
 	"context"
+	"fmt"
 	"net/http"
 	"slices"
 	"sync"
@@ -121,6 +122,20 @@ func (e *Edge) enter() error {
 	return nil
 }
 
+// ask waits for a turn to ask the store, and answered ends it.
+func (e *Edge) ask(ctx context.Context) error {
+	select {
+	case e.asking <- struct{}{}:
+		return nil
+	case <-ctx.Done():
+		return fmt.Errorf("waiting to ask the store: %w", ctx.Err())
+	case <-e.ended:
+		return errStopping
+	}
+}
+
+func (e *Edge) answered() { <-e.asking }
+
 // serve answers one subscriber, from the request to the end of its stream. Its own frame is
 // small: it stays on the stack for as long as the stream goes on, and so decides how large
 // the stacks of idle subscribers are.
@@ -139,7 +154,11 @@ func (e *Edge) serve(w http.ResponseWriter, r *http.Request) error {
 
 // admit returns the stream of a request, when it may begin and its first page can be served.
 func (e *Edge) admit(w http.ResponseWriter, r *http.Request) (*stream, error) {
-	s := &stream{Edge: e, w: w, control: http.NewResponseController(w), lasting: r.ProtoMajor == 1, received: e.Clock()}
+	s := &stream{
+		output:   output{w: w, control: http.NewResponseController(w), timeout: e.WriteTimeout, lasting: r.ProtoMajor == 1},
+		cursor:   cursor{Edge: e},
+		received: e.Clock(),
+	}
 	var err error
 	if s.raw, s.reader, err = e.authenticate(r); err != nil {
 		return nil, err
@@ -148,7 +167,7 @@ func (e *Edge) admit(w http.ResponseWriter, r *http.Request) (*stream, error) {
 	if err != nil {
 		return nil, err
 	}
-	who, err := s.readConfirm(r)
+	who, err := e.readConfirm(r, s.reader)
 	if err != nil {
 		return nil, err
 	}

@@ -2,14 +2,12 @@ package feed
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net/http"
 	"strconv"
 	"time"
 
 	"github.com/bearerd/bearerd/internal/confirming"
-	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/machine"
 	"github.com/bearerd/bearerd/internal/revocation"
 	"github.com/bearerd/bearerd/internal/verification"
@@ -17,86 +15,24 @@ import (
 
 // stream is one subscriber.
 type stream struct {
-	*Edge
+	output
+	cursor
 
-	w        http.ResponseWriter
-	control  *http.ResponseController
 	reader   *verification.Identity
 	raw      string        // the token that it came with
 	received time.Duration // when its request came, on the clock
-	lasting  bool          // a deadline for writing may stay while nothing is written
-	until    time.Time     // the deadline; zero: there is none
 	turning  *time.Timer   // for its turn among those who are woken together
 	share    time.Duration // its turn, as a part of maxShare
+	told     told          // by the last heartbeat
 
 	confirms *confirming.Stream // nil: no revocation waits for it
 	edge     bool               // it is that of an edge
-	place
-	resumes bool      // it follows a sequence without a gap
-	then    int64     // what has run out by then isn't in a snapshot; Unix seconds
-	purged  time.Time // the latest time until which an entry that isn't in the snapshot mattered, as far as it was read
-	told    told      // by the last heartbeat
-	queued  bool      // it holds a place among those who read pages
-	page    []byte    // of the store, read and not written yet
 }
 
 // told is the content of a heartbeat.
 type told struct {
 	seq     revocation.Seq
 	started time.Duration
-}
-
-// begin finds the position of the subscriber, and reads the first page if that isn't in
-// the tail: a failure is still reported by the answer's status.
-func (s *stream) begin(ctx context.Context, from position) error {
-	if s.isEnded() {
-		return fault.After(fault.Unavailable, retryAfter, "the server stops")
-	}
-	epoch, purged := s.Tail.now()
-	s.place = place{seq: from.after, epoch: epoch} // from no later log than what is read as known next
-	known, err := s.reach(ctx, from.after)
-	if err != nil {
-		return err
-	}
-	s.resumes = from.resume
-	if !from.resume {
-		s.then = purged.Unix() // as the log has it, because clocks differ
-	} else if from.after < known.Purged {
-		return errPurged
-	}
-	if _, _, err := s.Tail.follows(s.place); !errors.Is(err, errBehind) {
-		return nil
-	}
-	if !s.queue(ctx) {
-		return fault.After(fault.Unavailable, retryAfter+machine.Within(ctx, retryAfter), "too many subscribers are catching up")
-	}
-	s.page, err = s.readPage(ctx)
-	if err == nil || isGone(err) {
-		return err
-	}
-	return fault.Wrap(err, fault.Unavailable, "the revocation log can't be read now").Retry(retryAfter)
-}
-
-// reach returns what this node knows, once that includes a sequence: another node may
-// have sent it to the subscriber already.
-func (s *stream) reach(ctx context.Context, after revocation.Seq) (revocation.Known, error) {
-	f := s.Log
-	known, ok := f.Known()
-	if ok && f.Fresh() && known.Seq < after {
-		ctx, cancel := context.WithTimeout(ctx, askPatience)
-		defer cancel()
-		if err := f.CatchUp(ctx); err != nil {
-			return known, fault.Wrap(err, fault.Unavailable, "the revocation log can't be read now").Retry(retryAfter)
-		}
-		known, ok = f.Known()
-	}
-	switch {
-	case !ok || !f.Fresh():
-		return known, fault.After(fault.Unavailable, time.Second, "this node can't reach the revocation log")
-	case known.Seq < after:
-		return known, errBeyond
-	}
-	return known, nil
 }
 
 // run writes until there is a reason to end, and returns it.
@@ -244,35 +180,6 @@ func (s *stream) deliver(ctx context.Context) (stored bool, err error) {
 	}
 }
 
-// source is where a text came from.
-type source int
-
-const (
-	nowhere source = iota // there is nothing more
-	fromTail
-	fromStore
-)
-
-// next returns the text of what follows, which may be empty, and moves on.
-func (s *stream) next(ctx context.Context) ([]byte, source, error) {
-	if s.page != nil {
-		text := s.page
-		s.page = nil
-		return text, fromStore, nil
-	}
-	c, _, err := s.Tail.follows(s.place)
-	switch {
-	case errors.Is(err, errBehind) && s.queue(ctx):
-		text, err := s.readPage(ctx)
-		return text, fromStore, err
-	case err != nil || c == nil:
-		return nil, nowhere, err
-	}
-	text := c.events(s.seq, s.then)
-	s.seq = c.last
-	return text, fromTail, nil
-}
-
 // beat writes a heartbeat, unless the last one was the same or the node has no lease, and
 // sends all that was written. What is known was known before the entries were looked for,
 // so everything up to its sequence is written; and what isn't was committed later than
@@ -283,13 +190,8 @@ func (s *stream) beat(known revocation.Known) error {
 	if now == s.told || !s.Log.Fresh() || s.confirms != nil && !s.confirms.Write(now.seq, now.started) {
 		return nil
 	}
-	var purged time.Time
-	if !s.resumes { // the snapshot ends
-		_, until := s.Tail.now()
-		s.notePurge(until)
-		purged = s.purged
-	}
-	s.told, s.then, s.resumes = now, 0, true
+	purged := s.endSnapshot()
+	s.told = now
 	var room [160]byte
 	if err := s.write(appendHeartbeat(room[:0], s.seq, floorMicros(known.Started-s.received), purged)); err != nil {
 		return err

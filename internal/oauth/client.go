@@ -7,21 +7,27 @@ import (
 
 	"github.com/bearerd/bearerd/internal/caller"
 	"github.com/bearerd/bearerd/internal/clientauth"
-
 	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/httpkit"
+	"github.com/bearerd/bearerd/internal/signin"
 )
+
+// authenticator finds out who sends a request.
+type authenticator struct {
+	signIn     *signin.Authenticator
+	clientAuth *clientauth.Authenticator
+}
 
 // client authenticates the client of a request by HTTP Basic or by the form (RFC 6749
 // §2.3.1), or by a JWT that it has signed (RFC 7523 §2.2). A client that sends an id and no secret is only identified, if it is public.
 // client returns nil when the request names no client.
-func (e *Edge) client(r *http.Request, form url.Values) (*caller.Caller, error) {
+func (a authenticator) client(r *http.Request, form url.Values) (*caller.Caller, error) {
 	id, secret := form.Get("client_id"), form.Get("client_secret")
 	if namesAssertion(form) {
 		if form.Has("client_secret") || len(r.Header["Authorization"]) > 0 {
 			return nil, errSeveralWays
 		}
-		return e.ClientAuth.Authenticate(r.Context(), clientauth.Credential{
+		return a.clientAuth.Authenticate(r.Context(), clientauth.Credential{
 			Type: form.Get("client_assertion_type"), Assertion: form.Get("client_assertion"), ClientID: id,
 		})
 	}
@@ -40,9 +46,9 @@ func (e *Edge) client(r *http.Request, form url.Values) (*caller.Caller, error) 
 	case id == "" && secret == "":
 		return nil, nil
 	case secret == "":
-		return e.SignIn.IdentifyClient(r.Context(), id)
+		return a.signIn.IdentifyClient(r.Context(), id)
 	}
-	return e.SignIn.AuthenticateClient(r.Context(), id, secret)
+	return a.signIn.AuthenticateClient(r.Context(), id, secret)
 }
 
 // errSeveralWays refuses a request of which one of two ways to authenticate would not be looked
@@ -59,7 +65,7 @@ type judge func(ctx context.Context, raw string) (*caller.Caller, error)
 
 // caller authenticates the holder of a Bearer token, by the function bearer, or else a
 // client. A request with both is refused, even when one of them is valid.
-func (e *Edge) caller(r *http.Request, form url.Values, bearer judge) (*caller.Caller, error) {
+func (a authenticator) caller(r *http.Request, form url.Values, bearer judge) (*caller.Caller, error) {
 	raw, found, err := httpkit.Bearer(r)
 	switch {
 	case err != nil:
@@ -71,7 +77,7 @@ func (e *Edge) caller(r *http.Request, form url.Values, bearer judge) (*caller.C
 		httpkit.Note(r, c)
 		return c, err
 	}
-	c, err := e.client(r, form)
+	c, err := a.client(r, form)
 	if err == nil && c == nil {
 		return nil, fault.New(fault.Unauthenticated, "client authentication or a Bearer token is needed")
 	}

@@ -47,25 +47,28 @@ type errorBody struct {
 	Description string `json:"error_description,omitempty"`
 }
 
+// realm names the protection space in challenges. It writes the answers to errors.
+type realm string
+
 // writeError answers an error where only clients are expected. A 401 always has a
 // challenge (RFC 9110 §15.5.2).
-func (e *Edge) writeError(w http.ResponseWriter, _ *http.Request, err error) {
+func (in realm) writeError(w http.ResponseWriter, _ *http.Request, err error) {
 	f := failureOf(fault.KindOf(err))
 	if f.status == http.StatusUnauthorized {
-		w.Header().Add("WWW-Authenticate", e.basicChallenge())
+		w.Header().Add("WWW-Authenticate", in.basicChallenge())
 	}
 	f.write(w, err)
 }
 
 // bearerErrors answers errors where a Bearer token is accepted too, perhaps with a scope:
 // the challenge says what is wrong with the token (RFC 6750 §3).
-func (e *Edge) bearerErrors(scope string) httpkit.ErrorWriter {
+func (in realm) bearerErrors(scope string) httpkit.ErrorWriter {
 	return func(w http.ResponseWriter, r *http.Request, err error) {
 		f := failureOf(fault.KindOf(err))
-		challenge, ok := httpkit.Challenge{Realm: e.realm()}.For(err)
+		challenge, ok := httpkit.Challenge{Realm: string(in)}.For(err)
 		switch {
 		case f.code == "invalid_client":
-			w.Header().Add("WWW-Authenticate", e.basicChallenge())
+			w.Header().Add("WWW-Authenticate", in.basicChallenge())
 			w.Header().Add("WWW-Authenticate", challenge.String())
 		case ok && triedBearer(r):
 			if f.code == "insufficient_scope" {
@@ -77,8 +80,8 @@ func (e *Edge) bearerErrors(scope string) httpkit.ErrorWriter {
 	}
 }
 
-func (e *Edge) basicChallenge() string {
-	return "Basic" + strings.TrimPrefix(httpkit.Challenge{Realm: e.realm()}.String(), "Bearer") + `, charset="UTF-8"`
+func (in realm) basicChallenge() string {
+	return "Basic" + strings.TrimPrefix(httpkit.Challenge{Realm: string(in)}.String(), "Bearer") + `, charset="UTF-8"`
 }
 
 // triedBearer reports whether the request has a Bearer token, valid or not.

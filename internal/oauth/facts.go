@@ -63,8 +63,8 @@ func questionOf(form url.Values) (q factsQuestion, err error) {
 
 // addFacts adds to the answer about a token what is known of its user. The username is then
 // the user's current one. It reports whether the token's owner no longer exists.
-func (e *Edge) addFacts(ctx context.Context, i *introspection, t *verification.Token, q factsQuestion) (gone bool, err error) {
-	s, err := e.Verifier.Subject(ctx, t)
+func (e introspections) addFacts(ctx context.Context, i *introspection, t *verification.Token, q factsQuestion) (gone bool, err error) {
+	s, err := e.verifier.Subject(ctx, t)
 	if fault.Is(err, fault.NotFound) {
 		return true, nil
 	}
@@ -73,7 +73,7 @@ func (e *Edge) addFacts(ctx context.Context, i *introspection, t *verification.T
 	}
 	f := &facts{Name: s.Name, Email: s.Email, Groups: append([]string{}, s.Groups...), Permissions: permissionsOf(s)}
 	if q.collection != nil {
-		exists, err := e.Verifier.CollectionExists(ctx, t, *q.collection)
+		exists, err := e.verifier.CollectionExists(ctx, t, *q.collection)
 		if err != nil {
 			return false, err
 		}

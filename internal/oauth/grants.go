@@ -6,9 +6,7 @@ import (
 	"net/url"
 
 	"github.com/bearerd/bearerd/internal/authorizing"
-	"github.com/bearerd/bearerd/internal/caller"
 	"github.com/bearerd/bearerd/internal/fault"
-	"github.com/bearerd/bearerd/internal/httpkit"
 	"github.com/bearerd/bearerd/internal/issuance"
 	"github.com/bearerd/bearerd/internal/trust"
 )
@@ -22,7 +20,7 @@ const (
 
 // code is the grant of RFC 6749 §4.1.3. Its scope is what a person allowed, so none can be
 // asked for here.
-func (e *Edge) code(r *http.Request, t *tokenRequest) (*tokenAnswer, error) {
+func (e tokens) code(r *http.Request, t *tokenRequest) (*tokenAnswer, error) {
 	switch {
 	case t.form.Get("code") == "":
 		return nil, fault.New(fault.Invalid, "code is missing")
@@ -31,7 +29,7 @@ func (e *Edge) code(r *http.Request, t *tokenRequest) (*tokenAnswer, error) {
 	case t.client == nil:
 		return nil, fault.New(fault.InvalidClient, "the client must be named")
 	}
-	pair, err := e.Flows.RedeemCode(r.Context(), authorizing.CodeUse{
+	pair, err := e.flows.RedeemCode(r.Context(), authorizing.CodeUse{
 		Client: t.client, Code: t.form.Get("code"), RedirectURI: t.form.Get("redirect_uri"), Verifier: t.form.Get("code_verifier"),
 		Audience: t.audience, Lifetime: t.lifetime,
 	})
@@ -42,12 +40,12 @@ func (e *Edge) code(r *http.Request, t *tokenRequest) (*tokenAnswer, error) {
 }
 
 // refresh is the grant of RFC 6749 §6.
-func (e *Edge) refresh(r *http.Request, t *tokenRequest) (*tokenAnswer, error) {
+func (e tokens) refresh(r *http.Request, t *tokenRequest) (*tokenAnswer, error) {
 	value := t.form.Get("refresh_token")
 	if value == "" {
 		return nil, fault.New(fault.Invalid, "refresh_token is missing")
 	}
-	pair, err := e.Issuance.Refresh(r.Context(), issuance.Refresh{
+	pair, err := e.issuance.Refresh(r.Context(), issuance.Refresh{
 		Token: value, Client: t.client, Scope: t.scope, Audience: t.audience, Lifetime: t.lifetime,
 	})
 	if err != nil {
@@ -58,7 +56,7 @@ func (e *Edge) refresh(r *http.Request, t *tokenRequest) (*tokenAnswer, error) {
 
 // exchange is the grant of RFC 8693. bearerd reads the kind from the token itself;
 // subject_token_type and actor_token_type need only be ones that it supports.
-func (e *Edge) exchange(r *http.Request, t *tokenRequest) (*tokenAnswer, error) {
+func (e tokens) exchange(r *http.Request, t *tokenRequest) (*tokenAnswer, error) {
 	subject := t.form.Get("subject_token")
 	switch typ, requested := t.form.Get("subject_token_type"), t.form.Get("requested_token_type"); {
 	case subject == "":
@@ -86,17 +84,17 @@ func (e *Edge) exchange(r *http.Request, t *tokenRequest) (*tokenAnswer, error) 
 
 // trade exchanges bearerd's own token, or the JWT of a trusted issuer. An ID token is
 // always of another issuer, for which no actor can be named.
-func (e *Edge) trade(r *http.Request, t *tokenRequest, subject, actor string) (issuance.Pair, error) {
+func (e tokens) trade(r *http.Request, t *tokenRequest, subject, actor string) (issuance.Pair, error) {
 	typ := t.form.Get("subject_token_type")
-	if typ != typeIDToken && (typ != typeJWT || !e.Assertions.Foreign(subject)) {
-		return e.Issuance.Exchange(r.Context(), issuance.Exchange{
+	if typ != typeIDToken && (typ != typeJWT || !e.assertions.Foreign(subject)) {
+		return e.issuance.Exchange(r.Context(), issuance.Exchange{
 			Subject: subject, Actor: actor, Client: t.client, Scope: t.scope, Audience: t.audience, Lifetime: t.lifetime,
 		})
 	}
 	if actor != "" {
 		return issuance.Pair{}, fault.New(fault.Invalid, "no actor can be named for a token of another issuer: exchange it first")
 	}
-	issued, err := e.Assertions.IssueForAssertion(r.Context(), trust.Assertion{
+	issued, err := e.assertions.IssueForAssertion(r.Context(), trust.Assertion{
 		Value: subject, Exchange: true, Client: t.client, Scope: t.scope, Audience: t.audience, Lifetime: t.lifetime,
 	})
 	if fault.Is(err, fault.InvalidGrant) { // RFC 8693 §2.2.2
@@ -106,12 +104,12 @@ func (e *Edge) trade(r *http.Request, t *tokenRequest, subject, actor string) (i
 }
 
 // assertion is the grant of RFC 7523 §2.1: the JWT of a trusted issuer is the authorization.
-func (e *Edge) assertion(r *http.Request, t *tokenRequest) (*tokenAnswer, error) {
+func (e tokens) assertion(r *http.Request, t *tokenRequest) (*tokenAnswer, error) {
 	value := t.form.Get("assertion")
 	if value == "" {
 		return nil, fault.New(fault.Invalid, "assertion is missing")
 	}
-	issued, err := e.Assertions.IssueForAssertion(r.Context(), trust.Assertion{
+	issued, err := e.assertions.IssueForAssertion(r.Context(), trust.Assertion{
 		Value: value, Client: t.client, Scope: t.scope, Audience: t.audience, Lifetime: t.lifetime,
 	})
 	if err != nil {
@@ -150,12 +148,12 @@ func exchangeError(err error) error {
 }
 
 // deviceCode is the grant of RFC 8628 §3.4.
-func (e *Edge) deviceCode(r *http.Request, t *tokenRequest) (*tokenAnswer, error) {
+func (e tokens) deviceCode(r *http.Request, t *tokenRequest) (*tokenAnswer, error) {
 	code := t.form.Get("device_code")
 	if code == "" {
 		return nil, fault.New(fault.Invalid, "device_code is missing")
 	}
-	pair, err := e.Flows.RedeemDevice(r.Context(), t.client, code)
+	pair, err := e.flows.RedeemDevice(r.Context(), t.client, code)
 	if err != nil {
 		return nil, err
 	}
@@ -168,45 +166,4 @@ func bearerPair(pair issuance.Pair) *tokenAnswer {
 		answer.RefreshToken = pair.Refresh.Value.Reveal()
 	}
 	return answer
-}
-
-// deviceAnswer is the JSON of RFC 8628 §3.2.
-type deviceAnswer struct {
-	DeviceCode              string `json:"device_code"`
-	UserCode                string `json:"user_code"`
-	VerificationURI         string `json:"verification_uri"`
-	VerificationURIComplete string `json:"verification_uri_complete"`
-	ExpiresIn               int64  `json:"expires_in"`
-	Interval                int64  `json:"interval"`
-}
-
-// deviceAuthorization starts the device flow (RFC 8628 §3.1).
-func (e *Edge) deviceAuthorization(w http.ResponseWriter, r *http.Request) error {
-	form, err := httpkit.Form(w, r)
-	if err != nil {
-		return err
-	}
-	client, err := e.client(r, form)
-	if err != nil {
-		return err
-	}
-	httpkit.Note(r, client)
-	if err := caller.RequireDeviceGrant(client); err != nil {
-		return err
-	}
-	t, err := readTokenRequest(form)
-	if err != nil {
-		return err
-	}
-	start, err := e.Flows.StartDevice(r.Context(), client, t.scope, t.audience)
-	if err != nil {
-		return err
-	}
-	httpkit.NoStore(w)
-	page := e.url(pathDevicePage)
-	return httpkit.WriteJSON(w, http.StatusOK, deviceAnswer{
-		DeviceCode: start.DeviceCode.Reveal(), UserCode: start.UserCode, VerificationURI: page,
-		VerificationURIComplete: page + "?user_code=" + url.QueryEscape(start.UserCode),
-		ExpiresIn:               start.ExpiresIn, Interval: start.Interval,
-	})
 }

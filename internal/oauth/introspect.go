@@ -7,13 +7,12 @@ import (
 	"time"
 
 	"github.com/bearerd/bearerd/internal/caller"
-	"github.com/bearerd/bearerd/internal/verification"
-
 	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/httpkit"
 	"github.com/bearerd/bearerd/internal/identity"
 	"github.com/bearerd/bearerd/internal/revocation"
 	"github.com/bearerd/bearerd/internal/token"
+	"github.com/bearerd/bearerd/internal/verification"
 )
 
 // introspection is the answer about an active token (RFC 7662 §2.2), and what bearerd's
@@ -48,14 +47,23 @@ type inactive struct {
 	Active bool `json:"active"`
 }
 
-// introspect serves the introspection endpoint (RFC 7662), for confidential clients
+// introspections is the introspection endpoint.
+type introspections struct {
+	authenticator
+
+	verifier *verification.Verifier
+	applied  func() revocation.Seq // up to which this node has applied the log
+	issuer   string
+}
+
+// serve serves the introspection endpoint (RFC 7662), for confidential clients
 // and for holders of a Bearer token with the scope introspect.
-func (e *Edge) introspect(w http.ResponseWriter, r *http.Request) error {
+func (e introspections) serve(w http.ResponseWriter, r *http.Request) error {
 	form, err := httpkit.Form(w, r)
 	if err != nil {
 		return err
 	}
-	c, err := e.caller(r, form, e.SignIn.Bearer)
+	c, err := e.caller(r, form, e.signIn.Bearer)
 	if err != nil {
 		return err
 	}
@@ -79,13 +87,13 @@ func (e *Edge) introspect(w http.ResponseWriter, r *http.Request) error {
 			return err
 		}
 	}
-	if err := e.ClientAuth.UseUp(r.Context(), c); err != nil {
+	if err := e.clientAuth.UseUp(r.Context(), c); err != nil {
 		return err
 	}
-	asOf := e.Applied() // before anything is looked up
-	inspect := e.SignIn.Introspect
+	asOf := e.applied() // before anything is looked up
+	inspect := e.signIn.Introspect
 	if q.facts {
-		inspect = e.SignIn.Facts
+		inspect = e.signIn.Facts
 	}
 	t, active, err := inspect(r.Context(), c, raw)
 	if err != nil {
@@ -95,7 +103,7 @@ func (e *Edge) introspect(w http.ResponseWriter, r *http.Request) error {
 	if !active || from.IsValid() && token.JudgeNetwork(t.Networks, from) != nil {
 		return httpkit.WriteJSON(w, http.StatusOK, inactive{})
 	}
-	answer, err := e.describeToken(r.Context(), t)
+	answer, err := e.describe(r.Context(), t)
 	if err != nil {
 		return err
 	}
@@ -125,13 +133,13 @@ func addressOf(text string) (netip.Addr, error) {
 	return addr, nil
 }
 
-// describeToken returns what is known about a token. Where the token has no username, it
+// describe returns what is known about a token. Where the token has no username, it
 // is the user's current one.
-func (e *Edge) describeToken(ctx context.Context, t *verification.Token) (*introspection, error) {
+func (e introspections) describe(ctx context.Context, t *verification.Token) (*introspection, error) {
 	i := &introspection{
 		Active: true, Scope: identity.FormatScope(t.Scope), ClientID: t.ClientID, Username: t.Username,
 		TokenType: "Bearer", Expiry: unix(t.Expiry), IssuedAt: unix(t.IssuedAt), Subject: t.Subject,
-		Audience: t.Audience, Issuer: e.Site.Issuer, ID: t.ID,
+		Audience: t.Audience, Issuer: e.issuer, ID: t.ID,
 		Kind: t.Kind.String(), TaskType: t.TaskTokenType, Collection: t.Collection, Chain: t.Chain, Act: token.ActorOf(t.Actors), Networks: t.Networks.Strings(), Seq: t.Seq,
 	}
 	if len(t.Audience) == 1 {
@@ -140,7 +148,7 @@ func (e *Edge) describeToken(ctx context.Context, t *verification.Token) (*intro
 	if i.Username != "" || t.OfClient() {
 		return i, nil
 	}
-	s, err := e.Verifier.Subject(ctx, t)
+	s, err := e.verifier.Subject(ctx, t)
 	if fault.Is(err, fault.NotFound) {
 		return i, nil
 	}

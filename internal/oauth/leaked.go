@@ -9,6 +9,7 @@ import (
 	"github.com/bearerd/bearerd/internal/httpkit"
 	"github.com/bearerd/bearerd/internal/quota"
 	"github.com/bearerd/bearerd/internal/ratelimit"
+	"github.com/bearerd/bearerd/internal/revoking"
 )
 
 // Limits of a report of leaked tokens.
@@ -41,12 +42,20 @@ type report struct {
 	Tokens []string `json:"tokens"`
 }
 
-// leaked serves reports of tokens that were found in public. The response is the same for
+// leaks is the endpoint of reports.
+type leaks struct {
+	limiter *ratelimit.Limiter[netip.Addr]
+	quota   *quota.Quota // counts what the limiter refuses
+	revoker *revoking.Revoker
+	now     func() time.Time
+}
+
+// serve serves reports of tokens that were found in public. The response is the same for
 // every report.
-func (e *Edge) leaked(w http.ResponseWriter, r *http.Request) error {
+func (l leaks) serve(w http.ResponseWriter, r *http.Request) error {
 	address := httpkit.EventOf(r.Context()).Address()
-	if wait := e.reports.Take(network(address), e.Now()); wait > 0 {
-		e.Quota.Refused(quota.LeakedAddress)
+	if wait := l.limiter.Take(network(address), l.now()); wait > 0 {
+		l.quota.Refused(quota.LeakedAddress)
 		return fault.After(fault.Limited, wait, "too many reports from this address")
 	}
 	var body report
@@ -59,7 +68,7 @@ func (e *Edge) leaked(w http.ResponseWriter, r *http.Request) error {
 	if len(body.Tokens) > maxLeaked {
 		return fault.New(fault.Invalid, "a report has at most %d tokens", maxLeaked)
 	}
-	if err := e.Revoker.Leaked(r.Context(), body.Tokens); err != nil {
+	if err := l.revoker.Leaked(r.Context(), body.Tokens); err != nil {
 		return err
 	}
 	return httpkit.WriteJSON(w, http.StatusAccepted, struct{}{})

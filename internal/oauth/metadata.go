@@ -52,19 +52,26 @@ type openIDMetadata struct {
 	SubjectTypes      []string          `json:"subject_types_supported"`
 }
 
-func (e *Edge) serveMetadata(w http.ResponseWriter, _ *http.Request) error {
-	w.Header().Set("Cache-Control", metadataAge)
-	return httpkit.WriteJSON(w, http.StatusOK, e.metadata())
+// documents are the endpoints of what clients find this server by.
+type documents struct {
+	site          Site
+	signedBy      func() []token.Algorithm // the algorithms of the tokens that are and were signed
+	documentation string                   // a URL; "": none
 }
 
-func (e *Edge) serveOpenID(w http.ResponseWriter, _ *http.Request) error {
+func (d documents) serveServer(w http.ResponseWriter, _ *http.Request) error {
+	w.Header().Set("Cache-Control", metadataAge)
+	return httpkit.WriteJSON(w, http.StatusOK, d.metadata())
+}
+
+func (d documents) serveOpenID(w http.ResponseWriter, _ *http.Request) error {
 	w.Header().Set("Cache-Control", metadataAge)
 	return httpkit.WriteJSON(w, http.StatusOK, openIDMetadata{
-		metadata: e.metadata(), SigningAlgorithms: e.SignedBy(), SubjectTypes: []string{"public"},
+		metadata: d.metadata(), SigningAlgorithms: d.signedBy(), SubjectTypes: []string{"public"},
 	})
 }
 
-func (e *Edge) metadata() metadata {
+func (d documents) metadata() metadata {
 	confidential := []string{"client_secret_basic", "client_secret_post", "private_key_jwt"}
 	tokenMethods := confidential
 	for _, g := range grants {
@@ -73,33 +80,33 @@ func (e *Edge) metadata() metadata {
 		}
 	}
 	return metadata{
-		Issuer:              e.Site.Issuer,
-		TokenEndpoint:       e.url(pathToken),
+		Issuer:              d.site.Issuer,
+		TokenEndpoint:       d.site.url(pathToken),
 		TokenAuthMethods:    tokenMethods,
 		TokenAuthAlgorithms: clientauth.Algorithms(), RevocationAuthAlgorithms: clientauth.Algorithms(), IntrospectionAuthAlgorithms: clientauth.Algorithms(),
 		GrantTypes:               grantTypes(),
-		AuthorizationEndpoint:    e.url(pathAuthorize),
+		AuthorizationEndpoint:    d.site.url(pathAuthorize),
 		ResponseTypes:            []string{"code"},
 		ChallengeMethods:         []string{"S256"},
 		NamesItself:              true,
-		ClientURLs:               e.Site.ClientURLs,
-		Scopes:                   e.scopes(),
-		JWKSURI:                  e.url(pathJWKS),
-		RevocationEndpoint:       e.url(pathRevoke),
+		ClientURLs:               d.site.ClientURLs,
+		Scopes:                   d.site.scopes(),
+		JWKSURI:                  d.site.url(pathJWKS),
+		RevocationEndpoint:       d.site.url(pathRevoke),
 		RevocationAuthMethods:    append(slices.Clone(confidential), "none"),
-		IntrospectionEndpoint:    e.url(pathIntrospect),
+		IntrospectionEndpoint:    d.site.url(pathIntrospect),
 		IntrospectionAuthMethods: append(slices.Clone(confidential), "Bearer"),
-		DeviceEndpoint:           e.url(pathDevice),
-		RevocationsEndpoint:      e.url(pathRevocations),
-		RevocationsMaxStaleness:  e.Site.Staleness.Seconds(),
-		Documentation:            e.Documentation,
+		DeviceEndpoint:           d.site.url(pathDevice),
+		RevocationsEndpoint:      d.site.url(pathRevocations),
+		RevocationsMaxStaleness:  d.site.Staleness.Seconds(),
+		Documentation:            d.documentation,
 	}
 }
 
 // scopes returns the scopes that people can have: those that are declared. The built-in
 // ones are for programs that know them.
-func (e *Edge) scopes() []string {
-	all := slices.AppendSeq([]string{}, maps.Keys(e.Site.Scopes))
+func (s Site) scopes() []string {
+	all := slices.AppendSeq([]string{}, maps.Keys(s.Scopes))
 	slices.Sort(all)
 	return all
 }

@@ -10,7 +10,6 @@ package oauth
 
 import (
 	"net/http"
-	"net/netip"
 	"strings"
 	"time"
 
@@ -20,7 +19,6 @@ import (
 	"github.com/bearerd/bearerd/internal/identity"
 	"github.com/bearerd/bearerd/internal/issuance"
 	"github.com/bearerd/bearerd/internal/quota"
-	"github.com/bearerd/bearerd/internal/ratelimit"
 	"github.com/bearerd/bearerd/internal/revocation"
 	"github.com/bearerd/bearerd/internal/revoking"
 	"github.com/bearerd/bearerd/internal/signin"
@@ -53,8 +51,6 @@ type Edge struct {
 	TokenInQuery bool
 	// Documentation is the URL of service_documentation; "": none.
 	Documentation string
-
-	reports *ratelimit.Limiter[netip.Addr]
 }
 
 // Site is what the metadata says about this deployment.
@@ -91,30 +87,43 @@ const (
 
 // Register mounts the endpoints.
 func (e *Edge) Register(mux *http.ServeMux) {
-	e.reports = newReportLimiter()
+	in, who := realm(e.Site.Issuer), e.authenticator()
 	mux.Handle("POST "+pathToken, e.TokenEndpoint())
 	mux.HandleFunc("OPTIONS "+pathToken, preflight)
-	mux.Handle("POST "+pathDevice, httpkit.Handle(e.deviceAuthorization, e.writeError))
-	mux.Handle("POST "+pathRevoke, httpkit.Handle(e.revoke, e.bearerErrors("")))
-	mux.Handle("POST "+pathIntrospect, httpkit.Handle(e.introspect, e.bearerErrors(identity.ScopeIntrospect)))
-	problems := httpkit.Problems(httpkit.Challenge{Realm: e.realm()})
-	mux.Handle("POST "+pathLeaked, httpkit.Handle(e.leaked, problems))
-	httpkit.HandlePublic(mux, pathJWKS, httpkit.Handle(e.jwks, problems))
+	device := devices{authenticator: who, flows: e.Flows, page: e.Site.url(pathDevicePage)}
+	mux.Handle("POST "+pathDevice, httpkit.Handle(device.serve, in.writeError))
+	revoke := revocations{authenticator: who, revoker: e.Revoker}
+	mux.Handle("POST "+pathRevoke, httpkit.Handle(revoke.serve, in.bearerErrors("")))
+	introspect := introspections{authenticator: who, verifier: e.Verifier, applied: e.Applied, issuer: e.Site.Issuer}
+	mux.Handle("POST "+pathIntrospect, httpkit.Handle(introspect.serve, in.bearerErrors(identity.ScopeIntrospect)))
+	problems := httpkit.Problems(httpkit.Challenge{Realm: e.Site.Issuer})
+	leaked := leaks{limiter: newReportLimiter(), quota: e.Quota, revoker: e.Revoker, now: e.Now}
+	mux.Handle("POST "+pathLeaked, httpkit.Handle(leaked.serve, problems))
+	httpkit.HandlePublic(mux, pathJWKS, httpkit.Handle(keySet{set: e.JWKS, age: e.CacheTime}.serve, problems))
+	document := documents{site: e.Site, signedBy: e.SignedBy, documentation: e.Documentation}
 	for path, serve := range map[string]httpkit.HandlerFunc{
-		pathResource: e.serveResource, pathMetadata: e.serveMetadata, pathOpenID: e.serveOpenID,
+		pathResource: document.serveResource, pathMetadata: document.serveServer, pathOpenID: document.serveOpenID,
 	} {
 		httpkit.HandlePublic(mux, path, httpkit.Handle(serve, problems))
 		httpkit.HandlePublic(mux, path+beneath, httpkit.Handle(serve, problems))
 	}
 }
 
-// TokenEndpoint serves the token endpoint, for a dialect with another path for it.
-func (e *Edge) TokenEndpoint() http.Handler { return httpkit.Handle(e.token, e.writeError) }
+func (e *Edge) authenticator() authenticator {
+	return authenticator{signIn: e.SignIn, clientAuth: e.ClientAuth}
+}
 
-// realm names the protection space in challenges.
-func (e *Edge) realm() string { return e.Site.Issuer }
+// TokenEndpoint serves the token endpoint, for a dialect with another path for it. Another
+// dialect may set TokenInQuery afterwards.
+func (e *Edge) TokenEndpoint() http.Handler {
+	return httpkit.Handle(func(w http.ResponseWriter, r *http.Request) error {
+		return tokens{
+			authenticator: e.authenticator(), issuance: e.Issuance, flows: e.Flows, assertions: e.Assertions, inQuery: e.TokenInQuery,
+		}.serve(w, r)
+	}, realm(e.Site.Issuer).writeError)
+}
 
 // url returns an endpoint's address.
-func (e *Edge) url(path string) string {
-	return strings.TrimSuffix(e.Site.Issuer, "/") + path
+func (s Site) url(path string) string {
+	return strings.TrimSuffix(s.Issuer, "/") + path
 }

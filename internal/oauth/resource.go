@@ -36,32 +36,32 @@ type resourceMetadata struct {
 	Documentation        string   `json:"resource_documentation,omitempty"`
 }
 
-func (e *Edge) serveResource(w http.ResponseWriter, r *http.Request) error {
-	found, err := e.resourceAt(r)
+func (d documents) serveResource(w http.ResponseWriter, r *http.Request) error {
+	found, err := d.site.resourceAt(r)
 	if err != nil {
 		return err
 	}
 	scopes := found.Scopes
 	if len(scopes) == 0 {
-		scopes = e.scopes()
+		scopes = d.site.scopes()
 	}
 	w.Header().Set("Cache-Control", metadataAge)
 	return httpkit.WriteJSON(w, http.StatusOK, resourceMetadata{
-		Resource: found.URL, AuthorizationServers: []string{e.Site.Issuer}, JWKSURI: e.url(pathJWKS),
-		Scopes: scopes, BearerMethods: []string{"header"}, Documentation: e.Documentation,
+		Resource: found.URL, AuthorizationServers: []string{d.site.Issuer}, JWKSURI: d.site.url(pathJWKS),
+		Scopes: scopes, BearerMethods: []string{"header"}, Documentation: d.documentation,
 	})
 }
 
 // resourceAt returns the resource whose metadata a request asks for: by the path after the
 // well-known one, of several with that path the one on the request's host. Where none is
 // configured, there is one for every path.
-func (e *Edge) resourceAt(r *http.Request) (Resource, error) {
-	if len(e.Site.Resources) == 0 {
-		return Resource{URL: e.resource()}, nil
+func (s Site) resourceAt(r *http.Request) (Resource, error) {
+	if len(s.Resources) == 0 {
+		return Resource{URL: s.resource()}, nil
 	}
 	path := strings.Trim(r.PathValue("path"), "/")
 	var at []Resource
-	for _, one := range e.Site.Resources {
+	for _, one := range s.Resources {
 		u, err := url.Parse(one.URL)
 		if err == nil && strings.Trim(u.Path, "/") == path {
 			if strings.EqualFold(u.Host, r.Host) {
@@ -73,18 +73,18 @@ func (e *Edge) resourceAt(r *http.Request) (Resource, error) {
 	switch {
 	case len(at) == 1:
 		return at[0], nil
-	case path == "" && len(at) == 0 && len(e.Site.Resources) == 1:
-		return e.Site.Resources[0], nil
+	case path == "" && len(at) == 0 && len(s.Resources) == 1:
+		return s.Resources[0], nil
 	}
 	return Resource{}, fault.New(fault.NotFound, "there is no such protected resource")
 }
 
 // resource returns the identifier of the application as a resource: the default audience,
 // where that is the URL that RFC 9728 asks for, or else the issuer.
-func (e *Edge) resource() string {
-	audience := e.Site.DefaultAudience
+func (s Site) resource() string {
+	audience := s.DefaultAudience
 	if u, err := url.Parse(audience); err == nil && u.IsAbs() && u.Host != "" && u.Fragment == "" {
 		return audience
 	}
-	return e.Site.Issuer
+	return s.Issuer
 }

@@ -5,11 +5,10 @@ import (
 	"net/url"
 
 	"github.com/bearerd/bearerd/internal/caller"
-	"github.com/bearerd/bearerd/internal/revoking"
-
 	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/httpkit"
 	"github.com/bearerd/bearerd/internal/revocation"
+	"github.com/bearerd/bearerd/internal/revoking"
 )
 
 // revoked is the answer of the revocation endpoint. RFC 7009 leaves the body of a
@@ -20,14 +19,21 @@ type revoked struct {
 	*revocation.Acknowledgement
 }
 
-// revoke serves the revocation endpoint (RFC 7009), for clients and for the holders of a
+// revocations is the revocation endpoint.
+type revocations struct {
+	authenticator
+
+	revoker *revoking.Revoker
+}
+
+// serve serves the revocation endpoint (RFC 7009), for clients and for the holders of a
 // Bearer token. token_type_hint is not needed: bearerd reads the kind from the token.
-func (e *Edge) revoke(w http.ResponseWriter, r *http.Request) error {
+func (e revocations) serve(w http.ResponseWriter, r *http.Request) error {
 	form, err := httpkit.Form(w, r)
 	if err != nil {
 		return err
 	}
-	c, err := e.caller(r, form, e.SignIn.BearerToRevoke)
+	c, err := e.caller(r, form, e.signIn.BearerToRevoke)
 	refused := fault.Is(err, fault.InvalidToken) || fault.Is(err, fault.InsufficientScope)
 	itself := refused && presentsItself(r, form)
 	if err != nil && !itself {
@@ -59,11 +65,11 @@ func presentsItself(r *http.Request, form url.Values) bool {
 
 // take revokes the token. If a client sends a value that is no token, there is nothing to
 // revoke; a request without any other credential is then not authenticated.
-func (e *Edge) take(r *http.Request, c *caller.Caller, what revoking.Revocation, itself bool, wait revocation.Wait) (revocation.Receipt, error) {
+func (e revocations) take(r *http.Request, c *caller.Caller, what revoking.Revocation, itself bool, wait revocation.Wait) (revocation.Receipt, error) {
 	if itself {
-		return e.Revoker.RevokeSelf(r.Context(), what.Token, wait)
+		return e.revoker.RevokeSelf(r.Context(), what.Token, wait)
 	}
-	receipt, err := e.Revoker.Revoke(r.Context(), c.Waiting(wait), what)
+	receipt, err := e.revoker.Revoke(r.Context(), c.Waiting(wait), what)
 	if fault.Is(err, fault.InvalidToken) {
 		return revocation.Receipt{}, nil
 	}

@@ -7,30 +7,31 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/bearerd/bearerd/internal/authorizing"
 	"github.com/bearerd/bearerd/internal/caller"
-	"github.com/bearerd/bearerd/internal/issuance"
-
 	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/httpkit"
 	"github.com/bearerd/bearerd/internal/identity"
+	"github.com/bearerd/bearerd/internal/issuance"
 	"github.com/bearerd/bearerd/internal/token"
+	"github.com/bearerd/bearerd/internal/trust"
 )
 
 // grants is the dispatch table of the token endpoint, by grant_type.
 var grants = map[string]grant{
-	identity.GrantTypeAuthorizationCode: {public: true, redeem: (*Edge).code},
-	identity.GrantTypeClientCredentials: {redeem: (*Edge).clientCredentials},
-	identity.GrantTypeRefreshToken:      {public: true, redeem: (*Edge).refresh},
-	identity.GrantTypeTokenExchange:     {public: true, redeem: (*Edge).exchange},
-	identity.GrantTypeDeviceCode:        {public: true, redeem: (*Edge).deviceCode},
-	identity.GrantTypeJWTBearer:         {public: true, redeem: (*Edge).assertion},
+	identity.GrantTypeAuthorizationCode: {public: true, redeem: tokens.code},
+	identity.GrantTypeClientCredentials: {redeem: tokens.clientCredentials},
+	identity.GrantTypeRefreshToken:      {public: true, redeem: tokens.refresh},
+	identity.GrantTypeTokenExchange:     {public: true, redeem: tokens.exchange},
+	identity.GrantTypeDeviceCode:        {public: true, redeem: tokens.deviceCode},
+	identity.GrantTypeJWTBearer:         {public: true, redeem: tokens.assertion},
 }
 
 // grant is a way to get a token (RFC 6749 §1.3).
 type grant struct {
 	// public is set when it may be used by public clients, and without a client.
 	public bool
-	redeem func(e *Edge, r *http.Request, t *tokenRequest) (*tokenAnswer, error)
+	redeem func(e tokens, r *http.Request, t *tokenRequest) (*tokenAnswer, error)
 }
 
 // grantTypes lists the grant types of the table.
@@ -55,9 +56,19 @@ type tokenAnswer struct {
 	Scope           string `json:"scope,omitempty"`
 }
 
-// token serves the token endpoint (RFC 6749 §3.2).
-func (e *Edge) token(w http.ResponseWriter, r *http.Request) error {
-	form, err := e.tokenForm(w, r)
+// tokens is the token endpoint.
+type tokens struct {
+	authenticator
+
+	issuance   *issuance.Issuance
+	flows      *authorizing.Flows
+	assertions *trust.Assertions
+	inQuery    bool // parameters may be in the query, except for secrets
+}
+
+// serve serves the token endpoint (RFC 6749 §3.2).
+func (e tokens) serve(w http.ResponseWriter, r *http.Request) error {
+	form, err := e.form(w, r)
 	if err != nil {
 		return err
 	}
@@ -98,9 +109,9 @@ var (
 	secretParameters = []string{"client_secret", "refresh_token", "subject_token", "actor_token", "device_code", "code", "code_verifier", "assertion", "client_assertion", "password"}
 )
 
-// tokenForm reads the parameters of a token request.
-func (e *Edge) tokenForm(w http.ResponseWriter, r *http.Request) (url.Values, error) {
-	if !e.TokenInQuery {
+// form reads the parameters of a token request.
+func (e tokens) form(w http.ResponseWriter, r *http.Request) (url.Values, error) {
+	if !e.inQuery {
 		return httpkit.Form(w, r)
 	}
 	form, err := httpkit.FormOrQuery(w, r, slices.Concat(plainParameters, secretParameters)...)
@@ -154,8 +165,8 @@ func bearer(issued *issuance.Issued) *tokenAnswer {
 }
 
 // clientCredentials is the grant for a client that acts for itself (RFC 6749 §4.4).
-func (e *Edge) clientCredentials(r *http.Request, t *tokenRequest) (*tokenAnswer, error) {
-	issued, err := e.Issuance.ClientCredentials(r.Context(), issuance.ClientCredentials{
+func (e tokens) clientCredentials(r *http.Request, t *tokenRequest) (*tokenAnswer, error) {
+	issued, err := e.issuance.ClientCredentials(r.Context(), issuance.ClientCredentials{
 		Client: t.client, Scope: t.scope, Audience: t.audience, Lifetime: t.lifetime,
 	})
 	if err != nil {

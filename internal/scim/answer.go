@@ -5,7 +5,6 @@ import (
 	"net/http"
 	"net/url"
 	"strconv"
-	"strings"
 
 	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/httpkit"
@@ -95,9 +94,10 @@ type meta struct {
 	Location     string `json:"location"`
 }
 
-func (e *Edge) metaOf(resourceType, path string) meta {
-	return meta{resourceType, strings.TrimSuffix(e.Issuer, "/") + base + path}
-}
+// location is the URL beneath which the endpoints stand.
+type location string
+
+func (l location) meta(resourceType, path string) meta { return meta{resourceType, string(l) + path} }
 
 // window is the part of a list that is requested (RFC 7644 §3.4.2.4).
 type window struct{ start, count int }

@@ -24,19 +24,32 @@ var (
 // OpenAPI describes the endpoints, as a fragment of an OpenAPI 3.1 document.
 func (e *Edge) OpenAPI() [][]byte { return [][]byte{described} }
 
+// discovery are the endpoints of what there is.
+type discovery struct{ at location }
+
+func (e discovery) endpoints() []endpoint {
+	return []endpoint{
+		{http.MethodGet, "/ServiceProviderConfig", "", e.serviceProviderConfig},
+		{http.MethodGet, "/ResourceTypes", "", e.described(resourceTypes)},
+		{http.MethodGet, "/ResourceTypes/{id}", "", e.described(resourceTypes)},
+		{http.MethodGet, "/Schemas", "", e.described(schemas)},
+		{http.MethodGet, "/Schemas/{id}", "", e.described(schemas)},
+	}
+}
+
 // serviceProviderConfig says which parts of SCIM there are (RFC 7643 §5).
-func (e *Edge) serviceProviderConfig(w http.ResponseWriter, _ *request) error {
+func (e discovery) serviceProviderConfig(w http.ResponseWriter, _ *request) error {
 	var config object
 	if err := json.Unmarshal(serviceProvider, &config); err != nil {
 		return fmt.Errorf("reading the description: %w", err)
 	}
-	config["meta"] = e.metaOf("ServiceProviderConfig", "/ServiceProviderConfig")
+	config["meta"] = e.at.meta("ServiceProviderConfig", "/ServiceProviderConfig")
 	return httpkit.WriteJSONAs(w, http.StatusOK, typeSCIM, config)
 }
 
-// discovered returns the endpoint of a list of descriptions, or of the one that the path
+// described returns the endpoint of a list of descriptions, or of the one that the path
 // names (RFC 7643 §6, §7). They can't be filtered (RFC 7644 §4).
-func (e *Edge) discovered(descriptions []byte) func(http.ResponseWriter, *request) error {
+func (e discovery) described(descriptions []byte) func(http.ResponseWriter, *request) error {
 	return func(w http.ResponseWriter, r *request) error {
 		var all []object
 		if err := json.Unmarshal(descriptions, &all); err != nil {
@@ -48,7 +61,7 @@ func (e *Edge) discovered(descriptions []byte) func(http.ResponseWriter, *reques
 				kind, path = "ResourceType", "/ResourceTypes/"
 			}
 			id, _ := one["id"].(string)
-			one["meta"] = e.metaOf(kind, path+id)
+			one["meta"] = e.at.meta(kind, path+id)
 			if r.id == id {
 				return httpkit.WriteJSONAs(w, http.StatusOK, typeSCIM, one)
 			}

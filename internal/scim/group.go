@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/bearerd/bearerd/internal/audit"
 	"github.com/bearerd/bearerd/internal/httpkit"
 	"github.com/bearerd/bearerd/internal/provisioning"
 	"github.com/bearerd/bearerd/internal/records"
@@ -28,17 +29,34 @@ type inGroup struct {
 	Display string `json:"display"`
 }
 
-func (e *Edge) groupOf(g records.Group, members bool) group {
+// groups are the endpoints of groups.
+type groups struct {
+	directory *provisioning.Provisioner
+	at        location
+}
+
+func (e groups) endpoints() []endpoint {
+	return []endpoint{
+		{http.MethodGet, "/Groups", "", e.list},
+		{http.MethodPost, "/Groups", audit.GroupCreate, e.create},
+		{http.MethodGet, "/Groups/{id}", "", e.read},
+		{http.MethodPut, "/Groups/{id}", audit.GroupUpdate, e.replace},
+		{http.MethodPatch, "/Groups/{id}", audit.GroupUpdate, e.patch},
+		{http.MethodDelete, "/Groups/{id}", audit.GroupRemove, e.remove},
+	}
+}
+
+func (e groups) of(g records.Group, members bool) group {
 	out := group{
 		Schemas: []string{uriGroup}, ID: g.ID, ExternalID: g.ExternalID, DisplayName: g.Name,
-		Meta: e.metaOf("Group", "/Groups/"+g.ID),
+		Meta: e.at.meta("Group", "/Groups/"+g.ID),
 	}
 	if !members {
 		return out
 	}
 	all := make([]inGroup, len(g.Members))
 	for i, m := range g.Members {
-		all[i] = inGroup{m.ID, e.metaOf("User", "/Users/"+m.ID).Location, m.Username}
+		all[i] = inGroup{m.ID, e.at.meta("User", "/Users/"+m.ID).Location, m.Username}
 	}
 	out.Members = &all
 	return out
@@ -55,7 +73,7 @@ func wantsMembers(query url.Values) bool {
 	return !has("excludedAttributes") && (!query.Has("attributes") || has("attributes"))
 }
 
-func (e *Edge) listGroups(w http.ResponseWriter, r *request) error {
+func (e groups) list(w http.ResponseWriter, r *request) error {
 	query, err := httpkit.Query(r.Request)
 	if err != nil {
 		return err
@@ -76,45 +94,45 @@ func (e *Edge) listGroups(w http.ResponseWriter, r *request) error {
 		return wrong(invalidFilter, "members can be compared only together with the id of a group")
 	}
 	q.Members = members
-	found, err := e.Directory.ProvisionedGroups(r.Context(), r.caller, q)
+	found, err := e.directory.ProvisionedGroups(r.Context(), r.caller, q)
 	if err != nil {
 		return err
 	}
-	groups := []group{}
+	listed := []group{}
 	for _, g := range found.Items {
-		groups = append(groups, e.groupOf(g, members))
+		listed = append(listed, e.of(g, members))
 	}
-	return writePage(w, part.start, found.Total, groups)
+	return writePage(w, part.start, found.Total, listed)
 }
 
-func (e *Edge) readGroup(w http.ResponseWriter, r *request) error {
+func (e groups) read(w http.ResponseWriter, r *request) error {
 	query, err := httpkit.Query(r.Request)
 	if err != nil {
 		return err
 	}
 	members := wantsMembers(query)
-	g, err := e.Directory.ProvisionedGroup(r.Context(), r.caller, r.id, members)
+	g, err := e.directory.ProvisionedGroup(r.Context(), r.caller, r.id, members)
 	if err != nil {
 		return err
 	}
-	return e.writeGroup(w, http.StatusOK, g, members)
+	return e.write(w, http.StatusOK, g, members)
 }
 
-func (e *Edge) writeGroup(w http.ResponseWriter, status int, g records.Group, members bool) error {
-	out := e.groupOf(g, members)
+func (e groups) write(w http.ResponseWriter, status int, g records.Group, members bool) error {
+	out := e.of(g, members)
 	return writeResource(w, status, out.Meta, out)
 }
 
-func (e *Edge) createGroup(w http.ResponseWriter, r *request) error {
+func (e groups) create(w http.ResponseWriter, r *request) error {
 	said, err := readWholeGroup(w, r)
 	if err != nil {
 		return err
 	}
-	g, err := e.Directory.ProvisionGroup(r.Context(), r.caller, said)
+	g, err := e.directory.ProvisionGroup(r.Context(), r.caller, said)
 	if err != nil {
 		return err
 	}
-	return e.writeGroup(w, http.StatusCreated, g, true)
+	return e.write(w, http.StatusCreated, g, true)
 }
 
 // readWholeGroup reads a complete description of a group; only the external id may be missing.
@@ -132,7 +150,7 @@ func readWholeGroup(w http.ResponseWriter, r *request) (said provisioning.Provid
 	return said, nil
 }
 
-func (e *Edge) replaceGroup(w http.ResponseWriter, r *request) error {
+func (e groups) replace(w http.ResponseWriter, r *request) error {
 	said, err := readWholeGroup(w, r)
 	if err != nil {
 		return err
@@ -144,16 +162,16 @@ func (e *Edge) replaceGroup(w http.ResponseWriter, r *request) error {
 	if err != nil {
 		return err
 	}
-	g, err := e.Directory.UpdateProvisionedGroup(r.Context(), r.caller, r.id, func(records.Group) (provisioning.ProvidedGroup, error) { return said, nil })
+	g, err := e.directory.UpdateProvisionedGroup(r.Context(), r.caller, r.id, func(records.Group) (provisioning.ProvidedGroup, error) { return said, nil })
 	if err != nil {
 		return err
 	}
-	return e.writeGroup(w, http.StatusOK, g, wantsMembers(query))
+	return e.write(w, http.StatusOK, g, wantsMembers(query))
 }
 
-// patchGroup answers without a body, as Entra ID asks for: a group may have thousands of
+// patch answers without a body, as Entra ID asks for: a group may have thousands of
 // members.
-func (e *Edge) patchGroup(w http.ResponseWriter, r *request) error {
+func (e groups) patch(w http.ResponseWriter, r *request) error {
 	operations, err := readOperations(w, r)
 	if err != nil {
 		return err
@@ -164,7 +182,7 @@ func (e *Edge) patchGroup(w http.ResponseWriter, r *request) error {
 			return err
 		}
 	}
-	_, err = e.Directory.UpdateProvisionedGroup(r.Context(), r.caller, r.id, func(records.Group) (provisioning.ProvidedGroup, error) { return said, nil })
+	_, err = e.directory.UpdateProvisionedGroup(r.Context(), r.caller, r.id, func(records.Group) (provisioning.ProvidedGroup, error) { return said, nil })
 	if err != nil {
 		return err
 	}
@@ -172,8 +190,8 @@ func (e *Edge) patchGroup(w http.ResponseWriter, r *request) error {
 	return nil
 }
 
-func (e *Edge) removeGroup(w http.ResponseWriter, r *request) error {
-	if _, err := e.Directory.RemoveProvisionedGroup(r.Context(), r.caller, r.id); err != nil {
+func (e groups) remove(w http.ResponseWriter, r *request) error {
+	if _, err := e.directory.RemoveProvisionedGroup(r.Context(), r.caller, r.id); err != nil {
 		return err
 	}
 	w.WriteHeader(http.StatusNoContent)

@@ -18,7 +18,6 @@ import (
 	"strings"
 	"unicode/utf8"
 
-	"github.com/bearerd/bearerd/internal/audit"
 	"github.com/bearerd/bearerd/internal/caller"
 	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/httpkit"
@@ -52,25 +51,8 @@ type endpoint struct {
 }
 
 func (e *Edge) endpoints() []endpoint {
-	return []endpoint{
-		{http.MethodGet, "/Users", "", e.listUsers},
-		{http.MethodPost, "/Users", audit.UserCreate, e.createUser},
-		{http.MethodGet, "/Users/{id}", "", e.readUser},
-		{http.MethodPut, "/Users/{id}", audit.UserUpdate, e.replaceUser},
-		{http.MethodPatch, "/Users/{id}", audit.UserUpdate, e.patchUser},
-		{http.MethodDelete, "/Users/{id}", audit.UserRemove, e.removeUser},
-		{http.MethodGet, "/Groups", "", e.listGroups},
-		{http.MethodPost, "/Groups", audit.GroupCreate, e.createGroup},
-		{http.MethodGet, "/Groups/{id}", "", e.readGroup},
-		{http.MethodPut, "/Groups/{id}", audit.GroupUpdate, e.replaceGroup},
-		{http.MethodPatch, "/Groups/{id}", audit.GroupUpdate, e.patchGroup},
-		{http.MethodDelete, "/Groups/{id}", audit.GroupRemove, e.removeGroup},
-		{http.MethodGet, "/ServiceProviderConfig", "", e.serviceProviderConfig},
-		{http.MethodGet, "/ResourceTypes", "", e.discovered(resourceTypes)},
-		{http.MethodGet, "/ResourceTypes/{id}", "", e.discovered(resourceTypes)},
-		{http.MethodGet, "/Schemas", "", e.discovered(schemas)},
-		{http.MethodGet, "/Schemas/{id}", "", e.discovered(schemas)},
-	}
+	at := location(strings.TrimSuffix(e.Issuer, "/") + base)
+	return slices.Concat(users{e.Directory, at}.endpoints(), groups{e.Directory, at}.endpoints(), discovery{at}.endpoints())
 }
 
 // Register mounts the endpoints. Everything beneath /scim/v2 is answered in SCIM's words.

@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"strings"
 
+	"github.com/bearerd/bearerd/internal/audit"
 	"github.com/bearerd/bearerd/internal/httpkit"
 	"github.com/bearerd/bearerd/internal/provisioning"
 	"github.com/bearerd/bearerd/internal/records"
@@ -36,10 +37,27 @@ type email struct {
 
 const typeWork = "work" // of an address of which nothing else is said
 
-func (e *Edge) userOf(u records.OwnedUser) user {
+// users are the endpoints of users.
+type users struct {
+	directory *provisioning.Provisioner
+	at        location
+}
+
+func (e users) endpoints() []endpoint {
+	return []endpoint{
+		{http.MethodGet, "/Users", "", e.list},
+		{http.MethodPost, "/Users", audit.UserCreate, e.create},
+		{http.MethodGet, "/Users/{id}", "", e.read},
+		{http.MethodPut, "/Users/{id}", audit.UserUpdate, e.replace},
+		{http.MethodPatch, "/Users/{id}", audit.UserUpdate, e.patch},
+		{http.MethodDelete, "/Users/{id}", audit.UserRemove, e.remove},
+	}
+}
+
+func (e users) of(u records.OwnedUser) user {
 	out := user{
 		Schemas: []string{uriUser}, ID: u.ID, ExternalID: u.ExternalID, UserName: u.Username, DisplayName: u.Name,
-		Active: !u.Disabled, Meta: e.metaOf("User", "/Users/"+u.ID),
+		Active: !u.Disabled, Meta: e.at.meta("User", "/Users/"+u.ID),
 	}
 	if n := (name{u.Name, u.Person.GivenName, u.Person.FamilyName}); n != (name{}) {
 		out.Name = &n
@@ -57,7 +75,7 @@ func emailType(p records.Person) string {
 	return p.EmailType
 }
 
-func (e *Edge) listUsers(w http.ResponseWriter, r *request) error {
+func (e users) list(w http.ResponseWriter, r *request) error {
 	query, err := httpkit.Query(r.Request)
 	if err != nil {
 		return err
@@ -71,15 +89,15 @@ func (e *Edge) listUsers(w http.ResponseWriter, r *request) error {
 	if err != nil {
 		return err
 	}
-	found, err := e.Directory.ProvisionedUsers(r.Context(), r.caller, q)
+	found, err := e.directory.ProvisionedUsers(r.Context(), r.caller, q)
 	if err != nil {
 		return err
 	}
-	users := make([]user, len(found.Items))
+	listed := make([]user, len(found.Items))
 	for i, u := range found.Items {
-		users[i] = e.userOf(u)
+		listed[i] = e.of(u)
 	}
-	return writePage(w, part.start, found.Total, users)
+	return writePage(w, part.start, found.Total, listed)
 }
 
 // readFilter reads a filter into what it says of attributes.
@@ -108,20 +126,20 @@ func readFilter(s string, known map[string]*string) error {
 	return nil
 }
 
-func (e *Edge) readUser(w http.ResponseWriter, r *request) error {
-	u, err := e.Directory.ProvisionedUser(r.Context(), r.caller, r.id)
+func (e users) read(w http.ResponseWriter, r *request) error {
+	u, err := e.directory.ProvisionedUser(r.Context(), r.caller, r.id)
 	if err != nil {
 		return err
 	}
-	return e.writeUser(w, http.StatusOK, u)
+	return e.write(w, http.StatusOK, u)
 }
 
-func (e *Edge) writeUser(w http.ResponseWriter, status int, u records.OwnedUser) error {
-	out := e.userOf(u)
+func (e users) write(w http.ResponseWriter, status int, u records.OwnedUser) error {
+	out := e.of(u)
 	return writeResource(w, status, out.Meta, out)
 }
 
-func (e *Edge) createUser(w http.ResponseWriter, r *request) error {
+func (e users) create(w http.ResponseWriter, r *request) error {
 	body, err := readObject(w, r)
 	if err != nil {
 		return err
@@ -135,19 +153,19 @@ func (e *Edge) createUser(w http.ResponseWriter, r *request) error {
 	}
 	// Okta sends a password that it made up with every new user. It is not kept: nobody
 	// knows it.
-	created, err := e.Directory.ProvisionUser(r.Context(), r.caller, d.provided(whole))
+	created, err := e.directory.ProvisionUser(r.Context(), r.caller, d.provided(whole))
 	if err != nil {
 		return err
 	}
-	return e.writeUser(w, http.StatusCreated, created)
+	return e.write(w, http.StatusCreated, created)
 }
 
-func (e *Edge) replaceUser(w http.ResponseWriter, r *request) error {
+func (e users) replace(w http.ResponseWriter, r *request) error {
 	body, err := readObject(w, r)
 	if err != nil {
 		return err
 	}
-	updated, err := e.Directory.UpdateProvisioned(r.Context(), r.caller, r.id, func(u records.OwnedUser) (provisioning.Provided, error) {
+	updated, err := e.directory.UpdateProvisioned(r.Context(), r.caller, r.id, func(u records.OwnedUser) (provisioning.Provided, error) {
 		d := draft{externalID: u.ExternalID} // that stays where it isn't said
 		if err := d.setAll(body); err != nil {
 			return provisioning.Provided{}, err
@@ -160,15 +178,15 @@ func (e *Edge) replaceUser(w http.ResponseWriter, r *request) error {
 	if err != nil {
 		return err
 	}
-	return e.writeUser(w, http.StatusOK, updated)
+	return e.write(w, http.StatusOK, updated)
 }
 
-func (e *Edge) patchUser(w http.ResponseWriter, r *request) error {
+func (e users) patch(w http.ResponseWriter, r *request) error {
 	operations, err := readOperations(w, r)
 	if err != nil {
 		return err
 	}
-	updated, err := e.Directory.UpdateProvisioned(r.Context(), r.caller, r.id, func(u records.OwnedUser) (provisioning.Provided, error) {
+	updated, err := e.directory.UpdateProvisioned(r.Context(), r.caller, r.id, func(u records.OwnedUser) (provisioning.Provided, error) {
 		d := draftOf(u)
 		for _, o := range operations {
 			if err := d.carryOut(o); err != nil {
@@ -180,11 +198,11 @@ func (e *Edge) patchUser(w http.ResponseWriter, r *request) error {
 	if err != nil {
 		return err
 	}
-	return e.writeUser(w, http.StatusOK, updated)
+	return e.write(w, http.StatusOK, updated)
 }
 
-func (e *Edge) removeUser(w http.ResponseWriter, r *request) error {
-	if _, err := e.Directory.RemoveProvisioned(r.Context(), r.caller, r.id); err != nil {
+func (e users) remove(w http.ResponseWriter, r *request) error {
+	if _, err := e.directory.RemoveProvisioned(r.Context(), r.caller, r.id); err != nil {
 		return err
 	}
 	w.WriteHeader(http.StatusNoContent)

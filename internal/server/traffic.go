@@ -39,23 +39,26 @@ type sample struct {
 	ackMicro uint32
 }
 
-// history is the readings, oldest first.
+// history remembers what the counters were, once a minute.
 type history struct {
+	series         []series
+	acknowledgment prometheus.Histogram
+
 	mu      sync.Mutex
-	samples []sample
+	samples []sample // oldest first
 }
 
 // read takes a reading now.
-func (m *Metrics) read(now time.Time) sample {
-	s := sample{at: now, counts: make([]uint32, len(m.series))}
-	for i, one := range m.series {
+func (h *history) read(now time.Time) sample {
+	s := sample{at: now, counts: make([]uint32, len(h.series))}
+	for i, one := range h.series {
 		s.counts[i] = modulo(valueOf(one.counter).GetCounter().GetValue())
 	}
-	h := valueOf(m.acknowledgment).GetHistogram()
-	for _, b := range h.GetBucket() {
+	acks := valueOf(h.acknowledgment).GetHistogram()
+	for _, b := range acks.GetBucket() {
 		s.buckets = append(s.buckets, uint32(b.GetCumulativeCount())) //nolint:gosec // modulo 2³²
 	}
-	s.acked, s.ackMicro = uint32(h.GetSampleCount()), modulo(h.GetSampleSum()*1e6) //nolint:gosec // modulo 2³²
+	s.acked, s.ackMicro = uint32(acks.GetSampleCount()), modulo(acks.GetSampleSum()*1e6) //nolint:gosec // modulo 2³²
 	return s
 }
 
@@ -68,43 +71,43 @@ func valueOf(m prometheus.Metric) *dto.Metric {
 func modulo(v float64) uint32 { return uint32(math.Mod(math.Trunc(v), 1<<32)) }
 
 // Sample keeps a reading of the counters, for [Metrics.Traffic].
-func (m *Metrics) Sample(now time.Time) {
-	s := m.read(now)
-	m.history.mu.Lock()
-	defer m.history.mu.Unlock()
-	if len(m.history.samples) == samplesKept {
-		copy(m.history.samples, m.history.samples[1:])
-		m.history.samples = m.history.samples[:samplesKept-1]
+func (h *history) Sample(now time.Time) {
+	s := h.read(now)
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if len(h.samples) == samplesKept {
+		copy(h.samples, h.samples[1:])
+		h.samples = h.samples[:samplesKept-1]
 	}
-	m.history.samples = append(m.history.samples, s)
+	h.samples = append(h.samples, s)
 }
 
 // Totals returns what was counted since the process began.
-func (m *Metrics) Totals() traffic.Totals {
+func (h *history) Totals() traffic.Totals {
 	t := traffic.Totals{}
-	for _, s := range m.series {
+	for _, s := range h.series {
 		if n := int64(valueOf(s.counter).GetCounter().GetValue()); n != 0 {
 			t[traffic.Name(s.group, s.name)] = n
 		}
 	}
-	h := valueOf(m.acknowledgment).GetHistogram()
+	acks := valueOf(h.acknowledgment).GetHistogram()
 	below, before := map[time.Duration]int64{}, uint64(0)
-	for i, b := range h.GetBucket() {
+	for i, b := range acks.GetBucket() {
 		n := b.GetCumulativeCount()
 		below[time.Duration(acknowledgmentBounds[i]*float64(time.Second))] = int64(n - before) //nolint:gosec // far from 2⁶³
 		before = n
 	}
-	took := time.Duration(h.GetSampleSum() * float64(time.Second))
-	t.Acknowledged(int64(h.GetSampleCount()), took, below) //nolint:gosec // far from 2⁶³
+	took := time.Duration(acks.GetSampleSum() * float64(time.Second))
+	t.Acknowledged(int64(acks.GetSampleCount()), took, below) //nolint:gosec // far from 2⁶³
 	return t
 }
 
 // sampling keeps a reading every minute until ctx ends.
-func (m *Metrics) sampling(ctx context.Context, now func() time.Time) error {
+func (h *history) sampling(ctx context.Context, now func() time.Time) error {
 	tick := time.NewTicker(sampleEvery)
 	defer tick.Stop()
 	for {
-		m.Sample(now())
+		h.Sample(now())
 		select {
 		case <-ctx.Done():
 			return nil
@@ -115,18 +118,18 @@ func (m *Metrics) sampling(ctx context.Context, now func() time.Time) error {
 
 // Traffic returns what this node did recently; see [traffic.Log]. A step is a
 // whole number of minutes, and all of them lie within a day.
-func (m *Metrics) Traffic(now time.Time, step time.Duration, steps int) ([]traffic.Step, error) {
+func (h *history) Traffic(now time.Time, step time.Duration, steps int) ([]traffic.Step, error) {
 	if step < sampleEvery || step%sampleEvery != 0 || steps <= 0 || steps > samplesKept || step*time.Duration(steps) > samplesKept*sampleEvery {
 		return nil, fault.New(fault.Invalid, "steps are whole minutes within a day")
 	}
-	last := m.read(now)
-	m.history.mu.Lock()
-	defer m.history.mu.Unlock()
+	last := h.read(now)
+	h.mu.Lock()
+	defer h.mu.Unlock()
 	end := now.Truncate(step)
 	out := make([]traffic.Step, steps)
 	for i := steps - 1; i >= 0; i-- {
-		first := m.history.before(end)
-		out[i] = m.between(first, last)
+		first := h.before(end)
+		out[i] = h.between(first, last)
 		out[i].From, out[i].Until = end, end.Add(step)
 		last, end = first, end.Add(-step)
 	}
@@ -149,12 +152,12 @@ func (h *history) before(t time.Time) sample {
 
 // between returns what happened between two readings. A reading that is missing is one
 // of a process that had done nothing.
-func (m *Metrics) between(first, last sample) traffic.Step {
+func (h *history) between(first, last sample) traffic.Step {
 	t := traffic.Step{
 		Issued: map[string]int64{}, IssueRefused: map[string]int64{}, Verified: map[string]int64{},
 		VerifyRefused: map[string]int64{}, Logins: map[string]int64{}, Revoked: map[string]int64{},
 	}
-	for i, s := range m.series {
+	for i, s := range h.series {
 		if n := int64(at(last.counts, i) - at(first.counts, i)); n != 0 {
 			s.of(&t)[s.name] += n
 		}

@@ -106,7 +106,7 @@ func (p checks) examine(ctx context.Context, c config.Config, w *doctor.Way, loc
 			r.Clock("clock and the database's", asked.Add(took/2), in.Now, took/2)
 		}
 	}
-	runs := r.Server(ctx, w)
+	runs := w.CheckServer(ctx, &r)
 	if in != nil {
 		w.Keys = in.Keys
 		if c.Database.IsPostgres() {
@@ -119,7 +119,7 @@ func (p checks) examine(ctx context.Context, c config.Config, w *doctor.Way, loc
 	case !runs && w.Ops != "" && isHere(c.Issuer):
 		r.Skip("issuer", "no server runs on this machine, and %s is here", c.Issuer)
 	default:
-		r.Outside(ctx, w)
+		w.CheckOutside(ctx, &r)
 	}
 	return r
 }

@@ -55,7 +55,7 @@ type page struct {
 }
 
 // single returns a page with one user.
-func (d *Dialect) single(u user, b batch) page {
+func single(u user, b batch) page {
 	p := page{items: []user{}, count: 1}
 	if b.holds(0) {
 		p.items = append(p.items, u)
@@ -75,25 +75,25 @@ type listing struct {
 	Runtime  float64 `json:"_runtime"`
 }
 
-func (d *Dialect) answer(r *http.Request, b batch, p page, start time.Time) listing {
+func (e users) answer(r *http.Request, b batch, p page, start time.Time) listing {
 	l := listing{
 		Count: p.count, PageSize: b.size, Page: b.start/b.size + 1, Pages: (p.count + b.size - 1) / b.size,
-		Items: p.items, Runtime: d.since(start),
+		Items: p.items, Runtime: e.since(start),
 	}
 	if b.start+b.size < p.count {
-		l.Next = d.batchURL(r, b, b.start+b.size)
+		l.Next = e.batchURL(r, b, b.start+b.size)
 	}
 	if b.start > 0 {
-		l.Previous = d.batchURL(r, b, max(0, b.start-b.size))
+		l.Previous = e.batchURL(r, b, max(0, b.start-b.size))
 	}
 	return l
 }
 
-func (d *Dialect) batchURL(r *http.Request, b batch, start int) *string {
+func (e users) batchURL(r *http.Request, b batch, start int) *string {
 	path := "/users"
 	if name := r.PathValue("name"); name != "" {
 		path += "/" + url.PathEscape(name)
 	}
-	s := d.url(path) + "?b_start=" + strconv.Itoa(start) + "&limit=" + strconv.Itoa(b.size)
+	s := e.url(path) + "?b_start=" + strconv.Itoa(start) + "&limit=" + strconv.Itoa(b.size)
 	return &s
 }

@@ -3,10 +3,9 @@ package senaite
 import (
 	"net/http"
 
-	"github.com/bearerd/bearerd/internal/revoking"
-
 	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/httpkit"
+	"github.com/bearerd/bearerd/internal/revoking"
 )
 
 // loggedOut is the response to a logout.
@@ -20,9 +19,9 @@ type loggedOut struct {
 
 // logout makes a browser delete its token. The token itself is revoked when the request
 // asks for it.
-func (d *Dialect) logout(w http.ResponseWriter, r *http.Request) error {
-	start := d.Now()
-	v, err := d.visitor(r)
+func (e logins) logout(w http.ResponseWriter, r *http.Request) error {
+	start := e.now()
+	v, err := e.visitor(r)
 	if err != nil {
 		return err
 	}
@@ -31,14 +30,14 @@ func (d *Dialect) logout(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	if revoke {
-		if err := d.revoke(r, v); err != nil {
+		if err := e.revoke(r, v); err != nil {
 			return err
 		}
 	}
-	http.SetCookie(w, d.Cookies.Expire(tokenCookie))
+	http.SetCookie(w, e.cookies.Expire(tokenCookie))
 	httpkit.NoStore(w)
 	return httpkit.WriteJSON(w, http.StatusOK, loggedOut{
-		URL: d.url("/users"), Success: true, Revoked: revoke, Runtime: d.since(start),
+		URL: e.url("/users"), Success: true, Revoked: revoke, Runtime: e.since(start),
 	})
 }
 
@@ -57,13 +56,13 @@ func readRevoke(r *http.Request) (bool, error) {
 }
 
 // revoke revokes the token that the request came with.
-func (d *Dialect) revoke(r *http.Request, v visitor) error {
+func (e logins) revoke(r *http.Request, v visitor) error {
 	if v.token == "" {
 		return fault.New(fault.Invalid, "there is no token to be revoked")
 	}
-	if err := d.mayChange(r, v); err != nil {
+	if err := e.mayChange(r, v); err != nil {
 		return err
 	}
-	_, err := d.Revoker.Revoke(r.Context(), v.Caller, revoking.Revocation{Token: v.token})
+	_, err := e.revoker.Revoke(r.Context(), v.Caller, revoking.Revocation{Token: v.token})
 	return err
 }

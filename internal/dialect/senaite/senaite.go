@@ -5,10 +5,11 @@
 //
 // Where to find what:
 //
+//	site.go     what the endpoints beneath one prefix share
 //	visitor.go  where the credentials of a request are, and whose they are
-//	login.go    /login
+//	login.go    /login and /auth
 //	logout.go   /logout
-//	users.go    /auth, /users and /users/NAME/rotate_secret
+//	users.go    /users and /users/NAME/rotate_secret
 //	batch.go    pages of users
 //
 // Every refusal is {"success": false, "message"}.
@@ -19,18 +20,16 @@ import (
 	"encoding/json"
 	"errors"
 	"net/http"
-	"net/url"
 	"strconv"
 	"strings"
 	"time"
 
 	"github.com/bearerd/bearerd/internal/directory"
+	"github.com/bearerd/bearerd/internal/fault"
+	"github.com/bearerd/bearerd/internal/httpkit"
 	"github.com/bearerd/bearerd/internal/issuance"
 	"github.com/bearerd/bearerd/internal/revoking"
 	"github.com/bearerd/bearerd/internal/signin"
-
-	"github.com/bearerd/bearerd/internal/fault"
-	"github.com/bearerd/bearerd/internal/httpkit"
 )
 
 // DefaultPrefix is where the original has its endpoints, within its site.
@@ -57,8 +56,6 @@ type Dialect struct {
 	SessionCookies []string             // those that carry a session of bearerd's pages
 	CrossOrigin    *httpkit.CrossOrigin // nil: nothing is changed by cookie or Basic, and no cookie is set
 	Challenge      httpkit.Challenge    // the challenge of a 401
-
-	prefix string // the one beneath which a request is served
 }
 
 // loginPaths are the paths beneath which /login, /logout and /auth are served.
@@ -67,26 +64,30 @@ var loginPaths = []string{"", "/users"}
 // Register mounts the endpoints.
 func (d *Dialect) Register(mux *http.ServeMux) {
 	for _, prefix := range d.prefixes() {
-		at := *d
-		at.prefix = prefix
-		at.register(mux)
+		d.register(mux, prefix)
 	}
 }
 
 // register mounts the endpoints beneath one prefix.
-func (d *Dialect) register(mux *http.ServeMux) {
+func (d *Dialect) register(mux *http.ServeMux, prefix string) {
+	shared := site{
+		signIn: d.SignIn, sessionCookies: d.SessionCookies, crossOrigin: d.CrossOrigin,
+		root: strings.TrimSuffix(d.Issuer, "/") + prefix, now: d.Now,
+	}
+	user := users{site: shared, directory: d.Directory, revoker: d.Revoker}
+	session := logins{site: shared, issuance: d.Issuance, revoker: d.Revoker, cookies: d.Cookies, inQuery: d.LoginInQuery}
 	serve := func(method, path string, fn httpkit.HandlerFunc) {
-		mux.Handle(method+" "+d.prefix+path, httpkit.Handle(fn, d.writeError))
+		mux.Handle(method+" "+prefix+path, httpkit.Handle(fn, d.writeError))
 	}
 	for _, at := range loginPaths {
-		serve("GET", at+"/login", d.login)
-		serve("POST", at+"/login", d.login)
-		serve("GET", at+"/logout", d.logout)
-		mux.Handle("GET "+d.prefix+at+"/auth", httpkit.Handle(d.auth, d.writeAuthError))
+		serve("GET", at+"/login", session.login)
+		serve("POST", at+"/login", session.login)
+		serve("GET", at+"/logout", session.logout)
+		mux.Handle("GET "+prefix+at+"/auth", httpkit.Handle(session.auth, d.writeAuthError))
 	}
-	serve("GET", "/users", d.list)
-	serve("GET", "/users/{name}", d.one)
-	serve("POST", "/users/{name}/rotate_secret", d.rotateSecret)
+	serve("GET", "/users", user.list)
+	serve("GET", "/users/{name}", user.one)
+	serve("POST", "/users/{name}/rotate_secret", user.rotateSecret)
 }
 
 // Paths implements server.Dialect.
@@ -109,14 +110,6 @@ func (d *Dialect) prefixes() []string {
 	}
 	return d.Prefixes
 }
-
-// url returns the address of an endpoint, beneath the prefix that the client asked by.
-func (d *Dialect) url(path string) string {
-	return strings.TrimSuffix(d.Issuer, "/") + d.prefix + path
-}
-
-// userURL returns the address of a user.
-func (d *Dialect) userURL(name string) string { return d.url("/users/" + url.PathEscape(name)) }
 
 var (
 	//go:embed openapi.json

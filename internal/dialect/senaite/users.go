@@ -5,15 +5,14 @@ import (
 	"net/http"
 	"slices"
 
-	"github.com/bearerd/bearerd/internal/verification"
-
-	"github.com/bearerd/bearerd/internal/caller"
-
-	"github.com/bearerd/bearerd/internal/records"
-
 	"github.com/bearerd/bearerd/internal/access"
+	"github.com/bearerd/bearerd/internal/caller"
+	"github.com/bearerd/bearerd/internal/directory"
 	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/httpkit"
+	"github.com/bearerd/bearerd/internal/records"
+	"github.com/bearerd/bearerd/internal/revoking"
+	"github.com/bearerd/bearerd/internal/verification"
 )
 
 // user is a user as the original shows one.
@@ -42,21 +41,6 @@ const (
 // groupEverybody is the group that the original puts every user into.
 const groupEverybody = "AuthenticatedUsers"
 
-// anonymous is the user that an anonymous caller sees.
-func (d *Dialect) anonymous() user {
-	return user{
-		Username: "Anonymous User", Roles: []string{roleAnonymous}, Groups: []string{}, URL: d.userURL(current),
-	}
-}
-
-// userOf shows a user to a caller.
-func (d *Dialect) userOf(u *verification.Subject, c *caller.Caller) user {
-	return user{
-		ID: u.Username, Username: u.Username, FullName: u.Name, Email: u.Email, Roles: rolesOf(u),
-		Groups: append(slices.Clone(u.Groups), groupEverybody), Authenticated: u.ID == c.ID(), URL: d.userURL(u.Username),
-	}
-}
-
 // rolesOf returns the roles of the user's grants, on any path. Manager is the original's
 // role of an administrator.
 func rolesOf(s *verification.Subject) []string {
@@ -73,54 +57,43 @@ func rolesOf(s *verification.Subject) []string {
 	return slices.Compact(roles)
 }
 
-// authenticated is the response to a caller who is logged in.
-type authenticated struct {
-	Runtime float64 `json:"_runtime"`
-}
+// users are the endpoints about users.
+type users struct {
+	site
 
-// auth serves /auth, which reports whether the caller is logged in.
-func (d *Dialect) auth(w http.ResponseWriter, r *http.Request) error {
-	start := d.Now()
-	v, err := d.visitor(r)
-	if err != nil {
-		return err
-	}
-	if v.Caller == nil {
-		return fault.New(fault.Unauthenticated, "log in first")
-	}
-	httpkit.NoStore(w)
-	return httpkit.WriteJSON(w, http.StatusOK, authenticated{d.since(start)})
+	directory *directory.Directory
+	revoker   *revoking.Revoker
 }
 
 // list shows all users to an administrator, and to others only themselves.
-func (d *Dialect) list(w http.ResponseWriter, r *http.Request) error {
-	return d.show(w, r, func(v visitor, b batch) (page, error) { return d.everybody(r.Context(), v.Caller, b) })
+func (e users) list(w http.ResponseWriter, r *http.Request) error {
+	return e.show(w, r, func(v visitor, b batch) (page, error) { return e.everybody(r.Context(), v.Caller, b) })
 }
 
 // one shows one user: any user to an administrator, and to others only themselves,
 // whichever name they ask for.
-func (d *Dialect) one(w http.ResponseWriter, r *http.Request) error {
+func (e users) one(w http.ResponseWriter, r *http.Request) error {
 	name := r.PathValue("name")
-	return d.show(w, r, func(v visitor, b batch) (page, error) {
+	return e.show(w, r, func(v visitor, b batch) (page, error) {
 		if name == current {
-			return d.self(v.Caller, b)
+			return e.self(v.Caller, b)
 		}
-		p, err := d.Directory.UserSubject(r.Context(), v.Caller, name)
+		p, err := e.directory.UserSubject(r.Context(), v.Caller, name)
 		if fault.Is(err, fault.Forbidden) || fault.Is(err, fault.InsufficientScope) {
-			return d.self(v.Caller, b)
+			return e.self(v.Caller, b)
 		}
 		if err != nil {
 			return page{}, err
 		}
-		return d.single(d.userOf(p, v.Caller), b), nil
+		return single(e.userOf(p, v.Caller), b), nil
 	})
 }
 
 // show responds with a page of users. An anonymous caller sees the anonymous user,
 // whichever name they ask for.
-func (d *Dialect) show(w http.ResponseWriter, r *http.Request, find func(visitor, batch) (page, error)) error {
-	start := d.Now()
-	v, err := d.visitor(r)
+func (e users) show(w http.ResponseWriter, r *http.Request, find func(visitor, batch) (page, error)) error {
+	start := e.now()
+	v, err := e.visitor(r)
 	if err != nil {
 		return err
 	}
@@ -130,56 +103,56 @@ func (d *Dialect) show(w http.ResponseWriter, r *http.Request, find func(visitor
 	}
 	var shown page
 	if v.Caller == nil {
-		shown = d.single(d.anonymous(), b)
+		shown = single(e.anonymous(), b)
 	} else if shown, err = find(v, b); err != nil {
 		return err
 	}
 	httpkit.NoStore(w)
-	return httpkit.WriteJSON(w, http.StatusOK, d.answer(r, b, shown, start))
+	return httpkit.WriteJSON(w, http.StatusOK, e.answer(r, b, shown, start))
 }
 
 // self returns a page with the caller.
-func (d *Dialect) self(c *caller.Caller, b batch) (page, error) {
+func (e users) self(c *caller.Caller, b batch) (page, error) {
 	if c.Subject.Client {
 		return page{}, fault.New(fault.Forbidden, "the token was issued to a client, not to a user")
 	}
-	return d.single(d.userOf(c.Subject, c), b), nil
+	return single(e.userOf(c.Subject, c), b), nil
 }
 
 // usersAtOnce is how many users are read from the store at a time.
 const usersAtOnce = 1000
 
 // everybody returns a batch of all users, or only the caller, if they may not see others.
-func (d *Dialect) everybody(ctx context.Context, c *caller.Caller, b batch) (page, error) {
+func (e users) everybody(ctx context.Context, c *caller.Caller, b batch) (page, error) {
 	var names []string
 	count := 0
 	q := records.UserQuery{Limit: usersAtOnce}
 	for more := true; more; more = q.After != "" {
-		users, err := d.Directory.UserList(ctx, c, q)
+		list, err := e.directory.UserList(ctx, c, q)
 		if fault.Is(err, fault.Forbidden) || fault.Is(err, fault.InsufficientScope) {
-			return d.self(c, b)
+			return e.self(c, b)
 		}
 		if err != nil {
 			return page{}, err
 		}
-		for _, u := range users.Items {
+		for _, u := range list.Items {
 			if b.holds(count) {
 				names = append(names, u.Username)
 			}
 			count++
 		}
-		q.After = users.Next
+		q.After = list.Next
 	}
 	items := make([]user, 0, len(names))
 	for _, name := range names {
-		p, err := d.Directory.UserSubject(ctx, c, name)
+		p, err := e.directory.UserSubject(ctx, c, name)
 		if fault.Is(err, fault.NotFound) {
 			continue // removed in between
 		}
 		if err != nil {
 			return page{}, err
 		}
-		items = append(items, d.userOf(p, c))
+		items = append(items, e.userOf(p, c))
 	}
 	return page{items: items, count: count}, nil
 }
@@ -193,22 +166,22 @@ type rotated struct {
 
 // rotateSecret revokes every token of a user: the caller's own, or another user's if the
 // caller may.
-func (d *Dialect) rotateSecret(w http.ResponseWriter, r *http.Request) error {
-	start := d.Now()
-	v, err := d.visitor(r)
+func (e users) rotateSecret(w http.ResponseWriter, r *http.Request) error {
+	start := e.now()
+	v, err := e.visitor(r)
 	if err != nil {
 		return err
 	}
-	if err := d.mayChange(r, v); err != nil {
+	if err := e.mayChange(r, v); err != nil {
 		return err
 	}
 	name := r.PathValue("name")
 	if name == current {
 		name = v.ID()
 	}
-	if _, err := d.Revoker.RevokeAllOf(r.Context(), v.Caller, name); err != nil {
+	if _, err := e.revoker.RevokeAllOf(r.Context(), v.Caller, name); err != nil {
 		return err
 	}
 	httpkit.NoStore(w)
-	return httpkit.WriteJSON(w, http.StatusOK, rotated{URL: d.userURL(r.PathValue("name")), Success: true, Runtime: d.since(start)})
+	return httpkit.WriteJSON(w, http.StatusOK, rotated{URL: e.userURL(r.PathValue("name")), Success: true, Runtime: e.since(start)})
 }

@@ -4,10 +4,9 @@ import (
 	"net/http"
 
 	"github.com/bearerd/bearerd/internal/caller"
-	"github.com/bearerd/bearerd/internal/signin"
-
 	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/httpkit"
+	"github.com/bearerd/bearerd/internal/signin"
 )
 
 // Where tokens are found other than in the Authorization header.
@@ -50,15 +49,15 @@ type visitor struct {
 
 // visitor returns who makes a request. A request without credentials is anonymous; one
 // with invalid credentials is refused.
-func (d *Dialect) visitor(r *http.Request) (v visitor, err error) {
+func (s site) visitor(r *http.Request) (v visitor, err error) {
 	if v.credentials, err = find(r); err != nil {
 		return v, err
 	}
 	switch {
 	case v.basic != nil:
-		v.Caller, err = d.SignIn.Login(r.Context(), signin.Credentials{Username: v.basic.Name, Password: v.basic.Password})
+		v.Caller, err = s.signIn.Login(r.Context(), signin.Credentials{Username: v.basic.Name, Password: v.basic.Password})
 	case v.token != "":
-		v.Caller, err = d.SignIn.DialectBearer(r.Context(), v.token)
+		v.Caller, err = s.signIn.DialectBearer(r.Context(), v.token)
 	}
 	if v.inCookie && fault.Is(err, fault.InvalidToken) {
 		err = cookieError{err}
@@ -69,8 +68,8 @@ func (d *Dialect) visitor(r *http.Request) (v visitor, err error) {
 
 // ofSession returns who is signed in to bearerd's own pages. With an invalid session the
 // visitor is anonymous.
-func (d *Dialect) ofSession(r *http.Request) (visitor, error) {
-	c, found, err := httpkit.Session(r, d.SessionCookies, d.SignIn.Session)
+func (s site) ofSession(r *http.Request) (visitor, error) {
+	c, found, err := httpkit.Session(r, s.sessionCookies, s.signIn.Session)
 	if !found || fault.Is(err, fault.InvalidToken) {
 		return visitor{}, nil
 	}
@@ -86,19 +85,19 @@ func (e cookieError) Unwrap() error { return e.error }
 // mayChange must return nil before a request changes something, whatever its method: what
 // a browser sends by itself, a cookie or a remembered password, authenticates only
 // requests from this site.
-func (d *Dialect) mayChange(r *http.Request, v visitor) error {
+func (s site) mayChange(r *http.Request, v visitor) error {
 	if !v.inCookie && v.basic == nil {
 		return nil
 	}
-	return d.sameOrigin(r)
+	return s.sameOrigin(r)
 }
 
 // sameOrigin refuses requests that another site made a browser send.
-func (d *Dialect) sameOrigin(r *http.Request) error {
-	if d.CrossOrigin == nil {
+func (s site) sameOrigin(r *http.Request) error {
+	if s.crossOrigin == nil {
 		return fault.New(fault.Forbidden, "a cookie or Basic can't be used to change anything here")
 	}
 	judged := *r
 	judged.Method = http.MethodPost
-	return d.CrossOrigin.Check(&judged)
+	return s.crossOrigin.Check(&judged)
 }
