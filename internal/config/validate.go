@@ -76,7 +76,10 @@ func issuerLike(text string) string {
 	if !schemed {
 		rest = text
 	}
-	u, err := url.Parse("https://" + strings.ToLower(strings.Trim(rest, "/ ")))
+	u, err := url.Parse("https://" + strings.Trim(rest, "/ "))
+	if err == nil {
+		u.Host = strings.ToLower(u.Host)
+	}
 	if err != nil || u.Hostname() == "" || u.User != nil || u.RawQuery != "" || u.Fragment != "" || u.String() != "https://"+u.Host+u.Path {
 		return "https://auth.example.org"
 	}
