@@ -70,12 +70,41 @@ func (c CORS) check(k *checker) {
 	}
 }
 
+// issuerLike returns the issuer that was probably meant by a text that is none.
+func issuerLike(text string) string {
+	_, rest, schemed := strings.Cut(text, "://")
+	if !schemed {
+		rest = text
+	}
+	u, err := url.Parse("https://" + strings.Trim(rest, "/ "))
+	if err == nil {
+		u.Host = strings.ToLower(u.Host)
+	}
+	if err != nil || u.Hostname() == "" || u.User != nil || u.RawQuery != "" || u.Fragment != "" || u.String() != "https://"+u.Host+u.Path {
+		return "https://auth.example.org"
+	}
+	if token.IsLoopback(u.Hostname()) {
+		u.Scheme = "http"
+	}
+	return u.String()
+}
+
+// plainIssuer returns what to write in place of an issuer that isn't in its plain form.
+func plainIssuer(u *url.URL) string {
+	if strings.ContainsFunc(u.Host, func(r rune) bool { return r > unicode.MaxASCII }) {
+		return `write the host as DNS has it, in which each part with other letters begins with "xn--"`
+	}
+	plain := *u
+	plain.Host = strings.TrimSuffix(strings.ToLower(u.Host), ":")
+	return "write " + plain.String()
+}
+
 func checkIssuer(k *checker, issuer string, tls TLS) {
 	const key = "issuer"
 	u, err := url.Parse(issuer)
 	switch {
 	case err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Hostname() == "":
-		k.fail(key, "write https://auth.example.org", "must be an http or https URL with a host, not %q", issuer)
+		k.fail(key, "write "+issuerLike(issuer), "must be an http or https URL with a host, not %q", issuer)
 	case u.User != nil:
 		k.fail(key, "", "must not hold a user or password")
 	case u.RawQuery != "" || u.Fragment != "" || strings.ContainsAny(issuer, "?#"):
@@ -85,7 +114,7 @@ func checkIssuer(k *checker, issuer string, tls TLS) {
 	case u.Path != "" && !isCleanPath(u.EscapedPath()):
 		k.fail(key, "", "must not have escapes, empty segments, . or .. in its path")
 	case u.String() != issuer || u.Host != strings.ToLower(u.Host) || strings.HasSuffix(u.Host, ":"):
-		k.fail(key, "", "must be written in its plain form, the host in lower case")
+		k.fail(key, plainIssuer(u), "must be written in its plain form, the host in lower case")
 	case u.Scheme == "http" && tls != (TLS{}):
 		k.fail(key, "write https://"+strings.TrimPrefix(issuer, "http://"), "must be https when tls is set")
 	}

@@ -44,7 +44,7 @@ func look(ctx context.Context, database string, o Options, do func(context.Conte
 	if isPostgres(database) {
 		return lookPostgres(ctx, database, o, func(ctx context.Context, c conn) error { return do(ctx, c, (*postgresDB)(nil).schema()) })
 	}
-	return explainFile(lookSQLite(ctx, database, func(ctx context.Context, c conn) error { return do(ctx, c, (*sqliteDB)(nil).schema()) }))
+	return explainFile(database, lookSQLite(ctx, database, func(ctx context.Context, c conn) error { return do(ctx, c, (*sqliteDB)(nil).schema()) }))
 }
 
 // missing returns the migrations that the database doesn't have, and an error when
