@@ -33,7 +33,9 @@ func validate(c Config, origin map[string]string) []Problem {
 	c.checkDialects(k)
 	c.Signing.check(k)
 	c.Login.check(k)
-	k.positive("audit.retention", c.Audit.Retention)
+	if c.Audit.Retention <= 0 {
+		k.fail("audit.retention", "876000h, a hundred years, keeps everything", "must be longer than 0, not %s", c.Audit.Retention)
+	}
 	c.SignIn.check(k, c.TrustedProxies)
 	c.Authorization.check(k)
 	c.checkResources(k)
@@ -326,8 +328,11 @@ const maxSiteName = 60
 
 func (s Site) check(k *checker) {
 	name := s.Name
-	if utf8.RuneCountInString(name) > maxSiteName || !utf8.ValidString(name) || strings.TrimSpace(name) != name || strings.ContainsFunc(name, unicode.IsControl) {
-		k.fail("site.name", "", "must be at most %d characters of text, with no space at either end, not %q", maxSiteName, name)
+	unshown := func(r rune) bool {
+		return unicode.IsControl(r) || unicode.In(r, unicode.Zl, unicode.Zp, unicode.Bidi_Control)
+	}
+	if utf8.RuneCountInString(name) > maxSiteName || !utf8.ValidString(name) || strings.TrimSpace(name) != name || strings.ContainsFunc(name, unshown) {
+		k.fail("site.name", "", "must be at most %d characters of text, with no space at either end and none that only changes how others are shown, not %q", maxSiteName, name)
 	}
 }
 
