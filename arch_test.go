@@ -183,7 +183,7 @@ var mayImport = map[string][]string{
 	"internal/wiring": and(and(and(edge, edges...), pages...), "internal/assertion", "internal/census", "internal/clientdoc", "internal/config", "internal/confirming", "internal/doctor", "internal/echo",
 		"internal/edge", "internal/foreign", "internal/hint", "internal/localaddr", "internal/mail", "internal/node", "internal/notice", "internal/openid", "internal/passhash", "internal/remote", "internal/secretfile", "internal/server",
 		"internal/shadow", "internal/sso", "internal/store", "internal/store/postgres", "internal/webui/admin", "internal/webui/kit", "internal/webui/login"),
-	"internal/cli":              {"internal/config", "internal/hint", "internal/secretfile", "internal/sleep", "internal/suggest", "internal/token"},
+	"internal/cli":              {"internal/config", "internal/fault", "internal/hint", "internal/redact", "internal/secretfile", "internal/sleep", "internal/suggest", "internal/token"},
 	"internal/cli/terminaltest": nil,
 	"internal/cli/local":        and(domains, "internal/caller", "internal/cli", "internal/config", "internal/hint", "internal/records", "internal/store", "internal/suggest", "internal/wiring"),
 	"internal/cli/decision":     and(commands, "internal/explain", "internal/verification"),

@@ -49,6 +49,44 @@ func TestAPasswordThatIsTypedIsNotShown(t *testing.T) {
 	}
 }
 
+func TestCtrlCEndsAPrompt(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		args   []string
+		prompt string
+		hidden bool
+	}{
+		"a password": {[]string{"user", "create", "ada"}, "new password: ", true},
+		"a question": {[]string{"init"}, "[http://localhost:8080]: ", false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			_, program := terminaltest.Open(t)
+			cmd := exec.Command("bearerd", c.args...)
+			cmd.Dir, cmd.Stdin = t.TempDir(), program
+			stderr, err := cmd.StderrPipe()
+			must(t, err)
+			must(t, cmd.Start())
+			defer time.AfterFunc(10*time.Second, func() { _ = cmd.Process.Kill() }).Stop()
+			var said strings.Builder
+			terminaltest.ReadUntil(t, stderr, &said, c.prompt)
+			if c.hidden {
+				waitForNoEcho(t, program)
+			}
+			must(t, cmd.Process.Signal(os.Interrupt))
+			rest, _ := io.ReadAll(stderr)
+			if err := cmd.Wait(); cmd.ProcessState.ExitCode() != 1 || string(rest) != "\nbearerd: interrupted\n" {
+				t.Errorf("%v, and it said %q", err, rest)
+			}
+			state, err := unix.IoctlGetTermios(int(program.Fd()), unix.TCGETS)
+			must(t, err)
+			if state.Lflag&unix.ECHO == 0 {
+				t.Error("the terminal shows nothing afterwards")
+			}
+		})
+	}
+}
+
 // waitForNoEcho waits until the program has told the terminal to show nothing.
 func waitForNoEcho(t *testing.T, program *os.File) {
 	t.Helper()

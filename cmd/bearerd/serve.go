@@ -25,9 +25,10 @@ func serveCommand(p *cli.Program) *cobra.Command {
 		Use:   "serve",
 		Short: "Run the server",
 		Long: `Run the server until it gets SIGTERM or SIGINT; requests that are running can then
-finish, and before that /readyz is 503 for as long as shutdown.notice says. SIGHUP
-makes it read the certificate, the secrets and the log level again. The database,
-its schema and the master key are created on the first start.
+finish, and before that /readyz is 503 for as long as shutdown.notice says. A second
+such signal ends it at once. SIGHUP makes it read the certificate, the secrets and
+the log level again. The database, its schema and the master key are created on the
+first start.
 
 The log is JSON on standard error; "listening" has the address of each listener.`,
 		Example: `  bearerd serve --config bearerd.yaml

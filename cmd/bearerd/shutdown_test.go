@@ -66,3 +66,25 @@ func TestElsewhereAServerStopsAtOnce(t *testing.T) {
 		t.Errorf("it served for %s", took)
 	}
 }
+
+func TestASecondSignalEndsAServerAtOnce(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, t.TempDir(), "shutdown: {notice: 30s}\n")
+	p, err := start(b.command("serve", "--listen", "127.0.0.1:0", "--ops-listen", "127.0.0.1:0"))
+	if err != nil {
+		t.Fatalf("%v\n%s", err, p.log)
+	}
+	began := time.Now()
+	must(t, p.cmd.Process.Signal(syscall.SIGTERM))
+	for readiness := 0; readiness != http.StatusServiceUnavailable; time.Sleep(time.Millisecond) {
+		ready, err := b.client.Get(p.ops + "/readyz")
+		must(t, err)
+		must(t, ready.Body.Close())
+		readiness = ready.StatusCode
+	}
+	must(t, p.cmd.Process.Signal(syscall.SIGTERM))
+	<-p.done
+	if took := time.Since(began); took > 20*time.Second {
+		t.Errorf("it took %s", took)
+	}
+}

@@ -13,6 +13,7 @@ import (
 
 	"golang.org/x/term"
 
+	"github.com/bearerd/bearerd/internal/hint"
 	"github.com/bearerd/bearerd/internal/secretfile"
 	"github.com/bearerd/bearerd/internal/sleep"
 	"github.com/bearerd/bearerd/internal/token"
@@ -34,9 +35,39 @@ func (p *Program) ReadSecret(what, file string) (token.Secret, error) {
 		return "", fmt.Errorf("reading the %s: %w", what, err)
 	}
 	if len(text) == 0 {
-		return "", fmt.Errorf("the %s is missing", what)
+		from := "standard input, which is empty"
+		if file != "" && file != "-" {
+			from = file + ", which is empty"
+		}
+		return "", hint.Add(fmt.Errorf("the %s is missing", what), "it is read from %s; at a terminal it is asked for", from)
 	}
 	return token.Secret(text), nil
+}
+
+// ReadToken reads a token as ReadSecret does. What is around a token where it was copied from is no
+// part of it: spaces, line breaks, and the field and the word before it in a header.
+func (p *Program) ReadToken(file string) (token.Secret, error) {
+	value, err := p.ReadSecret("token", file)
+	if err != nil {
+		return "", err
+	}
+	bare := BareToken(value.Reveal())
+	if bare == "" {
+		return "", errors.New("the token is missing")
+	}
+	return token.Secret(bare), nil
+}
+
+// BareToken returns a token without what is around it in a line of text.
+func BareToken(text string) string {
+	text = strings.TrimSpace(text)
+	if name, value, found := strings.Cut(text, ":"); found && strings.EqualFold(name, "Authorization") {
+		text = strings.TrimSpace(value)
+	}
+	if scheme, value, found := strings.Cut(text, " "); found && strings.EqualFold(scheme, "Bearer") {
+		text = strings.TrimSpace(value)
+	}
+	return text
 }
 
 // ReadNewPassword reads a new password: at a prompt, twice.
@@ -58,11 +89,45 @@ func (p *Program) ReadNewPassword(file string) (token.Secret, error) {
 // Interactive reports whether standard input is a terminal.
 func (p *Program) Interactive() bool { return term.IsTerminal(int(p.Stdin.Fd())) }
 
+// errInterrupted is the error of a prompt at which Ctrl-C was pressed.
+var errInterrupted = errors.New("interrupted")
+
+// typed is what somebody typed at a prompt.
+type typed struct {
+	text []byte
+	err  error
+}
+
+// awaitTyped returns what read reads at the terminal, or errInterrupted as soon as the run should
+// end. Reading from a terminal can't be stopped, so that read may go on until the process
+// has ended.
+func (p *Program) awaitTyped(read func() ([]byte, error)) ([]byte, error) {
+	done := make(chan typed, 1)
+	go func() {
+		text, err := read()
+		done <- typed{text, err}
+	}()
+	select {
+	case t := <-done:
+		return t.text, t.err
+	case <-p.interrupted:
+		return nil, errInterrupted
+	}
+}
+
 // Prompt asks at the terminal without showing what is typed.
 func (p *Program) Prompt(what string) (token.Secret, error) {
 	_, _ = fmt.Fprint(p.Stderr, prefix+what+": ")
-	text, err := term.ReadPassword(int(p.Stdin.Fd()))
+	terminal := int(p.Stdin.Fd())
+	shown, errState := term.GetState(terminal)
+	text, err := p.awaitTyped(func() ([]byte, error) { return term.ReadPassword(terminal) })
 	_, _ = fmt.Fprintln(p.Stderr)
+	if errors.Is(err, errInterrupted) {
+		if errState == nil {
+			errState = term.Restore(terminal, shown)
+		}
+		return "", errors.Join(err, errState)
+	}
 	if err != nil {
 		return "", fmt.Errorf("reading the %s: %w", what, err)
 	}
@@ -76,11 +141,15 @@ func (p *Program) Prompt(what string) (token.Secret, error) {
 func (p *Program) Ask(question, usual string, answer *string, check func(string) error) error {
 	for {
 		_, _ = fmt.Fprintf(p.Stderr, "%s%s [%s]: ", prefix, question, usual)
-		line, err := p.readLine()
+		line, err := p.awaitTyped(p.readLine)
+		if errors.Is(err, errInterrupted) {
+			_, _ = fmt.Fprintln(p.Stderr)
+			return err
+		}
 		if err != nil {
 			return fmt.Errorf("reading the answer: %w", err)
 		}
-		*answer = cmp.Or(strings.TrimSpace(line), usual)
+		*answer = cmp.Or(strings.TrimSpace(string(line)), usual)
 		if err = check(*answer); err == nil {
 			return nil
 		}
@@ -90,20 +159,20 @@ func (p *Program) Ask(question, usual string, answer *string, check func(string)
 
 // readLine reads a line from standard input and nothing after it: what follows may be a
 // password, which is read without being shown.
-func (p *Program) readLine() (string, error) {
+func (p *Program) readLine() ([]byte, error) {
 	var line []byte
 	for one := make([]byte, 1); len(line) <= secretfile.MaxBytes; {
 		n, err := p.Stdin.Read(one)
 		switch {
 		case n == 1 && one[0] == '\n':
-			return string(line), nil
+			return line, nil
 		case n == 1:
 			line = append(line, one[0])
 		case err != nil:
-			return "", err
+			return nil, err
 		}
 	}
-	return "", fmt.Errorf("more than %d bytes", secretfile.MaxBytes)
+	return nil, fmt.Errorf("more than %d bytes", secretfile.MaxBytes)
 }
 
 // Open opens the file; "" and "-" are standard input.

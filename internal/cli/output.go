@@ -7,10 +7,11 @@ import (
 	"io"
 	"io/fs"
 	"strings"
-	"text/tabwriter"
 	"time"
 	"unicode"
 	"unicode/utf8"
+
+	"golang.org/x/text/width"
 
 	"github.com/bearerd/bearerd/internal/hint"
 )
@@ -72,16 +73,40 @@ func (f *format) Set(s string) error {
 // Type names the flag's value in usage lines.
 func (f *format) Type() string { return "FORMAT" }
 
-// Show prints a result: v as JSON, or what text writes.
+// Show prints a result: v as JSON, or what text writes. What the command has done is done when the
+// result can't be printed, and the error says so.
 func (p *Program) Show(v any, text func(w io.Writer)) error {
-	if p.output != formatJSON {
-		text(p.Stdout)
-		return nil
+	out := &resultWriter{w: p.Stdout}
+	if p.output == formatJSON {
+		e := json.NewEncoder(out)
+		e.SetEscapeHTML(false)
+		e.SetIndent("", "  ")
+		if err := e.Encode(v); err != nil && out.err == nil {
+			return err
+		}
+	} else {
+		text(out)
 	}
-	e := json.NewEncoder(p.Stdout)
-	e.SetEscapeHTML(false)
-	e.SetIndent("", "  ")
-	return e.Encode(v)
+	if out.err != nil {
+		return fmt.Errorf("the command is carried out, but its result can't be printed: %w", out.err)
+	}
+	return nil
+}
+
+// resultWriter remembers the first error of the writer beneath it, and writes nothing after it.
+type resultWriter struct {
+	w   io.Writer
+	err error
+}
+
+// Write writes a part of a result.
+func (r *resultWriter) Write(text []byte) (int, error) {
+	if r.err != nil {
+		return 0, r.err
+	}
+	n, err := r.w.Write(text)
+	r.err = err
+	return n, err
 }
 
 // Silent is the text of a result that is shown only as JSON, because a message has the
@@ -112,26 +137,65 @@ func Rendered[S, T any](items []S, as func(S) T) []T {
 
 // Table writes rows in columns beneath a header.
 func Table(w io.Writer, header string, rows [][]string) {
-	t := tabwriter.NewWriter(w, 0, 8, 2, ' ', 0)
-	_, _ = fmt.Fprintln(t, header)
+	all := [][]string{strings.Split(header, "\t")}
 	for _, row := range rows {
+		cells := make([]string, len(row))
 		for i, cell := range row {
-			row[i] = OrDash(Printable(cell))
+			cells[i] = OrDash(Printable(cell))
 		}
-		_, _ = fmt.Fprintln(t, strings.Join(row, "\t"))
+		all = append(all, cells)
 	}
-	_ = t.Flush()
+	columns(w, all)
 }
 
 // Fields writes names and values in two columns; those without a value are left out.
 func Fields(w io.Writer, pairs ...string) {
-	t := tabwriter.NewWriter(w, 0, 8, 2, ' ', 0)
+	var all [][]string
 	for i := 0; i+1 < len(pairs); i += 2 {
 		if pairs[i+1] != "" {
-			_, _ = fmt.Fprintf(t, "%s\t%s\n", pairs[i], Printable(pairs[i+1]))
+			all = append(all, []string{pairs[i], Printable(pairs[i+1])})
 		}
 	}
-	_ = t.Flush()
+	columns(w, all)
+}
+
+// columns writes rows so that what is in the same column begins at the same place of a terminal.
+func columns(w io.Writer, rows [][]string) {
+	const gap = 2
+	var widths []int
+	for _, row := range rows {
+		for i, cell := range row {
+			if i == len(widths) {
+				widths = append(widths, 0)
+			}
+			widths[i] = max(widths[i], widthOf(cell))
+		}
+	}
+	for _, row := range rows {
+		var line strings.Builder
+		for i, cell := range row {
+			line.WriteString(cell)
+			if i < len(row)-1 {
+				line.WriteString(strings.Repeat(" ", widths[i]+gap-widthOf(cell)))
+			}
+		}
+		_, _ = fmt.Fprintln(w, line.String())
+	}
+}
+
+// widthOf returns how many columns of a terminal a text takes: two for a character of East Asian
+// scripts and for most pictures, none for an accent that is put on the character before it.
+func widthOf(s string) (columns int) {
+	for _, r := range s {
+		switch {
+		case unicode.In(r, unicode.Mn, unicode.Me, unicode.Cf):
+		case width.LookupRune(r).Kind() == width.EastAsianWide, width.LookupRune(r).Kind() == width.EastAsianFullwidth:
+			columns += 2
+		default:
+			columns++
+		}
+	}
+	return columns
 }
 
 // OrDash returns a text, and a dash for an empty one.

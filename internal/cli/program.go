@@ -8,6 +8,7 @@ package cli
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"os"
 	"strings"
@@ -16,6 +17,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/bearerd/bearerd/internal/config"
+	"github.com/bearerd/bearerd/internal/fault"
 )
 
 // Program is one run of bearerd: its streams, its environment, and the flags that
@@ -28,6 +30,8 @@ type Program struct {
 
 	ConfigFile string // of the flag --config
 	output     format
+
+	interrupted <-chan struct{} // closed when the run should end; nil: never
 }
 
 // ExitRefused is the exit code of a command that was asked whether something is allowed,
@@ -52,18 +56,46 @@ func overrides() []override {
 // Run carries out the command that the arguments name and returns the exit code: 0
 // when it was done, ExitRefused where the answer is no, else 1.
 func (p *Program) Run(ctx context.Context, root *cobra.Command, args []string) int {
+	p.interrupted = ctx.Done()
 	root.SetArgs(args)
 	root.SetIn(p.Stdin)
 	root.SetOut(p.Stdout)
 	root.SetErr(p.Stderr)
-	switch err := root.ExecuteContext(ctx); {
+	root.InitDefaultCompletionCmd(args...)
+	if completion := beneath(root, "completion"); completion != nil {
+		completion.Args, completion.RunE = unknownCommand, func(cmd *cobra.Command, _ []string) error { return cmd.Help() }
+	}
+	switch cmd, err := root.ExecuteContextC(ctx); {
 	case errors.Is(err, ErrRefused):
 		return ExitRefused
 	case err != nil:
-		p.Complain(err)
+		p.Complain(ofFlag(cmd, err))
 		return 1
 	}
 	return 0
+}
+
+// ofFlag adds to an error about a field the flag that the value came from, where the error doesn't
+// name one.
+func ofFlag(cmd *cobra.Command, err error) error {
+	if several, ok := err.(interface{ Unwrap() []error }); ok && errors.Join(several.Unwrap()...).Error() == err.Error() {
+		var all []error
+		for _, one := range several.Unwrap() {
+			all = append(all, ofFlag(cmd, one))
+		}
+		return errors.Join(all...)
+	}
+	field := fault.FieldOf(err)
+	if field == "" || strings.HasPrefix(err.Error(), "--") {
+		return err
+	}
+	for _, name := range []string{field, strings.TrimSuffix(field, "s")} {
+		name = strings.ReplaceAll(name, "_", "-")
+		if f := cmd.Flags().Lookup(name); f != nil && f.Changed {
+			return fmt.Errorf("--%s: %w", name, err)
+		}
+	}
+	return err
 }
 
 // Root makes a command the one that holds all others, with the flags that they all have.
@@ -71,6 +103,7 @@ func (p *Program) Root(root *cobra.Command) *cobra.Command {
 	root.SilenceErrors, root.SilenceUsage, root.Args = true, true, unknownCommand
 	root.RunE = func(cmd *cobra.Command, _ []string) error { return cmd.Help() }
 	root.SetFlagErrorFunc(badFlag)
+	root.SetHelpCommand(helpCommand())
 	flags := root.PersistentFlags()
 	flags.StringVar(&p.ConfigFile, "config", "", "the configuration `FILE` (BEARERD_CONFIG)")
 	flags.VarP(&p.output, "output", "o", "print results as `FORMAT`: text or json")

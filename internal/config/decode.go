@@ -7,6 +7,7 @@ import (
 	"math"
 	"net/netip"
 	"reflect"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -123,8 +124,40 @@ func (d *decoder) scalar(key string, n *yaml.Node, v reflect.Value) {
 // text sets v, a scalar, from its text.
 func (d *decoder) text(key string, n *yaml.Node, text string, v reflect.Value) {
 	if err := setScalar(v, text); err != nil {
-		d.fail(n, key, "must be "+kindName(v.Type())+err.Error(), "")
+		d.fail(n, key, "must be "+kindName(v.Type())+err.Error(), meantValue(v.Type(), text))
 	}
+}
+
+// daysForm and sizeForm are forms of other programs for durations and sizes.
+var (
+	daysForm = regexp.MustCompile(`^([1-9][0-9]{0,4})([dw])$`)
+	sizeForm = regexp.MustCompile(`^([1-9][0-9]{0,8}) ?([KMGkmg])[bB]?$`)
+)
+
+// meantValue returns a hint about what was probably meant by a text that is no value of a type.
+func meantValue(t reflect.Type, text string) string {
+	switch {
+	case t == reflect.TypeFor[time.Duration]():
+		if m := daysForm.FindStringSubmatch(text); m != nil {
+			n, _ := strconv.Atoi(m[1])
+			if m[2] == "w" {
+				n *= 7
+			}
+			return fmt.Sprintf("write %dh", 24*n)
+		}
+	case t == reflect.TypeFor[Size]():
+		if m := sizeForm.FindStringSubmatch(text); m != nil {
+			return "write " + m[1] + strings.ToUpper(m[2]) + "iB"
+		}
+	case t.Kind() == reflect.Bool:
+		switch strings.ToLower(text) {
+		case "yes", "on", "1", "y":
+			return "write true"
+		case "no", "off", "0", "n":
+			return "write false"
+		}
+	}
+	return ""
 }
 
 func (d *decoder) list(key string, n *yaml.Node, v reflect.Value) {

@@ -33,7 +33,9 @@ func validate(c Config, origin map[string]string) []Problem {
 	c.checkDialects(k)
 	c.Signing.check(k)
 	c.Login.check(k)
-	k.positive("audit.retention", c.Audit.Retention)
+	if c.Audit.Retention <= 0 {
+		k.fail("audit.retention", "876000h, a hundred years, keeps everything", "must be longer than 0, not %s", c.Audit.Retention)
+	}
 	c.SignIn.check(k, c.TrustedProxies)
 	c.Authorization.check(k)
 	c.checkResources(k)
@@ -70,12 +72,41 @@ func (c CORS) check(k *checker) {
 	}
 }
 
+// issuerLike returns the issuer that was probably meant by a text that is none.
+func issuerLike(text string) string {
+	_, rest, schemed := strings.Cut(text, "://")
+	if !schemed {
+		rest = text
+	}
+	u, err := url.Parse("https://" + strings.Trim(rest, "/ "))
+	if err == nil {
+		u.Host = strings.ToLower(u.Host)
+	}
+	if err != nil || u.Hostname() == "" || u.User != nil || u.RawQuery != "" || u.Fragment != "" || u.String() != "https://"+u.Host+u.Path {
+		return "https://auth.example.org"
+	}
+	if token.IsLoopback(u.Hostname()) {
+		u.Scheme = "http"
+	}
+	return u.String()
+}
+
+// plainIssuer returns what to write in place of an issuer that isn't in its plain form.
+func plainIssuer(u *url.URL) string {
+	if strings.ContainsFunc(u.Host, func(r rune) bool { return r > unicode.MaxASCII }) {
+		return `write the host as DNS has it, in which each part with other letters begins with "xn--"`
+	}
+	plain := *u
+	plain.Host = strings.TrimSuffix(strings.ToLower(u.Host), ":")
+	return "write " + plain.String()
+}
+
 func checkIssuer(k *checker, issuer string, tls TLS) {
 	const key = "issuer"
 	u, err := url.Parse(issuer)
 	switch {
 	case err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Hostname() == "":
-		k.fail(key, "write https://auth.example.org", "must be an http or https URL with a host, not %q", issuer)
+		k.fail(key, "write "+issuerLike(issuer), "must be an http or https URL with a host, not %q", issuer)
 	case u.User != nil:
 		k.fail(key, "", "must not hold a user or password")
 	case u.RawQuery != "" || u.Fragment != "" || strings.ContainsAny(issuer, "?#"):
@@ -85,7 +116,7 @@ func checkIssuer(k *checker, issuer string, tls TLS) {
 	case u.Path != "" && !isCleanPath(u.EscapedPath()):
 		k.fail(key, "", "must not have escapes, empty segments, . or .. in its path")
 	case u.String() != issuer || u.Host != strings.ToLower(u.Host) || strings.HasSuffix(u.Host, ":"):
-		k.fail(key, "", "must be written in its plain form, the host in lower case")
+		k.fail(key, plainIssuer(u), "must be written in its plain form, the host in lower case")
 	case u.Scheme == "http" && tls != (TLS{}):
 		k.fail(key, "write https://"+strings.TrimPrefix(issuer, "http://"), "must be https when tls is set")
 	}
@@ -297,8 +328,11 @@ const maxSiteName = 60
 
 func (s Site) check(k *checker) {
 	name := s.Name
-	if utf8.RuneCountInString(name) > maxSiteName || !utf8.ValidString(name) || strings.TrimSpace(name) != name || strings.ContainsFunc(name, unicode.IsControl) {
-		k.fail("site.name", "", "must be at most %d characters of text, with no space at either end, not %q", maxSiteName, name)
+	unshown := func(r rune) bool {
+		return unicode.IsControl(r) || unicode.In(r, unicode.Zl, unicode.Zp, unicode.Bidi_Control)
+	}
+	if utf8.RuneCountInString(name) > maxSiteName || !utf8.ValidString(name) || strings.TrimSpace(name) != name || strings.ContainsFunc(name, unshown) {
+		k.fail("site.name", "", "must be at most %d characters of text, with no space at either end and none that only changes how others are shown, not %q", maxSiteName, name)
 	}
 }
 

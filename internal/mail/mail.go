@@ -118,7 +118,7 @@ func (s *Sender) Send(ctx context.Context, group []notice.Message) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
-	return deliver(ctx, client, msg)
+	return s.cfg.Password.Hide(deliver(ctx, client, msg), s.cfg.Username)
 }
 
 // deliver hands a mail to the server. What the server has accepted is sent, however the

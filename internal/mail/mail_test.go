@@ -8,6 +8,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"crypto/x509/pkix"
+	"encoding/base64"
 	"errors"
 	"io"
 	"math/big"
@@ -343,6 +344,10 @@ func TestAServerThatRefusesIsTriedAgain(t *testing.T) {
 		if err := send(t, cfg, message(notice.TokenCreated)); err == nil || errors.Is(err, notice.ErrNobody) || errors.As(err, &refused) || strings.Contains(err.Error(), "of the mail") {
 			t.Errorf("%s: %v", name, err)
 		}
+	}
+	p.refuse = &smtp.SMTPError{Code: 530, Message: "sign in, not with " + base64.StdEncoding.EncodeToString([]byte("\x00bearerd\x00of the mail"))}
+	if err := send(t, config(address, roots), message(notice.TokenCreated)); err == nil || !strings.Contains(err.Error(), "not with [secret]") {
+		t.Errorf("a server that repeats the password: %v", err)
 	}
 	p.refuse = nil
 	must(t, send(t, config(address, roots), message(notice.TokenCreated)))

@@ -64,7 +64,11 @@ func (p *Push) push(ctx context.Context, m Message) error {
 	if p.Secret.IsSet() {
 		r.Header.Set("Authorization", "Bearer "+string(p.Secret.Bytes()))
 	}
-	return exchange(p.Client, r, http.StatusAccepted)
+	err = exchange(p.Client, r, http.StatusAccepted)
+	if refused, ok := errors.AsType[*RefusedError](err); ok {
+		return &RefusedError{Code: p.Secret.HideIn(refused.Code, ""), Description: p.Secret.HideIn(refused.Description, "")}
+	}
+	return p.Secret.Hide(err, "")
 }
 
 // exchange makes a request and reads the answer, which wants a status of its own.
@@ -85,11 +89,27 @@ func exchange(client *http.Client, r *http.Request, want int) error {
 	case res.StatusCode == http.StatusBadRequest && want != 0:
 		return refusalOf(body)
 	}
-	err = fmt.Errorf("the receiver answered %d", res.StatusCode)
+	err = fmt.Errorf("the receiver answered %d%s", res.StatusCode, remark(res.StatusCode, want))
 	if seconds, parseErr := strconv.ParseUint(res.Header.Get("Retry-After"), 10, 31); parseErr == nil {
 		return &LaterError{After: time.Duration(seconds) * time.Second, Err: err}
 	}
 	return err
+}
+
+// remark returns what to do about an answer that is neither the wanted one nor a failure of the
+// receiver.
+func remark(status, want int) string {
+	switch {
+	case status/100 == 2:
+		return fmt.Sprintf(": %d alone acknowledges a notice", want)
+	case status/100 == 3:
+		return ": redirects are not followed; configure the address that it leads to"
+	case status == http.StatusUnauthorized, status == http.StatusForbidden:
+		return ": it wants another secret"
+	case status == http.StatusNotFound, status == http.StatusMethodNotAllowed:
+		return ": it takes no notices at this address"
+	}
+	return ""
 }
 
 const maxAnswer = 16 << 10

@@ -102,11 +102,20 @@ func TestWhatAReceiverAnswers(t *testing.T) {
 		refused.Code != "invalid_audience" || refused.Description != "not\uFFFDmine" {
 		t.Errorf("400: %v", err)
 	}
+	if err := ask(http.StatusBadRequest, "", `{"err":"Bearer of the receiver","description":"of the receiver is no secret of mine"}`); !errors.As(err, &refused) ||
+		refused.Code != "Bearer [secret]" || refused.Description != "[secret] is no secret of mine" {
+		t.Errorf("400 that repeats the secret: %v", err)
+	}
 	if err := ask(http.StatusBadRequest, "", "<html>"); !errors.As(err, &refused) {
 		t.Errorf("400 without an error: %v", err)
 	}
 	for _, status := range []int{200, 204, 301, 401, 403, 404, 413, 429, 500, 503} {
 		if err := ask(status, "", ""); err == nil || errors.As(err, &refused) {
+			t.Errorf("%d: %v", status, err)
+		}
+	}
+	for status, remark := range map[int]string{200: "202 alone acknowledges", 302: "redirects are not followed", 401: "another secret", 404: "at this address"} {
+		if err := ask(status, "", ""); err == nil || !strings.Contains(err.Error(), remark) {
 			t.Errorf("%d: %v", status, err)
 		}
 	}

@@ -167,18 +167,19 @@ func (p *Provider) exchange(ctx context.Context, m *metadata, code, verifier str
 	case err == nil:
 		return tokens, nil
 	case !ok || refused.Response.StatusCode >= http.StatusInternalServerError:
-		return nil, fault.Wrap(withoutBody(err), fault.Unavailable, "%s can't be reached now", p.cfg.Name)
+		return nil, fault.Wrap(p.withoutBody(err), fault.Unavailable, "%s can't be reached now", p.cfg.Name)
 	case refused.ErrorCode == "invalid_grant":
-		return nil, fault.Wrap(withoutBody(err), fault.InvalidToken, "%s no longer knows this sign-in", p.cfg.Name)
+		return nil, fault.Wrap(p.withoutBody(err), fault.InvalidToken, "%s no longer knows this sign-in", p.cfg.Name)
 	}
-	return nil, p.misconfigured(withoutBody(err))
+	return nil, p.misconfigured(p.withoutBody(err))
 }
 
 // withoutBody returns an error of the token endpoint as the log may have it: what the
-// provider answered may hold tokens.
-func withoutBody(err error) error {
+// provider answered may hold tokens and the client secret.
+func (p *Provider) withoutBody(err error) error {
 	if e, ok := errors.AsType[*oauth2.RetrieveError](err); ok {
-		return fmt.Errorf("the token endpoint answered %d, error %.64q, %.200q", e.Response.StatusCode, e.ErrorCode, e.ErrorDescription)
+		code, description := p.cfg.Secret.HideIn(e.ErrorCode, p.cfg.ClientID), p.cfg.Secret.HideIn(e.ErrorDescription, p.cfg.ClientID)
+		return fmt.Errorf("the token endpoint answered %d, error %.64q, %.200q", e.Response.StatusCode, code, description)
 	}
 	return err
 }

@@ -452,6 +452,23 @@ func TestARefusedClientIsNotThePersonsFault(t *testing.T) {
 	}
 }
 
+func TestASecretThatTheProviderRepeatsIsNotInTheError(t *testing.T) {
+	t.Parallel()
+	at := openidtest.New(t, clock)
+	p, r := newParty(t, at, func(c *openid.Config) { c.Secret = secretfile.Fixed([]byte("another")) }), request()
+	answer := p.visit(r)
+	at.Serve("/token", func(w http.ResponseWriter, r *http.Request) {
+		_, secret, _ := r.BasicAuth()
+		w.Header().Set("Content-Type", "application/json")
+		w.WriteHeader(http.StatusUnauthorized)
+		_, _ = io.WriteString(w, `{"error":"invalid_client","error_description":"wrong secret another`+secret+`"}`)
+	})
+	_, err := p.Finish(t.Context(), answer, r)
+	if err == nil || strings.Contains(err.Error(), "another") || !strings.Contains(err.Error(), "wrong secret [secret]") {
+		t.Errorf("%v", err)
+	}
+}
+
 func TestMetadata(t *testing.T) {
 	t.Parallel()
 	for name, changes := range map[string]map[string]any{

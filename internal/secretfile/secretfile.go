@@ -5,9 +5,12 @@ package secretfile
 
 import (
 	"bytes"
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"io"
+	"net/url"
+	"strings"
 	"sync/atomic"
 )
 
@@ -50,6 +53,51 @@ func (s *Secret) Bytes() []byte {
 
 // IsSet reports whether there is a secret that is not empty.
 func (s *Secret) IsSet() bool { return len(s.Bytes()) > 0 }
+
+// Hidden replaces a secret in a text.
+const Hidden = "[secret]"
+
+// shortest is how long a secret must be to be looked for in a text: a shorter one would be
+// found in ordinary words, and replacing it there would show it.
+const shortest = 4
+
+// HideIn returns a text with the secret hidden in it: as it is, in base64, and in base64 after a
+// username, as SMTP and HTTP send it. What answers a request may repeat what was sent.
+func (s *Secret) HideIn(text, username string) string {
+	raw := string(s.Bytes())
+	if len(raw) < shortest {
+		return text
+	}
+	escaped := url.QueryEscape(raw)
+	forms := []string{}
+	for _, form := range []string{"\x00" + username + "\x00" + raw, username + ":" + raw, url.QueryEscape(username) + ":" + escaped, raw} {
+		forms = append(forms, strings.TrimRight(base64.StdEncoding.EncodeToString([]byte(form)), "="), Hidden)
+	}
+	forms = append(forms, escaped, Hidden, raw, Hidden)
+	return strings.NewReplacer(forms...).Replace(text)
+}
+
+// Hide returns an error that wraps err, with a text in which the secret is hidden.
+func (s *Secret) Hide(err error, username string) error {
+	if err == nil {
+		return nil
+	}
+	text := s.HideIn(err.Error(), username)
+	if text == err.Error() {
+		return err
+	}
+	return &hidingError{text: text, err: err}
+}
+
+// hidingError is an error with another text.
+type hidingError struct {
+	text string
+	err  error
+}
+
+func (e *hidingError) Error() string { return e.text }
+
+func (e *hidingError) Unwrap() error { return e.err }
 
 // Set is the secrets of one configuration. The zero value has none. Open must not be called
 // at the same time as another of its methods.

@@ -1,6 +1,7 @@
 package secretfile_test
 
 import (
+	"encoding/base64"
 	"errors"
 	"io"
 	"strings"
@@ -85,5 +86,30 @@ func TestReadTakesOneSecretOfBoundedLength(t *testing.T) {
 	}
 	if got, err := secretfile.Read(io.NopCloser(strings.NewReader(long + "x"))); err == nil {
 		t.Errorf("%d bytes are read", len(got))
+	}
+}
+
+func TestWhatAnAnswerRepeatsOfASecretIsHidden(t *testing.T) {
+	t.Parallel()
+	secret := secretfile.Fixed([]byte("of the mail+"))
+	for said, want := range map[string]string{
+		"no of the mail+ here": "no [secret] here", "client_secret=of+the+mail%2B&x": "client_secret=[secret]&x",
+		"AGJlYXJlcmQAb2YgdGhlIG1haWwr": "[secret]", "Basic YmVhcmVyZDpvZiB0aGUgbWFpbCs=": "Basic [secret]=",
+		"b2YgdGhlIG1haWwr": "[secret]", "Basic " + base64.StdEncoding.EncodeToString([]byte("bearerd:of+the+mail%2B")): "Basic [secret]==",
+		"nothing": "nothing",
+	} {
+		cause := errors.New(said)
+		err := secret.Hide(cause, "bearerd")
+		if err.Error() != want || !errors.Is(err, cause) {
+			t.Errorf("%q is shown as %q", said, err)
+		}
+	}
+	for name, s := range map[string]*secretfile.Secret{"none": nil, "a short one": secretfile.Fixed([]byte("abc"))} {
+		if got := s.HideIn("an abc", ""); got != "an abc" {
+			t.Errorf("%s: %q", name, got)
+		}
+	}
+	if err := secret.Hide(nil, ""); err != nil {
+		t.Errorf("no error became %v", err)
 	}
 }

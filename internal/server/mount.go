@@ -36,12 +36,22 @@ func (s *Server) mount(o *httpkit.Observer, own, gateway []Edge) http.Handler {
 	handler := s.probed(r, httpkit.Handle(r.serve, refuse))
 	cors := httpkit.CORS(s.CORS, r.leaves)(handler)
 	return httpkit.BoundBodies(s.BodyTimeout, o.Wrap(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+		s.endConnection(w, req)
 		if r.answersPreflight(req) {
 			handler.ServeHTTP(w, req)
 			return
 		}
 		cors.ServeHTTP(w, req)
 	})))
+}
+
+// endConnection makes the answer the last one on its connection while the server stops. A
+// connection that is closed for being idle may have the client's next request under way, which
+// nobody would answer.
+func (s *Server) endConnection(w http.ResponseWriter, r *http.Request) {
+	if s.state.stopping.Load() && r.Header.Get("Upgrade") == "" {
+		w.Header().Set("Connection", "close")
+	}
 }
 
 // probed puts the probe in front of a router: it answers at the endpoints of this server,

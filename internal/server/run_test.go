@@ -3,6 +3,7 @@ package server_test
 import (
 	"context"
 	"errors"
+	"io"
 	"log/slog"
 	"net"
 	"net/http"
@@ -176,6 +177,45 @@ func TestNoticeIsGivenBeforeRequestsAreRefused(t *testing.T) {
 	})
 	if a := r.Get(t, "/x"); a.Body != "x" {
 		t.Errorf("a request after the notice: %d %s", a.Status, a.Body)
+	}
+}
+
+// A client that keeps its connection is told to open another one, elsewhere, and loses no request
+// that it sends just when the server closes what is idle.
+func TestAConnectionThatIsKeptIsEndedByAnAnswer(t *testing.T) {
+	t.Parallel()
+	r := run(t, server.Config{Edges: []server.Edge{edge{"GET /x": says("x")}}, Notice: time.Second})
+	client := &http.Client{Transport: &http.Transport{}}
+	ends := func(upgrade string) bool {
+		t.Helper()
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, r.URL+"/x", http.NoBody)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if upgrade != "" {
+			req.Header.Set("Connection", "Upgrade")
+			req.Header.Set("Upgrade", upgrade)
+		}
+		res, err := client.Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		body, err := io.ReadAll(res.Body)
+		if err = errors.Join(err, res.Body.Close()); err != nil || string(body) != "x" {
+			t.Fatalf("%s, %v", body, err)
+		}
+		return res.Close
+	}
+	if ends("") {
+		t.Error("it ends a connection while it runs")
+	}
+	r.end()
+	eventually(t, "/readyz says no", func() bool { return r.ops.Get(t, "/readyz").Status == http.StatusServiceUnavailable })
+	if ends("websocket") {
+		t.Error("it ends the connection of an upgrade")
+	}
+	if !ends("") {
+		t.Error("while it stops it keeps connections")
 	}
 }
 

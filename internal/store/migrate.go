@@ -31,7 +31,7 @@ func look(ctx context.Context, database string, o Options, do engine.LookWork) e
 	if isPostgres(database) {
 		return postgres.Look(ctx, database, postgres.Options{Limits: o.Postgres, Bulk: o.Bulk, Queries: new(atomic.Int64)}, do)
 	}
-	return sqlite.Explain(sqlite.Look(ctx, database, do))
+	return sqlite.Explain(database, sqlite.Look(ctx, database, do))
 }
 
 func namesOf(todo []schema.Migration) (names []string) {

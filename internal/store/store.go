@@ -111,7 +111,7 @@ func Open(ctx context.Context, database string, o Options) (*Store, error) {
 	if isPostgres(database) {
 		err = s.openPostgres(ctx, database, o)
 	} else {
-		err = sqlite.Explain(s.openSQLite(ctx, database, o))
+		err = sqlite.Explain(database, s.openSQLite(ctx, database, o))
 	}
 	if err != nil {
 		return nil, fmt.Errorf("opening the database %s: %w", s.name, err)

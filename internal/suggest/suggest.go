@@ -12,8 +12,8 @@ import (
 const mostListed = 8
 
 // Closest returns the name that is most like the typed one, and "" where none is like it.
-// Case doesn't count. A name is like another where one begins with the other, or where a
-// few letters were left out, added, changed or swapped: one for three letters typed.
+// Case doesn't count. A name is like another where one begins with the other, where it is
+// the last part of a URN, or where a few letters were left out, added, changed or swapped: one for three letters typed.
 func Closest(typed string, names []string) string {
 	folded := strings.ToLower(typed)
 	best, closest := len([]rune(folded))/3+1, ""
@@ -21,6 +21,9 @@ func Closest(typed string, names []string) string {
 		other := strings.ToLower(name)
 		d := distance([]rune(folded), []rune(other))
 		if len(folded) > 2 && len(other) > 2 && (strings.HasPrefix(other, folded) || strings.HasPrefix(folded, other)) {
+			d = min(d, 1)
+		}
+		if len(folded) > 2 && strings.HasSuffix(other, ":"+folded) { // of a URN
 			d = min(d, 1)
 		}
 		if d < best {
@@ -54,7 +57,7 @@ func Instead(things, typed string, names []string, more bool) string {
 // their neighbour to make b of a.
 func distance(a, b []rune) int {
 	if len(a) > len(b)+8 || len(b) > len(a)+8 {
-		return 9
+		return len(a) + len(b)
 	}
 	before, last := []int(nil), make([]int, len(b)+1)
 	for j := range last {

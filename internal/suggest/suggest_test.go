@@ -11,7 +11,7 @@ func TestClosestIsWhatWasMeant(t *testing.T) {
 	commands := []string{"user", "token", "role", "binding", "collection", "keys"}
 	for typed, want := range map[string]string{
 		"tokn": "token", "tokens": "token", "TOKEN": "token", "usre": "user", "coll": "collection", "bindign": "binding",
-		"roel": "role", "xyz": "", "": "", "authorization": "", "us": "", "k": "",
+		"roel": "role", "xyz": "", "": "", "authorization": "", "us": "", "k": "", "a-word-of-many-letters-that-no-name-is-like": "",
 	} {
 		if got := suggest.Closest(typed, commands); got != want {
 			t.Errorf("Closest(%q) = %q, want %q", typed, got, want)
@@ -19,6 +19,9 @@ func TestClosestIsWhatWasMeant(t *testing.T) {
 	}
 	if got := suggest.Closest("spadmim", []string{"spadmin2", "spadmin"}); got != "spadmin" {
 		t.Errorf("of two that are like it, %q is the closer one", got)
+	}
+	if got := suggest.Closest("device_code", []string{"authorization_code", "urn:ietf:params:oauth:grant-type:device_code"}); got != "urn:ietf:params:oauth:grant-type:device_code" {
+		t.Errorf("the last part of a URN: %q", got)
 	}
 	if got := suggest.Closest("müler", []string{"Müller"}); got != "Müller" {
 		t.Errorf("a letter of two bytes: %q", got)

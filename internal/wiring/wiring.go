@@ -75,7 +75,7 @@ func OpenStore(ctx context.Context, c config.Config, o store.Options) (*store.St
 	o.Now = revocation.NewWallClock(o.Now)
 	s, err := store.Open(ctx, c.Database.Reveal(), StoreOptions(c, o))
 	if errors.Is(err, fs.ErrNotExist) && o.MustExist {
-		return nil, hint.Add(err, `check database in the configuration; "bearerd serve" and "bearerd apply" make a new one`)
+		return nil, hint.Add(err, `check database in the configuration, or name the configuration with --config; "bearerd init" and "bearerd serve" make a new one`)
 	}
 	return s, err
 }

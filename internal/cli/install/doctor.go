@@ -4,8 +4,10 @@ import (
 	"cmp"
 	"context"
 	"crypto/x509"
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"net/url"
 	"os"
 	"strings"
@@ -63,7 +65,7 @@ a warning is about something that works but should be changed.`,
 	}
 	cmd.Flags().BoolVar(&local, "local", false, "leave out what is asked at the issuer's URL")
 	cmd.Flags().StringVar(&caFile, "ca-file", "", "the `FILE` of the authorities that the issuer's certificate may be of, instead of the system's")
-	cmd.Flags().DurationVar(&wait, "timeout", wait, "wait for each answer for this `TIME` at most")
+	cli.DurationFlag(cmd, &wait, "timeout", "wait for each answer for this `TIME` at most")
 	return cmd
 }
 
@@ -90,7 +92,11 @@ func (p checks) examine(ctx context.Context, c config.Config, w *doctor.Way, loc
 	p.examineKeys(c, in, w, &r)
 	switch {
 	case errDatabase != nil:
-		r.Fail("database", oneLine(errDatabase), adviceOf(errDatabase, "start the database; check database in the configuration"))
+		advice := "check database in the configuration; a PostgreSQL server must run"
+		if !c.Database.IsPostgres() {
+			advice = "check database in the configuration, and run this as the user that bearerd runs as"
+		}
+		r.Fail("database", strings.TrimPrefix(oneLine(errDatabase), "database: "), adviceOf(errDatabase, advice))
 	case in == nil:
 		r.Warn("database", "there is none yet: "+c.Database.String(), `the first "bearerd serve" creates it; see "bearerd init"`)
 	default:
@@ -163,7 +169,7 @@ func (p checks) examineKeys(c config.Config, in *store.Inspection, w *doctor.Way
 		name = "secret"
 	}
 	if err := checkSecrets(c, in); err != nil {
-		r.Fail(name, oneLine(err), adviceOf(err, "put back the file that belongs to this database, readable for its owner alone"))
+		r.Fail(name, oneLine(err), adviceOf(err, secretAdvice(c, err)))
 		return
 	}
 	var key [32]byte
@@ -192,6 +198,21 @@ func (p checks) examineKeys(c config.Config, in *store.Inspection, w *doctor.Way
 		r.OK(name, "opens %s", cli.Count(opens, "signing key"))
 		w.Key = (*echo.Key)(&key)
 	}
+}
+
+// secretAdvice returns what to do about a master key or a secret that can't be used.
+func secretAdvice(c config.Config, err error) string {
+	file := c.MasterKeyPath()
+	if token.Algorithm(c.Signing.Algorithm) == token.HS256 {
+		file = c.Signing.SecretFile
+	}
+	if errors.Is(err, fs.ErrPermission) {
+		return "run this as the user that bearerd runs as"
+	}
+	if info, err := os.Stat(file); err == nil && info.Mode().Perm()&0o037 != 0 {
+		return "chmod 600 " + file
+	}
+	return "put back the file that belongs to this database, readable for its owner alone"
 }
 
 // adviceOf returns the hint of an error or, without one, the default advice.

@@ -9,9 +9,12 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"strings"
 	"syscall"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/spf13/cobra"
 
@@ -94,6 +97,9 @@ func (p beginning) initialize(cmd *cobra.Command, w *wishes) error {
 	if p.ConfigFile != "" {
 		return hint.Add(errors.New("--config names a configuration that exists, and init writes a new one"), "name the new file with -o")
 	}
+	if info, err := os.Stat(w.file); err == nil && info.IsDir() {
+		return hint.Add(fmt.Errorf("--output: %s is a folder, and must name a file", w.file), "write -o %s", filepath.Join(w.file, "bearerd.yaml"))
+	}
 	if _, err := os.Lstat(w.file); err == nil {
 		return hint.Add(fmt.Errorf("%s exists already, and was not changed", w.file),
 			"name another file with -o, or check this one with \"bearerd config check --config %s\"", w.file)
@@ -103,6 +109,9 @@ func (p beginning) initialize(cmd *cobra.Command, w *wishes) error {
 			return err
 		}
 	}
+	if w.passwordFile != "" && w.admin == "" {
+		return hint.Add(errors.New("--password-file is the password of an administrator, and none is named"), "name one with --admin")
+	}
 	c, err := w.config()
 	if err != nil {
 		return err
@@ -110,7 +119,7 @@ func (p beginning) initialize(cmd *cobra.Command, w *wishes) error {
 	if err := p.checkWishes(cmd.Context(), c, w); err != nil {
 		return err
 	}
-	text, err := setup.Configuration(w.file, w.settings(c))
+	text, err := setup.Configuration(quoted(w.file), w.settings(c))
 	if err != nil {
 		return err
 	}
@@ -121,7 +130,7 @@ func (p beginning) initialize(cmd *cobra.Command, w *wishes) error {
 		return fmt.Errorf("writing the configuration: %w", err)
 	}
 	p.Say("wrote the configuration %s", w.file)
-	p.warnAfter(c)
+	p.warnAfter(c, w.file)
 	return p.showNext(c, w)
 }
 
@@ -319,8 +328,11 @@ func checkFree(ctx context.Context, flag, address string) error {
 	l, err := new(net.ListenConfig).Listen(ctx, "tcp", address)
 	switch {
 	case errors.Is(err, syscall.EADDRINUSE):
-		return hint.Add(fmt.Errorf("--%s: %s is used by another program", flag, address),
-			"stop that program, or choose another port with --%s, and name it in --issuer where no proxy stands in front", flag)
+		advice := "stop that program, or choose another port with --" + flag
+		if flag == "listen" {
+			advice += ", and name it in --issuer where no proxy stands in front"
+		}
+		return hint.Add(fmt.Errorf("--%s: %s is used by another program", flag, address), "%s", advice)
 	case err != nil:
 		return hint.Add(fmt.Errorf("--%s: %w", flag, err), "choose an address of this machine, and a port from 1024 up unless bearerd may use lower ones")
 	}
@@ -400,13 +412,31 @@ func (p beginning) begin(ctx context.Context, c config.Config, w *wishes) (err e
 }
 
 // warnAfter warns of what works but shouldn't stay.
-func (p beginning) warnAfter(c config.Config) {
+func (p beginning) warnAfter(c config.Config, file string) {
 	for _, warning := range c.Warnings() {
 		p.Say("warning: %s", warning)
 	}
-	for _, variable := range p.Env {
+	p.warnOfVariables(file)
+}
+
+// warnOfVariables warns of the variables that change what the configuration says, and of those
+// that a start would refuse.
+func (p beginning) warnOfVariables(file string) {
+	alone, err := config.Load(file, nil, nil)
+	if err != nil {
+		return // it was written a moment ago
+	}
+	for _, variable := range slices.Sorted(slices.Values(p.Env)) {
 		name, _, _ := strings.Cut(variable, "=")
-		if strings.HasPrefix(name, "BEARERD_") && name != "BEARERD_CONFIG" && !strings.HasPrefix(name, "BEARERD_TEST_") {
+		if !strings.HasPrefix(name, "BEARERD_") || name == "BEARERD_CONFIG" {
+			continue
+		}
+		with, err := config.Load(file, []string{variable}, nil)
+		switch {
+		case err != nil:
+			p.Say("warning: with a variable that is set here the server won't start:")
+			p.Complain(plain(err))
+		case !reflect.DeepEqual(with, alone):
 			p.Say("warning: the variable %s is set here, and counts in place of what the file says", name)
 		}
 	}
@@ -414,10 +444,7 @@ func (p beginning) warnAfter(c config.Config) {
 
 // showNext prints what to do now.
 func (p beginning) showNext(c config.Config, w *wishes) error {
-	flag := "--config " + w.file
-	if strings.ContainsAny(w.file, " '\"$\\") {
-		flag = "--config '" + strings.ReplaceAll(w.file, "'", `'\''`) + "'"
-	}
+	flag := "--config " + quoted(w.file)
 	user := w.admin
 	var steps []string
 	if user == "" {
@@ -433,10 +460,20 @@ func (p beginning) showNext(c config.Config, w *wishes) error {
 	}
 	steps = append(steps, "Sign in as "+user+", on this page:", c.Issuer+"/auth/",
 		"Create a first token there, or here, and use it:",
-		"TOKEN=$(bearerd token create "+user+" --name first "+flag+")",
+		"TOKEN=$(bearerd token create "+quoted(user)+" --name first "+flag+")",
 		"curl -i -H \"Authorization: Bearer $TOKEN\" "+c.Issuer+"/auth/verify")
 	_, err := io.WriteString(p.Stdout, nextText(steps))
 	return err
+}
+
+// quoted returns a text as a shell takes it for one word.
+func quoted(s string) string {
+	if strings.ContainsFunc(s, func(r rune) bool {
+		return r < utf8.RuneSelf && !unicode.IsLetter(r) && !unicode.IsDigit(r) && !strings.ContainsRune("@%+=:,./_-", r)
+	}) {
+		return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
+	}
+	return s
 }
 
 // nextText sets commands and addresses apart from the text.

@@ -15,3 +15,16 @@ func TestAnIssuerOnThisMachineIsListenedOnAtItsPort(t *testing.T) {
 		}
 	}
 }
+
+// What is printed to be pasted is one word for a shell.
+func TestNamesAreQuotedForAShell(t *testing.T) {
+	t.Parallel()
+	for name, want := range map[string]string{
+		"ada": "ada", "ada@example.org": "ada@example.org", "Müller": "Müller", "etc/bearerd.yaml": "etc/bearerd.yaml",
+		"Ada Lovelace": "'Ada Lovelace'", "O'Neil": `'O'\''Neil'`, "$(id)": "'$(id)'", "a;b": "'a;b'", "a*": "'a*'", "a\\b": `'a\b'`, "#a": "'#a'",
+	} {
+		if got := quoted(name); got != want {
+			t.Errorf("%q is %s, want %s", name, got, want)
+		}
+	}
+}

@@ -82,7 +82,7 @@ verified without the revocation log.`,
 	cmd.Flags().BoolVar(&dryRun, "dry-run", false, "show what would be done, and do nothing")
 	cmd.Flags().BoolVar(&mode.restored, "restored", false, "the database was restored from a copy")
 	cmd.Flags().BoolVar(&mode.revokeAll, "revoke-all", false, "with --restored: revoke every token and session issued until now")
-	cmd.MarkFlagsMutuallyExclusive("dry-run", "restored")
+	cli.Exclusive(cmd, "dry-run", "restored")
 	return cmd
 }
 

@@ -91,7 +91,7 @@ An error names the file and the line, and nothing is changed.`,
 	cmd.Flags().StringVar(&from.Source, "source", "", "the file comes from the system with this `NAME`, which owns what it creates")
 	cmd.Flags().BoolVar(&from.Adopt, "adopt", false, "with --source: take over users of the names in the file whom nobody owns")
 	cmd.Flags().BoolVar(&from.RevokeOnNewHash, "revoke-on-new-hash", false, "with --source: a changed password hash revokes everything of the user")
-	_ = cmd.MarkFlagRequired("file")
+	cli.Require(cmd, "file")
 	local.WaitFlag(cmd)
 	return cmd
 }

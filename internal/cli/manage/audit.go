@@ -79,7 +79,7 @@ minute with their number.`,
 	flags.StringVar(&f.TokenID, "token", "", "only what is about the token with this `ID`")
 	flags.StringVar(&f.Outcome, "outcome", "", "only what ended with this `OUTCOME`: ok or refused")
 	flags.StringVar(&f.Address, "address", "", "only what came from this `ADDRESS`, or a network such as 192.0.2.0/24")
-	flags.StringVar(&since, "since", "", "only from this `TIME` on: RFC 3339, or a duration ago such as 24h")
+	flags.StringVar(&since, "since", "", "only from this `TIME` on: such as 2026-05-04, or a duration ago such as 24h or 7d")
 	flags.StringVar(&until, "until", "", "only before this `TIME`")
 	flags.IntVar(&limit, "limit", limit, "at most `N` events")
 	cli.FlagValues(cmd, "action", audit.Actions()...)

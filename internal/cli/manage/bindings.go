@@ -83,7 +83,7 @@ func (p bindings) list() *cobra.Command {
 	}
 	cmd.Flags().StringVar(&q.User, "user", "", "only those of this `USER`")
 	cmd.Flags().StringVar(&q.Group, "group", "", "only those of this `GROUP`")
-	cmd.MarkFlagsMutuallyExclusive("user", "group")
+	cli.Exclusive(cmd, "user", "group")
 	p.FlagAbout(cmd, "user", local.NounUser)
 	p.FlagAbout(cmd, "group", local.NounGroup)
 	return cmd
@@ -158,10 +158,8 @@ it. The id of the binding is printed to standard output.`,
 	f.StringVar(&b.Role, "role", "", "the `ROLE` to grant")
 	f.Var(permissionFlag{&permissions}, "permission", "the `PERMISSION` to grant: an action and a path, such as \"access /\"")
 	f.StringVar(&path, "path", path, "the `PATH` to grant it at")
-	cmd.MarkFlagsOneRequired("user", "group")
-	cmd.MarkFlagsMutuallyExclusive("user", "group")
-	cmd.MarkFlagsOneRequired("role", "permission")
-	cmd.MarkFlagsMutuallyExclusive("role", "permission")
+	cli.RequireOne(cmd, "user", "group")
+	cli.RequireOne(cmd, "role", "permission")
 	p.FlagAbout(cmd, "user", local.NounUser)
 	p.FlagAbout(cmd, "group", local.NounGroup)
 	p.FlagAbout(cmd, "role", local.NounRole)
@@ -170,10 +168,9 @@ it. The id of the binding is printed to standard output.`,
 
 func (p bindings) delete() *cobra.Command {
 	return p.Revokes(p.About(local.NounBinding, &cobra.Command{
-		Use:        "delete BINDING",
-		Short:      "Delete a binding",
-		Long:       `Delete a binding. What it granted is refused at once. BINDING is its id.`,
-		Args:       cli.Takes("BINDING"),
-		SuggestFor: []string{"remove", "rm"},
+		Use:   "delete BINDING",
+		Short: "Delete a binding",
+		Long:  `Delete a binding. What it granted is refused at once. BINDING is its id.`,
+		Args:  cli.Takes("BINDING"),
 	}), "binding %s is deleted; %s", func(i *wiring.Instance) local.Operation { return i.Directory.RemoveBinding })
 }

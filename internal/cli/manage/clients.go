@@ -103,6 +103,11 @@ of its own (private_key_jwt).`,
   bearerd client create ci --grant client_credentials --jwks-uri https://ci.example.org/jwks.json`,
 		Args: cli.Takes("ID"),
 		RunE: func(cmd *cobra.Command, args []string) error {
+			for _, grant := range n.Grants {
+				if err := cli.OneOf("grant", grant, identity.GrantTypes()); err != nil {
+					return err
+				}
+			}
 			n.ID = args[0]
 			if file != "" {
 				secret, err := p.ReadSecret("client secret", file)
@@ -140,7 +145,7 @@ of its own (private_key_jwt).`,
 	f.StringVar(&n.Keys.URI, "jwks-uri", "", "the `URL` at which the client publishes its JWK Set")
 	f.BoolVar(&public, "public", false, "create a client without a secret")
 	clientSecretFlag(cmd, &file)
-	cmd.MarkFlagsMutuallyExclusive("public", "secret-file", "jwks", "jwks-uri")
+	cli.Exclusive(cmd, "public", "secret-file", "jwks", "jwks-uri")
 	cli.FlagValues(cmd, "grant", identity.GrantTypes()...)
 	p.FlagAbout(cmd, "scope", local.NounScope)
 	p.FlagAbout(cmd, "exchange-from", local.NounClient)
@@ -213,7 +218,7 @@ after a leak.`,
 			return p.With(cmd, local.Needs{Waits: true}, func(ctx context.Context, i *wiring.Instance) error { return p.rotate(ctx, i, x) })
 		},
 	})
-	cmd.Flags().DurationVar(&overlap, "overlap", 0, "let the old secret work beside the new one for this `TIME`, 90 days at most")
+	cli.DurationFlag(cmd, &overlap, "overlap", "let the old secret work beside the new one for this `TIME`, 90 days at most")
 	cmd.Flags().BoolVar(&x.Revoke, "revoke", false, "revoke what was issued to the client")
 	clientSecretFlag(cmd, &file)
 	local.WaitFlag(cmd)
@@ -243,9 +248,8 @@ func (p clients) rotate(ctx context.Context, i *wiring.Instance, x identity.Rota
 
 func (p clients) delete() *cobra.Command {
 	return p.Revokes(p.About(local.NounClient, &cobra.Command{
-		Use:        "delete CLIENT",
-		Short:      "Delete an OAuth client, and revoke its tokens",
-		Args:       cli.Takes("CLIENT"),
-		SuggestFor: []string{"remove", "rm"},
+		Use:   "delete CLIENT",
+		Short: "Delete an OAuth client, and revoke its tokens",
+		Args:  cli.Takes("CLIENT"),
 	}), "client %s is deleted, and its tokens are revoked; %s", func(i *wiring.Instance) local.Operation { return i.Directory.RemoveClient })
 }

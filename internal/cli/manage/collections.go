@@ -123,11 +123,10 @@ func (p collections) rename() *cobra.Command {
 
 func (p collections) delete() *cobra.Command {
 	return p.Revokes(p.About(local.NounCollection, &cobra.Command{
-		Use:        "delete COLLECTION",
-		Short:      "Delete a collection, with every binding about it alone",
-		Long:       `Delete a collection, with every binding about it alone. Its tokens are refused.`,
-		Args:       cli.Takes("COLLECTION"),
-		SuggestFor: []string{"remove", "rm"},
+		Use:   "delete COLLECTION",
+		Short: "Delete a collection, with every binding about it alone",
+		Long:  `Delete a collection, with every binding about it alone. Its tokens are refused.`,
+		Args:  cli.Takes("COLLECTION"),
 	}), "collection %s is deleted, and its tokens are refused; %s", func(i *wiring.Instance) local.Operation {
 		return func(ctx context.Context, c *caller.Caller, ref string) (revocation.Receipt, error) {
 			id, err := collectionID(ref)

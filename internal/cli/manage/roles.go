@@ -143,7 +143,7 @@ collection.`,
 		}),
 	}
 	permissionsFlag(cmd, &r.Permissions)
-	_ = cmd.MarkFlagRequired("permission")
+	cli.Require(cmd, "permission")
 	return cmd
 }
 
@@ -170,16 +170,15 @@ once, and no longer those that are left out.`,
 		}),
 	})
 	permissionsFlag(cmd, &permissions)
-	_ = cmd.MarkFlagRequired("permission")
+	cli.Require(cmd, "permission")
 	local.WaitFlag(cmd)
 	return cmd
 }
 
 func (p roles) delete() *cobra.Command {
 	return p.Revokes(p.About(local.NounRole, &cobra.Command{
-		Use:        "delete ROLE",
-		Short:      "Delete a role, with the bindings that grant it",
-		Args:       cli.Takes("ROLE"),
-		SuggestFor: []string{"remove", "rm"},
+		Use:   "delete ROLE",
+		Short: "Delete a role, with the bindings that grant it",
+		Args:  cli.Takes("ROLE"),
 	}), "role %s is deleted, with the bindings that granted it; %s", func(i *wiring.Instance) local.Operation { return i.Directory.RemoveRole })
 }

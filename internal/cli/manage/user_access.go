@@ -78,8 +78,8 @@ binding at a wider path.`,
 	cmd.Flags().StringVar(&action, "action", "", "the `ACTION` to check")
 	cmd.Flags().StringVar(&path, "path", "", "the `PATH` to check it at")
 	cmd.Flags().StringVar(&remove, "remove", "", "remove access at and under this `PATH`")
-	cmd.MarkFlagsRequiredTogether("action", "path")
-	cmd.MarkFlagsMutuallyExclusive("action", "remove")
+	cli.Together(cmd, "action", "path")
+	cli.Exclusive(cmd, "action", "remove")
 	local.WaitFlag(cmd)
 	return cmd
 }

@@ -22,9 +22,9 @@ func (p users) link() *cobra.Command {
 	return p.About(local.NounUser, &cobra.Command{
 		Use:   "link USER SOURCE EXTERNAL_ID",
 		Short: "Link a user to an account at a sign-in source",
-		Long: `Link a user to the account that a sign-in source knows by EXTERNAL_ID. Anyone whom the
-source identifies by that id signs in as the user from then on. A source that isn't
-configured gets a warning; the link is stored.`,
+		Long: `Link a user to the account that a sign-in source knows by EXTERNAL_ID. Anyone whom
+the source identifies by that id signs in as the user from then on. A source that
+isn't configured gets a warning; the link is stored.`,
 		Args: cli.Takes("USER", "SOURCE", "EXTERNAL_ID"),
 		RunE: p.OnDatabase(local.Needs{}, func(ctx context.Context, i *wiring.Instance, args []string) error {
 			link, err := i.Directory.LinkUser(ctx, caller.Operator(), args[0], args[1], args[2])

@@ -148,6 +148,9 @@ With --admin the user is an administrator: bound to "* /", which is everything.`
 		Args: cli.Takes("USERNAME"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			n.Username = args[0]
+			if err := identity.ValidateUsername(n.Username); err != nil {
+				return err
+			}
 			if !none {
 				password, err := p.ReadNewPassword(file)
 				if err != nil {
@@ -175,7 +178,7 @@ With --admin the user is an administrator: bound to "* /", which is everything.`
 	cmd.Flags().BoolVar(&n.Administrator, "admin", false, "create an administrator")
 	cmd.Flags().BoolVar(&none, "no-password", false, "create a user who can't sign in with a password")
 	cli.PasswordFlag(cmd, &file)
-	cmd.MarkFlagsMutuallyExclusive("no-password", "password-file")
+	cli.Exclusive(cmd, "no-password", "password-file")
 	p.FlagAbout(cmd, "group", local.NounGroup)
 	return cmd
 }
@@ -272,9 +275,8 @@ func (p users) change(cmd *cobra.Command, ref string, patch identity.UserPatch, 
 
 func (p users) delete() *cobra.Command {
 	return p.Revokes(p.About(local.NounUser, &cobra.Command{
-		Use:        "delete USER",
-		Short:      "Delete a user with their bindings, and revoke their tokens",
-		Args:       cli.Takes("USER"),
-		SuggestFor: []string{"remove", "rm"},
+		Use:   "delete USER",
+		Short: "Delete a user with their bindings, and revoke their tokens",
+		Args:  cli.Takes("USER"),
 	}), "user %s is deleted, and their tokens and sessions are revoked; %s", func(i *wiring.Instance) local.Operation { return i.Directory.RemoveUser })
 }

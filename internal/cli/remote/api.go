@@ -61,8 +61,8 @@ If you are logged in at several servers, --issuer selects one.`,
 	f.StringArrayVarP(&c.headers, "header", "H", nil, "a `HEADER`, as NAME: VALUE; can be repeated")
 	f.StringVar(&c.input, "input", "", "send this `FILE` as the body, - for standard input")
 	f.BoolVarP(&c.include, "include", "i", false, "print status and headers too")
-	cmd.MarkFlagsMutuallyExclusive("input", "raw-field")
-	cmd.MarkFlagsMutuallyExclusive("input", "field")
+	cli.Exclusive(cmd, "input", "raw-field")
+	cli.Exclusive(cmd, "input", "field")
 	cli.FlagValues(cmd, "method", http.MethodGet, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete)
 	return cmd
 }

@@ -88,8 +88,8 @@ standard input or asked for.`,
 	f.StringVar(&clientID, "client-id", login.ClientID, "log in with the OAuth client of this `ID`, a public one with the device grant")
 	f.StringVar(&caFile, "ca-file", "", "the `FILE` of the authorities that the server's certificate may be of, instead of the system's")
 	f.BoolVar(&withToken, "with-token", false, "store a token that is read from standard input")
-	cmd.MarkFlagsMutuallyExclusive("with-token", "scope")
-	cmd.MarkFlagsMutuallyExclusive("with-token", "client-id")
+	cli.Exclusive(cmd, "with-token", "scope")
+	cli.Exclusive(cmd, "with-token", "client-id")
 	return cmd
 }
 
@@ -103,11 +103,11 @@ func (p commands) connect(ctx context.Context, issuer, caFile string) (*login.Se
 }
 
 func (p commands) loginWithToken(s *login.Server, caFile string) (login.Login, error) {
-	value, err := p.ReadSecret("token", "")
+	value, err := p.ReadToken("")
 	if err != nil {
 		return login.Login{}, err
 	}
-	return login.Login{Issuer: s.Issuer, Token: strings.TrimSpace(value.Reveal()), CAFile: caFile}, nil
+	return login.Login{Issuer: s.Issuer, Token: value.Reveal(), CAFile: caFile}, nil
 }
 
 func (p commands) loginByDevice(ctx context.Context, s *login.Server, clientID, scope string) (login.Login, error) {

@@ -63,7 +63,7 @@ access. The exit code is 0 when the token is accepted, and 3 when it is refused.
 			if err != nil {
 				return err
 			}
-			value, err := p.ReadSecret("token", file)
+			value, err := p.ReadToken(file)
 			if err != nil {
 				return err
 			}
@@ -83,7 +83,7 @@ access. The exit code is 0 when the token is accepted, and 3 when it is refused.
 	f.StringVar(&a.from, "from", "", "the IP `ADDRESS` that it is used from; without it a token that is limited to networks is refused")
 	f.StringVar(&a.action, "action", "", "the required `ACTION`")
 	f.StringVar(&a.path, "path", "", "the `PATH` of the required action")
-	cmd.MarkFlagsRequiredTogether("action", "path")
+	cli.Together(cmd, "action", "path")
 	fileFlag(cmd, &file)
 	p.FlagAbout(cmd, "scope", local.NounScope)
 	p.FlagAbout(cmd, "collection", local.NounCollection)

@@ -50,7 +50,7 @@ For the reason why a token is refused, see "bearerd token explain".`,
 		Example: `  bearerd token inspect < token.txt`,
 		Args:    cli.Takes(),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			value, err := p.ReadSecret("token", file)
+			value, err := p.ReadToken(file)
 			if err != nil {
 				return err
 			}

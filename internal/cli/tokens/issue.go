@@ -55,7 +55,7 @@ func (n *wanted) flags(cmd *cobra.Command) {
 	f.StringVar(&n.scope, "scope", "", "the `SCOPE`, names separated by spaces")
 	f.Int64Var(&n.collection, "collection", 0, "the `ID` of the collection to limit it to")
 	f.StringSliceVar(&n.networks, "network", nil, "a `NETWORK` that it may be used from, such as 192.0.2.0/24 (may be repeated)")
-	f.StringVar(&n.expires, "expires-in", "", "its lifetime: `SECONDS`, or a duration such as 5m")
+	f.StringVar(&n.expires, "expires-in", "", "its lifetime: `SECONDS`, or a duration such as 5m or 30d")
 }
 
 // nounFlags completes the values of these flags.
@@ -143,6 +143,6 @@ expires. It is printed to standard output, only once.`,
 	p.nounFlags(cmd)
 	cmd.Flags().StringVar(&name, "name", "", "the token's `NAME`, shown to its owner")
 	cmd.Flags().StringVar(&description, "description", "", "what the token is for, as `TEXT`")
-	_ = cmd.MarkFlagRequired("name")
+	cli.Require(cmd, "name")
 	return cmd
 }

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -126,26 +125,13 @@ func (f *tokenFilter) query(now time.Time) (records.TokenQuery, error) {
 		q.Kinds = []token.Kind{k}
 	}
 	if f.expiring != "" {
-		within, err := parseDays(f.expiring)
+		within, err := cli.ParseDuration(f.expiring)
 		if err != nil {
 			return q, fmt.Errorf("--expiring: %w", err)
 		}
 		q.ExpiresBy, q.Order = now.Add(within), records.NaturalOrder
 	}
 	return q, nil
-}
-
-// parseDays reads a duration as Go writes it, or whole days: 7d.
-func parseDays(s string) (time.Duration, error) {
-	const most = 36500
-	if text, ok := strings.CutSuffix(s, "d"); ok {
-		if n, err := strconv.ParseUint(text, 10, 32); err == nil && n > 0 && n <= most {
-			return time.Duration(n) * 24 * time.Hour, nil
-		}
-	} else if d, err := time.ParseDuration(s); err == nil && d > 0 {
-		return d, nil
-	}
-	return 0, fmt.Errorf("%q is neither days, such as 7d, nor a duration such as 12h", s)
 }
 
 // list shows the tokens of a query.

@@ -102,7 +102,7 @@ func (s *search) find(ctx context.Context, args []string, file string) ([]revoki
 		for n, id := range args {
 			if known, err := uuid.Parse(id); err != nil || len(id) != len(known.String()) {
 				return nil, hint.Add(fmt.Errorf("argument %d is not an id", n+1),
-					"a token's value can't be an argument, where others could see it: use standard input or --file")
+					"\"bearerd token list --all\" shows the ids; a token's value can't be an argument, where others could see it: use standard input or --file")
 			}
 			r, err := s.Revoker.FindRevocable(ctx, caller.Operator(), id)
 			if err != nil {
@@ -135,7 +135,7 @@ func (s *search) lines(ctx context.Context, name string, in io.Reader) ([]revoki
 	number := 0
 	for lines.Scan() {
 		number++
-		ref := strings.TrimSpace(lines.Text())
+		ref := cli.BareToken(lines.Text())
 		if ref == "" || ref[0] == '#' {
 			continue
 		}

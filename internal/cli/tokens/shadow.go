@@ -38,7 +38,7 @@ deleted.`,
 			return p.With(cmd, local.Needs{}, func(ctx context.Context, i *wiring.Instance) error { return showShadow(ctx, p, i, from) })
 		},
 	}
-	cmd.Flags().StringVar(&since, "since", "", "only what was seen from this `TIME` on: RFC 3339, or a duration ago such as 24h")
+	cmd.Flags().StringVar(&since, "since", "", "only what was seen from this `TIME` on: such as 2026-05-04, or a duration ago such as 24h or 7d")
 	return cmd
 }
 

@@ -35,14 +35,14 @@ func fileFlag(cmd *cobra.Command, file *string) {
 	cmd.Flags().StringVarP(file, "file", "f", "", "read from this `FILE`, - for standard input")
 }
 
-// parseLifetime reads a lifetime in seconds, or as Go writes a duration.
+// parseLifetime reads a lifetime in seconds, or as a duration.
 func parseLifetime(s string) (int64, error) {
 	if n, err := issuance.ParseLifetime(s); err == nil {
 		return n, nil
 	}
-	d, err := time.ParseDuration(s)
-	if err != nil || d <= 0 || d%time.Second != 0 {
-		return 0, fmt.Errorf("--expires-in: %q is neither a number of seconds, such as 300, nor a duration in whole seconds, such as 5m", s)
+	d, err := cli.ParseDuration(s)
+	if err != nil || d%time.Second != 0 {
+		return 0, fmt.Errorf("--expires-in: %q is neither a number of seconds, such as 300, nor a duration in whole seconds, such as 5m or 30d", s)
 	}
 	return int64(d / time.Second), nil
 }

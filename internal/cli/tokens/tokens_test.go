@@ -3,7 +3,6 @@ package tokens
 import (
 	"encoding/base64"
 	"testing"
-	"time"
 )
 
 func TestALifetimeIsWholeSeconds(t *testing.T) {
@@ -11,15 +10,6 @@ func TestALifetimeIsWholeSeconds(t *testing.T) {
 	for text, want := range map[string]int64{"300": 300, "5m": 300, "720h": 2592000, "1.5s": 0, "-5m": 0, "0s": 0, "soon": 0, "": 0} {
 		if got, err := parseLifetime(text); got != want || (err == nil) != (want > 0) {
 			t.Errorf("%q is %d s, %v; want %d", text, got, err, want)
-		}
-	}
-}
-
-func TestAPeriodIsDaysOrADuration(t *testing.T) {
-	t.Parallel()
-	for text, want := range map[string]time.Duration{"7d": 7 * 24 * time.Hour, "12h": 12 * time.Hour, "36500d": 36500 * 24 * time.Hour, "36501d": 0, "0d": 0, "-7d": 0, "1.5d": 0, "-1h": 0, "7": 0} {
-		if got, err := parseDays(text); got != want || (err == nil) != (want > 0) {
-			t.Errorf("%q is %s, %v; want %s", text, got, err, want)
 		}
 	}
 }

@@ -3,6 +3,9 @@ package sqlite
 import (
 	"errors"
 	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
 
 	"modernc.org/sqlite" // the driver named "sqlite"
 	sqlite3 "modernc.org/sqlite/lib"
@@ -37,12 +40,50 @@ func broken(err error) bool {
 }
 
 // Explain returns an error at the start with what the operator can do about it.
-func Explain(err error) error {
+func Explain(path string, err error) error {
 	switch code(err) {
+	case sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM:
+		if why := whyClosed(path); why != nil {
+			return fmt.Errorf("%w (%w)", why, err)
+		}
 	case sqlite3.SQLITE_FULL:
 		return fmt.Errorf("its disk is full: %w", err)
 	case sqlite3.SQLITE_IOERR:
 		return fmt.Errorf("its disk is full, or it fails: %w", err)
+	}
+	return closedTo(err)
+}
+
+const asWhom = "run this as the user that bearerd runs as, who must be able to write to the file and its folder"
+
+// whyClosed returns why this user can't write to a database, and nil where that isn't the reason.
+func whyClosed(path string) error {
+	if info, err := os.Stat(path); err == nil && info.IsDir() {
+		return errors.New("it is a folder, and must be a file")
+	}
+	for _, suffix := range []string{"", "-wal", "-shm"} {
+		f, err := os.OpenFile(path+suffix, os.O_RDWR, 0) //nolint:gosec // the operator's own path
+		switch {
+		case err == nil:
+			err = f.Close()
+		case suffix != "" && errors.Is(err, fs.ErrNotExist):
+			err = nil
+		}
+		if err != nil {
+			return closedTo(err)
+		}
+	}
+	f, err := os.CreateTemp(filepath.Dir(path), ".bearerd-check-*") // SQLite writes its log beside the database
+	if err != nil {
+		return closedTo(fmt.Errorf("no file can be created in %s: %w", filepath.Dir(path), errors.Unwrap(err)))
+	}
+	return errors.Join(f.Close(), os.Remove(f.Name()))
+}
+
+// closedTo returns an error about a file with what to do about it.
+func closedTo(err error) error {
+	if errors.Is(err, fs.ErrPermission) {
+		return fmt.Errorf("%w: %s", err, asWhom)
 	}
 	return err
 }

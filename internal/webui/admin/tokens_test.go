@@ -24,6 +24,7 @@ func TestEverybodysTokensAreListed(t *testing.T) {
 	t.Parallel()
 	s, root := webuitest.NewOffice(t, nodetest.Options{Settings: webuitest.Scopes})
 	ada, eve := s.Ada(t), s.SignedIn(t, "eve", "battery staple")
+	root.Get(t, "/auth/admin/tokens").Is(http.StatusOK, "There are no tokens.", `href="/auth/tokens/new"`, "bearerd token create USER --name NAME")
 	ada.Submit(t, "/auth/tokens", "name", "adas <laptop>", "scope", "read", "expires", "604800").Is(http.StatusCreated)
 	eve.Submit(t, "/auth/tokens", "name", "eves robot", "scope", "write").Is(http.StatusCreated)
 	root.Get(t, "/auth/admin/tokens").Is(http.StatusOK, "2 tokens", "adas &lt;laptop&gt;", "eves robot", ">ada</bdi>", ">eve</bdi>")
