@@ -32,6 +32,8 @@ var (
 	// operations decide and commit; each stands on the same few packages and on none
 	// of the others.
 	operations = and(domains, "internal/caller", "internal/journal", "internal/quota", "internal/records", "internal/records/contract", "internal/records/op", "internal/source", "internal/verification")
+	// part is a part of the store: the statements about what belongs together.
+	part = and(domains, "internal/records", "internal/records/op", "internal/records/upkeep", "internal/store/column", "internal/store/engine", "internal/store/query")
 	// edges translate. Each imports only the operations that it calls, and of what is kept
 	// the rows alone: no edge reads a store or changes it.
 	edge  = and(domains, "internal/httpkit", "internal/caller", "internal/records", "internal/verification")
@@ -107,8 +109,21 @@ var mayImport = map[string][]string{
 	"internal/accessfile":       {"internal/access", "internal/apply", "internal/config", "internal/export", "internal/fault", "internal/identity", "internal/passhash", "internal/records", "internal/token"},
 	"internal/export":           {"internal/access", "internal/caller", "internal/identity", "internal/records"},
 	"internal/node":             and(operations, "internal/notice", "internal/account", "internal/apply", "internal/authorizing", "internal/changes", "internal/clientauth", "internal/credentials", "internal/directory", "internal/issuance", "internal/provisioning", "internal/revoking", "internal/signin", "internal/explain", "internal/trust", "internal/usage"),
-	"internal/node/nodetest":    and(operations, "internal/confirming", "internal/foreign", "internal/usage", "internal/node", "internal/account", "internal/apply", "internal/authorizing", "internal/credentials", "internal/directory", "internal/provisioning", "internal/issuance", "internal/revoking", "internal/signin", "internal/explain", "internal/trust", "internal/store", "internal/pgtest", "internal/assertion/assertiontest"),
-	"internal/store":            and(domains, "internal/records", "internal/records/contract", "internal/records/op", "internal/records/upkeep"),
+	"internal/node/nodetest":    and(operations, "internal/confirming", "internal/foreign", "internal/usage", "internal/node", "internal/account", "internal/apply", "internal/authorizing", "internal/credentials", "internal/directory", "internal/provisioning", "internal/issuance", "internal/revoking", "internal/signin", "internal/explain", "internal/trust", "internal/store", "internal/store/postgres", "internal/pgtest", "internal/assertion/assertiontest"),
+	"internal/store":            and(part, "internal/records/contract", "internal/store/logs", "internal/store/people", "internal/store/postgres", "internal/store/registry", "internal/store/schema", "internal/store/sqlite", "internal/store/tokens", "internal/store/upkeep"),
+	"internal/store/sqlite":     and(part, "internal/store/batch", "internal/store/schema"),
+	"internal/store/postgres":   and(part, "internal/store/batch", "internal/store/logs"),
+	"internal/store/batch":      and(part, "internal/store/logs", "internal/store/people", "internal/store/registry", "internal/store/tokens", "internal/store/upkeep"),
+	"internal/store/people":     part,
+	"internal/store/registry":   and(part, "internal/store/people"),
+	"internal/store/tokens":     and(part, "internal/store/people"),
+	"internal/store/logs":       part,
+	"internal/store/upkeep":     and(part, "internal/store/tokens"),
+	"internal/store/schema":     {"internal/store/column", "internal/store/engine", "internal/store/query"},
+	"internal/store/query":      {"internal/fault", "internal/records", "internal/store/engine"},
+	"internal/store/column":     {"internal/networks"},
+	"internal/store/engine":     {"internal/fault", "internal/records", "internal/records/op", "internal/revocation"},
+	"internal/store/storekit":   {"internal/pgtest", "internal/store"},
 	"internal/store/storetest":  and(domains, "internal/records", "internal/records/contract", "internal/records/op", "internal/records/upkeep"),
 	"internal/freeport":         nil,
 	"internal/localaddr":        nil,
@@ -167,7 +182,7 @@ var mayImport = map[string][]string{
 	// The outer rim: what wires, and the commands. Nothing inward imports it.
 	"internal/wiring": and(and(and(edge, edges...), pages...), "internal/assertion", "internal/census", "internal/clientdoc", "internal/config", "internal/confirming", "internal/doctor", "internal/echo",
 		"internal/edge", "internal/foreign", "internal/hint", "internal/localaddr", "internal/mail", "internal/node", "internal/notice", "internal/openid", "internal/passhash", "internal/remote", "internal/secretfile", "internal/server",
-		"internal/shadow", "internal/sso", "internal/store", "internal/webui/admin", "internal/webui/kit", "internal/webui/login"),
+		"internal/shadow", "internal/sso", "internal/store", "internal/store/postgres", "internal/webui/admin", "internal/webui/kit", "internal/webui/login"),
 	"internal/cli":              {"internal/config", "internal/fault", "internal/hint", "internal/redact", "internal/secretfile", "internal/sleep", "internal/suggest", "internal/token"},
 	"internal/cli/terminaltest": nil,
 	"internal/cli/local":        and(domains, "internal/caller", "internal/cli", "internal/config", "internal/hint", "internal/records", "internal/store", "internal/suggest", "internal/wiring"),

@@ -12,14 +12,16 @@ func Mutants() Mutation {
 	return Mutation{
 		Name: "broken",
 		Files: map[string]string{
-			"internal/revocation/sabotage.go":   brokenClock,
-			"internal/verification/sabotage.go": breakable("verification"),
-			"internal/journal/sabotage.go":      breakable("journal"),
-			"internal/issuerclient/sabotage.go": breakable("issuerclient"),
-			"internal/feed/sabotage.go":         breakable("feed"),
-			"internal/confirming/sabotage.go":   breakable("confirming"),
-			"internal/node/sabotage.go":         brokenPurge,
-			"internal/store/sabotage.go":        brokenStore,
+			"internal/revocation/sabotage.go":     brokenClock,
+			"internal/verification/sabotage.go":   breakable("verification"),
+			"internal/journal/sabotage.go":        breakable("journal"),
+			"internal/issuerclient/sabotage.go":   breakable("issuerclient"),
+			"internal/feed/sabotage.go":           breakable("feed"),
+			"internal/confirming/sabotage.go":     breakable("confirming"),
+			"internal/node/sabotage.go":           brokenPurge,
+			"internal/store/schema/sabotage.go":   brokenSchema,
+			"internal/store/postgres/sabotage.go": brokenPostgres,
+			"internal/store/sabotage.go":          brokenStore,
 		},
 		Edits: slices.Concat(mutants(), moreMutants(), outsideMutants()),
 	}
@@ -35,7 +37,7 @@ func mutants() []Edit {
 		New: "\tif sabotage == \"cache filled without a sequence\" {\n\t\ts.Seq = f.ledger.Applied()\n\t}\n" +
 			"\tswitch {\n\tcase epoch != f.ledger.Epoch():",
 	}, {
-		File: "internal/store/migrate.go", Old: "string(text)}", New: "sabotageMigration(string(text))}",
+		File: "internal/store/schema/schema.go", Old: "string(text)}", New: "sabotageMigration(string(text))}",
 	}, {
 		File: "internal/revocation/question.go", Old: "missing > last && missing > p.Purged",
 		New: `missing > last && missing > p.Purged && sabotage != "appended without order"`,
@@ -43,9 +45,9 @@ func mutants() []Edit {
 		File: "internal/revocation/question.go", Old: "len(p.Entries) == 0 && p.last(after) != p.Head",
 		New: `len(p.Entries) == 0 && p.last(after) != p.Head && sabotage != "appended without order"`,
 	}, {
-		File: "internal/store/pglisten.go", Old: `"LISTEN bearerd_log"`, New: "sabotageListen()",
+		File: "internal/store/postgres/listen.go", Old: `"LISTEN bearerd_log"`, New: "sabotageListen()",
 	}, {
-		File: "internal/store/postgres.go", Old: `"synchronous_commit":                  "on"`, New: `"synchronous_commit": sabotageCommit()`,
+		File: "internal/store/postgres/options.go", Old: `"synchronous_commit":                  "on"`, New: `"synchronous_commit": sabotageCommit()`,
 	}, {
 		File: "internal/revocation/await.go", Old: "r.Seq < cfg.Target\n\t\tlate",
 		New: "r.Seq < cfg.Target && sabotage != \"a wait that doesn't wait\"\n\t\tlate",
@@ -71,7 +73,8 @@ func moreMutants() []Edit {
 		File: "internal/node/node.go", Old: "offset.Abs() > maxClockOffset {",
 		New: `offset.Abs() > maxClockOffset && sabotage != "purged by the node's clock" {`,
 	}, {
-		File: "internal/store/clock.go", Old: "end := min(micros(now), micros(at))", New: "end := sabotageEnd(micros(now), micros(at))",
+		File: "internal/store/clock.go", Old: "end := min(column.Micros(now), column.Micros(at))",
+		New: "end := sabotageEnd(column.Micros(now), column.Micros(at))",
 	}, {
 		File: "internal/journal/acknowledge.go", Old: "head, err := j.settler.settle(ctx, j.cfg.Store)",
 		New: "settle := j.settler.settle\n\tif sabotage == \"acknowledged from a read\" {\n" +
@@ -79,7 +82,7 @@ func moreMutants() []Edit {
 			"\t\t\terr := j.CatchUp(ctx)\n\t\t\treturn j.cfg.Follower.Applied(), err\n\t\t}\n\t}\n" +
 			"\thead, err := settle(ctx, j.cfg.Store)",
 	}, {
-		File: "internal/store/pgconn.go", Old: "warned; w != nil {", New: `warned; w != nil && sabotage != "a cancelled commit counts" {`,
+		File: "internal/store/postgres/conn.go", Old: "warned; w != nil {", New: `warned; w != nil && sabotage != "a cancelled commit counts" {`,
 	}, {
 		File: "internal/revocation/lease.go", Old: "case f.cfg.ConfirmAlways && !a.confirmed:",
 		New: `case f.cfg.ConfirmAlways && !a.confirmed && sabotage != "a lease from a read":`,
@@ -139,7 +142,7 @@ func outsideMutants() []Edit {
 
 // Without order, the procedure that revokes assigns sequences in a transaction of its
 // own, and lets another writer make a later entry visible first.
-const brokenStore = `package store
+const brokenSchema = `package schema
 
 import (
 	"os"
@@ -165,6 +168,13 @@ func sabotageMigration(text string) string {
 	}
 	return strings.Replace(text, ordered, unordered, 1)
 }
+`
+
+const brokenPostgres = `package postgres
+
+import "os"
+
+var sabotage = os.Getenv("SABOTAGE")
 
 func sabotageListen() string {
 	if sabotage == "no notifications" {
@@ -173,18 +183,25 @@ func sabotageListen() string {
 	return "LISTEN bearerd_log"
 }
 
-func sabotageEnd(now, at int64) int64 {
-	if sabotage == "purged by the node's clock" {
-		return now
-	}
-	return min(now, at)
-}
-
 func sabotageCommit() string {
 	if sabotage == "commits that don't wait for the standby" {
 		return "local"
 	}
 	return "on"
+}
+`
+
+const brokenStore = `package store
+
+import "os"
+
+var sabotage = os.Getenv("SABOTAGE")
+
+func sabotageEnd(now, at int64) int64 {
+	if sabotage == "purged by the node's clock" {
+		return now
+	}
+	return min(now, at)
 }
 `
 

@@ -6,17 +6,11 @@ import (
 	"fmt"
 	"io/fs"
 	"log/slog"
-	"os"
-	"path/filepath"
 
 	"github.com/bearerd/bearerd/internal/fault"
-)
-
-const (
-	insertBackupMark = `INSERT INTO meta (name, value) VALUES ('backup', 'of a running database')
-ON CONFLICT (name) DO NOTHING`
-	deleteBackupMark = `DELETE FROM meta WHERE name = 'backup'`
-	selectBackupMark = `SELECT 1 FROM meta WHERE name = 'backup'`
+	"github.com/bearerd/bearerd/internal/store/column"
+	"github.com/bearerd/bearerd/internal/store/engine"
+	"github.com/bearerd/bearerd/internal/store/logs"
 )
 
 // Backup writes a consistent copy of an SQLite database to a new file that only its owner
@@ -25,7 +19,7 @@ ON CONFLICT (name) DO NOTHING`
 // fault.Conflict and the file is not changed. PostgreSQL has its own programs for
 // backups: there the error is fault.Invalid.
 func (s *Store) Backup(ctx context.Context, path string) error {
-	err := s.engine.backup(ctx, path)
+	err := s.db.Backup(ctx, path)
 	if errors.Is(err, fs.ErrExist) {
 		return fault.Wrap(err, fault.Conflict, "the file exists already")
 	}
@@ -35,80 +29,10 @@ func (s *Store) Backup(ctx context.Context, path string) error {
 	return nil
 }
 
-func (db *sqliteDB) backup(ctx context.Context, path string) error {
-	if _, err := os.Lstat(path); err == nil {
-		return fs.ErrExist
-	}
-	draft, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".*.part")
-	if err != nil {
-		return err
-	}
-	defer func() { _ = os.Remove(draft.Name()) }()
-	if err := db.copyTo(ctx, draft.Name()); err != nil {
-		return errors.Join(err, draft.Close())
-	}
-	if err := errors.Join(draft.Sync(), draft.Close()); err != nil {
-		return err
-	}
-	if err := publish(draft.Name(), path); err != nil {
-		return err
-	}
-	return syncDir(path)
-}
-
-// publish renames a file to its name. A link never replaces an existing file; on file
-// systems without links it checks for the file and then renames.
-func publish(draft, path string) error {
-	err := os.Link(draft, path)
-	if err == nil || errors.Is(err, fs.ErrExist) {
-		return err
-	}
-	if _, err := os.Lstat(path); err == nil {
-		return fs.ErrExist
-	}
-	return os.Rename(draft, path)
-}
-
-// copyTo fills an empty file with a marked copy of the database.
-func (db *sqliteDB) copyTo(ctx context.Context, path string) error {
-	source, err := db.dial(ctx, dsn(db.path, "busy_timeout(5000)"))
-	if err != nil {
-		return err
-	}
-	_, err = source.db.ExecContext(ctx, `VACUUM INTO $1`, path)
-	if err := errors.Join(err, source.close()); err != nil {
-		return err
-	}
-	target, err := db.dial(ctx, dsn(path, "journal_mode(DELETE)"))
-	if err != nil {
-		return err
-	}
-	_, err = target.exec(ctx, insertBackupMark)
-	return errors.Join(err, target.close())
-}
-
-// restored implements engine.
-func (*sqliteDB) restored(ctx context.Context, c conn) (bool, error) {
-	return exists(ctx, c, selectBackupMark)
-}
-
-// adopt implements engine. The nodes in the backup no longer run.
-func (*sqliteDB) adopt(ctx context.Context, c conn) error {
-	if _, err := c.exec(ctx, deleteBackupMark); err != nil {
-		return err
-	}
-	_, err := c.exec(ctx, deleteNodes)
-	return err
-}
-
-const (
-	// Sequences that were assigned between the backup and now are below the new one, and
-	// a reader that comes from there finds the gap purged. The time is that of the last
-	// write in the copy.
-	lastEvent   = `SELECT at FROM audit_events ORDER BY id DESC LIMIT 1`
-	raiseHead   = `UPDATE log_head SET seq = seq + $1, purged = seq + $1 WHERE one = 1 RETURNING seq`
-	deleteNodes = `DELETE FROM nodes`
-)
+// Sequences that were assigned between the backup and now are below the new one, and
+// a reader that comes from there finds the gap purged. The time is that of the last
+// write in the copy.
+const raiseHead = `UPDATE log_head SET seq = seq + $1, purged = seq + $1 WHERE one = 1 RETURNING seq`
 
 // raise is by how much the sequence of a restored log is raised: more entries than are
 // ever written between two backups.
@@ -124,32 +48,26 @@ const restoredMessage = "the database was restored from a backup, or its server 
 // again to something else.
 func (s *Store) resume(ctx context.Context, told bool) error {
 	var head, last int64
-	err := s.alone(ctx, func(ctx context.Context, c conn) error {
+	err := s.alone(ctx, func(ctx context.Context, c engine.Conn) error {
 		head, last = 0, 0
-		restored, err := s.engine.restored(ctx, c)
+		restored, err := s.db.Restored(ctx, c)
 		if err != nil || !restored && !told {
 			return err
 		}
-		if err := s.engine.adopt(ctx, c); err != nil {
+		if err := s.db.Adopt(ctx, c); err != nil {
 			return err
 		}
-		for _, text := range []string{newestAt, lastEvent} {
-			err := c.each(ctx, text, nil, func(scan scanner) error {
-				var at int64
-				err := scan(&at)
-				last = max(last, at)
-				return err
-			})
-			if err != nil {
-				return err
-			}
+		entry, event, err := logs.Newest(ctx, c)
+		if err != nil {
+			return err
 		}
-		return c.row(ctx, raiseHead, []any{raise}, &head)
+		last = max(entry, event)
+		return c.Row(ctx, raiseHead, []any{raise}, &head)
 	})
 	if err == nil && head > 0 {
 		s.restored.Store(true)
 		s.logger.LogAttrs(ctx, slog.LevelWarn, restoredMessage,
-			slog.Int64("seq", head), slog.Time("from", instant(last)), slog.Time("to", s.now().UTC()))
+			slog.Int64("seq", head), slog.Time("from", column.Instant(last)), slog.Time("to", s.now().UTC()))
 	}
 	return err
 }

@@ -16,6 +16,7 @@ import (
 	"github.com/bearerd/bearerd/internal/records/op"
 	"github.com/bearerd/bearerd/internal/revocation"
 	"github.com/bearerd/bearerd/internal/store"
+	"github.com/bearerd/bearerd/internal/store/storekit"
 )
 
 // TestBackupOfABusyStore copies while others write: the copy is one state of the
@@ -23,7 +24,7 @@ import (
 func TestBackupOfABusyStore(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	s := mustOpen(t, filepath.Join(dir, "bearerd.db"), store.Options{})
+	s := storekit.Open(t, filepath.Join(dir, "bearerd.db"), store.Options{})
 	stop := make(chan struct{})
 	var all sync.WaitGroup
 	for n := range 4 {
@@ -50,11 +51,11 @@ func TestBackupOfABusyStore(t *testing.T) {
 		if info, err := os.Stat(path); err != nil || info.Mode().Perm() != 0o600 {
 			t.Errorf("%v, %v", info.Mode(), err)
 		}
-		db := raw(t, path)
-		if got := column(t, db, "PRAGMA integrity_check"); len(got) != 1 || got[0] != "ok" {
+		db := storekit.Raw(t, path)
+		if got := storekit.Values(t, db, "PRAGMA integrity_check"); len(got) != 1 || got[0] != "ok" {
 			t.Errorf("the copy is broken: %q", got)
 		}
-		counts := column(t, db, "SELECT (SELECT count(*) FROM clients) || ' ' || (SELECT count(*) FROM log_entries) || ' ' || (SELECT seq FROM log_head)")
+		counts := storekit.Values(t, db, "SELECT (SELECT count(*) FROM clients) || ' ' || (SELECT count(*) FROM log_entries) || ' ' || (SELECT seq FROM log_head)")
 		if f := strings.Fields(counts[0]); f[0] != f[1] || f[1] != f[2] {
 			t.Errorf("a mixture: clients, entries, head %q", counts[0])
 		}
@@ -69,7 +70,7 @@ func TestBackupOfABusyStore(t *testing.T) {
 func TestBackupReplacesNothing(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	s := mustOpen(t, filepath.Join(dir, "bearerd.db"), store.Options{})
+	s := storekit.Open(t, filepath.Join(dir, "bearerd.db"), store.Options{})
 	path := filepath.Join(dir, "precious")
 	if err := os.WriteFile(path, []byte("precious"), 0o600); err != nil {
 		t.Fatal(err)
@@ -100,7 +101,7 @@ func TestBackupReplacesNothing(t *testing.T) {
 func TestRestoredBackupGoesOnAbove(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	s := mustOpen(t, filepath.Join(dir, "bearerd.db"), store.Options{})
+	s := storekit.Open(t, filepath.Join(dir, "bearerd.db"), store.Options{})
 	commit := func(s *store.Store, id string) revocation.Seq {
 		t.Helper()
 		seq, err := s.Commit(t.Context(), kill(id))
@@ -125,7 +126,7 @@ func TestRestoredBackupGoesOnAbove(t *testing.T) {
 	lost := commit(s, "lost")
 
 	var log bytes.Buffer
-	r := mustOpen(t, path, store.Options{Logger: slog.New(slog.NewTextHandler(&log, nil))})
+	r := storekit.Open(t, path, store.Options{Logger: slog.New(slog.NewTextHandler(&log, nil))})
 	if !r.Restored() || !strings.Contains(log.String(), "restored") || !strings.Contains(log.String(), " from=2") || !strings.Contains(log.String(), " to=2") {
 		t.Errorf("nothing says what the restore may have revived: %s", &log)
 	}
@@ -154,7 +155,7 @@ func TestRestoredBackupGoesOnAbove(t *testing.T) {
 	if err := r.Close(); err != nil {
 		t.Fatal(err)
 	}
-	again := mustOpen(t, path, store.Options{})
+	again := storekit.Open(t, path, store.Options{})
 	if again.Restored() || commit(again, "later") != 5+store.Raise+2 {
 		t.Error("opened again, it was raised again")
 	}
@@ -165,7 +166,7 @@ func TestRestoredBackupGoesOnAbove(t *testing.T) {
 func TestRestoredOverARunningDatabase(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "bearerd.db")
-	s := mustOpen(t, path, store.Options{})
+	s := storekit.Open(t, path, store.Options{})
 	if err := s.Backup(t.Context(), path+".backup"); err != nil {
 		t.Fatal(err)
 	}
@@ -184,7 +185,7 @@ func TestRestoredOverARunningDatabase(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if r := mustOpen(t, path, store.Options{}); !r.Restored() || head(t, r) != store.Raise {
+	if r := storekit.Open(t, path, store.Options{}); !r.Restored() || head(t, r) != store.Raise {
 		t.Errorf("restored: %t, at %d", r.Restored(), head(t, r))
 	}
 }

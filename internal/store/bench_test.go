@@ -15,12 +15,13 @@ import (
 	"github.com/bearerd/bearerd/internal/records/op"
 	"github.com/bearerd/bearerd/internal/revocation"
 	"github.com/bearerd/bearerd/internal/store"
+	"github.com/bearerd/bearerd/internal/store/storekit"
 	"github.com/bearerd/bearerd/internal/token"
 )
 
 func benchStore(b *testing.B) *store.Store {
 	b.Helper()
-	return mustOpen(b, filepath.Join(b.TempDir(), "bearerd.db"), store.Options{})
+	return storekit.Open(b, filepath.Join(b.TempDir(), "bearerd.db"), store.Options{})
 }
 
 // issued is what issuing a token without a row writes.

@@ -13,6 +13,7 @@ import (
 	"github.com/bearerd/bearerd/internal/records/op"
 	"github.com/bearerd/bearerd/internal/revocation"
 	"github.com/bearerd/bearerd/internal/store"
+	"github.com/bearerd/bearerd/internal/store/storekit"
 )
 
 // BenchmarkBudgetRevocationsOnPostgres is the rate at which one node revokes for 256
@@ -22,7 +23,7 @@ import (
 // is one that asks alone.
 func BenchmarkBudgetRevocationsOnPostgres(b *testing.B) {
 	const asking, each = 256, 100
-	s := mustOpen(b, pgtest.Start(b).DSN(), store.Options{})
+	s := storekit.Open(b, pgtest.Start(b).DSN(), store.Options{})
 	var next atomic.Int64
 	run := func(asking, each int) (perSecond float64, median time.Duration) {
 		took := make([][]time.Duration, asking)
@@ -82,7 +83,7 @@ func revokedJWT(n int64) op.Batch {
 func BenchmarkBudgetRevocationsBesideMany(b *testing.B) {
 	const asking, transactions = 4, 100
 	dsn := pgtest.Start(b).DSN()
-	here, there := mustOpen(b, dsn, store.Options{}), mustOpen(b, dsn, store.Options{})
+	here, there := storekit.Open(b, dsn, store.Options{}), storekit.Open(b, dsn, store.Options{})
 	var next atomic.Int64
 	singles := func(until <-chan struct{}) []time.Duration {
 		took := make([][]time.Duration, asking)

@@ -3,13 +3,11 @@ package store
 import (
 	"context"
 	"time"
-)
 
-// When the newest entry of the log, and the newest event of the audit log, was written.
-// An end names a later time.
-const (
-	newestAt    = `SELECT at FROM log_entries WHERE what <> 'end' ORDER BY seq DESC LIMIT 1`
-	newestEvent = `SELECT at FROM audit_events ORDER BY id DESC LIMIT 1`
+	"github.com/bearerd/bearerd/internal/store/column"
+	"github.com/bearerd/bearerd/internal/store/engine"
+	"github.com/bearerd/bearerd/internal/store/logs"
+	"github.com/bearerd/bearerd/internal/store/query"
 )
 
 // ClockOffset returns how far the process's wall clock is ahead of the database's;
@@ -17,17 +15,12 @@ const (
 // an SQLite database, which has only the process's clock, it is 0.
 func (s *Store) ClockOffset(ctx context.Context) (time.Duration, error) {
 	before := s.now()
-	at, ok, err := s.engine.clock(ctx)
+	at, ok, err := s.db.Clock(ctx)
 	if err != nil || !ok {
 		return 0, err
 	}
 	after := s.now()
 	return before.Add(after.Sub(before) / 2).Sub(at), nil
-}
-
-// passed are the instants up to which rows may be purged.
-type passed struct {
-	log, tokens, audit, rest int64
 }
 
 // passed returns instants up to now that have certainly passed. A wall clock that is
@@ -36,23 +29,20 @@ type passed struct {
 // the newest entry of the log count as past, and for the audit log times up to its newest
 // event as well; device codes and attempts are purged by the same clock that judges them
 // in each request.
-func (s *Store) passed(ctx context.Context, now time.Time) (passed, error) {
-	at, ok, err := s.engine.clock(ctx)
+func (s *Store) passed(ctx context.Context, now time.Time) (query.Passed, error) {
+	at, ok, err := s.db.Clock(ctx)
 	if err != nil {
-		return passed{}, err
+		return query.Passed{}, err
 	}
 	if ok {
-		end := min(micros(now), micros(at))
-		return passed{log: end, tokens: end, audit: end, rest: end}, nil
+		end := min(column.Micros(now), column.Micros(at))
+		return query.Passed{Log: end, Tokens: end, Audit: end, Rest: end}, nil
 	}
 	entry, event := int64(0), int64(0)
-	err = s.read(ctx, func(ctx context.Context, c conn) error {
-		err := c.each(ctx, newestAt, nil, func(scan scanner) error { return scan(&entry) })
-		if err != nil {
-			return err
-		}
-		return c.each(ctx, newestEvent, nil, func(scan scanner) error { return scan(&event) })
+	err = s.db.Read(ctx, func(ctx context.Context, c engine.Conn) (err error) {
+		entry, event, err = logs.Newest(ctx, c)
+		return err
 	})
-	entry, event = min(micros(now), entry), min(micros(now), event)
-	return passed{log: entry, tokens: entry, audit: max(entry, event), rest: micros(now)}, err
+	entry, event = min(column.Micros(now), entry), min(column.Micros(now), event)
+	return query.Passed{Log: entry, Tokens: entry, Audit: max(entry, event), Rest: column.Micros(now)}, err
 }

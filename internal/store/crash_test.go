@@ -24,6 +24,7 @@ import (
 	"github.com/bearerd/bearerd/internal/records/op"
 	"github.com/bearerd/bearerd/internal/revocation"
 	"github.com/bearerd/bearerd/internal/store"
+	"github.com/bearerd/bearerd/internal/store/storekit"
 	"github.com/bearerd/bearerd/internal/token"
 )
 
@@ -202,7 +203,7 @@ func TestKilledAtAnyMoment(t *testing.T) {
 // nothing to be there by half.
 func wantAllOf(t *testing.T, path string, told map[revocation.Seq]string) {
 	t.Helper()
-	s := mustOpen(t, path, store.Options{})
+	s := storekit.Open(t, path, store.Options{})
 	found := 0
 	for after := revocation.Seq(0); ; {
 		p, err := s.Entries(t.Context(), after, 1000)
@@ -230,7 +231,7 @@ func wantAllOf(t *testing.T, path string, told map[revocation.Seq]string) {
 	if found != len(told) || found == 0 {
 		t.Errorf("%d were acknowledged, %d of them are there", len(told), found)
 	}
-	counts := column(t, raw(t, path), "SELECT (SELECT count(*) FROM clients) || ' ' || (SELECT count(*) FROM tokens) || ' ' || (SELECT seq FROM log_head)")
+	counts := storekit.Values(t, storekit.Raw(t, path), "SELECT (SELECT count(*) FROM clients) || ' ' || (SELECT count(*) FROM tokens) || ' ' || (SELECT seq FROM log_head)")
 	if want := fmt.Sprint(head(t, s)); counts[0] != want+" "+want+" "+want {
 		t.Errorf("clients, tokens, head: %s", counts[0])
 	}
@@ -248,7 +249,7 @@ func TestKilledWhileStarting(t *testing.T) {
 		time.Sleep(rand.N(25 * time.Millisecond))
 		_ = cmd.Process.Kill()
 		_ = cmd.Wait() // it was killed
-		s := mustOpen(t, path, store.Options{})
+		s := storekit.Open(t, path, store.Options{})
 		if _, err := s.Commit(t.Context(), kill("x")); err != nil {
 			t.Fatal(err)
 		}

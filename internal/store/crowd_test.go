@@ -15,6 +15,8 @@ import (
 
 	"github.com/bearerd/bearerd/internal/pgtest"
 	"github.com/bearerd/bearerd/internal/store"
+	"github.com/bearerd/bearerd/internal/store/postgres"
+	"github.com/bearerd/bearerd/internal/store/storekit"
 )
 
 var (
@@ -95,31 +97,31 @@ func postgresCrowd(b *testing.B) *store.Store {
 		dsn = pgtest.Start(b, "shared_buffers=512MB", "max_wal_size=8GB").DSN()
 	}
 	// What is slow is to be seen, and not cut off.
-	s := mustOpen(b, dsn, store.Options{Postgres: store.Postgres{StatementTimeout: 10 * time.Second}})
-	look := rawPG(b, dsn, map[string]string{"maintenance_work_mem": "1GB", "work_mem": "256MB"})
-	if ask[bool](b, look, "SELECT EXISTS (SELECT 1 FROM users)") {
+	s := storekit.Open(b, dsn, store.Options{Postgres: postgres.Limits{StatementTimeout: 10 * time.Second}})
+	look := storekit.RawPostgres(b, dsn, map[string]string{"maintenance_work_mem": "1GB", "work_mem": "256MB"})
+	if storekit.Ask[bool](b, look, "SELECT EXISTS (SELECT 1 FROM users)") {
 		return s
 	}
 	begun := time.Now()
 	tables := "'" + strings.Join(crowdTables, "', '") + "'"
 	about := ` FROM pg_constraint WHERE conrelid IN (SELECT oid FROM pg_class WHERE relname IN (` + tables + `)) AND contype IN ('p', 'u', 'f')
     OR confrelid IN (SELECT oid FROM pg_class WHERE relname IN (` + tables + `))`
-	constraints := ask[string](b, look, `SELECT string_agg('ALTER TABLE ' || conrelid::regclass || ' ADD CONSTRAINT ' || conname || ' ' || pg_get_constraintdef(oid), ';' ORDER BY contype = 'f')`+about)
-	indexes := ask[string](b, look, `SELECT string_agg(indexdef, ';') FROM pg_indexes i WHERE tablename IN (`+tables+`)
+	constraints := storekit.Ask[string](b, look, `SELECT string_agg('ALTER TABLE ' || conrelid::regclass || ' ADD CONSTRAINT ' || conname || ' ' || pg_get_constraintdef(oid), ';' ORDER BY contype = 'f')`+about)
+	indexes := storekit.Ask[string](b, look, `SELECT string_agg(indexdef, ';') FROM pg_indexes i WHERE tablename IN (`+tables+`)
     AND NOT EXISTS (SELECT 1 FROM pg_constraint c WHERE c.conname = i.indexname)`)
-	mustExec(b, look, ask[string](b, look, `SELECT string_agg('ALTER TABLE ' || conrelid::regclass || ' DROP CONSTRAINT ' || conname, ';' ORDER BY contype <> 'f')`+about))
-	mustExec(b, look, ask[string](b, look, `SELECT string_agg('DROP INDEX ' || indexname, ';') FROM pg_indexes WHERE tablename IN (`+tables+`)`))
-	mustExec(b, look, "SET session_replication_role = replica") // no triggers
+	storekit.MustExec(b, look, storekit.Ask[string](b, look, `SELECT string_agg('ALTER TABLE ' || conrelid::regclass || ' DROP CONSTRAINT ' || conname, ';' ORDER BY contype <> 'f')`+about))
+	storekit.MustExec(b, look, storekit.Ask[string](b, look, `SELECT string_agg('DROP INDEX ' || indexname, ';') FROM pg_indexes WHERE tablename IN (`+tables+`)`))
+	storekit.MustExec(b, look, "SET session_replication_role = replica") // no triggers
 	for _, text := range crowdScript(*crowdUsers, *crowdTokens, "generate_series(1::bigint, COUNT) AS n", "@hash", "md5(n::text)",
 		"@digest", "sha256(n::text::bytea)", "@pad", "lpad(n::text, 8, '0')", "@nl", `E'\n'`) {
-		mustExec(b, look, text)
+		storekit.MustExec(b, look, text)
 	}
-	mustExec(b, look, "SET session_replication_role = origin")
+	storekit.MustExec(b, look, "SET session_replication_role = origin")
 	for text := range strings.SplitSeq(constraints+";"+indexes, ";") {
-		mustExec(b, look, text)
+		storekit.MustExec(b, look, text)
 	}
-	mustExec(b, look, "VACUUM ANALYZE")
-	b.Logf("filled in %s: %d bytes", time.Since(begun).Round(time.Second), ask[int64](b, look, "SELECT pg_database_size(current_database())"))
+	storekit.MustExec(b, look, "VACUUM ANALYZE")
+	b.Logf("filled in %s: %d bytes", time.Since(begun).Round(time.Second), storekit.Ask[int64](b, look, "SELECT pg_database_size(current_database())"))
 	return s
 }
 
@@ -130,7 +132,7 @@ func sqliteCrowd(b *testing.B) *store.Store {
 	if path == "" {
 		path = filepath.Join(b.TempDir(), "bearerd.db")
 	}
-	s := mustOpen(b, path, store.Options{})
+	s := storekit.Open(b, path, store.Options{})
 	db, err := sql.Open("sqlite", path)
 	if err != nil {
 		b.Fatal(err)

@@ -11,6 +11,7 @@ import (
 	"github.com/bearerd/bearerd/internal/records"
 	"github.com/bearerd/bearerd/internal/records/op"
 	"github.com/bearerd/bearerd/internal/store"
+	"github.com/bearerd/bearerd/internal/store/storekit"
 	"github.com/bearerd/bearerd/internal/token"
 )
 
@@ -20,7 +21,7 @@ import (
 func BenchmarkEngines(b *testing.B) {
 	for name, open := range map[string]func(b *testing.B) *store.Store{
 		"SQLite":   benchStore,
-		"Postgres": func(b *testing.B) *store.Store { return mustOpen(b, pgtest.Start(b).DSN(), store.Options{}) },
+		"Postgres": func(b *testing.B) *store.Store { return storekit.Open(b, pgtest.Start(b).DSN(), store.Options{}) },
 	} {
 		b.Run(name, func(b *testing.B) {
 			s := open(b)
@@ -69,7 +70,7 @@ func second[T any](_ T, err error) error { return err }
 // BenchmarkListen is the time from an append on one node to the wake of another.
 func BenchmarkListen(b *testing.B) {
 	dsn := pgtest.Start(b).DSN()
-	here, there := mustOpen(b, dsn, store.Options{}), mustOpen(b, dsn, store.Options{})
+	here, there := storekit.Open(b, dsn, store.Options{}), storekit.Open(b, dsn, store.Options{})
 	woken := make(chan struct{}, 1)
 	go func() { _ = there.Listen(b.Context(), func() { woken <- struct{}{} }) }()
 	<-woken

@@ -18,6 +18,7 @@ import (
 	"github.com/bearerd/bearerd/internal/records/op"
 	"github.com/bearerd/bearerd/internal/revocation"
 	"github.com/bearerd/bearerd/internal/store"
+	"github.com/bearerd/bearerd/internal/store/storekit"
 )
 
 // kill is a batch that revokes a token.
@@ -51,7 +52,7 @@ func wantUnavailable(t *testing.T, err error, path string) {
 func TestFullDisk(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "bearerd.db")
-	s := mustOpen(t, path, store.Options{})
+	s := storekit.Open(t, path, store.Options{})
 	if err := s.Alter(t.Context(), "PRAGMA max_page_count = 1"); err != nil { // as many as there are
 		t.Fatal(err)
 	}
@@ -106,7 +107,7 @@ func TestFullDisk(t *testing.T) {
 func TestReadOnlyDatabase(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "bearerd.db")
-	s := mustOpen(t, path, store.Options{})
+	s := storekit.Open(t, path, store.Options{})
 	if err := s.Alter(t.Context(), "PRAGMA query_only = 1"); err != nil {
 		t.Fatal(err)
 	}
@@ -122,7 +123,7 @@ func TestReadOnlyDatabase(t *testing.T) {
 func TestMovedDatabase(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "bearerd.db")
-	s := mustOpen(t, path, store.Options{})
+	s := storekit.Open(t, path, store.Options{})
 	if err := os.Rename(path, path+".away"); err != nil {
 		t.Fatal(err)
 	}
@@ -145,7 +146,7 @@ func TestMovedDatabase(t *testing.T) {
 // is called.
 func locked(t *testing.T, path string) (unlock func()) {
 	t.Helper()
-	db := raw(t, path)
+	db := storekit.Raw(t, path)
 	if _, err := db.ExecContext(t.Context(), "BEGIN IMMEDIATE"); err != nil {
 		t.Fatal(err)
 	}
@@ -159,7 +160,7 @@ func locked(t *testing.T, path string) (unlock func()) {
 func TestAnotherWriterIsWaitedForOnlySoLong(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "bearerd.db")
-	s := mustOpen(t, path, store.Options{})
+	s := storekit.Open(t, path, store.Options{})
 	unlock := locked(t, path)
 	begun := time.Now()
 	_, err := s.Commit(t.Context(), kill("x"))
@@ -181,7 +182,7 @@ func TestAnotherWriterIsWaitedForOnlySoLong(t *testing.T) {
 func TestCancelledWhileWaitingWritesNothing(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "bearerd.db")
-	s := mustOpen(t, path, store.Options{})
+	s := storekit.Open(t, path, store.Options{})
 	unlock := locked(t, path)
 	ctx, cancel := context.WithCancel(t.Context())
 	got := make(chan error)
@@ -207,7 +208,7 @@ func TestCancelledWhileWaitingWritesNothing(t *testing.T) {
 // answer returns what became of it.
 func TestCancelledTooLateIsDone(t *testing.T) {
 	t.Parallel()
-	s := mustOpen(t, filepath.Join(t.TempDir(), "bearerd.db"), store.Options{})
+	s := storekit.Open(t, filepath.Join(t.TempDir(), "bearerd.db"), store.Options{})
 	ctx, cancel := context.WithCancel(t.Context())
 	err := s.ChangeSigningKeys(ctx, func([]keyring.Key) ([]keyring.Key, error) {
 		cancel()
@@ -225,7 +226,7 @@ func TestCancelledTooLateIsDone(t *testing.T) {
 func TestTooManyWaitingWritesAreRefused(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "bearerd.db")
-	s := mustOpen(t, path, store.Options{})
+	s := storekit.Open(t, path, store.Options{})
 	unlock := locked(t, path)
 	defer unlock()
 	const extra = 50
@@ -256,7 +257,7 @@ func TestTooManyWaitingWritesAreRefused(t *testing.T) {
 func TestOneFailureDoesNotTakeOthersWithIt(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "bearerd.db")
-	s := mustOpen(t, path, store.Options{})
+	s := storekit.Open(t, path, store.Options{})
 	if _, err := s.Commit(t.Context(), op.Batch{Ops: []op.Op{op.CreateClient{Client: identity.Client{ID: "taken"}}}}); err != nil {
 		t.Fatal(err)
 	}
@@ -271,7 +272,7 @@ func TestOneFailureDoesNotTakeOthersWithIt(t *testing.T) {
 			case 1:
 				b.Ops = append(b.Ops, op.CreateClient{Client: identity.Client{ID: "taken"}})
 			case 2:
-				b.Ops = append(b.Ops, op.ChangeKeys{Plan: store.Panicking})
+				b.Ops = append(b.Ops, op.ChangeKeys{Plan: panicking})
 			}
 			_, results[n] = s.Commit(t.Context(), b)
 		})
@@ -296,7 +297,7 @@ func TestOneFailureDoesNotTakeOthersWithIt(t *testing.T) {
 // TestReadersDoNotWaitForAWriter reads while a write is under way.
 func TestReadersDoNotWaitForAWriter(t *testing.T) {
 	t.Parallel()
-	s := mustOpen(t, filepath.Join(t.TempDir(), "bearerd.db"), store.Options{})
+	s := storekit.Open(t, filepath.Join(t.TempDir(), "bearerd.db"), store.Options{})
 	err := s.ChangeSigningKeys(t.Context(), func([]keyring.Key) ([]keyring.Key, error) {
 		for range 20 {
 			if _, err := s.SigningKeys(t.Context()); err != nil {
@@ -312,7 +313,7 @@ func TestReadersDoNotWaitForAWriter(t *testing.T) {
 
 func TestQueriesAreCounted(t *testing.T) {
 	t.Parallel()
-	s := mustOpen(t, filepath.Join(t.TempDir(), "bearerd.db"), store.Options{})
+	s := storekit.Open(t, filepath.Join(t.TempDir(), "bearerd.db"), store.Options{})
 	before := s.Queries()
 	if _, err := s.SigningKeys(t.Context()); err != nil {
 		t.Fatal(err)
@@ -328,3 +329,6 @@ func TestQueriesAreCounted(t *testing.T) {
 		t.Errorf("a write sent %d statements", n)
 	}
 }
+
+// panicking is a plan that fails as no plan should.
+func panicking([]keyring.Key) ([]keyring.Key, error) { panic("a plan with a mistake") }

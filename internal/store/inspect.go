@@ -9,6 +9,12 @@ import (
 
 	"github.com/bearerd/bearerd/internal/keyring"
 	"github.com/bearerd/bearerd/internal/revocation"
+	"github.com/bearerd/bearerd/internal/store/engine"
+	"github.com/bearerd/bearerd/internal/store/logs"
+	"github.com/bearerd/bearerd/internal/store/postgres"
+	"github.com/bearerd/bearerd/internal/store/registry"
+	"github.com/bearerd/bearerd/internal/store/schema"
+	"github.com/bearerd/bearerd/internal/store/sqlite"
 )
 
 // Inspection describes a database. It is read without changing anything. A connection that
@@ -53,21 +59,19 @@ const (
     (SELECT count(*) FROM pg_stat_replication), current_setting('fsync') = 'on', current_setting('full_page_writes') = 'on',
     current_user::text, has_schema_privilege(current_schema(), 'CREATE'),
     coalesce((SELECT ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid()), false)`
-
-	selectMoved = `SELECT EXISTS (SELECT 1 FROM meta WHERE name = 'origin' AND value <> ` + currentOrigin + `)`
 )
 
 // Inspect describes a database. A database that doesn't exist is an error, which is
 // fs.ErrNotExist for a file, as is one of another program or of a later version.
 func Inspect(ctx context.Context, database string, o Options) (*Inspection, error) {
 	in := &Inspection{}
-	err := look(ctx, database, o, func(ctx context.Context, c conn, s schema) error {
-		todo, err := missing(ctx, c, s)
+	err := look(ctx, database, o, func(ctx context.Context, c engine.Conn, d engine.Dialect) error {
+		todo, err := schema.Missing(ctx, c, d)
 		if err != nil {
 			return err
 		}
 		in.Pending = namesOf(todo)
-		in.New = len(todo) > 0 && todo[0].name == firstMigration
+		in.New = len(todo) > 0 && todo[0].Name == firstMigration
 		if isPostgres(database) {
 			err = in.readPostgres(ctx, c)
 		} else {
@@ -88,22 +92,23 @@ func Inspect(ctx context.Context, database string, o Options) (*Inspection, erro
 const firstMigration = "0001_initial"
 
 // readState reads what every schema since the first has.
-func (in *Inspection) readState(ctx context.Context, c conn) (err error) {
-	if in.Keys, err = list(ctx, c, scanKey, selectKeys); err != nil {
+func (in *Inspection) readState(ctx context.Context, c engine.Conn) (err error) {
+	if in.Keys, err = registry.ReadKeys(ctx, c); err != nil {
 		return err
 	}
-	in.Nodes, err = list(ctx, c, scanNode, selectNodes)
+	in.Nodes, err = logs.ReadNodes(ctx, c)
 	if err != nil {
 		return err
 	}
 	if in.Postgres != nil {
-		return c.row(ctx, selectMoved, nil, &in.Moved)
+		in.Moved, err = postgres.Moved(ctx, c)
+		return err
 	}
-	in.Moved, err = exists(ctx, c, selectBackupMark)
+	in.Moved, err = sqlite.Moved(ctx, c)
 	return err
 }
 
-func (in *Inspection) readSQLite(ctx context.Context, c conn, path string) error {
+func (in *Inspection) readSQLite(ctx context.Context, c engine.Conn, path string) error {
 	f := &SQLiteFacts{}
 	info, err := os.Stat(path)
 	if err != nil {
@@ -114,7 +119,7 @@ func (in *Inspection) readSQLite(ctx context.Context, c conn, path string) error
 	}
 	f.Mode = info.Mode()
 	version, synchronous := "", 0
-	if err := c.row(ctx, selectSQLite, nil, &version, &f.JournalMode, &synchronous); err != nil {
+	if err := c.Row(ctx, selectSQLite, nil, &version, &f.JournalMode, &synchronous); err != nil {
 		return err
 	}
 	f.Synchronous = []string{"off", "normal", "full", "extra"}[min(max(synchronous, 0), 3)]
@@ -122,13 +127,14 @@ func (in *Inspection) readSQLite(ctx context.Context, c conn, path string) error
 	return nil
 }
 
-func (in *Inspection) readPostgres(ctx context.Context, c conn) error {
+func (in *Inspection) readPostgres(ctx context.Context, c engine.Conn) error {
 	f, version := &PostgresFacts{}, ""
-	err := c.row(ctx, selectPostgres, nil, &version, &f.SynchronousCommit, &f.SynchronousNames, &f.Standbys, &f.Fsync, &f.FullPageWrites,
+	err := c.Row(ctx, selectPostgres, nil, &version, &f.SynchronousCommit, &f.SynchronousNames, &f.Standbys, &f.Fsync, &f.FullPageWrites,
 		&f.Role, &f.MayCreate, &f.Encrypted)
 	if err != nil {
 		return err
 	}
 	in.Engine, in.Postgres = "PostgreSQL "+version, f
-	return c.row(ctx, selectClock, nil, stamp{&in.Now})
+	in.Now, err = postgres.ReadClock(ctx, c)
+	return err
 }

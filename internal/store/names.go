@@ -3,54 +3,18 @@ package store
 import (
 	"context"
 	"log/slog"
-	"slices"
 
-	"github.com/bearerd/bearerd/internal/identity"
+	"github.com/bearerd/bearerd/internal/store/engine"
+	"github.com/bearerd/bearerd/internal/store/people"
 )
 
-const (
-	selectToFold = `SELECT id, username, folded, apart FROM users WHERE folded = '' OR apart <> '' ORDER BY username`
-	selectFolded = `SELECT id, username, folded, apart FROM users WHERE folded = $1 AND apart = ''`
-	setFolded    = `UPDATE users SET folded = $2, apart = $3 WHERE id = $1`
-)
-
-// namesake is a user with the folded name.
-type namesake struct {
-	id, username  string
-	folded, apart string
-}
-
-func scanNamesake(scan scanner) (n namesake, err error) {
-	return n, scan(&n.id, &n.username, &n.folded, &n.apart)
-}
-
-// foldNames folds the usernames that earlier versions stored. Users whose names were
-// different for those versions and are the same now keep working: each is found only by
-// the exact spelling, until all but one of them have another name. It is done at every
+// foldNames folds the usernames that earlier versions stored. It is done at every
 // start, because an earlier version may have run at the same time and created users.
 func (s *Store) foldNames(ctx context.Context) error {
 	var collisions [][]string
-	err := s.alone(ctx, func(ctx context.Context, c conn) error {
-		collisions = nil
-		todo, err := list(ctx, c, scanNamesake, selectToFold)
-		if err != nil {
-			return err
-		}
-		groups := map[string][]namesake{}
-		for _, n := range todo {
-			if folded := identity.FoldName(n.username); folded != "" {
-				groups[folded] = append(groups[folded], n)
-			}
-		}
-		for folded, group := range groups {
-			if group, err = foldGroup(ctx, c, folded, group); err != nil {
-				return err
-			}
-			if len(group) > 1 {
-				collisions = append(collisions, spellings(group))
-			}
-		}
-		return nil
+	err := s.alone(ctx, func(ctx context.Context, c engine.Conn) (err error) {
+		collisions, err = people.FoldNames(ctx, c)
+		return err
 	})
 	if err != nil {
 		return err
@@ -59,43 +23,10 @@ func (s *Store) foldNames(ctx context.Context) error {
 	return nil
 }
 
-// foldGroup stores the folded form of users with the same folded name, and returns them
-// with those who had it before.
-func foldGroup(ctx context.Context, c conn, folded string, group []namesake) ([]namesake, error) {
-	others, err := list(ctx, c, scanNamesake, selectFolded, folded)
-	if err != nil {
-		return nil, err
-	}
-	group = append(group, others...)
-	for _, n := range group {
-		apart := ""
-		if len(group) > 1 {
-			apart = n.username
-		}
-		if n.folded == folded && n.apart == apart {
-			continue
-		}
-		if err := c.post(ctx, setFolded, n.id, folded, apart); err != nil {
-			return nil, err
-		}
-	}
-	return group, nil
-}
-
-func spellings(group []namesake) []string {
-	names := make([]string, len(group))
-	for i, n := range group {
-		names[i] = n.username
-	}
-	slices.Sort(names)
-	return names
-}
-
 // maxReported is how many collisions of names are named in the log.
 const maxReported = 20
 
 func (s *Store) reportCollisions(ctx context.Context, collisions [][]string) {
-	slices.SortFunc(collisions, slices.Compare[[]string])
 	for i, names := range collisions {
 		if i == maxReported {
 			s.logger.LogAttrs(ctx, slog.LevelWarn, "more usernames are the same name", slog.Int("more", len(collisions)-maxReported))

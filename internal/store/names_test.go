@@ -16,13 +16,14 @@ import (
 	"github.com/bearerd/bearerd/internal/records"
 	"github.com/bearerd/bearerd/internal/records/op"
 	"github.com/bearerd/bearerd/internal/store"
+	"github.com/bearerd/bearerd/internal/store/storekit"
 )
 
 // earlier returns the statements that make the schema of the version before usernames
 // were folded, with users of it.
 func earlier(t *testing.T, engine string, usernames ...string) []string {
 	t.Helper()
-	files, err := filepath.Glob("migrations/" + engine + "/*.sql")
+	files, err := filepath.Glob("schema/migrations/" + engine + "/*.sql")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -59,19 +60,21 @@ func onBothEngines(t *testing.T, test func(t *testing.T, engine string, exec fun
 	t.Run("sqlite", func(t *testing.T) {
 		t.Parallel()
 		path := filepath.Join(t.TempDir(), "bearerd.db")
-		test(t, "sqlite", func(s ...string) { execAll(t, path, s...) }, func(l *slog.Logger) *store.Store {
-			return mustOpen(t, path, store.Options{Now: time.Now, Logger: l})
+		test(t, "sqlite", func(s ...string) { storekit.ExecAll(t, path, s...) }, func(l *slog.Logger) *store.Store {
+			return storekit.Open(t, path, store.Options{Now: time.Now, Logger: l})
 		})
 	})
 	t.Run("postgres", func(t *testing.T) {
 		t.Parallel()
 		dsn := pgtest.New(t)
 		test(t, "postgres", func(s ...string) {
-			c := rawPG(t, dsn, nil)
+			c := storekit.RawPostgres(t, dsn, nil)
 			for _, text := range s {
-				mustExec(t, c, text)
+				storekit.MustExec(t, c, text)
 			}
-		}, func(l *slog.Logger) *store.Store { return mustOpen(t, dsn, store.Options{Now: time.Now, Logger: l}) })
+		}, func(l *slog.Logger) *store.Store {
+			return storekit.Open(t, dsn, store.Options{Now: time.Now, Logger: l})
+		})
 	})
 }
 
@@ -162,7 +165,7 @@ func TestUsersOfTheVersionBeforeAreFound(t *testing.T) {
 // Two nodes that create the same name at once create one user.
 func TestOneOfTwoSpellingsWins(t *testing.T) {
 	t.Parallel()
-	_, nodes := onPostgres(t, 2, store.Options{})
+	_, nodes := storekit.OnPostgres(t, 2, store.Options{})
 	var errs [2]error
 	done := make(chan struct{})
 	for i, name := range []string{"Ada", "ADA"} {

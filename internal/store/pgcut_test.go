@@ -17,6 +17,8 @@ import (
 	"github.com/bearerd/bearerd/internal/records/op"
 	"github.com/bearerd/bearerd/internal/revocation"
 	"github.com/bearerd/bearerd/internal/store"
+	"github.com/bearerd/bearerd/internal/store/postgres"
+	"github.com/bearerd/bearerd/internal/store/storekit"
 )
 
 // cuts are the places at which to cut what a client says, or a server answers: around the
@@ -56,8 +58,8 @@ func TestASilentClientNeverHoldsTheLog(t *testing.T) {
 			t.Parallel()
 			dsn := pgtest.New(t)
 			p, through := newProxy(t, dsn)
-			s := mustOpen(t, through, store.Options{Postgres: store.Postgres{Connections: 1}})
-			look := rawPG(t, dsn, nil)
+			s := storekit.Open(t, through, store.Options{Postgres: postgres.Limits{Connections: 1}})
+			look := storekit.RawPostgres(t, dsn, nil)
 			told := map[revocation.Seq]string{}
 			n := 0
 			commit := func() error {
@@ -108,7 +110,7 @@ func settled(t *testing.T, p *proxy, look *pgx.Conn, bytes int) {
 		return nil
 	})
 	for quiet := 0; quiet < 3; time.Sleep(time.Millisecond) {
-		busy := ask[bool](t, look, `SELECT count(*) > 0 FROM pg_stat_activity
+		busy := storekit.Ask[bool](t, look, `SELECT count(*) > 0 FROM pg_stat_activity
 WHERE datname = current_database() AND pid <> pg_backend_pid() AND wait_event IS DISTINCT FROM 'ClientRead'`)
 		if quiet++; busy {
 			quiet = 0

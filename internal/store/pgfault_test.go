@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -19,6 +18,8 @@ import (
 	"github.com/bearerd/bearerd/internal/records/op"
 	"github.com/bearerd/bearerd/internal/revocation"
 	"github.com/bearerd/bearerd/internal/store"
+	"github.com/bearerd/bearerd/internal/store/postgres"
+	"github.com/bearerd/bearerd/internal/store/storekit"
 )
 
 // lease is revocation.max_staleness in these tests.
@@ -33,11 +34,11 @@ func TestSessionsKeepThePromiseWhateverTheDatabaseSays(t *testing.T) {
 	} {
 		pgtest.Exec(t, dsn, `DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET `+name+` = `+value+`', current_database()); END $$`)
 	}
-	if got := ask[string](t, rawPG(t, dsn, nil), "SHOW synchronous_commit"); got != "off" {
+	if got := storekit.Ask[string](t, storekit.RawPostgres(t, dsn, nil), "SHOW synchronous_commit"); got != "off" {
 		t.Fatalf("the default is %s", got)
 	}
-	o := store.Postgres{Staleness: lease, StatementTimeout: 800 * time.Millisecond}
-	s := mustOpen(t, dsn, store.Options{Postgres: o})
+	o := postgres.Limits{Staleness: lease, StatementTimeout: 800 * time.Millisecond}
+	s := storekit.Open(t, dsn, store.Options{Postgres: o})
 	for name, want := range map[string]string{
 		"synchronous_commit": "on", "idle_in_transaction_session_timeout": "250ms", "statement_timeout": "800ms", "lock_timeout": "720ms",
 		"default_transaction_isolation": "read committed", "standard_conforming_strings": "on", "tcp_user_timeout": "5000",
@@ -47,19 +48,13 @@ func TestSessionsKeepThePromiseWhateverTheDatabaseSays(t *testing.T) {
 			t.Errorf("%s is %s, want %s; %v", name, got, want, err)
 		}
 	}
-	for staleness, most := range map[time.Duration]int{100 * time.Millisecond: 25, 2 * time.Second: 500, time.Hour: 500} {
-		ms, err := strconv.Atoi(store.Session(store.Postgres{Staleness: staleness})["idle_in_transaction_session_timeout"])
-		if err != nil || ms < 1 || ms > most {
-			t.Errorf("with a lease of %s a transaction may idle for %d ms", staleness, ms)
-		}
-	}
 }
 
 // The sequence is given as late as possible, so a transaction that ends late comes
 // late in the log too, and no reader has gone past it.
 func TestLogOfATransactionThatCommitsLate(t *testing.T) {
 	t.Parallel()
-	dsn, s := onPostgres(t, 3, store.Options{})
+	dsn, s := storekit.OnPostgres(t, 3, store.Options{})
 	begun, goOn := make(chan struct{}), make(chan struct{})
 	late := kill("late")
 	late.Ops = []op.Op{op.ChangeKeys{Plan: func([]keyring.Key) ([]keyring.Key, error) {
@@ -90,10 +85,10 @@ func TestLogOfATransactionThatCommitsLate(t *testing.T) {
 	}
 
 	// Held between its append and its commit, it makes all later appends wait.
-	raw := rawPG(t, dsn, nil)
-	mustExec(t, raw, "BEGIN")
-	mustExec(t, raw, "UPDATE log_head SET seq = seq + 1")
-	mustExec(t, raw, "INSERT INTO log_entries (seq, what, id, until, at) VALUES (3, 'token', 'held', 0, 1)")
+	raw := storekit.RawPostgres(t, dsn, nil)
+	storekit.MustExec(t, raw, "BEGIN")
+	storekit.MustExec(t, raw, "UPDATE log_head SET seq = seq + 1")
+	storekit.MustExec(t, raw, "INSERT INTO log_entries (seq, what, id, until, at) VALUES (3, 'token', 'held', 0, 1)")
 	var overtaking revocation.Seq
 	all.Go(func() {
 		var err error
@@ -101,11 +96,11 @@ func TestLogOfATransactionThatCommitsLate(t *testing.T) {
 			t.Error(err)
 		}
 	})
-	waiting(t, rawPG(t, dsn, nil))
+	waiting(t, storekit.RawPostgres(t, dsn, nil))
 	if p, err := s[2].Entries(t.Context(), 0, 10); err != nil || p.Head != 2 || len(p.Entries) != 2 {
 		t.Errorf("meanwhile a reader sees %+v, %v", p, err)
 	}
-	mustExec(t, raw, "COMMIT")
+	storekit.MustExec(t, raw, "COMMIT")
 	all.Wait()
 	p, err := s[2].Entries(t.Context(), 2, 10)
 	if err != nil || overtaking != 4 || len(p.Entries) != 2 || p.Entries[0].ID != "held" || p.Entries[1].ID != "behind" {
@@ -130,8 +125,8 @@ func TestASilentNodeDoesNotBlockTheOthers(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			o := store.Options{Now: func() time.Time { return at }, Postgres: store.Postgres{Staleness: lease}}
-			dsn, s := onPostgres(t, 1, o)
+			o := store.Options{Now: func() time.Time { return at }, Postgres: postgres.Limits{Staleness: lease}}
+			dsn, s := storekit.OnPostgres(t, 1, o)
 			everything := func() error {
 				_, err := s[0].Commit(t.Context(), taken("ada"))
 				_, failed := s[0].RecordFailure(t.Context(), []string{"k"}, at, time.Hour)
@@ -145,9 +140,13 @@ func TestASilentNodeDoesNotBlockTheOthers(t *testing.T) {
 			if err := everything(); err != nil {
 				t.Fatal(err)
 			}
-			silent := rawPG(t, dsn, store.Session(o.Postgres))
-			mustExec(t, silent, "BEGIN")
-			mustExec(t, silent, held)
+			var idle string
+			if err := s[0].Sole(t.Context(), "SHOW idle_in_transaction_session_timeout", &idle); err != nil {
+				t.Fatal(err)
+			}
+			silent := storekit.RawPostgres(t, dsn, map[string]string{"idle_in_transaction_session_timeout": idle})
+			storekit.MustExec(t, silent, "BEGIN")
+			storekit.MustExec(t, silent, held)
 			begun := time.Now()
 			if err := everything(); err != nil {
 				t.Error(err)
@@ -163,9 +162,9 @@ func TestASilentNodeDoesNotBlockTheOthers(t *testing.T) {
 // and knows that it doesn't know.
 func TestALineThatDiesBeforeTheCommit(t *testing.T) {
 	t.Parallel()
-	dsn, s := onPostgres(t, 1, store.Options{})
+	dsn, s := storekit.OnPostgres(t, 1, store.Options{})
 	line, through := behind(t, dsn)
-	cut := mustOpen(t, through, store.Options{})
+	cut := storekit.Open(t, through, store.Options{})
 	b := kill("never")
 	b.Ops = []op.Op{op.ChangeKeys{Plan: func([]keyring.Key) ([]keyring.Key, error) {
 		weather(t, line, clustertest.Weather{Up: clustertest.Lose})
@@ -209,7 +208,7 @@ func TestAStoreThatDoesNotAnswerIsAnErrorWithinASecond(t *testing.T) {
 			t.Parallel()
 			dsn := pgtest.New(t)
 			line, through := behind(t, dsn)
-			s := mustOpen(t, through, store.Options{})
+			s := storekit.Open(t, through, store.Options{})
 			mustCommit(t, s, op.CreateUser{User: ada()})
 			weather(t, line, w)
 			var all sync.WaitGroup
@@ -243,10 +242,10 @@ func TestAStoreThatDoesNotAnswerIsAnErrorWithinASecond(t *testing.T) {
 // A caller that gets no connection soon gets an error, and at once when very many wait.
 func TestAnExhaustedPoolHasNoEndlessQueue(t *testing.T) {
 	t.Parallel()
-	dsn, s := onPostgres(t, 1, store.Options{Postgres: store.Postgres{Connections: 2}})
-	raw := rawPG(t, dsn, nil)
-	mustExec(t, raw, "BEGIN")
-	mustExec(t, raw, "LOCK TABLE users, log_head")
+	dsn, s := storekit.OnPostgres(t, 1, store.Options{Postgres: postgres.Limits{Connections: 2}})
+	raw := storekit.RawPostgres(t, dsn, nil)
+	storekit.MustExec(t, raw, "BEGIN")
+	storekit.MustExec(t, raw, "LOCK TABLE users, log_head")
 	var all sync.WaitGroup
 	var crowded atomic.Int32
 	for range 1200 {
@@ -265,7 +264,7 @@ func TestAnExhaustedPoolHasNoEndlessQueue(t *testing.T) {
 	if n := crowded.Load(); n < 100 {
 		t.Errorf("%d of 1200 were turned away at once", n)
 	}
-	mustExec(t, raw, "ROLLBACK")
+	storekit.MustExec(t, raw, "ROLLBACK")
 	if _, err := s[0].Commit(t.Context(), kill("x")); err != nil {
 		t.Error(err)
 	}
@@ -275,19 +274,19 @@ func TestAnExhaustedPoolHasNoEndlessQueue(t *testing.T) {
 // soon answer nobody.
 func TestTheLogIsFollowedWhileThePoolIsExhausted(t *testing.T) {
 	t.Parallel()
-	dsn, s := onPostgres(t, 1, store.Options{Postgres: store.Postgres{Connections: 2, StatementTimeout: 5 * time.Second}})
+	dsn, s := storekit.OnPostgres(t, 1, store.Options{Postgres: postgres.Limits{Connections: 2, StatementTimeout: 5 * time.Second}})
 	if _, err := s[0].Commit(t.Context(), kill("x")); err != nil {
 		t.Fatal(err)
 	}
-	raw := rawPG(t, dsn, nil)
-	mustExec(t, raw, "BEGIN")
-	mustExec(t, raw, "LOCK TABLE users")
+	raw := storekit.RawPostgres(t, dsn, nil)
+	storekit.MustExec(t, raw, "BEGIN")
+	storekit.MustExec(t, raw, "LOCK TABLE users")
 	ctx, cancel := context.WithCancel(t.Context())
 	var all sync.WaitGroup
 	for range 1100 {
 		all.Go(func() { _, _ = s[0].Principal(ctx, records.Who{Username: "ada"}) })
 	}
-	waiting(t, rawPG(t, dsn, nil))
+	waiting(t, storekit.RawPostgres(t, dsn, nil))
 	for range 20 {
 		begun := time.Now()
 		page, err := s[0].Entries(t.Context(), 0, 10)
@@ -301,26 +300,26 @@ func TestTheLogIsFollowedWhileThePoolIsExhausted(t *testing.T) {
 			t.Errorf("it took %s", took)
 		}
 	}
-	mustExec(t, raw, "ROLLBACK")
+	storekit.MustExec(t, raw, "ROLLBACK")
 	cancel()
 	all.Wait()
 }
 
 func TestGivingUpWhileWaitingForAConnection(t *testing.T) {
 	t.Parallel()
-	dsn, s := onPostgres(t, 1, store.Options{Postgres: store.Postgres{Connections: 1}})
-	raw := rawPG(t, dsn, nil)
-	mustExec(t, raw, "BEGIN")
-	mustExec(t, raw, "LOCK TABLE log_head")
+	dsn, s := storekit.OnPostgres(t, 1, store.Options{Postgres: postgres.Limits{Connections: 1}})
+	raw := storekit.RawPostgres(t, dsn, nil)
+	storekit.MustExec(t, raw, "BEGIN")
+	storekit.MustExec(t, raw, "LOCK TABLE log_head")
 	var all sync.WaitGroup
 	all.Go(func() { _, _ = s[0].Commit(t.Context(), kill("first")) })
-	waiting(t, rawPG(t, dsn, nil))
+	waiting(t, storekit.RawPostgres(t, dsn, nil))
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	if _, err := s[0].Commit(ctx, kill("second")); !errors.Is(err, context.Canceled) {
 		t.Errorf("got %v", err)
 	}
-	mustExec(t, raw, "ROLLBACK")
+	storekit.MustExec(t, raw, "ROLLBACK")
 	all.Wait()
 	if h := head(t, s[0]); h != 1 {
 		t.Errorf("the log is at %d", h)
@@ -333,7 +332,7 @@ func TestAcknowledgedEntriesSurviveTheServersDeath(t *testing.T) {
 	t.Parallel()
 	c := pgtest.Start(t)
 	pgtest.Exec(t, c.DSN(), "ALTER SYSTEM SET synchronous_commit = off") // ours are on nevertheless
-	s := mustOpen(t, c.DSN(), store.Options{})
+	s := storekit.Open(t, c.DSN(), store.Options{})
 	var mu sync.Mutex
 	acknowledged := map[revocation.Seq]string{}
 	for round := range 3 {

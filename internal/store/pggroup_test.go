@@ -15,6 +15,8 @@ import (
 	"github.com/bearerd/bearerd/internal/records/op"
 	"github.com/bearerd/bearerd/internal/revocation"
 	"github.com/bearerd/bearerd/internal/store"
+	"github.com/bearerd/bearerd/internal/store/postgres"
+	"github.com/bearerd/bearerd/internal/store/storekit"
 )
 
 // result is what became of a batch.
@@ -27,9 +29,9 @@ type result struct {
 // for what hold locks, then the others. It returns when all have their results.
 func together(t *testing.T, dsn string, s *store.Store, hold string, batches []op.Batch, meanwhile func(done func() int)) []result {
 	t.Helper()
-	holder, look := rawPG(t, dsn, nil), rawPG(t, dsn, nil)
-	mustExec(t, holder, "BEGIN")
-	mustExec(t, holder, hold)
+	holder, look := storekit.RawPostgres(t, dsn, nil), storekit.RawPostgres(t, dsn, nil)
+	storekit.MustExec(t, holder, "BEGIN")
+	storekit.MustExec(t, holder, hold)
 	results := make([]result, len(batches))
 	var mu sync.Mutex
 	finished := 0
@@ -54,7 +56,7 @@ func together(t *testing.T, dsn string, s *store.Store, hold string, batches []o
 			return nil
 		})
 	}
-	mustExec(t, holder, "ROLLBACK")
+	storekit.MustExec(t, holder, "ROLLBACK")
 	if meanwhile != nil {
 		meanwhile(func() int {
 			mu.Lock()
@@ -69,7 +71,7 @@ func together(t *testing.T, dsn string, s *store.Store, hold string, batches []o
 // slow are options with which nothing is given up while a test prepares, and with
 // which there is one lane.
 func slow() store.Options {
-	return store.Options{Postgres: store.Postgres{Connections: 2, StatementTimeout: 20 * time.Second}}
+	return store.Options{Postgres: postgres.Limits{Connections: 2, StatementTimeout: 20 * time.Second}}
 }
 
 // wantEntries wants every batch that was done to have its sequence in the log.
@@ -95,7 +97,7 @@ func tooLong() string {
 
 func TestRevocationsThatWaitTogetherAreOneTransaction(t *testing.T) {
 	t.Parallel()
-	dsn, s := onPostgres(t, 1, slow())
+	dsn, s := storekit.OnPostgres(t, 1, slow())
 	var batches []op.Batch
 	for n := range 200 {
 		b := revoked(fmt.Sprint("id-", n))
@@ -112,17 +114,17 @@ func TestRevocationsThatWaitTogetherAreOneTransaction(t *testing.T) {
 		wantAllDead(t, s[0], fmt.Sprint("id-", i))
 	}
 	wantEntries(t, s[0], batches, results)
-	if n := ask[int](t, rawPG(t, dsn, nil), "SELECT count(DISTINCT xmin::text) FROM log_entries"); n != 2 {
+	if n := storekit.Ask[int](t, storekit.RawPostgres(t, dsn, nil), "SELECT count(DISTINCT xmin::text) FROM log_entries"); n != 2 {
 		t.Errorf("%d transactions for %d revocations, want that of the first and that of the others", n, len(batches))
 	}
-	if n := ask[int](t, rawPG(t, dsn, nil), "SELECT count(*) FROM audit_events"); n != len(batches) {
+	if n := storekit.Ask[int](t, storekit.RawPostgres(t, dsn, nil), "SELECT count(*) FROM audit_events"); n != len(batches) {
 		t.Errorf("%d events for %d revocations", n, len(batches))
 	}
 }
 
 func TestOperationsThatWaitTogetherAreOneTransactionAndFailAlone(t *testing.T) {
 	t.Parallel()
-	dsn, s := onPostgres(t, 1, slow())
+	dsn, s := storekit.OnPostgres(t, 1, slow())
 	mustCommit(t, s[0], op.CreateClient{Client: identity.Client{ID: "taken"}})
 	var batches []op.Batch
 	for n := range 31 {
@@ -148,7 +150,7 @@ func TestOperationsThatWaitTogetherAreOneTransactionAndFailAlone(t *testing.T) {
 		}
 	}
 	wantEntries(t, s[0], batches, results)
-	if n := ask[int](t, rawPG(t, dsn, nil), "SELECT count(DISTINCT xmin::text) FROM log_entries"); n != 2 {
+	if n := storekit.Ask[int](t, storekit.RawPostgres(t, dsn, nil), "SELECT count(DISTINCT xmin::text) FROM log_entries"); n != 2 {
 		t.Errorf("%d transactions appended, want that of the first and that of the others", n)
 	}
 }
@@ -157,8 +159,8 @@ func TestOperationsThatWaitTogetherAreOneTransactionAndFailAlone(t *testing.T) {
 // back to, and takes the transaction of the group with it. The others are done nevertheless.
 func TestABatchWhoseStatementsCannotBePreparedFailsAlone(t *testing.T) {
 	t.Parallel()
-	dsn, s := onPostgres(t, 1, slow())
-	mustExec(t, rawPG(t, dsn, nil), "ALTER TABLE devices RENAME TO gone")
+	dsn, s := storekit.OnPostgres(t, 1, slow())
+	storekit.MustExec(t, storekit.RawPostgres(t, dsn, nil), "ALTER TABLE devices RENAME TO gone")
 	var batches []op.Batch
 	for n := range 9 {
 		b := kill(fmt.Sprint("id-", n))
@@ -189,11 +191,11 @@ func TestABatchThatWaitsForARowLeavesItsGroup(t *testing.T) {
 		b.Ops = []op.Op{op.CreateClient{Client: identity.Client{ID: fmt.Sprint("client", n)}}}
 		return b
 	}
-	dsn, s := onPostgres(t, 1, slow())
+	dsn, s := storekit.OnPostgres(t, 1, slow())
 	mustCommit(t, s[0], op.CreateUser{User: ada()})
-	row := rawPG(t, dsn, nil)
-	mustExec(t, row, "BEGIN")
-	mustExec(t, row, "UPDATE users SET name = name")
+	row := storekit.RawPostgres(t, dsn, nil)
+	storekit.MustExec(t, row, "BEGIN")
+	storekit.MustExec(t, row, "UPDATE users SET name = name")
 	batches := []op.Batch{goes(0), goes(1), waits, goes(2), goes(3)}
 	results := together(t, dsn, s[0], "LOCK TABLE clients IN SHARE MODE", batches, func(done func() int) {
 		eventually(t, func() error {
@@ -202,10 +204,10 @@ func TestABatchThatWaitsForARowLeavesItsGroup(t *testing.T) {
 			}
 			return nil
 		})
-		if n := ask[int](t, row, "SELECT count(*) FROM roles"); n != 0 {
+		if n := storekit.Ask[int](t, row, "SELECT count(*) FROM roles"); n != 0 {
 			t.Error("half of it is done")
 		}
-		mustExec(t, row, "ROLLBACK")
+		storekit.MustExec(t, row, "ROLLBACK")
 	})
 	for i, r := range results {
 		if r.err != nil {
@@ -220,15 +222,15 @@ func TestABatchThatWaitsForARowLeavesItsGroup(t *testing.T) {
 
 func TestARevocationThatWaitsForARowLeavesItsGroup(t *testing.T) {
 	t.Parallel()
-	dsn, s := onPostgres(t, 1, store.Options{Postgres: store.Postgres{Connections: 2, StatementTimeout: 50 * time.Second}})
+	dsn, s := storekit.OnPostgres(t, 1, store.Options{Postgres: postgres.Limits{Connections: 2, StatementTimeout: 50 * time.Second}})
 	for _, id := range []string{"held", "free", "one", "two"} {
 		mustCommit(t, s[0], op.AddToken{Token: stored(id)})
 	}
 	waits := revoked("held")
 	waits.Ops = append(waits.Ops, op.KillTokens{IDs: []string{"free"}, At: at, Reason: "revoked"})
-	row := rawPG(t, dsn, nil)
-	mustExec(t, row, "BEGIN")
-	mustExec(t, row, "UPDATE tokens SET name = name WHERE id = 'held'")
+	row := storekit.RawPostgres(t, dsn, nil)
+	storekit.MustExec(t, row, "BEGIN")
+	storekit.MustExec(t, row, "UPDATE tokens SET name = name WHERE id = 'held'")
 	batches := []op.Batch{revoked("one"), waits, revoked("two")}
 	results := together(t, dsn, s[0], "UPDATE log_head SET seq = seq", batches, func(done func() int) {
 		eventually(t, func() error {
@@ -243,7 +245,7 @@ func TestARevocationThatWaitsForARowLeavesItsGroup(t *testing.T) {
 		if err := second(s[0].Commit(t.Context(), revoked("after"))); err != nil {
 			t.Errorf("who revokes meanwhile: %v", err)
 		}
-		mustExec(t, row, "ROLLBACK")
+		storekit.MustExec(t, row, "ROLLBACK")
 	})
 	for i, r := range results {
 		if r.err != nil {
@@ -262,7 +264,7 @@ func TestARevocationThatWaitsForARowLeavesItsGroup(t *testing.T) {
 // Even what can't fail alone does, when it can't be stored.
 func TestARevocationThatCannotBeStoredFailsAlone(t *testing.T) {
 	t.Parallel()
-	dsn, s := onPostgres(t, 1, slow())
+	dsn, s := storekit.OnPostgres(t, 1, slow())
 	var batches []op.Batch
 	for n := range 10 {
 		b := revoked(fmt.Sprint("id-", n))
@@ -283,7 +285,7 @@ func TestARevocationThatCannotBeStoredFailsAlone(t *testing.T) {
 // Every way to revoke has the same result in a group as by itself.
 func TestRevocationsInAGroupReachWhatTheyReachAlone(t *testing.T) {
 	t.Parallel()
-	dsn, s := onPostgres(t, 1, slow())
+	dsn, s := storekit.OnPostgres(t, 1, slow())
 	add := func(id string, change func(*records.StoredToken)) {
 		one := stored(id)
 		one.Owner = "nobody"
@@ -313,7 +315,7 @@ func TestRevocationsInAGroupReachWhatTheyReachAlone(t *testing.T) {
 			t.Errorf("%s: %q at %v, %v", id, row.Reason, row.RevokedAt, err)
 		}
 	}
-	if n := ask[int](t, rawPG(t, dsn, nil), "SELECT count(*) FROM log_entries"); n != 0 {
+	if n := storekit.Ask[int](t, storekit.RawPostgres(t, dsn, nil), "SELECT count(*) FROM log_entries"); n != 0 {
 		t.Errorf("%d entries that nobody asked for", n)
 	}
 }
@@ -321,7 +323,7 @@ func TestRevocationsInAGroupReachWhatTheyReachAlone(t *testing.T) {
 // Whatever is committed side by side, on two nodes, is there once, in order.
 func TestTwoNodesCommitTogether(t *testing.T) {
 	t.Parallel()
-	_, s := onPostgres(t, 2, store.Options{})
+	_, s := storekit.OnPostgres(t, 2, store.Options{})
 	var mu sync.Mutex
 	told := map[revocation.Seq]string{}
 	var all sync.WaitGroup

@@ -10,6 +10,8 @@ import (
 	"github.com/bearerd/bearerd/internal/records"
 	"github.com/bearerd/bearerd/internal/records/op"
 	"github.com/bearerd/bearerd/internal/store"
+	"github.com/bearerd/bearerd/internal/store/postgres"
+	"github.com/bearerd/bearerd/internal/store/storekit"
 	"github.com/bearerd/bearerd/internal/token"
 )
 
@@ -19,7 +21,7 @@ import (
 func TestADroppedImportLeavesNothingBehind(t *testing.T) {
 	t.Parallel()
 	const rows = 1200
-	dsn, stores := onPostgres(t, 1, store.Options{Postgres: store.Postgres{StatementTimeout: 20 * time.Second}})
+	dsn, stores := storekit.OnPostgres(t, 1, store.Options{Postgres: postgres.Limits{StatementTimeout: 20 * time.Second}})
 	s := stores[0]
 	var staged []records.StoredToken
 	for i := range rows {
@@ -32,20 +34,20 @@ func TestADroppedImportLeavesNothingBehind(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := rawPG(t, dsn, nil)
-	mustExec(t, c, "BEGIN")
-	mustExec(t, c, "UPDATE tokens SET revoked_at = 1, reason = 'revoked' WHERE owner = 'u1'")
+	c := storekit.RawPostgres(t, dsn, nil)
+	storekit.MustExec(t, c, "BEGIN")
+	storekit.MustExec(t, c, "UPDATE tokens SET revoked_at = 1, reason = 'revoked' WHERE owner = 'u1'")
 	dropped := make(chan error, 1)
 	go func() { dropped <- s.DropImport(context.WithoutCancel(t.Context()), 7) }()
-	watch := rawPG(t, dsn, nil)
-	for ask[int64](t, watch, "SELECT count(*) FROM pg_locks WHERE NOT granted AND locktype = 'transactionid'") == 0 {
+	watch := storekit.RawPostgres(t, dsn, nil)
+	for storekit.Ask[int64](t, watch, "SELECT count(*) FROM pg_locks WHERE NOT granted AND locktype = 'transactionid'") == 0 {
 		time.Sleep(10 * time.Millisecond)
 	}
-	mustExec(t, c, "COMMIT")
+	storekit.MustExec(t, c, "COMMIT")
 	if err := <-dropped; err != nil {
 		t.Fatal(err)
 	}
-	if n := ask[int64](t, c, "SELECT count(*) FROM tokens"); n != 0 {
-		t.Errorf("%d tokens of a dropped import are left, and their import's row is gone: %d rows", n, ask[int64](t, c, "SELECT count(*) FROM imports"))
+	if n := storekit.Ask[int64](t, c, "SELECT count(*) FROM tokens"); n != 0 {
+		t.Errorf("%d tokens of a dropped import are left, and their import's row is gone: %d rows", n, storekit.Ask[int64](t, c, "SELECT count(*) FROM imports"))
 	}
 }

@@ -1,8 +1,6 @@
 package store_test
 
 import (
-	"context"
-	"maps"
 	"net/url"
 	"slices"
 	"testing"
@@ -12,53 +10,10 @@ import (
 
 	"github.com/bearerd/bearerd/clustertest"
 	"github.com/bearerd/bearerd/internal/keyring"
-	"github.com/bearerd/bearerd/internal/pgtest"
 	"github.com/bearerd/bearerd/internal/records/op"
 	"github.com/bearerd/bearerd/internal/store"
+	"github.com/bearerd/bearerd/internal/store/storekit"
 )
-
-// onPostgres opens a number of stores on one new database, as so many nodes.
-func onPostgres(tb testing.TB, nodes int, o store.Options) (dsn string, stores []*store.Store) {
-	tb.Helper()
-	dsn = pgtest.New(tb)
-	for range nodes {
-		stores = append(stores, mustOpen(tb, dsn, o))
-	}
-	return dsn, stores
-}
-
-// rawPG is a connection beside the stores.
-func rawPG(tb testing.TB, dsn string, settings map[string]string) *pgx.Conn {
-	tb.Helper()
-	config, err := pgx.ParseConfig(dsn)
-	if err != nil {
-		tb.Fatal(err)
-	}
-	maps.Copy(config.RuntimeParams, settings)
-	c, err := pgx.ConnectConfig(tb.Context(), config)
-	if err != nil {
-		tb.Fatal(err)
-	}
-	tb.Cleanup(func() { _ = c.Close(context.Background()) })
-	return c
-}
-
-// mustExec runs a statement on a connection that a test holds.
-func mustExec(tb testing.TB, c *pgx.Conn, text string) {
-	tb.Helper()
-	if _, err := c.Exec(tb.Context(), text); err != nil {
-		tb.Fatalf("%s: %v", text, err)
-	}
-}
-
-// ask reads one value on a connection that a test holds.
-func ask[T any](tb testing.TB, c *pgx.Conn, text string) (value T) {
-	tb.Helper()
-	if err := c.QueryRow(tb.Context(), text).Scan(&value); err != nil {
-		tb.Fatalf("%s: %v", text, err)
-	}
-	return value
-}
 
 // behind returns a line to a server whose weather can be made, and the DSN through it.
 func behind(tb testing.TB, dsn string) (*clustertest.Forwarder, string) {
@@ -87,7 +42,7 @@ func weather(tb testing.TB, f *clustertest.Forwarder, w clustertest.Weather) {
 func waiting(tb testing.TB, c *pgx.Conn) {
 	tb.Helper()
 	for range 5000 {
-		if ask[bool](tb, c, `SELECT count(*) > 0 FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'`) {
+		if storekit.Ask[bool](tb, c, `SELECT count(*) > 0 FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'`) {
 			return
 		}
 		time.Sleep(time.Millisecond)
@@ -99,7 +54,7 @@ func waiting(tb testing.TB, c *pgx.Conn) {
 // until that waits for a lock.
 func midway(t *testing.T, dsn string, s *store.Store, b op.Batch, meanwhile func() error) (first, second error) {
 	t.Helper()
-	look := rawPG(t, dsn, nil)
+	look := storekit.RawPostgres(t, dsn, nil)
 	begun, goOn := make(chan struct{}), make(chan struct{})
 	b.Ops = append(slices.Clone(b.Ops), op.ChangeKeys{Plan: func([]keyring.Key) ([]keyring.Key, error) {
 		begun <- struct{}{}

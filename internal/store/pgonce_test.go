@@ -14,6 +14,8 @@ import (
 	"github.com/bearerd/bearerd/internal/pgtest"
 	"github.com/bearerd/bearerd/internal/records/op"
 	"github.com/bearerd/bearerd/internal/store"
+	"github.com/bearerd/bearerd/internal/store/postgres"
+	"github.com/bearerd/bearerd/internal/store/storekit"
 )
 
 // taker is a batch whose operation can be done once, with an event and an entry that would
@@ -65,8 +67,8 @@ func newOnceRun(t *testing.T, c onceCase) *onceRun {
 	t.Helper()
 	dsn := pgtest.New(t)
 	p, through := newProxy(t, dsn)
-	s := mustOpen(t, through, store.Options{Postgres: store.Postgres{Connections: 1, StatementTimeout: 20 * time.Second}})
-	return &onceRun{onceCase: c, s: s, p: p, look: rawPG(t, dsn, nil), holder: rawPG(t, dsn, nil), told: map[string]error{}}
+	s := storekit.Open(t, through, store.Options{Postgres: postgres.Limits{Connections: 1, StatementTimeout: 20 * time.Second}})
+	return &onceRun{onceCase: c, s: s, p: p, look: storekit.RawPostgres(t, dsn, nil), holder: storekit.RawPostgres(t, dsn, nil), told: map[string]error{}}
 }
 
 // next returns the ids of the batches to commit together.
@@ -93,8 +95,8 @@ func (r *onceRun) commit(t *testing.T, armed func()) {
 		armed()
 		start(0)
 	} else {
-		mustExec(t, r.holder, "BEGIN")
-		mustExec(t, r.holder, r.hold)
+		storekit.MustExec(t, r.holder, "BEGIN")
+		storekit.MustExec(t, r.holder, r.hold)
 		start(0)
 		waiting(t, r.look)
 		for i := range ids[1:] {
@@ -107,7 +109,7 @@ func (r *onceRun) commit(t *testing.T, armed func()) {
 			})
 		}
 		armed()
-		mustExec(t, r.holder, "ROLLBACK")
+		storekit.MustExec(t, r.holder, "ROLLBACK")
 	}
 	all.Wait()
 	for i, id := range ids {

@@ -16,6 +16,8 @@ import (
 	"github.com/bearerd/bearerd/internal/records/op"
 	"github.com/bearerd/bearerd/internal/revocation"
 	"github.com/bearerd/bearerd/internal/store"
+	"github.com/bearerd/bearerd/internal/store/postgres"
+	"github.com/bearerd/bearerd/internal/store/storekit"
 	"github.com/bearerd/bearerd/internal/token"
 )
 
@@ -25,7 +27,7 @@ func unfenced(t *testing.T) (former, promoted string) {
 	t.Helper()
 	p := clustertest.NewPair(t)
 	former = p.DSN()
-	s := mustOpen(t, former, store.Options{})
+	s := storekit.Open(t, former, store.Options{})
 	if _, err := s.Commit(t.Context(), kill("before")); err != nil {
 		t.Fatal(err)
 	}
@@ -40,7 +42,7 @@ func unfenced(t *testing.T) (former, promoted string) {
 func TestWhatOneServerAnsweredIsNotConfirmedOnAnother(t *testing.T) {
 	t.Parallel()
 	former, promoted := unfenced(t)
-	now, then := mustOpen(t, promoted, store.Options{}), mustOpen(t, former, store.Options{})
+	now, then := storekit.Open(t, promoted, store.Options{}), storekit.Open(t, former, store.Options{})
 	page, err := then.Entries(t.Context(), 0, 10)
 	if err != nil || page.Origin == "" {
 		t.Fatalf("the former primary: %+v, %v", page, err)
@@ -76,7 +78,7 @@ func TestWhatOneServerAnsweredIsNotConfirmedOnAnother(t *testing.T) {
 func TestWhatWasDecidedFromOneServerIsNotCommittedOnAnother(t *testing.T) {
 	t.Parallel()
 	former, promoted := unfenced(t)
-	now, then := mustOpen(t, promoted, store.Options{}), mustOpen(t, former, store.Options{})
+	now, then := storekit.Open(t, promoted, store.Options{}), storekit.Open(t, former, store.Options{})
 	origins := make([]string, 2)
 	for i, s := range []*store.Store{now, then} {
 		page, err := s.Entries(t.Context(), 0, 1)
@@ -119,7 +121,7 @@ func TestALogIsRaisedOnTheServerThatIsUsed(t *testing.T) {
 	t.Parallel()
 	former, promoted := unfenced(t)
 	p, through := newProxy(t, former)
-	s := mustOpen(t, through, store.Options{})
+	s := storekit.Open(t, through, store.Options{})
 	host := func(dsn string) string {
 		u, err := url.Parse(dsn)
 		if err != nil {
@@ -150,7 +152,7 @@ func TestEverythingIsReadAndWrittenWhereTheLogIsFollowed(t *testing.T) {
 	t.Parallel()
 	former, promoted := unfenced(t)
 	p, through := newProxy(t, former)
-	s := mustOpen(t, through, store.Options{Postgres: store.Postgres{Connections: 4}})
+	s := storekit.Open(t, through, store.Options{Postgres: postgres.Limits{Connections: 4}})
 	origin := ""
 	s.Follow(func() string { return origin })
 	for range 3 {
@@ -159,7 +161,7 @@ func TestEverythingIsReadAndWrittenWhereTheLogIsFollowed(t *testing.T) {
 		}
 	}
 
-	now := mustOpen(t, promoted, store.Options{})
+	now := storekit.Open(t, promoted, store.Options{})
 	mustCommit(t, now, op.ChangeKeys{Plan: func([]keyring.Key) ([]keyring.Key, error) {
 		return []keyring.Key{{KID: "k", Algorithm: token.EdDSA, State: keyring.Active, CreatedAt: at, ActiveAt: at, GoneAt: at, Sealed: []byte("x")}}, nil
 	}})

@@ -14,7 +14,16 @@ import (
 	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/pgtest"
 	"github.com/bearerd/bearerd/internal/store"
+	"github.com/bearerd/bearerd/internal/store/storekit"
 )
+
+// relied returns the settings without which a connection isn't used.
+func relied() []string {
+	return []string{
+		"synchronous_commit", "default_transaction_isolation", "standard_conforming_strings", "client_encoding",
+		"idle_in_transaction_session_timeout", "statement_timeout", "lock_timeout",
+	}
+}
 
 // A setting that bearerd relies on and that doesn't arrive stops the start.
 func TestASettingThatIsLostStopsTheStart(t *testing.T) {
@@ -25,7 +34,7 @@ func TestASettingThatIsLostStopsTheStart(t *testing.T) {
 	} {
 		pgtest.Exec(t, dsn, `DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET `+name+` = `+value+`', current_database()); END $$`)
 	}
-	for _, name := range store.Relied() {
+	for _, name := range relied() {
 		t.Run(name, func(t *testing.T) {
 			p, through := newProxy(t, dsn)
 			p.stripSettings(name)
@@ -48,7 +57,7 @@ func TestASettingThatIsLostLaterStopsTheWork(t *testing.T) {
 	t.Parallel()
 	dsn := pgtest.New(t)
 	p, through := newProxy(t, dsn)
-	s := mustOpen(t, through, store.Options{})
+	s := storekit.Open(t, through, store.Options{})
 	if _, err := s.Commit(t.Context(), kill("before")); err != nil {
 		t.Fatal(err)
 	}
@@ -141,7 +150,7 @@ func TestPgBouncerIsNamed(t *testing.T) {
 	if got := refused(t, as); !strings.Contains(got, "PgBouncer stands between") {
 		t.Errorf("as it comes: %q", got)
 	}
-	ignored := strings.Join(append(store.Relied(), "tcp_keepalives_idle", "tcp_keepalives_interval", "tcp_keepalives_count", "tcp_user_timeout"), ", ")
+	ignored := strings.Join(append(relied(), "tcp_keepalives_idle", "tcp_keepalives_interval", "tcp_keepalives_count", "tcp_user_timeout"), ", ")
 	dropping := pooler(t, dsn, "ignore_startup_parameters = "+ignored)
 	if got := refused(t, dropping); !strings.Contains(got, "the setting ") || !strings.Contains(got, "PgBouncer stands between") {
 		t.Errorf("told to ignore the settings: %q", got)

@@ -13,6 +13,7 @@ import (
 	"github.com/bearerd/bearerd/internal/records/op"
 	"github.com/bearerd/bearerd/internal/revocation"
 	"github.com/bearerd/bearerd/internal/store"
+	"github.com/bearerd/bearerd/internal/store/storekit"
 	"github.com/bearerd/bearerd/internal/token"
 )
 
@@ -59,7 +60,7 @@ func wantAllDead(t *testing.T, s *store.Store, id string) {
 
 func TestATokenThatIsBeingAddedIsTakenBackToo(t *testing.T) {
 	t.Parallel()
-	dsn, s := onPostgres(t, 2, store.Options{})
+	dsn, s := storekit.OnPostgres(t, 2, store.Options{})
 	added := op.Batch{Ops: []op.Op{op.AddToken{Token: stored("t1")}}}
 	first, second := midway(t, dsn, s[0], added, func() error {
 		_, err := s[1].Commit(t.Context(), taken("ada"))
@@ -85,7 +86,7 @@ func TestASessionThatIsStoredWhileItsSourceEndsIt(t *testing.T) {
 		}
 		return len(list)
 	}
-	dsn, s := onPostgres(t, 2, store.Options{})
+	dsn, s := storekit.OnPostgres(t, 2, store.Options{})
 	found := 0
 	first, second := midway(t, dsn, s[0], op.Batch{Ops: []op.Op{op.AddToken{Token: session}}}, func() error {
 		err := batch(t, s[1], end)
@@ -95,7 +96,7 @@ func TestASessionThatIsStoredWhileItsSourceEndsIt(t *testing.T) {
 	if err := errors.Join(first, second); err != nil || found != 1 {
 		t.Errorf("stored first: %d are found after the end, %v", found, err)
 	}
-	dsn, s = onPostgres(t, 2, store.Options{})
+	dsn, s = storekit.OnPostgres(t, 2, store.Options{})
 	first, second = midway(t, dsn, s[0], op.Batch{Ops: []op.Op{end}}, func() error {
 		return batch(t, s[1], op.AddToken{Token: session})
 	})
@@ -106,7 +107,7 @@ func TestASessionThatIsStoredWhileItsSourceEndsIt(t *testing.T) {
 
 func TestATokenThatIsAddedWhileItsOwnersAreTakenBackIsDead(t *testing.T) {
 	t.Parallel()
-	dsn, s := onPostgres(t, 2, store.Options{})
+	dsn, s := storekit.OnPostgres(t, 2, store.Options{})
 	first, second := midway(t, dsn, s[0], taken("ada"), func() error {
 		return batch(t, s[1], op.AddToken{Token: stored("t1")})
 	})
@@ -118,7 +119,7 @@ func TestATokenThatIsAddedWhileItsOwnersAreTakenBackIsDead(t *testing.T) {
 
 func TestAnHeirThatIsBeingAddedIsShortenedToo(t *testing.T) {
 	t.Parallel()
-	dsn, s := onPostgres(t, 2, store.Options{})
+	dsn, s := storekit.OnPostgres(t, 2, store.Options{})
 	mustCommit(t, s[0], op.AddToken{Token: stored("t1")})
 	heir := stored("t2")
 	heir.Chain = []string{"t1"}
@@ -137,7 +138,7 @@ func TestAnHeirThatIsBeingAddedIsShortenedToo(t *testing.T) {
 // disabled them.
 func TestChangesOfAUserAreNotLost(t *testing.T) {
 	t.Parallel()
-	dsn, s := onPostgres(t, 2, store.Options{})
+	dsn, s := storekit.OnPostgres(t, 2, store.Options{})
 	mustCommit(t, s[0], op.CreateUser{User: ada()})
 	name, groups, disabled := "Ada", []string{"staff"}, true
 	change := op.Batch{Ops: []op.Op{op.UpdateUser{ID: "id-ada", Disabled: &disabled}}}
@@ -169,7 +170,7 @@ func TestOfTwoThatMakeTheSameOneIsRefused(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			dsn, s := onPostgres(t, 2, store.Options{})
+			dsn, s := storekit.OnPostgres(t, 2, store.Options{})
 			for id, name := range map[int64]string{1: "a", 2: "b"} {
 				mustCommit(t, s[0], op.CreateCollection{Collection: records.Collection{ID: id, Name: name}})
 			}
@@ -192,7 +193,7 @@ func TestABindingToWhatIsBeingRemoved(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			dsn, s := onPostgres(t, 2, store.Options{})
+			dsn, s := storekit.OnPostgres(t, 2, store.Options{})
 			have := []op.Op{op.CreateUser{User: ada()}, op.CreateRole{Role: access.Role{Name: "x"}}}
 			mustCommit(t, s[0], have...)
 			first, second := midway(t, dsn, s[0], op.Batch{Ops: []op.Op{c.remove}}, func() error { return batch(t, s[1], c.add) })
@@ -217,7 +218,7 @@ func TestABindingToWhatIsBeingRemoved(t *testing.T) {
 
 func TestPlansOverKeysFollowOneAnother(t *testing.T) {
 	t.Parallel()
-	dsn, s := onPostgres(t, 2, store.Options{})
+	dsn, s := storekit.OnPostgres(t, 2, store.Options{})
 	make1 := op.ChangeKeys{Plan: func(now []keyring.Key) ([]keyring.Key, error) {
 		return []keyring.Key{{KID: "one", Algorithm: token.EdDSA, State: keyring.Active, CreatedAt: at}}, nil
 	}}
@@ -253,7 +254,7 @@ func TestOnceAmongNodes(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			dsn, s := onPostgres(t, 2, store.Options{})
+			dsn, s := storekit.OnPostgres(t, 2, store.Options{})
 			mustCommit(t, s[0], c.have...)
 			first, second := midway(t, dsn, s[0], op.Batch{Ops: []op.Op{c.once}}, func() error { return batch(t, s[1], c.once) })
 			if first != nil || !fault.Is(second, fault.Conflict) {

@@ -18,6 +18,8 @@ import (
 	"github.com/bearerd/bearerd/internal/records/op"
 	"github.com/bearerd/bearerd/internal/revocation"
 	"github.com/bearerd/bearerd/internal/store"
+	"github.com/bearerd/bearerd/internal/store/postgres"
+	"github.com/bearerd/bearerd/internal/store/storekit"
 )
 
 // silentStandby starts a server and opens a store on it. From then on the server
@@ -25,13 +27,13 @@ import (
 func silentStandby(t *testing.T, o store.Options) (s *store.Store, look *pgx.Conn, answered func()) {
 	t.Helper()
 	c := pgtest.Start(t)
-	s = mustOpen(t, c.DSN(), o)
+	s = storekit.Open(t, c.DSN(), o)
 	mustCommit(t, s, op.CreateUser{User: ada()}, op.AddToken{Token: stored("t1")})
-	look = rawPG(t, c.DSN(), map[string]string{"synchronous_commit": "local"})
-	mustExec(t, look, "ALTER SYSTEM SET synchronous_standby_names = 'silent'")
-	mustExec(t, look, "SELECT pg_reload_conf()")
-	mustExec(t, look, "CREATE TABLE probe (n int)")
-	probe := rawPG(t, c.DSN(), nil)
+	look = storekit.RawPostgres(t, c.DSN(), map[string]string{"synchronous_commit": "local"})
+	storekit.MustExec(t, look, "ALTER SYSTEM SET synchronous_standby_names = 'silent'")
+	storekit.MustExec(t, look, "SELECT pg_reload_conf()")
+	storekit.MustExec(t, look, "CREATE TABLE probe (n int)")
+	probe := storekit.RawPostgres(t, c.DSN(), nil)
 	for waits := false; !waits; { // until the server has read its configuration
 		done := make(chan struct{})
 		go func() {
@@ -43,27 +45,27 @@ func silentStandby(t *testing.T, o store.Options) (s *store.Store, look *pgx.Con
 			case <-done:
 				over = true
 			default:
-				waits = ask[bool](t, look, "SELECT coalesce(bool_or(pg_cancel_backend(pid)), false) FROM pg_stat_activity WHERE wait_event = 'SyncRep'") || waits
+				waits = storekit.Ask[bool](t, look, "SELECT coalesce(bool_or(pg_cancel_backend(pid)), false) FROM pg_stat_activity WHERE wait_event = 'SyncRep'") || waits
 			}
 		}
 	}
 	return s, look, func() {
-		mustExec(t, look, "ALTER SYSTEM RESET synchronous_standby_names")
-		mustExec(t, look, "SELECT pg_reload_conf()")
+		storekit.MustExec(t, look, "ALTER SYSTEM RESET synchronous_standby_names")
+		storekit.MustExec(t, look, "SELECT pg_reload_conf()")
 	}
 }
 
 // awaiting is how many sessions wait for a standby.
 func awaiting(t *testing.T, look *pgx.Conn) int {
 	t.Helper()
-	return ask[int](t, look, "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'SyncRep'")
+	return storekit.Ask[int](t, look, "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'SyncRep'")
 }
 
 // A server that is made to stop waiting for its standby has committed, on its disk
 // alone: that is no success.
 func TestACommitThatNoStandbyHasIsNotAcknowledged(t *testing.T) {
 	t.Parallel()
-	s, look, answered := silentStandby(t, store.Options{Postgres: store.Postgres{StatementTimeout: 20 * time.Second}})
+	s, look, answered := silentStandby(t, store.Options{Postgres: postgres.Limits{StatementTimeout: 20 * time.Second}})
 	changed := revoked("changed")
 	changed.Ops = append(changed.Ops, op.CreateRole{Role: access.Role{Name: "changed"}})
 	for name, write := range map[string]func() error{
@@ -77,7 +79,7 @@ func TestACommitThatNoStandbyHasIsNotAcknowledged(t *testing.T) {
 		result := make(chan error, 1)
 		go func() { result <- write() }()
 		eventually(t, func() error {
-			if !ask[bool](t, look, "SELECT coalesce(bool_or(pg_cancel_backend(pid)), false) FROM pg_stat_activity WHERE wait_event = 'SyncRep'") {
+			if !storekit.Ask[bool](t, look, "SELECT coalesce(bool_or(pg_cancel_backend(pid)), false) FROM pg_stat_activity WHERE wait_event = 'SyncRep'") {
 				return errors.New("nobody waits for the standby")
 			}
 			return nil
@@ -102,7 +104,7 @@ func TestACommitThatNoStandbyHasIsNotAcknowledged(t *testing.T) {
 // refused at once, and reading goes on.
 func TestACommitUnderWayIsNeverCancelled(t *testing.T) {
 	t.Parallel()
-	s, look, answered := silentStandby(t, store.Options{Postgres: store.Postgres{Connections: 8}})
+	s, look, answered := silentStandby(t, store.Options{Postgres: postgres.Limits{Connections: 8}})
 	gone, cancel := context.WithCancel(t.Context())
 	write := func(n int) error {
 		ctx := t.Context()
@@ -153,7 +155,7 @@ func TestACommitUnderWayIsNeverCancelled(t *testing.T) {
 	}
 	answered()
 	eventually(t, func() error { return write(3) })
-	if n := ask[int](t, look, "SELECT count(*) FROM audit_events"); n != 3 {
+	if n := storekit.Ask[int](t, look, "SELECT count(*) FROM audit_events"); n != 3 {
 		t.Errorf("%d events are stored, want those of the two that waited and of the last", n)
 	}
 }
@@ -180,7 +182,7 @@ func TestClosingLeavesACommitThatWaitsToTheServer(t *testing.T) {
 	}
 	answered()
 	eventually(t, func() error {
-		if ask[int](t, look, "SELECT count(*) FROM log_entries") != 1 {
+		if storekit.Ask[int](t, look, "SELECT count(*) FROM log_entries") != 1 {
 			return errors.New("it isn't committed")
 		}
 		return nil

@@ -23,13 +23,15 @@ import (
 	"github.com/bearerd/bearerd/internal/records"
 	"github.com/bearerd/bearerd/internal/records/op"
 	"github.com/bearerd/bearerd/internal/store"
+	"github.com/bearerd/bearerd/internal/store/postgres"
+	"github.com/bearerd/bearerd/internal/store/storekit"
 	"github.com/bearerd/bearerd/internal/token"
 )
 
 // refused opens a database that must not open, and returns the error's text.
 func refused(t *testing.T, dsn string) string {
 	t.Helper()
-	s, err := store.Open(t.Context(), dsn, store.Options{Now: time.Now, Postgres: store.Postgres{ConnectTimeout: time.Second}})
+	s, err := store.Open(t.Context(), dsn, store.Options{Now: time.Now, Postgres: postgres.Limits{ConnectTimeout: time.Second}})
 	if err == nil {
 		_ = s.Close()
 		t.Fatalf("%s opened", dsn)
@@ -113,7 +115,7 @@ func TestOpenRefusesADatabaseThatWontDo(t *testing.T) {
 // tables names the tables of a database.
 func tables(t *testing.T, dsn string) []string {
 	t.Helper()
-	return ask[[]string](t, rawPG(t, dsn, nil), `SELECT coalesce(array_agg(tablename::text ORDER BY tablename), '{}') FROM pg_tables WHERE schemaname = 'public'`)
+	return storekit.Ask[[]string](t, storekit.RawPostgres(t, dsn, nil), `SELECT coalesce(array_agg(tablename::text ORDER BY tablename), '{}') FROM pg_tables WHERE schemaname = 'public'`)
 }
 
 func TestOpenNamesAMissingPrivilege(t *testing.T) {
@@ -132,30 +134,6 @@ func TestOpenNamesAMissingPrivilege(t *testing.T) {
 	}
 }
 
-func TestOpenJudgesTheServer(t *testing.T) {
-	t.Parallel()
-	for _, c := range []struct {
-		version           int
-		encoding          string
-		standby, readOnly bool
-		want              string
-	}{
-		{150004, "UTF8", false, false, ""},
-		{130000, "UTF8", false, false, ""},
-		{120022, "UTF8", false, false, "its server is PostgreSQL 12, and the oldest that bearerd supports is 13"},
-		{90624, "UTF8", false, false, "its server is PostgreSQL 9,"},
-		{150004, "SQL_ASCII", false, false, "its encoding is SQL_ASCII"},
-		{150004, "LATIN1", false, false, "create it again with ENCODING 'UTF8'"},
-		{150004, "UTF8", true, true, "its server is a standby"},
-		{150004, "UTF8", false, true, "it is read-only"},
-	} {
-		err := store.CheckServer(c.version, c.encoding, c.standby, c.readOnly)
-		if (err == nil) != (c.want == "") || err != nil && !strings.Contains(err.Error(), c.want) {
-			t.Errorf("%+v: %v", c, err)
-		}
-	}
-}
-
 // Several nodes start at once on an empty database: the schema is made once, and one
 // signing key.
 func TestManyNodesStartAtOnce(t *testing.T) {
@@ -171,7 +149,7 @@ func TestManyNodesStartAtOnce(t *testing.T) {
 	var kids []string
 	for range 8 {
 		all.Go(func() {
-			s := mustOpen(t, dsn, store.Options{})
+			s := storekit.Open(t, dsn, store.Options{})
 			ran.Add(int32(len(s.Migrated())))
 			r, err := keyring.Open(t.Context(), keyring.Config{
 				Store: s, Master: master, Algorithm: token.EdDSA, LongestToken: time.Hour, Now: time.Now,
@@ -190,7 +168,7 @@ func TestManyNodesStartAtOnce(t *testing.T) {
 		})
 	}
 	all.Wait()
-	if got := ask[int32](t, rawPG(t, dsn, nil), "SELECT count(*)::int FROM migrations"); ran.Load() != got {
+	if got := storekit.Ask[int32](t, storekit.RawPostgres(t, dsn, nil), "SELECT count(*)::int FROM migrations"); ran.Load() != got {
 		t.Errorf("%d migrations were run, and %d are noted", ran.Load(), got)
 	}
 	if slices.Sort(kids); len(kids) != 8 || len(slices.Compact(kids)) != 1 {
@@ -201,9 +179,9 @@ func TestManyNodesStartAtOnce(t *testing.T) {
 func TestAStartWaitsForAnotherThatMigrates(t *testing.T) {
 	t.Parallel()
 	dsn := pgtest.New(t)
-	raw := rawPG(t, dsn, nil)
-	mustExec(t, raw, "BEGIN")
-	mustExec(t, raw, "SELECT pg_advisory_xact_lock(1650815588, 0)")
+	raw := storekit.RawPostgres(t, dsn, nil)
+	storekit.MustExec(t, raw, "BEGIN")
+	storekit.MustExec(t, raw, "SELECT pg_advisory_xact_lock(1650815588, 0)")
 	ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
 	defer cancel()
 	_, err := store.Open(ctx, dsn, store.Options{Now: time.Now})
@@ -213,10 +191,10 @@ func TestAStartWaitsForAnotherThatMigrates(t *testing.T) {
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		mustOpen(t, dsn, store.Options{})
+		storekit.Open(t, dsn, store.Options{})
 	}()
-	waiting(t, rawPG(t, dsn, nil))
-	mustExec(t, raw, "COMMIT")
+	waiting(t, storekit.RawPostgres(t, dsn, nil))
+	storekit.MustExec(t, raw, "COMMIT")
 	<-done
 }
 
@@ -225,12 +203,12 @@ func TestAStartWaitsForAnotherThatMigrates(t *testing.T) {
 func TestAStartMigratesForAsLongAsThatTakes(t *testing.T) {
 	t.Parallel()
 	const wait = 300 * time.Millisecond
-	dsn, _ := onPostgres(t, 1, store.Options{})
+	dsn, _ := storekit.OnPostgres(t, 1, store.Options{})
 	pgtest.Exec(t, dsn, `DROP INDEX audit_events_action, audit_events_outcome, bindings_listed, bindings_role_listed`)
 	pgtest.Exec(t, dsn, `DELETE FROM migrations WHERE name = '0024_lists'`)
-	writer := rawPG(t, dsn, nil)
-	mustExec(t, writer, "BEGIN")
-	mustExec(t, writer, "LOCK TABLE audit_events IN ROW EXCLUSIVE MODE")
+	writer := storekit.RawPostgres(t, dsn, nil)
+	storekit.MustExec(t, writer, "BEGIN")
+	storekit.MustExec(t, writer, "LOCK TABLE audit_events IN ROW EXCLUSIVE MODE")
 	done := make(chan error, 1)
 	begun := time.Now()
 	go func() {
@@ -240,9 +218,9 @@ func TestAStartMigratesForAsLongAsThatTakes(t *testing.T) {
 		}
 		done <- err
 	}()
-	waiting(t, rawPG(t, dsn, nil))
+	waiting(t, storekit.RawPostgres(t, dsn, nil))
 	time.Sleep(2*wait - time.Since(begun)) // the time-out of the first step is over
-	mustExec(t, writer, "COMMIT")
+	storekit.MustExec(t, writer, "COMMIT")
 	if err := <-done; err != nil {
 		t.Error(err)
 	}
@@ -264,7 +242,7 @@ func copied(t *testing.T, dsn string) string {
 func TestARestoredDatabaseGoesOnHigher(t *testing.T) {
 	t.Parallel()
 	dsn := pgtest.New(t)
-	s := mustOpen(t, dsn, store.Options{})
+	s := storekit.Open(t, dsn, store.Options{})
 	if _, err := s.Commit(t.Context(), kill("before")); err != nil {
 		t.Fatal(err)
 	}
@@ -274,7 +252,7 @@ func TestARestoredDatabaseGoesOnHigher(t *testing.T) {
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
 	}
-	if s := mustOpen(t, dsn, store.Options{}); s.Restored() || head(t, s) != 1 {
+	if s := storekit.Open(t, dsn, store.Options{}); s.Restored() || head(t, s) != 1 {
 		t.Errorf("opened again, the log is at %d", head(t, s))
 	} else if err := s.Close(); err != nil {
 		t.Fatal(err)
@@ -284,18 +262,18 @@ func TestARestoredDatabaseGoesOnHigher(t *testing.T) {
 	var raised atomic.Int32
 	for range 4 {
 		all.Go(func() {
-			if s := mustOpen(t, restored, store.Options{}); s.Restored() {
+			if s := storekit.Open(t, restored, store.Options{}); s.Restored() {
 				raised.Add(1)
 			}
 		})
 	}
 	all.Wait()
-	s = mustOpen(t, restored, store.Options{})
+	s = storekit.Open(t, restored, store.Options{})
 	p, err := s.Entries(t.Context(), 0, 10)
 	if err != nil || raised.Load() != 1 || p.Head != 1+store.Raise || p.Purged != p.Head {
 		t.Errorf("%d nodes raised the log: %+v, %v", raised.Load(), p, err)
 	}
-	told := mustOpen(t, restored, store.Options{Restored: true})
+	told := storekit.Open(t, restored, store.Options{Restored: true})
 	if h := head(t, told); h != 1+2*store.Raise || !told.Restored() {
 		t.Errorf("told of a restore, the log is at %d", h)
 	}
@@ -306,7 +284,7 @@ func TestARestoredDatabaseGoesOnHigher(t *testing.T) {
 func TestNodesNoticeARecoveredServer(t *testing.T) {
 	t.Parallel()
 	c := pgtest.Start(t, "restore_command=false")
-	s := mustOpen(t, c.DSN(), store.Options{})
+	s := storekit.Open(t, c.DSN(), store.Options{})
 	if _, err := s.Commit(t.Context(), kill("before")); err != nil {
 		t.Fatal(err)
 	}
@@ -323,9 +301,9 @@ func TestNodesNoticeARecoveredServer(t *testing.T) {
 
 func TestListenWakes(t *testing.T) {
 	t.Parallel()
-	dsn, s := onPostgres(t, 1, store.Options{})
+	dsn, s := storekit.OnPostgres(t, 1, store.Options{})
 	line, through := behind(t, dsn)
-	far := mustOpen(t, through, store.Options{Postgres: store.Postgres{Staleness: 100 * time.Millisecond}})
+	far := storekit.Open(t, through, store.Options{Postgres: postgres.Limits{Staleness: 100 * time.Millisecond}})
 	woken := make(chan struct{}, 100)
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
@@ -370,7 +348,7 @@ func TestListenWakes(t *testing.T) {
 
 func TestTextThatPostgresCannotKeep(t *testing.T) {
 	t.Parallel()
-	_, s := onPostgres(t, 1, store.Options{})
+	_, s := storekit.OnPostgres(t, 1, store.Options{})
 	for _, bad := range []string{"a\x00b", "\xff"} {
 		u := ada()
 		u.Name = bad
@@ -396,7 +374,7 @@ func TestTextThatPostgresCannotKeep(t *testing.T) {
 // The longest binding that there may be fits into PostgreSQL's indexes.
 func TestLongestBindingIsKept(t *testing.T) {
 	t.Parallel()
-	_, s := onPostgres(t, 1, store.Options{})
+	_, s := storekit.OnPostgres(t, 1, store.Options{})
 	noise := func(n int) string { // that can't be compressed
 		b := make([]byte, n)
 		for i := range b {

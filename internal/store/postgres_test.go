@@ -7,6 +7,7 @@ import (
 	"github.com/bearerd/bearerd/internal/pgtest"
 	"github.com/bearerd/bearerd/internal/records/contract"
 	"github.com/bearerd/bearerd/internal/store"
+	"github.com/bearerd/bearerd/internal/store/storekit"
 	"github.com/bearerd/bearerd/internal/store/storetest"
 )
 
@@ -14,7 +15,7 @@ import (
 func TestTheServersClockIsCompared(t *testing.T) {
 	t.Parallel()
 	for _, ahead := range []time.Duration{0, 26 * time.Hour, -26 * time.Hour} {
-		s := mustOpen(t, pgtest.New(t), store.Options{Now: func() time.Time { return time.Now().Add(ahead) }})
+		s := storekit.Open(t, pgtest.New(t), store.Options{Now: func() time.Time { return time.Now().Add(ahead) }})
 		if got, err := s.ClockOffset(t.Context()); err != nil || (got-ahead).Abs() > 10*time.Second {
 			t.Errorf("a clock that is %v ahead is said to be %v, %v", ahead, got, err)
 		}
@@ -25,6 +26,6 @@ func TestPostgresConformance(t *testing.T) {
 	t.Parallel()
 	storetest.Run(t, func(t *testing.T, now func() time.Time) func() contract.Store {
 		dsn := pgtest.New(t)
-		return func() contract.Store { return mustOpen(t, dsn, store.Options{Now: now}) }
+		return func() contract.Store { return storekit.Open(t, dsn, store.Options{Now: now}) }
 	})
 }

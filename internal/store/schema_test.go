@@ -3,13 +3,10 @@ package store_test
 import (
 	"context"
 	"crypto/sha256"
-	"database/sql"
 	"flag"
 	"os"
 	"path/filepath"
-	"regexp"
 	"slices"
-	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -19,54 +16,10 @@ import (
 
 	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/store"
+	"github.com/bearerd/bearerd/internal/store/storekit"
 )
 
 var update = flag.Bool("update", false, "write the golden files again")
-
-// raw opens the file beside the store.
-func raw(t *testing.T, path string) *sql.DB {
-	t.Helper()
-	db, err := sql.Open("sqlite", path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	db.SetMaxOpenConns(1)
-	t.Cleanup(func() { _ = db.Close() })
-	return db
-}
-
-func column(t *testing.T, db *sql.DB, query string) (values []string) {
-	t.Helper()
-	rows, err := db.QueryContext(t.Context(), query)
-	if err != nil {
-		t.Fatalf("%s: %v", query, err)
-	}
-	defer func() { _ = rows.Close() }()
-	for rows.Next() {
-		var v string
-		if err := rows.Scan(&v); err != nil {
-			t.Fatal(err)
-		}
-		values = append(values, v)
-	}
-	if err := rows.Err(); err != nil {
-		t.Fatal(err)
-	}
-	return values
-}
-
-func execAll(t *testing.T, path string, statements ...string) {
-	t.Helper()
-	db := raw(t, path)
-	for _, s := range statements {
-		if _, err := db.ExecContext(t.Context(), s); err != nil {
-			t.Fatalf("%s: %v", s, err)
-		}
-	}
-	if err := db.Close(); err != nil {
-		t.Fatal(err)
-	}
-}
 
 func fingerprint(t *testing.T, path string) [32]byte {
 	t.Helper()
@@ -80,8 +33,8 @@ func fingerprint(t *testing.T, path string) [32]byte {
 func TestMigrationsGiveTheGoldenSchema(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "bearerd.db")
-	mustOpen(t, path, store.Options{})
-	got := strings.Join(column(t, raw(t, path), "SELECT sql || ';' FROM sqlite_schema WHERE sql IS NOT NULL ORDER BY tbl_name, type DESC, name"), "\n\n") + "\n"
+	storekit.Open(t, path, store.Options{})
+	got := strings.Join(storekit.Values(t, storekit.Raw(t, path), "SELECT sql || ';' FROM sqlite_schema WHERE sql IS NOT NULL ORDER BY tbl_name, type DESC, name"), "\n\n") + "\n"
 	golden := filepath.Join("testdata", "schema.sqlite.sql")
 	if *update {
 		if err := os.WriteFile(golden, []byte(got), 0o600); err != nil {
@@ -113,13 +66,13 @@ func TestPendingNamesWhatOpenRuns(t *testing.T) {
 	if err != nil || len(pending) == 0 || pending[0] != "0001_initial" {
 		t.Errorf("pending of an empty database: %q, %v", pending, err)
 	}
-	if s := mustOpen(t, path, store.Options{}); !slices.Equal(s.Migrated(), pending) {
+	if s := storekit.Open(t, path, store.Options{}); !slices.Equal(s.Migrated(), pending) {
 		t.Errorf("opening ran %q", s.Migrated())
 	}
 	if pending, err := store.Pending(t.Context(), path, store.Options{}); err != nil || len(pending) != 0 {
 		t.Errorf("pending of an open database: %q, %v", pending, err)
 	}
-	if got := column(t, raw(t, path), "SELECT name FROM migrations ORDER BY name"); !slices.Equal(got, pending) {
+	if got := storekit.Values(t, storekit.Raw(t, path), "SELECT name FROM migrations ORDER BY name"); !slices.Equal(got, pending) {
 		t.Errorf("the database remembers %q", got)
 	}
 }
@@ -130,9 +83,9 @@ func TestAMigrationThatIsBegunRunsToItsEnd(t *testing.T) {
 	t.Parallel()
 	for name, open := range map[string]func(t *testing.T) *store.Store{
 		"SQLite": func(t *testing.T) *store.Store {
-			return mustOpen(t, filepath.Join(t.TempDir(), "bearerd.db"), store.Options{})
+			return storekit.Open(t, filepath.Join(t.TempDir(), "bearerd.db"), store.Options{})
 		},
-		"PostgreSQL": func(t *testing.T) *store.Store { _, all := onPostgres(t, 1, store.Options{}); return all[0] },
+		"PostgreSQL": func(t *testing.T) *store.Store { _, all := storekit.OnPostgres(t, 1, store.Options{}); return all[0] },
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -151,12 +104,12 @@ func TestAMigrationThatIsBegunRunsToItsEnd(t *testing.T) {
 func TestOpenRefusesALaterVersionAndLeavesItAlone(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "bearerd.db")
-	s := mustOpen(t, path, store.Options{})
+	s := storekit.Open(t, path, store.Options{})
 	last := s.Migrated()[len(s.Migrated())-1]
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
 	}
-	execAll(t, path, "INSERT INTO migrations VALUES ('0417_from_the_future', 1)")
+	storekit.ExecAll(t, path, "INSERT INTO migrations VALUES ('0417_from_the_future', 1)")
 	before := fingerprint(t, path)
 	_, err := store.Open(t.Context(), path, store.Options{Now: time.Now})
 	if err == nil || !strings.Contains(err.Error(), "0417_from_the_future") || !strings.Contains(err.Error(), last) || !strings.Contains(err.Error(), path) {
@@ -170,7 +123,7 @@ func TestOpenRefusesALaterVersionAndLeavesItAlone(t *testing.T) {
 func TestOpenRefusesAForeignDatabaseAndLeavesItAlone(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "other.db")
-	execAll(t, path, "CREATE TABLE theirs (id INTEGER)")
+	storekit.ExecAll(t, path, "CREATE TABLE theirs (id INTEGER)")
 	before := fingerprint(t, path)
 	if _, err := store.Open(t.Context(), path, store.Options{Now: time.Now}); err == nil || !strings.Contains(err.Error(), "another program") {
 		t.Errorf("opened, or refused for the wrong reason: %v", err)
@@ -238,7 +191,7 @@ func TestManyOpenANewDatabaseAtOnce(t *testing.T) {
 func TestFilesAreForTheOwnerAlone(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	s := mustOpen(t, filepath.Join(dir, "odd ?%20#name.db"), store.Options{})
+	s := storekit.Open(t, filepath.Join(dir, "odd ?%20#name.db"), store.Options{})
 	if _, err := s.Commit(t.Context(), kill("x")); err != nil {
 		t.Fatal(err)
 	}
@@ -260,8 +213,8 @@ func TestFilesAreForTheOwnerAlone(t *testing.T) {
 func TestEveryConnectionIsSetUp(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "bearerd.db")
-	s := mustOpen(t, path, store.Options{})
-	if got := column(t, raw(t, path), "PRAGMA journal_mode"); got[0] != "wal" {
+	s := storekit.Open(t, path, store.Options{})
+	if got := storekit.Values(t, storekit.Raw(t, path), "PRAGMA journal_mode"); got[0] != "wal" {
 		t.Errorf("journal mode %s", got[0])
 	}
 	for pragma, want := range map[string]string{"synchronous": "2", "foreign_keys": "1"} {
@@ -271,51 +224,9 @@ func TestEveryConnectionIsSetUp(t *testing.T) {
 	}
 }
 
-// TestLookupsHaveAnIndex wants no statement of a request to read a whole table, nor to sort
-// what it finds but for a few.
-func TestLookupsHaveAnIndex(t *testing.T) {
-	t.Parallel()
-	path := filepath.Join(t.TempDir(), "bearerd.db")
-	mustOpen(t, path, store.Options{})
-	db := raw(t, path)
-	for name, text := range store.Lookups() {
-		for _, detail := range plan(t, db, text) {
-			page := detail == "SCAN e LEFT-JOIN" && name == "selectEntries"    // the entries that were found
-			counted := detail == "SCAN i" && strings.HasPrefix(name, "events") // what an index has found
-			scan := strings.HasPrefix(detail, "SCAN") && detail != "SCAN CONSTANT ROW" && !page && !counted
-			sort := strings.Contains(detail, "TEMP B-TREE") && name != "selectGrants" && name != "selectReachingBindings" && name != "eventsFromFew" && name != "trimNetworks"
-			if scan || sort {
-				t.Errorf("%s: %s", name, detail)
-			}
-		}
-	}
-}
-
-// plan returns how a statement is carried out.
-func plan(t *testing.T, db *sql.DB, text string) (details []string) {
-	t.Helper()
-	rows, err := db.QueryContext(t.Context(), "EXPLAIN QUERY PLAN "+text, make([]any, maxParameter(text))...)
-	if err != nil {
-		t.Fatalf("%s: %v", text, err)
-	}
-	defer func() { _ = rows.Close() }()
-	for rows.Next() {
-		var id, parent, unused int
-		var detail string
-		if err := rows.Scan(&id, &parent, &unused, &detail); err != nil {
-			t.Fatal(err)
-		}
-		details = append(details, detail)
-	}
-	if err := rows.Err(); err != nil {
-		t.Fatal(err)
-	}
-	return details
-}
-
 func TestAfterCloseNothingHangs(t *testing.T) {
 	t.Parallel()
-	s := mustOpen(t, filepath.Join(t.TempDir(), "bearerd.db"), store.Options{})
+	s := storekit.Open(t, filepath.Join(t.TempDir(), "bearerd.db"), store.Options{})
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
 	}
@@ -328,14 +239,4 @@ func TestAfterCloseNothingHangs(t *testing.T) {
 	if err := s.Close(); err != nil {
 		t.Errorf("closing again: %v", err)
 	}
-}
-
-// maxParameter returns how many parameters a statement has.
-func maxParameter(text string) (n int) {
-	for _, found := range regexp.MustCompile(`\$(\d+)`).FindAllStringSubmatch(text, -1) {
-		if one, err := strconv.Atoi(found[1]); err == nil {
-			n = max(n, one)
-		}
-	}
-	return n
 }

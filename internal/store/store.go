@@ -1,21 +1,19 @@
-// Package store keeps bearerd's data in an SQLite or a PostgreSQL database: users,
-// clients and bindings, stored tokens, signing keys, the revocation log, and the audit
-// log. The statements are the same for both, except for those in sqlite.go and the
-// postgres files.
+// Package store keeps bearerd's data in an SQLite or a PostgreSQL database. It opens a
+// database, brings its schema up to date, resumes a restored backup, inspects and purges;
+// what it keeps is read and changed by its parts:
+//
+//   - people: users and what belongs to them
+//   - registry: collections, roles, bindings, clients, issuers, signing keys
+//   - tokens: stored tokens, imports, device codes and authorization codes
+//   - logs: the revocation log with its nodes, and the audit log
+//   - upkeep: what nodes keep on their own account
+//
+// The parts stand on packages engine, query and column. Package batch does the operations
+// of a batch with them, and the engines, packages sqlite and postgres, run it. The
+// statements are the same for both engines, except for their own and those of a Dialect.
 //
 // Every write is one transaction and is answered after its commit has reached the disk.
 // Reads see a snapshot and don't wait for writers.
-//
-// On SQLite (write-ahead log, synchronous=FULL) one goroutine does all of a process's
-// writes. It does all waiting writes in one transaction, each in a savepoint, so that a
-// hundred of them take little longer than one. Another process may write to the same file
-// at the same time.
-//
-// On PostgreSQL any number of nodes write side by side (READ COMMITTED,
-// synchronous_commit=on). An operation locks what it reads before it writes. Batches that
-// wait together at a node share a transaction, and the entries of the log are appended
-// last, in one message with the commit. A commit that is under way is never cancelled;
-// its caller gets an error after a second, that the store doesn't answer.
 //
 // The revocation log gets its sequence from one row that every append updates, in the
 // transaction that the entry is about. So entries are committed in the order of their
@@ -31,16 +29,22 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"math"
-	"math/rand/v2"
-	"os"
-	"path/filepath"
 	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/bearerd/bearerd/internal/records/contract"
+	"github.com/bearerd/bearerd/internal/records/op"
+	"github.com/bearerd/bearerd/internal/revocation"
+	"github.com/bearerd/bearerd/internal/store/engine"
+	"github.com/bearerd/bearerd/internal/store/logs"
+	"github.com/bearerd/bearerd/internal/store/people"
+	"github.com/bearerd/bearerd/internal/store/postgres"
+	"github.com/bearerd/bearerd/internal/store/registry"
+	"github.com/bearerd/bearerd/internal/store/sqlite"
+	"github.com/bearerd/bearerd/internal/store/tokens"
+	"github.com/bearerd/bearerd/internal/store/upkeep"
 )
 
 var _ contract.Store = (*Store)(nil)
@@ -60,22 +64,27 @@ type Options struct {
 	// keeps more pages in memory (192 MiB) and copies them into the database less often.
 	Bulk bool
 
-	Postgres Postgres
+	// Postgres bounds the use of a PostgreSQL server.
+	Postgres postgres.Limits
 
 	startTimeout time.Duration // 0: the constant; tests have less
 }
 
 // Store is an open database. It is safe for use by many goroutines.
 type Store struct {
-	engine  engine
+	*people.People
+	*registry.Registry
+	*tokens.Tokens
+	*logs.Logs
+	*upkeep.Upkeep
+
+	db      engine.DB
 	name    string // of the database, without secrets
 	now     func() time.Time
 	logger  *slog.Logger
 	queries atomic.Int64
 
 	startTimeout time.Duration
-
-	usesWalk atomic.Int64 // the key of token_uses where the next purge begins
 
 	migrated []string
 	restored atomic.Bool
@@ -98,61 +107,54 @@ func Open(ctx context.Context, database string, o Options) (*Store, error) {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
 	s := &Store{name: nameOf(database), now: o.Now, logger: o.Logger, startTimeout: cmp.Or(o.startTimeout, startTimeout)}
-	s.usesWalk.Store(math.MinInt64 + rand.Int64N(1<<62)) //nolint:gosec // among the keys of UUIDs, so that short-lived processes look through all in the end
 	var err error
 	if isPostgres(database) {
 		err = s.openPostgres(ctx, database, o)
 	} else {
-		err = explainFile(database, s.openSQLite(ctx, database, o))
+		err = sqlite.Explain(database, s.openSQLite(ctx, database, o))
 	}
 	if err != nil {
 		return nil, fmt.Errorf("opening the database %s: %w", s.name, err)
 	}
+	s.People = people.New(s.db)
+	s.Registry = registry.New(s.db)
+	s.Tokens = tokens.New(s.db)
+	s.Logs = logs.New(s.db, o.Now)
+	s.Upkeep = upkeep.New(s.db, o.Now)
 	return s, nil
 }
 
-func (s *Store) openSQLite(ctx context.Context, path string, o Options) error {
-	// The writer doesn't run yet.
-	path, err := filepath.Abs(path)
+func (s *Store) openSQLite(ctx context.Context, path string, o Options) (err error) {
+	var db *sqlite.DB
+	err = s.within(ctx, func(ctx context.Context) error {
+		db, err = sqlite.Open(ctx, path, sqlite.Options{MustExist: o.MustExist, Bulk: o.Bulk, Queries: &s.queries})
+		return err
+	})
 	if err != nil {
 		return err
 	}
-	if err := ensureFile(path, !o.MustExist); err != nil {
-		return err
-	}
-	db := &sqliteDB{
-		path: path, queries: &s.queries, bulk: o.Bulk,
-		queue: make(chan *job, queueLength), stop: make(chan struct{}), stopped: make(chan struct{}),
-	}
-	if db.file, err = os.Stat(path); err != nil {
-		return err
-	}
-	if err := s.within(ctx, func(ctx context.Context) error {
-		return patiently(ctx, func() error { return db.connect(ctx) })
-	}); err != nil {
-		return err
-	}
-	s.engine = db
+	s.db = db
 	if err := s.prepare(ctx, o); err != nil {
-		return errors.Join(err, db.disconnect())
+		return errors.Join(err, db.Disconnect())
 	}
-	go db.serve(detached(ctx))
+	db.Serve(ctx)
 	return nil
 }
 
-func (s *Store) openPostgres(ctx context.Context, dsn string, o Options) error {
-	db, err := openPostgres(dsn, o, &s.queries)
+func (s *Store) openPostgres(ctx context.Context, dsn string, o Options) (err error) {
+	var db *postgres.DB
+	err = s.within(ctx, func(ctx context.Context) error {
+		db, err = postgres.Open(ctx, dsn, postgres.Options{Limits: o.Postgres, Bulk: o.Bulk, Queries: &s.queries})
+		return err
+	})
 	if err != nil {
 		return err
 	}
-	s.engine = db
-	if err := s.within(ctx, db.look); err != nil {
-		return err
-	}
+	s.db = db
 	if err := s.prepare(ctx, o); err != nil {
 		return err
 	}
-	return db.serve(ctx, func(ctx context.Context) error { return s.resume(ctx, false) })
+	return db.Serve(ctx, func(ctx context.Context) error { return s.resume(ctx, false) })
 }
 
 // startTimeout is how long each step of a start waits: for the database to answer, and for
@@ -169,8 +171,8 @@ func (s *Store) within(ctx context.Context, step func(context.Context) error) er
 
 // alone runs do in a transaction during which no other process migrates. It waits for its turn
 // for the time of a step.
-func (s *Store) alone(ctx context.Context, do work) error {
-	return s.within(ctx, func(ctx context.Context) error { return s.engine.alone(ctx, do) })
+func (s *Store) alone(ctx context.Context, do engine.Work) error {
+	return s.within(ctx, func(ctx context.Context) error { return s.db.Alone(ctx, do) })
 }
 
 // prepare brings the schema up to date and a restored backup back into service.
@@ -191,10 +193,21 @@ func (s *Store) prepare(ctx context.Context, o Options) error {
 	}
 }
 
+// Commit carries out a batch: its operations in their order, its audit events and its log
+// entries, all of it durably or nothing. It returns the sequence of its last log entry, 0
+// when it has none. An invalid event makes it fail.
+//
+// The error is a fault when an operation can't be done: NotFound when what it changes is
+// missing, Conflict when what it adds exists, Invalid when something else that it names
+// is missing.
+func (s *Store) Commit(ctx context.Context, b op.Batch) (revocation.Seq, error) {
+	return s.db.Commit(ctx, b)
+}
+
 // Close waits for the transactions under way and closes the database. Writes that still
 // wait and later calls fail with fault.Unavailable. Closing again does nothing.
 func (s *Store) Close() error {
-	s.closed.Do(func() { s.closeErr = s.engine.close() })
+	s.closed.Do(func() { s.closeErr = s.db.Close() })
 	if s.closeErr != nil {
 		return fmt.Errorf("closing the database %s: %w", s.name, s.closeErr)
 	}
@@ -210,13 +223,10 @@ func (s *Store) Queries() int64 { return s.queries.Load() }
 // Listen calls wake soon after any node appended to the revocation log, until ctx ends,
 // and once whenever it may have missed that. It reconnects when the connection is lost.
 // On SQLite, which has no notifications, it only waits.
-func (s *Store) Listen(ctx context.Context, wake func()) error { return s.engine.listen(ctx, wake) }
+func (s *Store) Listen(ctx context.Context, wake func()) error { return s.db.Listen(ctx, wake) }
 
 // Follow makes the store read and write only on the server that origin names as
 // revocation.Page does; "" stands for any. Connections to others are closed. One address
 // may lead to a primary and to the one that has replaced it, and the two may differ in
 // what is revoked and which keys sign, while this node follows the log of only one.
-func (s *Store) Follow(origin func() string) { s.engine.follow(origin) }
-
-func (s *Store) read(ctx context.Context, do work) error  { return s.engine.read(ctx, do) }
-func (s *Store) write(ctx context.Context, do work) error { return s.engine.write(ctx, do) }
+func (s *Store) Follow(origin func() string) { s.db.Follow(origin) }

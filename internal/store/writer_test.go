@@ -14,6 +14,7 @@ import (
 	"github.com/bearerd/bearerd/internal/records/op"
 	"github.com/bearerd/bearerd/internal/revocation"
 	"github.com/bearerd/bearerd/internal/store"
+	"github.com/bearerd/bearerd/internal/store/storekit"
 )
 
 // Writes that don't fit in a transaction are made by the next one: none is lost.
@@ -25,7 +26,7 @@ func TestWritesBeyondATransaction(t *testing.T) {
 	}{"together": {false, 300}, "one by one": {true, 5}} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			s := mustOpen(t, filepath.Join(t.TempDir(), "bearerd.db"), store.Options{Bulk: c.bulk})
+			s := storekit.Open(t, filepath.Join(t.TempDir(), "bearerd.db"), store.Options{Bulk: c.bulk})
 			begun, goOn := make(chan struct{}), make(chan struct{})
 			results := make(chan error)
 			commit := func(b op.Batch) { results <- second(s.Commit(t.Context(), b)) }
@@ -59,8 +60,8 @@ func TestWritesBeyondATransaction(t *testing.T) {
 func TestAnEventThatCantBeStoredFailsAlone(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "bearerd.db")
-	s := mustOpen(t, path, store.Options{})
-	_, err := raw(t, path).ExecContext(t.Context(), `CREATE TRIGGER refuse AFTER INSERT ON audit_events
+	s := storekit.Open(t, path, store.Options{})
+	_, err := storekit.Raw(t, path).ExecContext(t.Context(), `CREATE TRIGGER refuse AFTER INSERT ON audit_events
 WHEN NEW.reason = 'refuse' BEGIN SELECT RAISE(ABORT, 'refused'); END`)
 	if err != nil {
 		t.Fatal(err)

@@ -14,6 +14,8 @@ import (
 	"log/slog"
 	"time"
 
+	"github.com/bearerd/bearerd/internal/store/postgres"
+
 	"github.com/google/uuid"
 
 	"github.com/bearerd/bearerd/internal/clientdoc"
@@ -80,7 +82,7 @@ func OpenStore(ctx context.Context, c config.Config, o store.Options) (*store.St
 
 // StoreOptions completes options with what the configuration says.
 func StoreOptions(c config.Config, o store.Options) store.Options {
-	o.Postgres = store.Postgres{
+	o.Postgres = postgres.Limits{
 		Connections: c.Postgres.Connections, ConnectTimeout: c.Postgres.ConnectTimeout,
 		StatementTimeout: c.Postgres.StatementTimeout, Staleness: c.Revocation.MaxStaleness,
 	}

@@ -16,6 +16,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/bearerd/bearerd/internal/store/postgres"
+
 	"github.com/google/uuid"
 
 	"github.com/bearerd/bearerd/internal/access"
@@ -204,7 +206,7 @@ func (o Options) prefix() string {
 func (f *Fixture) open(tb testing.TB, p node.Settings, o Options) {
 	tb.Helper()
 	var err error
-	f.Store, err = store.Open(tb.Context(), o.database(tb), store.Options{Now: f.Time, Bulk: o.Bulk, Postgres: store.Postgres{Staleness: p.Staleness, StatementTimeout: o.statementTimeout()}})
+	f.Store, err = store.Open(tb.Context(), o.database(tb), store.Options{Now: f.Time, Bulk: o.Bulk, Postgres: postgres.Limits{Staleness: p.Staleness, StatementTimeout: o.statementTimeout()}})
 	Must(tb, err)
 	tb.Cleanup(func() { _ = f.Store.Close() })
 	if f.Ring = o.Ring; f.Ring != nil {
