@@ -85,7 +85,7 @@ func (s *Site) Render(w http.ResponseWriter, r *Request, status int, name, title
 // writePage answers with a page, complete before the first byte is sent, or writes nothing and returns an error.
 func (s *Site) writePage(w http.ResponseWriter, status int, name string, f frame) error {
 	var body bytes.Buffer
-	if err := s.theme.pages[name].Execute(&body, f); err != nil {
+	if err := s.theme.pages[name]().Execute(&body, f); err != nil {
 		return fmt.Errorf("rendering the page %s: %w", name, err)
 	}
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")

@@ -14,6 +14,7 @@ import (
 	"path"
 	"regexp"
 	"strings"
+	"sync"
 	"time"
 )
 
@@ -28,11 +29,11 @@ func OpenAPI() []byte { return described }
 
 const pathAssets = "/auth/assets/"
 
-// theme is what pages are made of: parsed templates, and assets with the checksums
+// theme is what pages are made of: templates, and assets with the checksums
 // that are part of their addresses.
 type theme struct {
 	base   string // the issuer's path
-	pages  map[string]*template.Template
+	pages  map[string]func() *template.Template
 	layout *template.Template
 	assets map[string]asset
 }
@@ -46,7 +47,7 @@ type asset struct {
 }
 
 func newTheme(base string, now func() time.Time) *theme {
-	t := &theme{base: base, pages: map[string]*template.Template{}, assets: map[string]asset{}}
+	t := &theme{base: base, pages: map[string]func() *template.Template{}, assets: map[string]asset{}}
 	for _, name := range names(files, "assets") {
 		t.assets[name] = newAsset(read(files, "assets/"+name))
 	}
@@ -63,19 +64,22 @@ func newTheme(base string, now func() time.Time) *theme {
 	return t
 }
 
-// addPages parses the templates of a package.
+// addPages adds the templates of a package. Each is parsed when it is first shown: all
+// together take 3 MiB, and many servers never show a page.
 func (t *theme) addPages(templates fs.FS) {
 	for _, name := range names(templates, "templates") {
 		if name == "layout.html" || name == "parts.html" {
 			continue
 		}
-		page := template.Must(t.layout.Clone())
-		template.Must(page.New(name).Parse(t.source(templates, name)))
-		name = strings.TrimSuffix(name, ".html")
-		if t.pages[name] != nil {
-			panic("two pages are called " + name) // in a package of ours
+		page := strings.TrimSuffix(name, ".html")
+		if t.pages[page] != nil {
+			panic("two pages are called " + page) // in a package of ours
 		}
-		t.pages[name] = page
+		t.pages[page] = sync.OnceValue(func() *template.Template {
+			whole := template.Must(t.layout.Clone())
+			template.Must(whole.New(name).Parse(t.source(templates, name)))
+			return whole
+		})
 	}
 }
 
