@@ -72,7 +72,7 @@ simulate: ## clusters on fake time, each from a new seed, for 5 min on every cor
 		$(GO) test ./simulation -count=1 -run '^TestSeeds$$' -for $(SIMULATE) -v -timeout 0 & pids="$$pids $$!"; \
 	done; failed=0; for pid in $$pids; do wait $$pid || failed=1; done; exit $$failed
 
-bench: ## the benchmarks that matter, as one table beside their budgets (about a quarter of an hour)
+bench: ## the benchmarks that matter, as one table beside their budgets (about eleven minutes)
 	cd bench && $(GO) run .
 
 bench-write: ## the same, and into docs/performance.md with its chart
