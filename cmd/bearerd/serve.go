@@ -42,6 +42,9 @@ The log is JSON on standard error; "listening" has the address of each listener.
 			level := &slog.LevelVar{}
 			level.Set(c.Log.Level.Slog())
 			logger := slog.New(slog.NewJSONHandler(p.Stderr, &slog.HandlerOptions{Level: level}))
+			if unread := p.Unread(); unread != "" {
+				logger.LogAttrs(cmd.Context(), slog.LevelWarn, unread)
+			}
 			reloader := &reloader{
 				config: c, level: level, log: logger,
 				read: func() (config.Config, error) { return p.LoadConfig(cmd, "listen", "ops_listen") },

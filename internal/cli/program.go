@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -123,6 +124,21 @@ func (p *Program) LoadConfig(cmd *cobra.Command, more ...string) (config.Config,
 // LoadEdge returns the configuration of an edge, as LoadConfig does that of a node.
 func (p *Program) LoadEdge(cmd *cobra.Command, more ...string) (config.Edge, error) {
 	return config.LoadEdge(p.ConfigFile, p.Env, changedFlags(cmd, more...))
+}
+
+// UsualConfig is the name of the configuration that "bearerd init" writes.
+const UsualConfig = "bearerd.yaml"
+
+// Unread returns a warning where no configuration is named, and one of the usual name is in
+// this folder: it isn't read. "": there is none.
+func (p *Program) Unread() string {
+	if p.ConfigFile != "" || slices.ContainsFunc(p.Env, func(v string) bool { return strings.HasPrefix(v, "BEARERD_CONFIG=") && v != "BEARERD_CONFIG=" }) {
+		return ""
+	}
+	if _, err := os.Stat(UsualConfig); err != nil {
+		return ""
+	}
+	return UsualConfig + " in this folder is not read: name it with --config " + UsualConfig
 }
 
 // changedFlags returns the values of the flags of cmd that stand for keys, by key.

@@ -148,6 +148,9 @@ func (p checks) examineConfig(ctx context.Context, c config.Config, r *doctor.Re
 	for _, warning := range c.Warnings() {
 		r.Warn(name, warning, "change that setting")
 	}
+	if unread := p.Unread(); unread != "" {
+		r.Warn(name, "the defaults and the variables, though there is a file", unread)
+	}
 	for _, route := range c.ReportOnly() {
 		r.Warn(name, route+" is not enforced: nothing is refused there", `once "bearerd shadow" shows no difference, remove its "enforce: false"`)
 	}

@@ -74,7 +74,7 @@ anything is written.`,
 		},
 	}
 	f := cmd.Flags()
-	f.StringVarP(&w.file, "output", "o", "bearerd.yaml", "write the configuration to this new `FILE`")
+	f.StringVarP(&w.file, "output", "o", cli.UsualConfig, "write the configuration to this new `FILE`")
 	f.StringVar(&w.listen, "listen", "", "the `ADDRESS` of the endpoints (default "+config.Default().Listen+", or the port of an http issuer on this machine)")
 	f.StringVar(&w.ops, "ops-listen", config.Default().OpsListen, "the `ADDRESS` of health and metrics")
 	f.StringSliceVar(&w.dialects, "dialects", nil, "the `SYSTEMS` whose endpoints are on: "+strings.Join(dialectNames(), ", "))
@@ -98,7 +98,7 @@ func (p beginning) initialize(cmd *cobra.Command, w *wishes) error {
 		return hint.Add(errors.New("--config names a configuration that exists, and init writes a new one"), "name the new file with -o")
 	}
 	if info, err := os.Stat(w.file); err == nil && info.IsDir() {
-		return hint.Add(fmt.Errorf("--output: %s is a folder, and must name a file", w.file), "write -o %s", filepath.Join(w.file, "bearerd.yaml"))
+		return hint.Add(fmt.Errorf("--output: %s is a folder, and must name a file", w.file), "write -o %s", filepath.Join(w.file, cli.UsualConfig))
 	}
 	if _, err := os.Lstat(w.file); err == nil {
 		return hint.Add(fmt.Errorf("%s exists already, and was not changed", w.file),
