@@ -15,6 +15,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"runtime"
 	"slices"
 	"strconv"
 	"strings"
@@ -427,6 +428,55 @@ func TestVerifyListenAnswersWhoHasConnectedBeforeItEnds(t *testing.T) {
 			t.Errorf("the socket is still there: %v", err)
 		}
 	}
+}
+
+// A web server that keeps its connections is told to open others, elsewhere, from the signal
+// on, so that it sends no question into one that closes.
+func TestVerifyListenEndsKeptConnectionsByAnAnswer(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, nodetest.Options{})
+	auth := &gateway.ForwardAuth{Gate: w.gate}
+	address, err := localaddr.Parse("unix:" + filepath.Join(t.TempDir(), "s"))
+	must(t, err)
+	s, err := server.New(server.Config{
+		Node: w.Node, Issuer: nodetest.Issuer, Now: time.Now, Log: slog.New(slog.DiscardHandler), Metrics: server.NewMetrics(), Listen: "127.0.0.1:0",
+		Gateway: []server.Edge{auth}, Verify: &server.Verify{Address: address, Auth: auth}, Notice: 3 * time.Second,
+	})
+	must(t, err)
+	must(t, s.Listen(t.Context()))
+	socket := s.VerifyAddr().String()
+	ctx, end := context.WithCancel(context.Background())
+	ended := make(chan error, 1)
+	go func() { ended <- s.Run(ctx) }()
+	dial := func() (net.Conn, *bufio.Reader) {
+		conn, err := new(net.Dialer).DialContext(t.Context(), "unix", socket)
+		must(t, err)
+		t.Cleanup(func() { _ = conn.Close() })
+		return conn, bufio.NewReader(conn)
+	}
+	ends := func(conn net.Conn, answers *bufio.Reader) bool {
+		_, err := io.WriteString(conn, strings.Replace(after, "Connection: close\r\n", "", 1))
+		must(t, err)
+		resp, err := http.ReadResponse(answers, nil)
+		must(t, err)
+		_ = resp.Body.Close()
+		if resp.StatusCode != http.StatusOK {
+			t.Fatal(resp.Status)
+		}
+		return resp.Close
+	}
+	conn, answers := dial()
+	if ends(conn, answers) {
+		t.Fatal("it ends a connection while it runs")
+	}
+	end()
+	for !ends(conn, answers) {
+		runtime.Gosched()
+	}
+	if !ends(dial()) { // the notice goes on: new connections are answered too
+		t.Error("while it stops it keeps a new connection")
+	}
+	must(t, <-ended)
 }
 
 // TestFrontendsAskByAUnixSocket runs nginx and Caddy with the files of their pages, asking

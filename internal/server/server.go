@@ -218,7 +218,7 @@ func New(c Config) (*Server, error) {
 	}
 	if v := c.Verify; v != nil {
 		s.verify = verifylisten.New(verifylisten.Config{
-			Address: v.Address, Auth: v.Auth, Observer: observer, Varies: len(c.CORS) > 0, Log: s.log,
+			Address: v.Address, Auth: v.Auth, Observer: observer, Varies: len(c.CORS) > 0, Stopping: s.state.stopping.Load, Log: s.log,
 			HTTP: s.httpServer(s.mount(observer, nil, []Edge{v.Auth})),
 		})
 	}

@@ -29,6 +29,9 @@ func (l *Listener) handle(ctx *fasthttp.RequestCtx) {
 			_ = ctx.Conn().Close() // nothing of an answer has been written
 		}
 	}()
+	if l.cfg.Stopping() {
+		ctx.SetConnectionClose()
+	}
 	r, err := l.request(ctx)
 	if err != nil { // the guard lets none of them through
 		ctx.Error("400 Bad Request", http.StatusBadRequest)

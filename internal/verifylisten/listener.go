@@ -28,7 +28,9 @@ type Config struct {
 	// Varies is set where scripts of other origins may call with a token: every answer
 	// then has Vary: Origin, and HTTP's handler answers requests that have an origin.
 	Varies bool
-	Log    *slog.Logger
+	// Stopping reports whether the server stops: then each answer ends its connection.
+	Stopping func() bool
+	Log      *slog.Logger
 }
 
 // Listener serves forward auth. It is made by [New], opened by Listen, run by Serve and ended
