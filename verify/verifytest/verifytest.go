@@ -34,7 +34,7 @@ import (
 const (
 	Audience     = "https://api.example.org"
 	ClientID     = "api"
-	ClientSecret = "a client's secret, for tests only" //nolint:gosec // it gives access to nothing
+	ClientSecret = "a client's secret, for tests only" //nolint:gosec // it is accepted nowhere else
 )
 
 // MaxStaleness is the issuer's max_staleness.
