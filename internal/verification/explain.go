@@ -40,7 +40,7 @@ func (v *Verifier) Explain(ctx context.Context, raw string, r Requirements) (*Ex
 	if err == nil {
 		// The log is applied up to the token's sequence first, as for Verify: another node may
 		// have issued the token a moment ago.
-		if err = v.facts.reach(ctx, t.Seq); err == nil {
+		if t, err = v.facts.catchUp(ctx, raw, t); err == nil {
 			r.at = v.ledger.Now()
 			err = v.judge.check(ctx, raw, t, &r)
 		}
