@@ -29,7 +29,7 @@ func (l *Listener) handle(ctx *fasthttp.RequestCtx) {
 			_ = ctx.Conn().Close() // nothing of an answer has been written
 		}
 	}()
-	if l.cfg.Stopping() {
+	if l.cfg.Stopping != nil && l.cfg.Stopping() {
 		ctx.SetConnectionClose()
 	}
 	r, err := l.request(ctx)

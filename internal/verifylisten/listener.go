@@ -28,7 +28,8 @@ type Config struct {
 	// Varies is set where scripts of other origins may call with a token: every answer
 	// then has Vary: Origin, and HTTP's handler answers requests that have an origin.
 	Varies bool
-	// Stopping reports whether the server stops: then each answer ends its connection.
+	// Stopping reports whether the server stops: then each answer ends its connection. Nil:
+	// answers end connections only once Drain is called.
 	Stopping func() bool
 	Log      *slog.Logger
 }
